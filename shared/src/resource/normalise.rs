@@ -1,0 +1,306 @@
+//! From what a client sent to what is stored: names in the schema's case, values checked, the read-only gone.
+//!
+//! Strict where the client could not tell what would happen, lenient where deployed clients need it; every
+//! leniency is a function whose name begins with `accepts_`.
+
+use base64::Engine as _;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig, general_purpose};
+use serde_json::{Map, Value};
+
+use super::Document;
+use crate::error::{ErrorKind, ScimError};
+use crate::schema::{Attribute, Mutability, ResourceSchema, Returned, Schema, Type};
+
+/// Reads a body as one JSON object.
+///
+/// # Errors
+/// `invalidSyntax` when it is not JSON, is nested deeper than 128 levels, or is not an object.
+pub fn parse_object(body: &[u8]) -> Result<Map<String, Value>, ScimError> {
+    let invalid = |detail: String| ScimError::new(ErrorKind::InvalidSyntax, detail);
+    if body.is_empty() {
+        return Err(invalid("The request has no body, and needs one".to_owned()));
+    }
+    match serde_json::from_slice(body) {
+        Ok(Value::Object(object)) => Ok(object),
+        Ok(other) => Err(invalid(format!("The body is {}, and must be a JSON object", type_name(&other)))),
+        Err(error) => Err(invalid(format!("The body is not valid JSON: {error}"))),
+    }
+}
+
+/// Turns the body of a POST or PUT into a document (RFC 7644 §3.3, §3.5.1).
+///
+/// Unknown attributes and read-only ones are left out, as are null and empty ones (RFC 7643 §2.5: unassigned).
+/// `members` of a group stay in the document; the store keeps them apart.
+///
+/// # Errors
+/// `invalidValue` for a value of the wrong type, or a required attribute that is missing; `invalidSyntax` when
+/// `schemas` is not a list of URNs or names another kind of resource.
+pub fn normalise(body: &Map<String, Value>, schema: &ResourceSchema) -> Result<Document, ScimError> {
+    let mut document = Document::new();
+    document.insert("schemas".into(), Value::Array(Vec::new()));
+    for (name, value) in body {
+        if let Some(extension) = schema.extension(name) {
+            if let Some(values) = normalise_extension(extension, value)? {
+                document.insert(extension.id.clone(), Value::Object(values));
+            }
+        } else if name.eq_ignore_ascii_case("schemas") {
+            check_schemas(value, schema)?;
+        } else if let Some(attribute) = schema.core.attribute(name)
+            && let Some(value) = normalise_attribute(attribute, value, &attribute.name)?
+        {
+            document.insert(attribute.name.clone(), value);
+        }
+    }
+    finish(&mut document, schema)?;
+    Ok(document)
+}
+
+/// Sets `schemas` to what is there (RFC 7643 §3) and checks that nothing required is missing.
+///
+/// # Errors
+/// `invalidValue` naming the attribute that is missing.
+pub fn finish(document: &mut Document, schema: &ResourceSchema) -> Result<(), ScimError> {
+    check_required(&schema.core, document, "")?;
+    let mut urns = vec![Value::from(schema.core.id.as_str())];
+    for (extension, declared) in schema.extensions.iter().zip(&schema.resource_type.schema_extensions) {
+        match document.get(&extension.id).and_then(Value::as_object) {
+            Some(values) => {
+                check_required(extension, values, &format!("{}:", extension.id))?;
+                urns.push(extension.id.as_str().into());
+            }
+            None if declared.required => {
+                return Err(ScimError::invalid_value(format!("{} is required and missing", extension.id)));
+            }
+            None => {}
+        }
+    }
+    document.insert("schemas".into(), Value::Array(urns));
+    Ok(())
+}
+
+fn check_required(schema: &Schema, values: &Map<String, Value>, prefix: &str) -> Result<(), ScimError> {
+    let is_missing = |attribute: &&Attribute| match values.get(&attribute.name) {
+        None => true,
+        Some(Value::String(text)) => text.trim().is_empty(),
+        Some(_) => false,
+    };
+    let mut required = schema
+        .attributes
+        .iter()
+        .filter(|attribute| attribute.required && attribute.mutability != Mutability::ReadOnly);
+    match required.find(is_missing) {
+        Some(attribute) => {
+            Err(ScimError::invalid_value(format!("{prefix}{} is required and missing", attribute.name)))
+        }
+        None => Ok(()),
+    }
+}
+
+/// `schemas` of a body: URNs that nobody here knows are let pass (OneLogin sends SCIM 1 ones, Entra ID its own),
+/// but a body that says it is something else is not taken for a resource of this type.
+fn check_schemas(value: &Value, schema: &ResourceSchema) -> Result<(), ScimError> {
+    let invalid = |detail: String| Err(ScimError::new(ErrorKind::InvalidSyntax, detail));
+    let Value::Array(urns) = value else {
+        return invalid(format!("schemas is {}, and must be an array of URNs", type_name(value)));
+    };
+    for urn in urns {
+        let Value::String(urn) = urn else {
+            return invalid(format!("schemas holds {}, and must be an array of URNs", type_name(urn)));
+        };
+        let folded = urn.to_ascii_lowercase();
+        let other = folded.starts_with("urn:ietf:params:scim:schemas:core:2.0:")
+            || folded.starts_with("urn:ietf:params:scim:api:messages:");
+        if other && !urn.eq_ignore_ascii_case(&schema.core.id) {
+            return invalid(format!("schemas names {urn}, and {} is expected here", schema.core.id));
+        }
+    }
+    Ok(())
+}
+
+fn normalise_extension(extension: &Schema, value: &Value) -> Result<Option<Map<String, Value>>, ScimError> {
+    let values = match value {
+        Value::Null => return Ok(None),
+        Value::Object(values) => values,
+        other => return Err(wrong_type(&extension.id, "an object", other)),
+    };
+    let mut out = Map::new();
+    for (name, value) in values {
+        if let Some(attribute) = extension.attribute(name)
+            && let Some(value) =
+                normalise_attribute(attribute, value, &format!("{}:{}", extension.id, attribute.name))?
+        {
+            out.insert(attribute.name.clone(), value);
+        }
+    }
+    Ok((!out.is_empty()).then_some(out))
+}
+
+/// One attribute's value as it is stored; `None` when that is nothing. `path` names it in errors.
+///
+/// # Errors
+/// `invalidValue` for a value of the wrong type, or for two primary values (RFC 7643 §2.4).
+pub fn normalise_attribute(
+    attribute: &Attribute,
+    value: &Value,
+    path: &str,
+) -> Result<Option<Value>, ScimError> {
+    if attribute.mutability == Mutability::ReadOnly {
+        return Ok(None);
+    }
+    if !attribute.multi_valued {
+        let value = normalise_value(attribute, accepts_an_array_of_one_for_a_single_value(value), path)?;
+        // A password is checked for its type and goes no further: nothing here could use it.
+        return Ok(value.filter(|_| attribute.returned != Returned::Never));
+    }
+    let values = match value {
+        Value::Null => return Ok(None),
+        Value::Array(values) => values.as_slice(),
+        one => accepts_one_value_for_a_multi_valued_attribute(one),
+    };
+    let mut out: Vec<Value> = Vec::with_capacity(values.len());
+    let mut seen = std::collections::HashSet::with_capacity(values.len());
+    for value in values {
+        if let Some(value) = normalise_value(attribute, value, path)?
+            && seen.insert(value.to_string())
+        {
+            out.push(value);
+        }
+    }
+    if out.iter().filter(|value| is_primary(value)).count() > 1 {
+        return Err(ScimError::invalid_value(format!("{path} has more than one primary value")));
+    }
+    Ok((!out.is_empty()).then_some(Value::Array(out)))
+}
+
+/// Whether this element of a multi-valued attribute is the primary one.
+pub fn is_primary(value: &Value) -> bool {
+    value.get("primary").and_then(Value::as_bool) == Some(true)
+}
+
+fn normalise_value(attribute: &Attribute, value: &Value, path: &str) -> Result<Option<Value>, ScimError> {
+    let wrong = |expected: &str| Err(wrong_type(path, expected, value));
+    if value.is_null() {
+        return Ok(None);
+    }
+    match attribute.kind {
+        Type::String | Type::Reference => match value {
+            Value::String(_) => {}
+            _ => return wrong("a string"),
+        },
+        Type::Boolean => match accepts_booleans_as_strings(value) {
+            Some(boolean) => return Ok(Some(Value::Bool(boolean))),
+            None => return wrong("a boolean"),
+        },
+        Type::Integer => match value {
+            Value::Number(number) if number.is_i64() => {}
+            _ => return wrong("an integer"),
+        },
+        Type::Decimal => match value {
+            Value::Number(_) => {}
+            _ => return wrong("a number"),
+        },
+        Type::DateTime => match value {
+            Value::String(text) if text.parse::<jiff::Timestamp>().is_ok() => {}
+            _ => return wrong("a date and time with an offset, such as 2011-05-13T04:42:34Z"),
+        },
+        Type::Binary => match value {
+            Value::String(text) if is_base64(text) => {}
+            _ => return wrong("a base64 string"),
+        },
+        Type::Complex => return normalise_complex(attribute, value, path),
+    }
+    Ok(Some(value.clone()))
+}
+
+fn normalise_complex(attribute: &Attribute, value: &Value, path: &str) -> Result<Option<Value>, ScimError> {
+    let plain;
+    let values = match value {
+        Value::Object(values) => values,
+        other => match accepts_a_plain_value_for_a_complex_attribute(attribute, other) {
+            Some(values) => {
+                plain = values;
+                &plain
+            }
+            None => return Err(wrong_type(path, "an object", other)),
+        },
+    };
+    // Entra ID clears a manager with an empty value: a reference to nobody is none.
+    if !attribute.multi_valued && values.get("value").and_then(Value::as_str) == Some("") {
+        return Ok(None);
+    }
+    let mut out = Map::with_capacity(values.len());
+    for (name, value) in values {
+        if let Some(sub_attribute) = attribute.sub_attribute(name)
+            && let Some(value) =
+                normalise_attribute(sub_attribute, value, &format!("{path}.{}", sub_attribute.name))?
+        {
+            out.insert(sub_attribute.name.clone(), value);
+        }
+    }
+    let missing = attribute.sub_attributes.iter().find(|sub| sub.required && !out.contains_key(&sub.name));
+    match missing {
+        Some(missing) => {
+            Err(ScimError::invalid_value(format!("{path}.{} is required and missing", missing.name)))
+        }
+        None => Ok((!out.is_empty()).then_some(Value::Object(out))),
+    }
+}
+
+/// Entra ID sends `"False"` for false, capitalised or not.
+fn accepts_booleans_as_strings(value: &Value) -> Option<bool> {
+    match value {
+        Value::Bool(boolean) => Some(*boolean),
+        Value::String(text) if text.eq_ignore_ascii_case("true") => Some(true),
+        Value::String(text) if text.eq_ignore_ascii_case("false") => Some(false),
+        _ => None,
+    }
+}
+
+/// OneLogin sends `emails` as one object.
+fn accepts_one_value_for_a_multi_valued_attribute(value: &Value) -> &[Value] {
+    std::slice::from_ref(value)
+}
+
+/// Entra ID sends a manager as an array of one; an empty array is no value (RFC 7643 §2.5).
+fn accepts_an_array_of_one_for_a_single_value(value: &Value) -> &Value {
+    match value.as_array().map(Vec::as_slice) {
+        Some([one]) => one,
+        Some([]) => &Value::Null,
+        _ => value,
+    }
+}
+
+/// Entra ID sends a manager, and others their roles, as a plain string instead of `{"value": …}`.
+fn accepts_a_plain_value_for_a_complex_attribute(
+    attribute: &Attribute,
+    value: &Value,
+) -> Option<Map<String, Value>> {
+    attribute.sub_attribute("value")?;
+    value.is_string().then(|| Map::from_iter([("value".to_owned(), value.clone())]))
+}
+
+/// Either alphabet, padded or not (RFC 7643 §2.3.6).
+fn is_base64(text: &str) -> bool {
+    const CONFIG: GeneralPurposeConfig =
+        GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+    [base64::alphabet::STANDARD, base64::alphabet::URL_SAFE]
+        .iter()
+        .any(|alphabet| GeneralPurpose::new(alphabet, CONFIG).decode(text).is_ok())
+        || general_purpose::STANDARD.decode(text.split_ascii_whitespace().collect::<String>()).is_ok()
+}
+
+fn wrong_type(path: &str, expected: &str, value: &Value) -> ScimError {
+    ScimError::invalid_value(format!("{path} is {}, and must be {expected}", type_name(value)))
+}
+
+/// What a JSON value is, in words.
+pub fn type_name(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "an array",
+        Value::Object(_) => "an object",
+    }
+}

@@ -1,9 +1,13 @@
 //! Users and groups: their ids, kinds and versions, and what a stored one is made of.
 
 mod normalise;
+mod replace;
 mod representation;
 
-pub use normalise::{finish, is_primary, normalise, normalise_attribute, parse_object, type_name};
+pub use normalise::{
+    decode_base64, finish, is_primary, normalise, normalise_attribute, parse_object, type_name,
+};
+pub use replace::replace;
 pub use representation::{GroupReference, Member, location, represent};
 
 use std::fmt;

@@ -4,7 +4,7 @@
 //! leniency is a function whose name begins with `accepts_`.
 
 use base64::Engine as _;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig, general_purpose};
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde_json::{Map, Value};
 
 use super::Document;
@@ -204,7 +204,7 @@ fn normalise_value(attribute: &Attribute, value: &Value, path: &str) -> Result<O
             _ => return wrong("a date and time with an offset, such as 2011-05-13T04:42:34Z"),
         },
         Type::Binary => match value {
-            Value::String(text) if is_base64(text) => {}
+            Value::String(text) if decode_base64(text).is_some() => {}
             _ => return wrong("a base64 string"),
         },
         Type::Complex => return normalise_complex(attribute, value, path),
@@ -279,14 +279,13 @@ fn accepts_a_plain_value_for_a_complex_attribute(
     value.is_string().then(|| Map::from_iter([("value".to_owned(), value.clone())]))
 }
 
-/// Either alphabet, padded or not (RFC 7643 §2.3.6).
-fn is_base64(text: &str) -> bool {
+/// The bytes of a binary value: in either alphabet, padded or not, in lines or not (RFC 7643 §2.3.6).
+pub fn decode_base64(text: &str) -> Option<Vec<u8>> {
     const CONFIG: GeneralPurposeConfig =
         GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
-    [base64::alphabet::STANDARD, base64::alphabet::URL_SAFE]
-        .iter()
-        .any(|alphabet| GeneralPurpose::new(alphabet, CONFIG).decode(text).is_ok())
-        || general_purpose::STANDARD.decode(text.split_ascii_whitespace().collect::<String>()).is_ok()
+    let text: String = text.split_ascii_whitespace().collect();
+    let alphabets = [base64::alphabet::STANDARD, base64::alphabet::URL_SAFE];
+    alphabets.iter().find_map(|alphabet| GeneralPurpose::new(alphabet, CONFIG).decode(&text).ok())
 }
 
 fn wrong_type(path: &str, expected: &str, value: &Value) -> ScimError {

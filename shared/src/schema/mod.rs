@@ -8,7 +8,7 @@ mod attribute;
 mod resource_schema;
 
 pub use attribute::{Attribute, Mutability, Returned, Type, Uniqueness};
-pub use resource_schema::{Resolved, ResourceSchema, Target};
+pub use resource_schema::{Index, Resolved, ResourceSchema, Target};
 
 use std::sync::LazyLock;
 

@@ -1,0 +1,5 @@
+//! The function `bulk-process`.
+
+fn main() -> Result<(), functions::lambda::Error> {
+    functions::lambda::run(functions::handlers::bulk::process)
+}

@@ -1,0 +1,5 @@
+//! The function `groups-get`.
+
+fn main() -> Result<(), functions::lambda::Error> {
+    functions::lambda::run(functions::handlers::groups::get)
+}

@@ -1,0 +1,5 @@
+//! The function `groups-patch`.
+
+fn main() -> Result<(), functions::lambda::Error> {
+    functions::lambda::run(functions::handlers::groups::patch)
+}

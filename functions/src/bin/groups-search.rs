@@ -1,0 +1,5 @@
+//! The function `groups-search`.
+
+fn main() -> Result<(), functions::lambda::Error> {
+    functions::lambda::run(functions::handlers::search::groups)
+}

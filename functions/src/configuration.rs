@@ -1,0 +1,87 @@
+//! What a function is told by its environment: which DynamoDB, which table, which public URL, how much to log.
+
+use std::time::Duration;
+
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, ConfigLoader};
+use aws_sdk_dynamodb::Client;
+use aws_smithy_http_client::tls::Provider;
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use tracing_subscriber::EnvFilter;
+
+/// The table when `TABLE_NAME` does not say otherwise.
+pub const DEFAULT_TABLE: &str = "rollcall";
+
+/// A request to DynamoDB that takes longer than this is given up, and sent again while there is time.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The table's name.
+pub fn table_name() -> String {
+    std::env::var("TABLE_NAME").unwrap_or_else(|_| DEFAULT_TABLE.to_owned())
+}
+
+/// The URL that clients know the service provider by, without a slash at its end.
+pub fn public_url() -> Option<String> {
+    let url = std::env::var("PUBLIC_URL").ok().filter(|url| !url.is_empty())?;
+    Some(url.trim_end_matches('/').to_owned())
+}
+
+/// The DynamoDB to use instead of AWS's.
+pub fn dynamodb_endpoint() -> Option<String> {
+    std::env::var("DYNAMODB_ENDPOINT").ok().filter(|endpoint| !endpoint.is_empty())
+}
+
+/// A client for the DynamoDB of the environment: AWS's, or the one at `DYNAMODB_ENDPOINT`.
+pub async fn dynamodb() -> Client {
+    let loader = loader();
+    let loader = match dynamodb_endpoint() {
+        Some(endpoint) => loader.endpoint_url(endpoint),
+        None => loader,
+    };
+    Client::new(&loader.load().await)
+}
+
+/// A client for a DynamoDB that asks for no credentials.
+pub async fn dynamodb_at(endpoint: &str) -> Client {
+    let loader = loader().endpoint_url(endpoint).region("local").test_credentials();
+    Client::new(&loader.load().await)
+}
+
+fn loader() -> ConfigLoader {
+    let http =
+        aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
+    aws_config::defaults(BehaviorVersion::latest())
+        .http_client(http)
+        // The store tries again by itself, against the request's own deadline.
+        .retry_config(RetryConfig::disabled())
+        .timeout_config(
+            TimeoutConfig::builder()
+                .connect_timeout(CONNECT_TIMEOUT)
+                .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+                .build(),
+        )
+}
+
+/// Starts the log: a line of JSON for each event, as CloudWatch likes it, or lines for people.
+pub fn start_log(is_for_people: bool) {
+    let level = std::env::var("LOG_LEVEL").unwrap_or_else(|_| "info".to_owned());
+    // Libraries speak up when something is wrong; what they do otherwise is nobody's concern.
+    let filter =
+        EnvFilter::try_new(format!("{level},aws_config=warn,aws_runtime=warn,dynoxide=error,hyper=warn"));
+    let builder =
+        tracing_subscriber::fmt().with_env_filter(filter.unwrap_or_else(|_| EnvFilter::new("info")));
+    // A log that is there already, as in tests, is as good.
+    let _ = if is_for_people {
+        builder.with_target(false).with_ansi(false).try_init()
+    } else {
+        builder
+            .json()
+            .flatten_event(true)
+            .with_current_span(false)
+            .with_target(false)
+            .without_time()
+            .try_init()
+    };
+}

@@ -1,0 +1,98 @@
+//! A handler as a Lambda function behind an HTTP API: events of payload format 2.0 in, answers out.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use jiff::Timestamp;
+use lambda_http::LambdaEvent;
+use lambda_http::aws_lambda_events::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
+use lambda_http::aws_lambda_events::encodings::Body;
+use lambda_http::lambda_runtime;
+use shared::error::{ErrorKind, ScimError};
+use shared::schema::Schemas;
+use tokio::time::Instant;
+
+use crate::configuration;
+use crate::request::{Request, decoded_segments, parameters};
+use crate::response::{self, Response};
+use crate::service::{Handler, Service};
+
+/// What the runtime says when it cannot go on.
+pub type Error = lambda_http::Error;
+
+/// What is kept back of the time that Lambda gives, to answer that there was too little.
+const TIME_TO_ANSWER: Duration = Duration::from_millis(1_500);
+
+/// Runs a function until Lambda stops it.
+///
+/// # Errors
+/// When the environment is not that of a Lambda function, or the runtime API is out of reach.
+pub fn run(handler: Handler) -> Result<(), Error> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(serve(handler))
+}
+
+async fn serve(handler: Handler) -> Result<(), Error> {
+    configuration::start_log(false);
+    let service = Service::new(
+        configuration::dynamodb().await,
+        configuration::table_name(),
+        configuration::public_url(),
+        Schemas::built_in(),
+        Timestamp::now,
+    )?;
+    let service = Arc::new(service);
+    lambda_runtime::run(lambda_http::service_fn(move |event: LambdaEvent<ApiGatewayV2httpRequest>| {
+        let service = Arc::clone(&service);
+        async move {
+            let response = match to_request(event) {
+                Ok(request) => service.answer(request, handler).await,
+                Err(error) => response::error(&error),
+            };
+            Ok::<_, Error>(to_event(response))
+        }
+    }))
+    .await
+}
+
+fn to_request(event: LambdaEvent<ApiGatewayV2httpRequest>) -> Result<Request, ScimError> {
+    let LambdaEvent { payload: event, context } = event;
+    let remaining = context.deadline().duration_since(SystemTime::now()).unwrap_or_default();
+    let body = event.body.unwrap_or_default();
+    // HTTP API hands a body of a type that it does not take for text over in base64.
+    let body = if event.is_base64_encoded {
+        let invalid =
+            |_| ScimError::new(ErrorKind::InvalidSyntax, "The body is not the base64 that it is said to be");
+        STANDARD.decode(body).map_err(invalid)?
+    } else {
+        body.into_bytes()
+    };
+    // The domain that API Gateway was reached by, and not a header that a client can make up.
+    let domain = event.request_context.domain_name.unwrap_or_default();
+    Ok(Request {
+        id: context.request_id,
+        method: event.request_context.http.method,
+        path: decoded_segments(&event.raw_path.unwrap_or_default()),
+        query: parameters(&event.raw_query_string.unwrap_or_default()),
+        headers: event.headers,
+        body,
+        origin: format!("https://{domain}"),
+        deadline: Instant::now() + remaining.saturating_sub(TIME_TO_ANSWER),
+    })
+}
+
+fn to_event(response: Response) -> ApiGatewayV2httpResponse {
+    let (parts, body) = response.into_parts();
+    let mut event = ApiGatewayV2httpResponse::default();
+    event.status_code = i64::from(parts.status.as_u16());
+    event.headers = parts.headers;
+    if !body.is_empty() {
+        // What was compressed is not text; the SDK's types write it in base64.
+        let body =
+            String::from_utf8(body).map_or_else(|binary| Body::Binary(binary.into_bytes()), Body::Text);
+        event.is_base64_encoded = matches!(body, Body::Binary(_));
+        event.body = Some(body);
+    }
+    event
+}

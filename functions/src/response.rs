@@ -1,0 +1,120 @@
+//! Answers: media type, Location, ETag, compression, and every error as a SCIM body.
+
+use std::io::Write as _;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use http::header::{
+    ACCEPT_ENCODING, ALLOW, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderName, LOCATION, RETRY_AFTER, VARY,
+    WWW_AUTHENTICATE,
+};
+use http::{HeaderValue, StatusCode};
+use serde::Serialize;
+use shared::error::{ErrorKind, ScimError};
+
+/// The media type of every body (RFC 7644 §3.1).
+pub const MEDIA_TYPE: &str = "application/scim+json";
+
+/// Below this many bytes compression is not worth its while.
+const SHORTEST_COMPRESSED: usize = 1_400;
+
+/// An answer.
+pub type Response = http::Response<Vec<u8>>;
+
+/// How the answer to a query was found, for the log.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan(pub &'static str);
+
+/// An answer with a JSON body.
+///
+/// # Errors
+/// When the body cannot be written as JSON.
+pub fn json(status: StatusCode, body: &impl Serialize) -> Result<Response, ScimError> {
+    let body = serde_json::to_vec(body).map_err(ScimError::internal)?;
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    set(&mut response, CONTENT_TYPE, MEDIA_TYPE);
+    Ok(response)
+}
+
+/// An answer without a body.
+pub fn empty(status: StatusCode) -> Response {
+    let mut response = Response::new(Vec::new());
+    *response.status_mut() = status;
+    response
+}
+
+/// Adds the ETag of a resource's version.
+pub fn with_etag(mut response: Response, etag: &str) -> Response {
+    set(&mut response, ETAG, etag);
+    response
+}
+
+/// Adds the URL of the resource that was made.
+pub fn with_location(mut response: Response, location: &str) -> Response {
+    set(&mut response, LOCATION, location);
+    response
+}
+
+/// The answer to a request that failed.
+pub fn error(error: &ScimError) -> Response {
+    let (status, _) = error.kind.status();
+    let mut response = Response::new(error.to_json().to_string().into_bytes());
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    set(&mut response, CONTENT_TYPE, MEDIA_TYPE);
+    match error.kind {
+        ErrorKind::Unauthorized => set(&mut response, WWW_AUTHENTICATE, "Basic realm=\"scim\""),
+        ErrorKind::MethodNotAllowed(methods) => set(&mut response, ALLOW, methods),
+        ErrorKind::TooManyRequests(seconds) => set(&mut response, RETRY_AFTER, &seconds.to_string()),
+        _ => {}
+    }
+    response
+}
+
+/// Compresses the body when it is long enough and the client accepts gzip.
+pub fn compress(mut response: Response, accepts_gzip: bool) -> Response {
+    if response.body().len() < SHORTEST_COMPRESSED {
+        return response;
+    }
+    set(&mut response, VARY, ACCEPT_ENCODING.as_str());
+    if !accepts_gzip {
+        return response;
+    }
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    // Writing to memory does not fail; if it did, the plain body is as good.
+    if encoder.write_all(response.body()).is_ok()
+        && let Ok(compressed) = encoder.finish()
+    {
+        *response.body_mut() = compressed;
+        set(&mut response, CONTENT_ENCODING, "gzip");
+    }
+    response
+}
+
+fn set(response: &mut Response, name: HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        response.headers_mut().insert(name, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_says_what_http_asks_it_to_say() {
+        let header = |kind, name: &str| {
+            error(&ScimError::new(kind, ""))
+                .headers()
+                .get(name)
+                .map(|value| value.to_str().unwrap().to_owned())
+        };
+        assert_eq!(
+            header(ErrorKind::Unauthorized, "www-authenticate").as_deref(),
+            Some("Basic realm=\"scim\"")
+        );
+        assert_eq!(header(ErrorKind::MethodNotAllowed("GET"), "allow").as_deref(), Some("GET"));
+        assert_eq!(header(ErrorKind::TooManyRequests(2), "retry-after").as_deref(), Some("2"));
+        assert_eq!(header(ErrorKind::NotFound, "content-type").as_deref(), Some("application/scim+json"));
+    }
+}

@@ -1,0 +1,203 @@
+//! From a request to its answer: who asks, which handler, what goes into the log.
+
+use std::sync::Arc;
+
+use aws_sdk_dynamodb::Client;
+use futures_util::future::BoxFuture;
+use http::{Method, StatusCode};
+use jiff::{Timestamp, Unit};
+use shared::error::{ErrorKind, ScimError};
+use shared::resource::ResourceId;
+use shared::schema::Schemas;
+use shared::store::Directory;
+use shared::store::connectors::Connector;
+use shared::store::table::Table;
+use shared::version::Versions;
+use tokio::time::Instant;
+
+use crate::authentication::Authenticator;
+use crate::request::Request;
+use crate::response::{self, Plan, Response};
+
+/// The largest body that is read, in bytes: what Lambda hands to a function.
+pub const LONGEST_BODY: usize = 6 * 1024 * 1024;
+/// What HTTP API passes on from a function, in bytes.
+const LONGEST_ANSWER: usize = 6 * 1024 * 1024 - 64 * 1024;
+
+/// All that requests have in common.
+#[derive(Debug)]
+pub struct Service {
+    client: Client,
+    table_name: String,
+    public_url: Option<String>,
+    schemas: &'static Schemas,
+    now: fn() -> Timestamp,
+    authenticator: Authenticator,
+}
+
+/// One request of a connector that was let in.
+#[derive(Debug)]
+pub struct Call {
+    /// The request.
+    pub request: Request,
+    /// The path behind `/{connector}/scim/v2`.
+    pub path: Vec<String>,
+    /// The connector's users and groups.
+    pub directory: Directory,
+    /// The connector.
+    pub connector: Arc<Connector>,
+    /// The endpoint URL: `https://HOST/{connector}/scim/v2`.
+    pub base_url: String,
+    /// The time of the request.
+    pub now: Timestamp,
+}
+
+/// What answers one route.
+pub type Handler = fn(Arc<Call>) -> BoxFuture<'static, Result<Response, ScimError>>;
+
+impl Service {
+    /// A service over this table.
+    ///
+    /// # Errors
+    /// When the system has no randomness.
+    pub fn new(
+        client: Client,
+        table_name: String,
+        public_url: Option<String>,
+        schemas: &'static Schemas,
+        now: fn() -> Timestamp,
+    ) -> Result<Self, ScimError> {
+        let authenticator = Authenticator::new()?;
+        Ok(Self { client, table_name, public_url, schemas, now, authenticator })
+    }
+
+    /// Answers a request. Nothing that goes wrong goes further than this.
+    pub async fn answer(&self, request: Request, handler: Handler) -> Response {
+        let began = Instant::now();
+        let (id, method) = (request.id.clone(), request.method.clone());
+        let path = format!("/{}", request.path.join("/"));
+        let accepts_gzip = request.accepts_gzip();
+        let response = match self.call(request, handler).await {
+            Ok(response) => response,
+            Err(error) => {
+                log_failure(&id, &error);
+                response::error(&error)
+            }
+        };
+        let mut response = fit(response::compress(response, accepts_gzip));
+        if method == Method::HEAD {
+            response.body_mut().clear();
+        }
+        let status = response.status().as_u16();
+        let ms = began.elapsed().as_millis();
+        match response.extensions().get::<Plan>() {
+            Some(Plan(plan)) => tracing::info!(%method, path, status, ms, id, plan),
+            None => tracing::info!(%method, path, status, ms, id),
+        }
+        response
+    }
+
+    async fn call(&self, request: Request, handler: Handler) -> Result<Response, ScimError> {
+        let Some((connector, path)) = endpoint(&request.path) else {
+            return Err(ScimError::new(
+                ErrorKind::NotFound,
+                "There is nothing here; an endpoint URL looks like https://HOST/CONNECTOR/scim/v2",
+            ));
+        };
+        let table = Table::new(self.client.clone(), self.table_name.clone(), request.deadline);
+        let authorization = request.header("authorization");
+        let connector = self.authenticator.authenticate(&table, connector, authorization).await?;
+        if request.body.len() > LONGEST_BODY {
+            let detail = format!("The body is {} bytes, and may be {LONGEST_BODY}", request.body.len());
+            return Err(ScimError::new(ErrorKind::PayloadTooLarge, detail));
+        }
+        check_media_type(&request)?;
+        let origin = self.public_url.as_ref().unwrap_or(&request.origin);
+        let base_url = format!("{origin}/{}/scim/v2", connector.id);
+        // Milliseconds are what clients compare, and what other service providers answer.
+        let now = (self.now)();
+        let now = now.round(Unit::Millisecond).unwrap_or(now);
+        let directory = Directory::new(table, connector.id.clone(), self.schemas, now);
+        let path = path.to_vec();
+        handler(Arc::new(Call { request, path, directory, connector, base_url, now })).await
+    }
+}
+
+impl Call {
+    /// The id in the path, when it can be one.
+    ///
+    /// # Errors
+    /// 404 when it cannot.
+    pub fn id(&self) -> Result<ResourceId, ScimError> {
+        let id = self.path.get(1).map(String::as_str).unwrap_or_default();
+        ResourceId::parse(id).ok_or_else(|| ScimError::not_found(id))
+    }
+
+    /// The versions that the resource must be at (RFC 7644 §3.14).
+    pub fn if_match(&self) -> Option<Versions> {
+        self.request.header("if-match").map(Versions::parse)
+    }
+
+    /// The versions that the client has already (RFC 7644 §3.14).
+    pub fn if_none_match(&self) -> Option<Versions> {
+        self.request.header("if-none-match").map(Versions::parse)
+    }
+}
+
+/// The connector and the path behind its endpoint URL.
+fn endpoint(path: &[String]) -> Option<(&str, &[String])> {
+    let [connector, scim, version, rest @ ..] = path else { return None };
+    (scim == "scim" && version == "v2").then_some((connector, rest))
+}
+
+/// A body is JSON whatever it is called, so long as it is not called something else (RFC 7644 §3.1).
+fn check_media_type(request: &Request) -> Result<(), ScimError> {
+    let media_type = request.header("content-type").unwrap_or_default();
+    let media_type = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let is_json = accepts_a_missing_content_type(&media_type)
+        || accepts_plain_json(&media_type)
+        || media_type == response::MEDIA_TYPE;
+    if request.body.is_empty() || is_json {
+        return Ok(());
+    }
+    let detail = format!("The body is {media_type}, and must be {}", response::MEDIA_TYPE);
+    Err(ScimError::new(ErrorKind::UnsupportedMediaType, detail))
+}
+
+/// Okta's specification test, Google and others send `application/json`.
+fn accepts_plain_json(media_type: &str) -> bool {
+    media_type == "application/json"
+}
+
+/// Some clients send none.
+fn accepts_a_missing_content_type(media_type: &str) -> bool {
+    media_type.is_empty()
+}
+
+/// An answer that could not leave a function is replaced by one that says what to do.
+fn fit(response: Response) -> Response {
+    // What is not text travels in base64, which is a third longer.
+    let is_binary = response.headers().contains_key("content-encoding");
+    let length = if is_binary { response.body().len() / 3 * 4 } else { response.body().len() };
+    if length <= LONGEST_ANSWER || response.status() != StatusCode::OK {
+        return response;
+    }
+    response::error(&shared::store::too_large())
+}
+
+fn log_failure(id: &str, error: &ScimError) {
+    match &error.cause {
+        Some(cause) => tracing::error!(id, %error, cause = cause_chain(cause.as_ref())),
+        None => tracing::debug!(id, %error),
+    }
+}
+
+fn cause_chain(error: &dyn std::error::Error) -> String {
+    let mut chain = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        chain = format!("{chain}: {error}");
+        source = error.source();
+    }
+    chain
+}

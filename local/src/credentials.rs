@@ -1,0 +1,98 @@
+//! The username and password of the connector `default`: given by the environment, or made once and kept.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use shared::auth::{Credential, CredentialKind, Presented, generate_secret, hash_chosen, hash_generated};
+use shared::store::connectors::{Connector, ConnectorId};
+use shared::store::table::Table;
+
+/// The connector that there always is.
+pub const CONNECTOR: &str = "default";
+const USERNAME: &str = "okta";
+const FILE: &str = "credentials.json";
+
+/// What a person pastes into the identity provider.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
+pub struct Credentials {
+    /// The username.
+    pub username: String,
+    /// The password.
+    pub password: String,
+}
+
+impl Credentials {
+    /// Those of the environment, else those in the folder, else new ones, which are put there for this user only.
+    ///
+    /// # Errors
+    /// A sentence that says what is wrong with the folder.
+    pub fn find(username: Option<String>, password: Option<String>, folder: &Path) -> Result<Self, String> {
+        let kept = Self::read_or_make(folder);
+        match (username, password) {
+            (Some(username), Some(password)) => Ok(Self { username, password }),
+            (None, Some(password)) => Ok(Self { username: USERNAME.to_owned(), password }),
+            (Some(username), None) => Ok(Self { username, ..kept? }),
+            (None, None) => kept,
+        }
+    }
+
+    fn read_or_make(folder: &Path) -> Result<Self, String> {
+        let file = folder.join(FILE);
+        let said = |error: &dyn std::fmt::Display| format!("{} cannot be used: {error}", file.display());
+        match fs::read(&file) {
+            Ok(text) => return serde_json::from_slice(&text).map_err(|error| said(&error)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(said(&error)),
+        }
+        let password = generate_secret().map_err(|error| said(&error))?;
+        let made = Self { username: USERNAME.to_owned(), password };
+        let text = serde_json::to_vec(&made).map_err(|error| said(&error))?;
+        write_privately(&file, &text).map_err(|error| said(&error))?;
+        Ok(made)
+    }
+
+    /// Makes the connector, or gives it these credentials if it has others.
+    ///
+    /// # Errors
+    /// A sentence that says what DynamoDB refuses.
+    pub async fn install(&self, table: &Table, is_chosen: bool) -> Result<(), String> {
+        let said = |error: shared::error::ScimError| match &error.cause {
+            Some(cause) => format!("the connector {CONNECTOR} cannot be made: {cause}"),
+            None => format!("the connector {CONNECTOR} cannot be made: {error}"),
+        };
+        let id = ConnectorId::parse(CONNECTOR).ok_or("the connector has no name")?;
+        let present = table.connector(&id).await.map_err(said)?;
+        let presented = Presented::Basic { username: self.username.clone(), password: self.password.clone() };
+        if present.as_ref().is_some_and(|connector| presented.find(&connector.credentials).is_some()) {
+            return Ok(());
+        }
+        let secret = if is_chosen {
+            hash_chosen(&self.password).map_err(said)?
+        } else {
+            hash_generated(&self.password)
+        };
+        let credential =
+            Credential { kind: CredentialKind::Basic { username: self.username.clone() }, secret };
+        let connector = match present {
+            Some(connector) => Connector { credentials: vec![credential], ..connector },
+            None => Connector {
+                id,
+                name: "Default".to_owned(),
+                is_enabled: true,
+                credentials: vec![credential],
+                cursor_key: generate_secret().map_err(said)?.into_bytes(),
+            },
+        };
+        table.put_connector(&connector).await.map_err(said)
+    }
+}
+
+fn write_privately(file: &Path, text: &[u8]) -> io::Result<()> {
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    io::Write::write_all(&mut options.open(file)?, text)
+}

@@ -1,0 +1,122 @@
+//! `make run`: the whole service in one process.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use functions::configuration;
+use functions::service::Service;
+use jiff::Timestamp;
+use local::credentials::{CONNECTOR, Credentials};
+use local::engine::Engine;
+use local::{server, table};
+use shared::schema::Schemas;
+use shared::store::table::Table;
+use tokio::net::TcpListener;
+use tokio::time::Instant;
+
+const DEFAULT_PORT: u16 = 3000;
+const DATA_FILE: &str = "dynamodb.sqlite";
+/// What the beginning may take: a DynamoDB that is out of reach must not be waited for.
+const TIME_TO_BEGIN: Duration = Duration::from_secs(10);
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Nothing is left to say it to if this fails.
+            let _ = writeln!(std::io::stderr(), "rollcall: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> Result<(), String> {
+    configuration::start_log(true);
+    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let port = match variable("PORT") {
+        Some(port) => {
+            port.parse().map_err(|_| format!("PORT is {port:?}, and must be a number up to 65535"))?
+        }
+        None => DEFAULT_PORT,
+    };
+    // Only the engine: for `make lambda`, where the functions are processes of their own.
+    let is_engine_only = std::env::args().nth(1).is_some_and(|argument| argument == "dynamodb");
+    let listener = TcpListener::bind(("127.0.0.1", if is_engine_only { 0 } else { port }))
+        .await
+        .map_err(|error| format!("port {port} cannot be used: {error}"))?;
+    let folder = PathBuf::from(variable("DATA_DIR").unwrap_or_else(|| ".local".to_owned()));
+    std::fs::create_dir_all(&folder)
+        .map_err(|error| format!("{} cannot be made: {error}", folder.display()))?;
+
+    let engine = match configuration::dynamodb_endpoint() {
+        Some(_) => None,
+        None => {
+            let engine_port = if is_engine_only { port } else { 0 };
+            Some(Engine::start(Some(&folder.join(DATA_FILE)), engine_port).await?)
+        }
+    };
+    let client = match &engine {
+        Some(engine) => configuration::dynamodb_at(&engine.endpoint).await,
+        None => configuration::dynamodb().await,
+    };
+    let table_name = configuration::table_name();
+    table::ensure(&client, &table_name).await?;
+
+    let (username, password) = (variable("SCIM_USERNAME"), variable("SCIM_PASSWORD"));
+    let is_chosen = password.is_some();
+    let credentials = Credentials::find(username, password, &folder)?;
+    let beginning = Table::new(client.clone(), table_name.clone(), Instant::now() + TIME_TO_BEGIN);
+    credentials.install(&beginning, is_chosen).await?;
+
+    let public_url = configuration::public_url();
+    let origin = match &public_url {
+        Some(url) => url.clone(),
+        None => format!("http://{}", listener.local_addr().map_err(|error| error.to_string())?),
+    };
+    say(&origin, &credentials, engine.as_ref().filter(|_| is_engine_only))?;
+    if is_engine_only {
+        stop().await;
+    } else {
+        let service = Service::new(client, table_name, public_url, Schemas::built_in(), Timestamp::now);
+        let service = service.map_err(|error| error.to_string())?;
+        server::serve(listener, service, stop()).await.map_err(|error| error.to_string())?;
+    }
+    if let Some(engine) = engine {
+        engine.stop().await;
+    }
+    Ok(())
+}
+
+/// The three lines to paste into the identity provider.
+fn say(origin: &str, credentials: &Credentials, engine: Option<&Engine>) -> Result<(), String> {
+    let mut out = std::io::stdout();
+    let engine = engine.map(|engine| format!("DynamoDB:      {}\n", engine.endpoint)).unwrap_or_default();
+    write!(
+        out,
+        "Endpoint URL:  {origin}/{CONNECTOR}/scim/v2\nUsername:      {}\nPassword:      {}\n{engine}",
+        credentials.username, credentials.password
+    )
+    .and_then(|()| out.flush())
+    .map_err(|error| error.to_string())
+}
+
+/// Resolves at SIGTERM or Ctrl-C.
+async fn stop() {
+    let interrupted = tokio::signal::ctrl_c();
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminated) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = interrupted => {}
+                _ = terminated.recv() => {}
+            }
+            return;
+        }
+    }
+    // Without a handler the process ends at once, which loses nothing.
+    let _ = interrupted.await;
+}

@@ -1,0 +1,272 @@
+//! Whether a resource matches a filter (RFC 7644 §3.4.2.2).
+//!
+//! A multi-valued attribute matches if any of its values does. What has no value equals nothing: `ne` matches it, every
+//! other comparison does not.
+
+use std::cmp::Ordering;
+
+use serde_json::{Map, Number, Value};
+
+use super::expression::Operator;
+use super::fold;
+use super::resolve::{Field, Node, Operand, ResolvedFilter};
+use crate::resource::decode_base64;
+
+impl ResolvedFilter {
+    /// Whether a resource, or an element where this is a value filter, matches. Its names are canonical.
+    pub fn matches(&self, resource: &Map<String, Value>) -> bool {
+        matches(&self.root, resource)
+    }
+}
+
+fn matches(node: &Node, resource: &Map<String, Value>) -> bool {
+    match node {
+        Node::And(nodes) => nodes.iter().all(|node| matches(node, resource)),
+        Node::Or(nodes) => nodes.iter().any(|node| matches(node, resource)),
+        Node::Not(node) => !matches(node, resource),
+        Node::Never => false,
+        Node::Present(field) => values(field, resource).any(is_something),
+        Node::ValueFilter(field, node) => values(field, resource)
+            .any(|element| element.as_object().is_some_and(|element| matches(node, element))),
+        Node::Compare(field, operator, operand) => {
+            let mut values = values(field, resource).filter(|value| !value.is_null()).peekable();
+            if values.peek().is_none() {
+                return *operator == Operator::NotEqual;
+            }
+            values.any(|value| holds(field, value, *operator, operand))
+        }
+    }
+}
+
+/// The values of a field: one, none, or as many as there are elements.
+fn values<'v>(field: &'v Field, resource: &'v Map<String, Value>) -> impl Iterator<Item = &'v Value> {
+    let attributes = match &field.extension {
+        Some(urn) => resource.get(urn).and_then(Value::as_object),
+        None => Some(resource),
+    };
+    let elements = match attributes.and_then(|attributes| attributes.get(&field.attribute)) {
+        Some(Value::Array(elements)) => elements.as_slice(),
+        Some(one) => std::slice::from_ref(one),
+        None => &[],
+    };
+    elements.iter().filter_map(move |element| match (&field.sub_attribute, element) {
+        (Some(name), Value::Object(element)) => element.get(name),
+        (Some(_), _) => None,
+        (None, element) => Some(element),
+    })
+}
+
+/// `pr`: not empty, and not an object or array in which nothing is.
+fn is_something(value: &Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::String(text) => !text.is_empty(),
+        Value::Array(values) => values.iter().any(is_something),
+        Value::Object(values) => values.values().any(is_something),
+        Value::Bool(_) | Value::Number(_) => true,
+    }
+}
+
+fn holds(field: &Field, value: &Value, operator: Operator, operand: &Operand) -> bool {
+    match (operand, value) {
+        (Operand::Text(operand), Value::String(text)) => {
+            let text = fold(text, field.case_exact);
+            match operator {
+                Operator::Contains => text.contains(operand.as_str()),
+                Operator::StartsWith => text.starts_with(operand.as_str()),
+                Operator::EndsWith => text.ends_with(operand.as_str()),
+                _ => stands(operator, Some(text.as_ref().cmp(operand.as_str()))),
+            }
+        }
+        (Operand::Number(operand), Value::Number(number)) => {
+            stands(operator, compare_numbers(number, operand))
+        }
+        (Operand::Boolean(operand), Value::Bool(boolean)) => stands(operator, Some(boolean.cmp(operand))),
+        (Operand::Instant(operand), Value::String(text)) => {
+            stands(operator, text.parse::<jiff::Timestamp>().ok().map(|instant| instant.cmp(operand)))
+        }
+        (Operand::Bytes(operand), Value::String(text)) => {
+            stands(operator, decode_base64(text).map(|bytes| bytes.cmp(operand)))
+        }
+        _ => operator == Operator::NotEqual,
+    }
+}
+
+fn stands(operator: Operator, ordering: Option<Ordering>) -> bool {
+    let Some(ordering) = ordering else { return operator == Operator::NotEqual };
+    match operator {
+        Operator::Equal => ordering.is_eq(),
+        Operator::NotEqual => ordering.is_ne(),
+        Operator::Greater => ordering.is_gt(),
+        Operator::GreaterOrEqual => ordering.is_ge(),
+        Operator::Less => ordering.is_lt(),
+        Operator::LessOrEqual => ordering.is_le(),
+        Operator::Contains | Operator::StartsWith | Operator::EndsWith => false,
+    }
+}
+
+fn compare_numbers(one: &Number, other: &Number) -> Option<Ordering> {
+    match (one.as_i64(), other.as_i64()) {
+        (Some(one), Some(other)) => Some(one.cmp(&other)),
+        _ => one.as_f64()?.partial_cmp(&other.as_f64()?),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::filter::Filter;
+    use crate::resource::ResourceKind;
+    use crate::schema::Schemas;
+
+    /// Whether the user below matches, or why the filter cannot be asked.
+    fn ask(filter: &str) -> Result<bool, String> {
+        let user = json!({
+            "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"],
+            "id": "2819c223-7f76-453a-919d-413861904646",
+            "externalId": "Ab",
+            "userName": "BJensen@Example.com",
+            "name": { "givenName": "Barbara", "familyName": "Jénsen" },
+            "title": "Tour Guide",
+            "nickName": "",
+            "active": true,
+            "emails": [
+                { "value": "bjensen@example.com", "type": "work", "primary": true },
+                { "value": "babs@jensen.org", "type": "home" }
+            ],
+            "x509Certificates": [{ "value": "AQID" }],
+            "groups": [{ "value": "e9e30dba-f08f-4109-8486-d5c6a331660a", "display": "Tour Guides" }],
+            "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User": {
+                "department": "Tours", "manager": { "value": "26118915" }
+            },
+            "meta": { "resourceType": "User", "created": "2011-05-13T04:42:34Z", "lastModified": "2011-05-13T06:42:34+02:00" }
+        });
+        let schema = Schemas::built_in().of(ResourceKind::User);
+        let resolved = Filter::parse(filter).and_then(|filter| filter.resolve(schema));
+        resolved.map(|filter| filter.matches(user.as_object().unwrap())).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn filters_match_as_rfc_7644_3_4_2_2_says() {
+        for (filter, expected) in [
+            ("userName eq \"bjensen@example.com\"", true),
+            ("USERNAME EQ \"bjensen@example.com\"", true),
+            ("urn:ietf:params:scim:schemas:core:2.0:User:userName sw \"BJ\"", true),
+            ("userName ne \"bjensen@example.com\"", false),
+            ("userName co \"JENSEN\"", true),
+            ("userName ew \".COM\"", true),
+            ("userName ew \"bjensen\"", false),
+            ("userName gt \"bj\"", true),
+            ("userName lt \"bj\"", false),
+            ("externalId eq \"Ab\"", true),
+            ("externalId eq \"ab\"", false),
+            ("externalId sw \"a\"", false),
+            ("name.familyName co \"JE\u{301}N\"", true),
+            ("familyName eq \"jénsen\"", true),
+            ("lastName eq \"jénsen\"", true),
+            ("firstName eq \"barbara\"", true),
+            ("givenName eq \"x\"", false),
+            ("title pr", true),
+            ("nickName pr", false),
+            ("displayName pr", false),
+            ("name pr", true),
+            ("emails pr", true),
+            ("photos pr", false),
+            ("displayName eq null", true),
+            ("title eq null", false),
+            ("title ne null", true),
+            ("displayName eq \"\"", false),
+            ("displayName ne \"x\"", true),
+            ("active eq true", true),
+            ("active eq \"True\"", true),
+            ("active ne true", false),
+            ("emails eq \"BABS@jensen.org\"", true),
+            ("emails.value co \"example.com\"", true),
+            ("emails.type eq \"home\" and emails.value co \"example.com\"", true),
+            ("emails[type eq \"home\" and value co \"example.com\"]", false),
+            ("emails[type eq \"work\" and value co \"EXAMPLE.com\"]", true),
+            ("emails[type eq \"work\"].value eq \"bjensen@example.com\"", true),
+            ("emails[type eq \"work\"].value eq \"babs@jensen.org\"", false),
+            ("emails[primary eq \"True\"]", true),
+            ("emails[not (type eq \"work\")]", true),
+            ("emails[primary pr and type eq \"home\"]", false),
+            ("emails.value ne \"bjensen@example.com\"", true),
+            ("not (emails.value eq \"bjensen@example.com\")", false),
+            ("groups eq \"e9e30dba-f08f-4109-8486-d5c6a331660a\"", true),
+            ("groups.display sw \"tour\"", true),
+            ("schemas eq \"urn:ietf:params:scim:schemas:core:2.0:User\"", true),
+            ("id eq \"2819c223-7f76-453a-919d-413861904646\"", true),
+            ("id eq \"2819C223-7f76-453a-919d-413861904646\"", false),
+            ("meta.resourceType eq \"User\"", true),
+            ("meta.lastModified eq \"2011-05-13T04:42:34Z\"", true),
+            ("meta.lastModified gt \"2011-05-13T04:42:33.999Z\"", true),
+            ("meta.lastModified ge \"2011-05-13T00:42:34-04:00\"", true),
+            ("meta.lastModified lt \"2011-05-13T04:42:34Z\"", false),
+            ("meta.created sw \"2011-05\"", true),
+            ("x509Certificates eq \"AQID\"", true),
+            ("x509Certificates.value ne \"AQID\"", false),
+            ("urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department eq \"tours\"", true),
+            ("URN:IETF:params:scim:schemas:extension:enterprise:2.0:user:manager eq \"26118915\"", true),
+            ("manager.value eq \"26118915\"", true),
+            ("department eq \"x\"", false),
+            (
+                "userType ne \"Employee\" and not (emails co \"example.net\" or emails.value co \"example.net\")",
+                true,
+            ),
+            ("title pr and userType eq \"Employee\"", false),
+            ("title pr or userType eq \"Intern\"", true),
+            ("title pr or userType pr and active eq false", true),
+            ("(title pr or userType pr) and active eq false", false),
+        ] {
+            assert_eq!(ask(filter), Ok(expected), "{filter}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_asked_is_refused_with_the_reason() {
+        for (filter, expected) in [
+            ("shoeSize eq 1", "A User has no attribute shoeSize"),
+            ("name.nick eq \"x\"", "A User has no attribute name.nick"),
+            ("urn:x:y eq \"x\"", "A User has no attribute urn:x:y"),
+            ("password eq \"x\"", "password cannot be asked for"),
+            ("password pr", "password cannot be asked for"),
+            ("name eq \"x\"", "name is an object; compare one of its sub-attributes"),
+            ("userName eq 1", "userName eq 1: userName is compared with a string in double quotes"),
+            ("active eq \"x\"", "active eq \"x\": active is compared with true or false"),
+            ("active gt true", "active gt true: active is compared with true or false, by eq or ne"),
+            (
+                "x509Certificates co \"A\"",
+                "x509Certificates co \"A\": x509Certificates is compared with base64 in quotes, by eq or ne",
+            ),
+            (
+                "meta.created gt \"x\"",
+                "meta.created gt \"x\": meta.created is compared with a date and time with an offset, such as \"2011-05-13T04:42:34Z\"",
+            ),
+            ("title gt null", "title gt: null is equal or not, and nothing else"),
+            ("userName[value eq \"x\"]", "userName has no sub-attributes to filter by in brackets"),
+            ("emails[shoe eq \"x\"]", "emails has no sub-attribute shoe"),
+            (
+                "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User pr",
+                "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User is a schema, and an attribute of it is expected",
+            ),
+        ] {
+            assert_eq!(ask(filter), Err(format!("400 invalidFilter: {expected}")), "{filter}");
+        }
+    }
+
+    #[test]
+    fn across_resource_types_an_unknown_attribute_does_not_match() {
+        let schema = Schemas::built_in().of(ResourceKind::Group);
+        let group = json!({ "displayName": "Tour Guides" });
+        for (filter, expected) in [
+            ("userName eq \"x\"", false),
+            ("userName eq \"x\" or displayName eq \"tour guides\"", true),
+            ("userName pr and displayName pr", false),
+            ("emails[type eq \"work\"]", false),
+        ] {
+            let filter = Filter::parse(filter).unwrap().resolve_lenient(schema).unwrap();
+            assert_eq!(filter.matches(group.as_object().unwrap()), expected);
+        }
+    }
+}

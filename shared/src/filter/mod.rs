@@ -1,0 +1,51 @@
+//! Filters (RFC 7644 §3.4.2.2), in three steps: [`Filter::parse`] reads the text, [`Filter::resolve`] binds it to a
+//! schema, [`ResolvedFilter::matches`] evaluates it on a resource.
+
+mod evaluate;
+mod expression;
+mod parse;
+mod resolve;
+
+pub use expression::{Expression, Filter, Literal, Operator};
+pub use resolve::{Field, Node, Operand, ResolvedFilter};
+
+pub(crate) use parse::Parser;
+
+use std::borrow::Cow;
+
+use unicode_normalization::{UnicodeNormalization as _, is_nfc};
+
+/// Text as it is compared: composed (NFC), and in lower case unless case matters. Filters, indexes and sorting all
+/// compare what this makes.
+pub fn fold(text: &str, case_exact: bool) -> Cow<'_, str> {
+    if text.is_ascii() {
+        let is_folded = case_exact || !text.bytes().any(|byte| byte.is_ascii_uppercase());
+        return if is_folded { Cow::Borrowed(text) } else { Cow::Owned(text.to_ascii_lowercase()) };
+    }
+    if case_exact {
+        return if is_nfc(text) { Cow::Borrowed(text) } else { Cow::Owned(text.nfc().collect()) };
+    }
+    // Lower case of what is composed may be decomposed again, as with İ.
+    Cow::Owned(text.nfc().flat_map(char::to_lowercase).nfc().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fold;
+
+    #[test]
+    fn text_is_composed_and_put_in_lower_case_unless_case_matters() {
+        for (text, case_exact, expected) in [
+            ("Ann", false, "ann"),
+            ("Ann", true, "Ann"),
+            ("E\u{301}lan", false, "\u{e9}lan"),
+            ("E\u{301}lan", true, "\u{c9}lan"),
+            ("\u{c9}LAN", false, "\u{e9}lan"),
+            ("ΣΑΣ", false, "σασ"),
+            ("", false, ""),
+        ] {
+            assert_eq!(fold(text, case_exact), expected, "{text:?}");
+            assert_eq!(fold(&fold(text, case_exact), case_exact), expected, "{text:?} twice");
+        }
+    }
+}

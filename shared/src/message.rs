@@ -1,0 +1,167 @@
+//! The messages of RFC 7644 that are not resources: SearchRequest, ListResponse.
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+
+use crate::error::{ErrorKind, ScimError};
+use crate::resource::type_name;
+
+/// The schema URN of an answer to a query (RFC 7644 §3.4.2).
+pub const LIST_RESPONSE_SCHEMA: &str = "urn:ietf:params:scim:api:messages:2.0:ListResponse";
+/// The schema URN of a query in a body (RFC 7644 §3.4.3).
+pub const SEARCH_REQUEST_SCHEMA: &str = "urn:ietf:params:scim:api:messages:2.0:SearchRequest";
+/// The resources on a page when the client does not say.
+pub const DEFAULT_PAGE_SIZE: usize = 100;
+/// The most resources on a page.
+pub const MAX_PAGE_SIZE: usize = 1_000;
+
+/// An answer to a query (RFC 7644 §3.4.2).
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ListResponse<'a> {
+    schemas: [&'static str; 1],
+    total_results: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    start_index: Option<usize>,
+    items_per_page: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_cursor: Option<&'a str>,
+    #[serde(rename = "Resources")]
+    resources: &'a [Box<RawValue>],
+}
+
+impl<'a> ListResponse<'a> {
+    /// The answer to a query by index.
+    pub fn by_index(total: usize, start_index: usize, resources: &'a [Box<RawValue>]) -> Self {
+        Self {
+            schemas: [LIST_RESPONSE_SCHEMA],
+            total_results: total,
+            start_index: Some(start_index),
+            items_per_page: resources.len(),
+            next_cursor: None,
+            resources,
+        }
+    }
+
+    /// The answer to a query by cursor (RFC 9865 §2).
+    pub fn by_cursor(total: usize, next_cursor: Option<&'a str>, resources: &'a [Box<RawValue>]) -> Self {
+        Self { start_index: None, next_cursor, ..Self::by_index(total, 1, resources) }
+    }
+}
+
+/// What a query asks for, from the URL or from the body of a POST to `/.search` (RFC 7644 §3.4.2 and §3.4.3).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SearchRequest {
+    /// The filter, unparsed.
+    pub filter: Option<String>,
+    /// The attribute to sort by.
+    pub sort_by: Option<String>,
+    /// `ascending` or `descending`.
+    pub sort_order: Option<String>,
+    /// The first resource of the page, from 1.
+    pub start_index: Option<i64>,
+    /// The most resources on the page.
+    pub count: Option<i64>,
+    /// The cursor; empty for the first page (RFC 9865 §2).
+    pub cursor: Option<String>,
+    /// The attributes that are wanted.
+    pub attributes: Option<Vec<String>>,
+    /// The attributes that are not.
+    pub excluded_attributes: Option<Vec<String>>,
+}
+
+impl SearchRequest {
+    /// Reads the query of a URL, its names in any case; unknown parameters are ignored.
+    ///
+    /// # Errors
+    /// `invalidValue` for a page that is no number.
+    pub fn from_query(parameters: &[(String, String)]) -> Result<Self, ScimError> {
+        let mut request = Self::default();
+        for (name, value) in parameters {
+            match name.to_ascii_lowercase().as_str() {
+                "filter" => request.filter = Some(value.clone()),
+                "sortby" => request.sort_by = Some(value.clone()),
+                "sortorder" => request.sort_order = Some(value.clone()),
+                "startindex" => request.start_index = Some(integer("startIndex", value)?),
+                "count" => request.count = Some(integer("count", value)?),
+                "cursor" => request.cursor = Some(value.clone()),
+                "attributes" => request.attributes = Some(names(value)),
+                "excludedattributes" => request.excluded_attributes = Some(names(value)),
+                _ => {}
+            }
+        }
+        Ok(request)
+    }
+
+    /// Reads the body of a POST to `/.search`, its names in any case.
+    ///
+    /// # Errors
+    /// `invalidSyntax` when it is no SearchRequest, `invalidValue` for a member of the wrong type.
+    pub fn from_body(body: &Map<String, Value>) -> Result<Self, ScimError> {
+        check_message(body, SEARCH_REQUEST_SCHEMA)?;
+        let mut request = Self::default();
+        for (name, value) in body {
+            if value.is_null() {
+                continue;
+            }
+            match name.to_ascii_lowercase().as_str() {
+                "filter" => request.filter = Some(text(name, value)?),
+                "sortby" => request.sort_by = Some(text(name, value)?),
+                "sortorder" => request.sort_order = Some(text(name, value)?),
+                "startindex" => request.start_index = Some(whole_number(name, value)?),
+                "count" => request.count = Some(whole_number(name, value)?),
+                "cursor" => request.cursor = Some(text(name, value)?),
+                "attributes" => request.attributes = Some(list(name, value)?),
+                "excludedattributes" => request.excluded_attributes = Some(list(name, value)?),
+                _ => {}
+            }
+        }
+        Ok(request)
+    }
+}
+
+/// Checks that a body is the message it has to be here.
+///
+/// # Errors
+/// `invalidSyntax` when `schemas` does not name it.
+pub fn check_message(body: &Map<String, Value>, urn: &str) -> Result<(), ScimError> {
+    let schemas = body.iter().find(|(name, _)| name.eq_ignore_ascii_case("schemas")).map(|(_, value)| value);
+    let is_named = |value: &Value| value.as_str().is_some_and(|value| value.eq_ignore_ascii_case(urn));
+    let names = schemas.and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    if names.iter().any(is_named) {
+        return Ok(());
+    }
+    Err(ScimError::new(ErrorKind::InvalidSyntax, format!("schemas must name {urn}")))
+}
+
+fn names(list: &str) -> Vec<String> {
+    list.split(',').map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect()
+}
+
+fn integer(name: &str, value: &str) -> Result<i64, ScimError> {
+    let invalid = || ScimError::invalid_value(format!("{name} is {value:?}, and must be a whole number"));
+    value.trim().parse().map_err(|_| invalid())
+}
+
+fn text(name: &str, value: &Value) -> Result<String, ScimError> {
+    let wrong = || ScimError::invalid_value(format!("{name} is {}, and must be a string", type_name(value)));
+    value.as_str().map(str::to_owned).ok_or_else(wrong)
+}
+
+fn whole_number(name: &str, value: &Value) -> Result<i64, ScimError> {
+    let wrong =
+        || ScimError::invalid_value(format!("{name} is {}, and must be a whole number", type_name(value)));
+    value.as_i64().ok_or_else(wrong)
+}
+
+fn list(name: &str, value: &Value) -> Result<Vec<String>, ScimError> {
+    match value {
+        Value::Array(values) => values.iter().map(|value| text(name, value)).collect(),
+        Value::String(value) => Ok(names(value)),
+        other => {
+            let detail = format!("{name} is {}, and must be an array of strings", type_name(other));
+            Err(ScimError::invalid_value(detail))
+        }
+    }
+}

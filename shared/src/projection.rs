@@ -1,0 +1,300 @@
+//! Which attributes an answer holds (RFC 7644 §3.9, RFC 7643 §7 `returned`).
+
+use serde_json::{Map, Value};
+
+use crate::attribute_path::AttributePath;
+use crate::error::ScimError;
+use crate::schema::{Attribute, Resolved, ResourceSchema, Returned};
+
+/// The attributes that a client asks for, or asks to be spared.
+#[derive(Clone, Debug)]
+pub struct Projection {
+    asks: Asks,
+}
+
+#[derive(Clone, Debug)]
+enum Asks {
+    /// What is answered by default.
+    Default,
+    /// These, and what is always answered.
+    Only(Vec<Name>),
+    /// What is answered by default, without these.
+    AllBut(Vec<Name>),
+}
+
+/// A name from the client, as the schema spells it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Name {
+    extension: Option<String>,
+    /// `None` for all attributes of the extension.
+    attribute: Option<String>,
+    sub_attribute: Option<String>,
+}
+
+impl Projection {
+    /// Reads `attributes` and `excludedAttributes`. Names in any case; unknown ones are ignored.
+    ///
+    /// # Errors
+    /// `invalidValue` when both are given: RFC 7644 §3.9 makes them exclude each other.
+    pub fn new(
+        attributes: Option<&[String]>,
+        excluded: Option<&[String]>,
+        schema: &ResourceSchema,
+    ) -> Result<Self, ScimError> {
+        let names = |names: &[String]| names.iter().filter_map(|name| Name::parse(name, schema)).collect();
+        let is_given = |names: &&[String]| !names.is_empty();
+        let asks = match (attributes.filter(is_given), excluded.filter(is_given)) {
+            (None, None) => Asks::Default,
+            (Some(attributes), None) => Asks::Only(names(attributes)),
+            (None, Some(excluded)) => Asks::AllBut(names(excluded)),
+            (Some(_), Some(_)) => {
+                return Err(ScimError::invalid_value("attributes and excludedAttributes exclude each other"));
+            }
+        };
+        Ok(Self { asks })
+    }
+
+    /// Whether any of a core attribute is answered that is answered by default.
+    pub fn wants(&self, attribute: &str) -> bool {
+        match &self.asks {
+            Asks::Default => true,
+            Asks::Only(names) => names.iter().any(|name| name.is_of(None, attribute)),
+            Asks::AllBut(names) => {
+                !names.iter().any(|name| name.is_of(None, attribute) && name.sub_attribute.is_none())
+            }
+        }
+    }
+
+    /// Takes out of a resource, whose names are canonical, what is not to be answered.
+    pub fn apply(&self, resource: &mut Map<String, Value>, schema: &ResourceSchema) {
+        self.keep_wanted(resource, None, &schema.core.attributes, |name| schema.extension(name).is_some());
+        for extension in &schema.extensions {
+            let Some(Value::Object(attributes)) = resource.get_mut(&extension.id) else { continue };
+            self.keep_wanted(attributes, Some(&extension.id), &extension.attributes, |_| false);
+            if attributes.is_empty() {
+                resource.shift_remove(&extension.id);
+            }
+        }
+    }
+
+    fn keep_wanted(
+        &self,
+        values: &mut Map<String, Value>,
+        extension: Option<&str>,
+        attributes: &[Attribute],
+        is_extension: impl Fn(&str) -> bool,
+    ) {
+        values.retain(|name, value| {
+            let Some(attribute) = attributes.iter().find(|attribute| attribute.name == *name) else {
+                return is_extension(name);
+            };
+            let asked = |sub: Option<&str>| self.asked(extension, &attribute.name, sub);
+            if !is_answered(attribute.returned, asked(None)) {
+                return false;
+            }
+            for element in elements(value) {
+                element.retain(|name, _| {
+                    let sub = attribute.sub_attributes.iter().find(|sub| sub.name == *name);
+                    sub.is_none_or(|sub| is_answered(sub.returned, asked(Some(&sub.name))))
+                });
+            }
+            if let Value::Array(elements) = value {
+                elements.retain(|element| !is_empty(element));
+            }
+            !is_empty(value)
+        });
+    }
+
+    /// What the client says of an attribute, or of a sub-attribute of one that is answered.
+    fn asked(&self, extension: Option<&str>, attribute: &str, sub_attribute: Option<&str>) -> Asked {
+        let of_attribute = |name: &&Name| name.is_of(extension, attribute);
+        let whole = |name: &Name| name.sub_attribute.is_none();
+        let exact = |name: &Name| name.sub_attribute.as_deref() == sub_attribute;
+        match &self.asks {
+            Asks::Default => Asked::Nothing,
+            Asks::Only(names) => {
+                let mut here = names.iter().filter(of_attribute).peekable();
+                match (here.peek(), sub_attribute) {
+                    (None, _) => Asked::Unwanted,
+                    (Some(_), None) => Asked::Wanted,
+                    (Some(_), Some(_)) => here.fold(Asked::Unwanted, |asked, name| match asked {
+                        _ if exact(name) => Asked::Wanted,
+                        Asked::Unwanted if whole(name) => Asked::Nothing,
+                        asked => asked,
+                    }),
+                }
+            }
+            Asks::AllBut(names) => {
+                if names.iter().filter(of_attribute).any(exact) {
+                    Asked::Unwanted
+                } else {
+                    Asked::Nothing
+                }
+            }
+        }
+    }
+}
+
+/// What a client says of one attribute.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    Wanted,
+    Unwanted,
+    Nothing,
+}
+
+/// RFC 7643 §7, `returned`.
+fn is_answered(returned: Returned, asked: Asked) -> bool {
+    match returned {
+        Returned::Always => true,
+        Returned::Never => false,
+        Returned::Default => asked != Asked::Unwanted,
+        Returned::Request => asked == Asked::Wanted,
+    }
+}
+
+/// The objects that a complex value is, or is made of.
+fn elements(value: &mut Value) -> Vec<&mut Map<String, Value>> {
+    match value {
+        Value::Object(element) => vec![element],
+        Value::Array(elements) => elements.iter_mut().filter_map(Value::as_object_mut).collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Object(element) => element.is_empty(),
+        Value::Array(elements) => elements.iter().all(is_empty),
+        _ => false,
+    }
+}
+
+impl Name {
+    fn parse(text: &str, schema: &ResourceSchema) -> Option<Self> {
+        let path = AttributePath::parse(text.trim())?;
+        Some(match schema.resolve(&path)? {
+            Resolved::Extension(extension) => {
+                Self { extension: Some(extension.id.clone()), attribute: None, sub_attribute: None }
+            }
+            Resolved::Attribute(target) => Self {
+                extension: target.extension.map(|extension| extension.id.clone()),
+                attribute: Some(target.attribute.name.clone()),
+                sub_attribute: target.sub_attribute.map(|sub| sub.name.clone()),
+            },
+        })
+    }
+
+    fn is_of(&self, extension: Option<&str>, attribute: &str) -> bool {
+        self.extension.as_deref() == extension
+            && self.attribute.as_deref().is_none_or(|name| name == attribute)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::resource::ResourceKind;
+    use crate::schema::Schemas;
+
+    const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
+
+    fn user() -> Value {
+        json!({
+            "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User", ENTERPRISE],
+            "id": "1",
+            "userName": "ann",
+            "name": { "givenName": "Ann", "familyName": "Lee" },
+            "emails": [{ "value": "a@x", "type": "work" }, { "value": "b@x", "type": "home" }],
+            ENTERPRISE: { "department": "D", "manager": { "value": "2", "displayName": "Bo" } },
+            "meta": { "resourceType": "User", "version": "W/\"1\"" }
+        })
+    }
+
+    fn project(attributes: &[&str], excluded: &[&str]) -> Value {
+        let schema = Schemas::built_in().of(ResourceKind::User);
+        let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        let (attributes, excluded) = (owned(attributes), owned(excluded));
+        let projection = Projection::new(Some(&attributes), Some(&excluded), schema).unwrap();
+        let Value::Object(mut user) = user() else { unreachable!() };
+        projection.apply(&mut user, schema);
+        Value::Object(user)
+    }
+
+    #[test]
+    fn only_what_is_named_and_what_is_always_answered_is_left() {
+        let schemas = json!(["urn:ietf:params:scim:schemas:core:2.0:User", ENTERPRISE]);
+        for (attributes, expected) in [
+            (vec!["userName"], json!({ "userName": "ann" })),
+            (vec!["USERNAME", "unknown", "members[x]"], json!({ "userName": "ann" })),
+            (vec!["unknown"], json!({})),
+            (vec!["name.givenName"], json!({ "name": { "givenName": "Ann" } })),
+            (vec!["name.givenName", "name"], json!({ "name": { "givenName": "Ann", "familyName": "Lee" } })),
+            (vec!["emails.value"], json!({ "emails": [{ "value": "a@x" }, { "value": "b@x" }] })),
+            (vec!["meta.version"], json!({ "meta": { "version": "W/\"1\"" } })),
+            (
+                vec![ENTERPRISE],
+                json!({ ENTERPRISE: { "department": "D", "manager": { "value": "2", "displayName": "Bo" } } }),
+            ),
+            (
+                vec![
+                    "urn:ietf:params:scim:schemas:extension:enterprise:2.0:user:manager.value",
+                    " userName ",
+                ],
+                json!({ "userName": "ann", ENTERPRISE: { "manager": { "value": "2" } } }),
+            ),
+            (vec!["department"], json!({ ENTERPRISE: { "department": "D" } })),
+        ] {
+            let mut expected = expected;
+            expected["schemas"] = schemas.clone();
+            expected["id"] = json!("1");
+            assert_eq!(project(&attributes, &[]), expected, "{attributes:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_excluded_is_left_out_unless_it_is_always_answered() {
+        for (excluded, gone) in [
+            (vec!["id", "schemas"], vec![]),
+            (vec!["userName", "meta"], vec!["/userName", "/meta"]),
+            (vec!["name.givenName"], vec!["/name/givenName"]),
+            (vec!["emails.type"], vec!["/emails/0/type", "/emails/1/type"]),
+            (
+                vec!["department"],
+                vec!["/urn:ietf:params:scim:schemas:extension:enterprise:2.0:User/department"],
+            ),
+            (vec![ENTERPRISE], vec!["/urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"]),
+        ] {
+            let mut expected = user();
+            for pointer in gone {
+                let (parent, name) = pointer.rsplit_once('/').unwrap();
+                expected.pointer_mut(parent).unwrap().as_object_mut().unwrap().remove(name);
+            }
+            assert_eq!(project(&[], &excluded), expected, "{excluded:?}");
+        }
+    }
+
+    #[test]
+    fn naming_and_excluding_at_once_is_refused() {
+        let schema = Schemas::built_in().of(ResourceKind::User);
+        let names = ["id".to_owned()];
+        let error = Projection::new(Some(&names), Some(&names), schema).unwrap_err();
+        assert_eq!(error.kind.status(), (400, Some("invalidValue")));
+    }
+
+    #[test]
+    fn whether_members_have_to_be_read_follows_from_what_is_asked() {
+        let schema = Schemas::built_in().of(ResourceKind::Group);
+        let wants = |attributes: &[String], excluded: &[String]| {
+            Projection::new(Some(attributes), Some(excluded), schema).unwrap().wants("members")
+        };
+        let name = |name: &str| [name.to_owned()];
+        assert!(wants(&[], &[]));
+        assert!(wants(&name("members.value"), &[]));
+        assert!(wants(&[], &name("members.display")));
+        assert!(!wants(&name("displayName"), &[]));
+        assert!(!wants(&[], &name("MEMBERS")));
+    }
+}

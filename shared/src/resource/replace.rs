@@ -1,0 +1,55 @@
+//! PUT: one document in place of another (RFC 7644 §3.5.1).
+
+use serde_json::{Map, Value};
+
+use super::Document;
+use crate::error::{ErrorKind, ScimError};
+use crate::schema::{Attribute, Mutability, ResourceSchema, Schema};
+
+/// The document that a PUT leaves. What the client did not send is cleared; what is immutable stays.
+///
+/// # Errors
+/// `mutability` when an immutable attribute that has a value would get another.
+pub fn replace(
+    present: &Document,
+    mut new: Document,
+    schema: &ResourceSchema,
+) -> Result<Document, ScimError> {
+    keep_immutable(&schema.core, "", present, &mut new)?;
+    for extension in &schema.extensions {
+        let Some(Value::Object(present)) = present.get(&extension.id) else { continue };
+        let mut values = match new.shift_remove(&extension.id) {
+            Some(Value::Object(values)) => values,
+            _ => Map::new(),
+        };
+        keep_immutable(extension, &format!("{}:", extension.id), present, &mut values)?;
+        if !values.is_empty() {
+            new.insert(extension.id.clone(), Value::Object(values));
+        }
+    }
+    super::finish(&mut new, schema)?;
+    Ok(new)
+}
+
+fn keep_immutable(
+    schema: &Schema,
+    prefix: &str,
+    present: &Map<String, Value>,
+    new: &mut Map<String, Value>,
+) -> Result<(), ScimError> {
+    let is_immutable = |attribute: &&Attribute| attribute.mutability == Mutability::Immutable;
+    for attribute in schema.attributes.iter().filter(is_immutable) {
+        let Some(value) = present.get(&attribute.name) else { continue };
+        match new.get(&attribute.name) {
+            None => {
+                new.insert(attribute.name.clone(), value.clone());
+            }
+            Some(other) if other == value => {}
+            Some(_) => {
+                let detail = format!("{prefix}{} is immutable, and has a value", attribute.name);
+                return Err(ScimError::new(ErrorKind::Mutability, detail));
+            }
+        }
+    }
+    Ok(())
+}

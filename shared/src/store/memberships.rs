@@ -1,0 +1,462 @@
+//! Memberships: one edge between a group and a member, stored on both sides, written in one transaction.
+//!
+//! Each transaction writes the group's version once, on condition that the group stays, and carries for each member who
+//! joins the condition that the member is there and active; so nobody joins a group that is going, and nobody who is
+//! going or deactivated joins a group. Adds and removes commute and need no more. A replacement of all members
+//! chains its transactions on the group's version: when another writer came between, it begins again from what
+//! is there, so two of them never leave a mixture.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use super::Directory;
+use super::item::{self, Stored, number, text};
+use super::keys::{self, Key};
+use super::nesting::Guard;
+use super::resources::{check_version, is_staying, is_version, true_value};
+use super::table::{Outcome, Range};
+use super::transaction::{Expression, Transaction};
+use crate::error::{ErrorKind, ScimError};
+pub use crate::patch::MemberOperation;
+use crate::patch::MemberValue;
+use crate::resource::{Document, Member, Resource, ResourceId, ResourceKind};
+use crate::version::Versions;
+
+/// Items that a transaction holds for one member who joins, and for one who leaves.
+const ITEMS_TO_JOIN: usize = 3;
+const ITEMS_TO_LEAVE: usize = 2;
+/// Groups that a member leaves in one transaction: both sides and the group's version each.
+const GROUPS_LEFT_AT_ONCE: usize = 33;
+/// Memberships of a deleted group that are read, then deleted, at once.
+const MEMBERS_REMOVED_AT_ONCE: i32 = 1_000;
+
+/// One member who joins or leaves.
+#[derive(Clone, Debug)]
+enum Change {
+    Join(Member),
+    Leave(Member),
+}
+
+/// What a request does to a group's members.
+struct Changes {
+    changes: Vec<Change>,
+    /// Whether they say what the members are in the end, and not just who comes and goes.
+    is_replacement: bool,
+}
+
+impl Directory {
+    /// The members of a group in the order of their ids, at most so many, and whether there are more.
+    pub async fn members(&self, group: ResourceId, most: usize) -> Result<(Vec<Member>, bool), ScimError> {
+        let pk = keys::members(&self.connector, group);
+        let limit = i32::try_from(most.saturating_add(1)).ok();
+        let mut members = Vec::new();
+        let mut after = None;
+        loop {
+            let (page, next) = self.table.query_page(&pk, &Range::All, after.as_deref(), limit).await?;
+            members.extend(page.iter().filter_map(item::to_member));
+            if members.len() > most {
+                members.truncate(most);
+                return Ok((members, true));
+            }
+            match next {
+                Some(next) => after = Some(next),
+                None => return Ok((members, false)),
+            }
+        }
+    }
+
+    /// Which of these are members of the group.
+    pub(super) async fn members_among(
+        &self,
+        group: ResourceId,
+        ids: impl IntoIterator<Item = ResourceId>,
+    ) -> Result<Vec<Member>, ScimError> {
+        let keys: Vec<Key> = ids.into_iter().map(|id| keys::group_side(&self.connector, group, id)).collect();
+        Ok(self.table.get_all(&keys).await?.iter().filter_map(item::to_member).collect())
+    }
+
+    /// Checks, before anything is written, that everybody who is to join is here.
+    ///
+    /// # Errors
+    /// `invalidValue` naming one who is not.
+    pub(super) async fn check_members(&self, operations: &[MemberOperation]) -> Result<(), ScimError> {
+        let wanted: Vec<&MemberValue> = operations.iter().flat_map(joining).collect();
+        let found = self.find_members(wanted.iter().map(|value| value.id).collect()).await?;
+        match wanted.iter().find(|value| !found.contains_key(&value.id)) {
+            Some(missing) => Err(nobody(missing.id)),
+            None => Ok(()),
+        }
+    }
+
+    /// Changes a group (RFC 7644 §3.5): `change` makes the new document from the present one, and may be called again
+    /// when another writer came between. A group without any change is not written, and keeps its version. Returns the
+    /// group as it is then, or as it was when others write to it at the same time.
+    ///
+    /// # Errors
+    /// 404; 412 when the version is none of `if_match`; `uniqueness`; `invalidValue` for a member who is nobody
+    /// here, or a group that would come to contain itself; and whatever `change` refuses.
+    pub async fn change_group(
+        &self,
+        id: ResourceId,
+        if_match: Option<&Versions>,
+        change: impl Fn(&Document) -> Result<Document, ScimError>,
+        members: &[MemberOperation],
+    ) -> Result<Resource, ScimError> {
+        let mut pause = self.table.pause();
+        let mut if_match = if_match;
+        let mut is_begun = false;
+        loop {
+            let (group, changes) = self.read_changes(id, members, is_begun).await?;
+            check_version(if_match, &group, &[])?;
+            let document = change(&group.document)?;
+            let is_new = document != group.document;
+            if !is_new && changes.changes.is_empty() {
+                return Ok(group);
+            }
+            let next = is_new.then(|| self.next_version(&group, document));
+            let is_chained = changes.is_replacement || if_match.is_some();
+            match self.write_changes(&group, next, &changes.changes, is_chained).await? {
+                Written::All(group) => return Ok(group),
+                Written::Part => (is_begun, if_match) = (true, None),
+                Written::Nothing => {}
+            }
+            pause.wait().await?;
+        }
+    }
+
+    /// The group as it is, and what is left to do of what the client asks.
+    async fn read_changes(
+        &self,
+        id: ResourceId,
+        operations: &[MemberOperation],
+        is_begun: bool,
+    ) -> Result<(Resource, Changes), ScimError> {
+        if operations.is_empty() {
+            let group = self.group(id).await?;
+            return Ok((group.resource, Changes { changes: Vec::new(), is_replacement: false }));
+        }
+        let is_replacement = !operations
+            .iter()
+            .all(|operation| matches!(operation, MemberOperation::Add(_) | MemberOperation::Remove(_)));
+        let wanted: HashSet<ResourceId> = operations.iter().flat_map(joining).map(|value| value.id).collect();
+        let leaving = operations.iter().flat_map(leaving);
+        let present = async {
+            if is_replacement {
+                self.members(id, usize::MAX).await.map(|(members, _)| members)
+            } else {
+                self.members_among(id, wanted.iter().copied().chain(leaving).collect::<BTreeSet<_>>()).await
+            }
+        };
+        let (group, present, found) =
+            tokio::join!(self.group(id), present, self.find_members(wanted.clone()));
+        let (Stored { resource: group, .. }, present, found) = (group?, present?, found?);
+        // Whoever went after the first look is no member, and no mistake of the client's.
+        if let Some(missing) = wanted.iter().find(|id| !is_begun && !found.contains_key(id)) {
+            return Err(nobody(*missing));
+        }
+        let present: BTreeMap<ResourceId, Member> =
+            present.into_iter().map(|member| (member.id, member)).collect();
+        let after =
+            operations.iter().fold(present.clone(), |members, operation| apply(members, operation, &found));
+        let joins =
+            after.values().filter(|member| !present.contains_key(&member.id)).cloned().map(Change::Join);
+        let leaves =
+            present.values().filter(|member| !after.contains_key(&member.id)).cloned().map(Change::Leave);
+        Ok((group, Changes { changes: leaves.chain(joins).collect(), is_replacement }))
+    }
+
+    /// Who of these is here: with their kinds, and `None` for a deactivated user, who is in no group.
+    async fn find_members(
+        &self,
+        ids: HashSet<ResourceId>,
+    ) -> Result<HashMap<ResourceId, Option<ResourceKind>>, ScimError> {
+        let mut found = HashMap::with_capacity(ids.len());
+        for kind in [ResourceKind::User, ResourceKind::Group] {
+            let keys: Vec<Key> = ids
+                .iter()
+                .filter(|id| !found.contains_key(*id))
+                .map(|id| keys::resource(&self.connector, kind, *id))
+                .collect();
+            for item in self.table.get_all(&keys).await? {
+                let is_true = |name: &str| item.get(name).is_some_and(|value| value.as_bool() == Ok(&true));
+                let Some((id, None)) = item::name_of(&item) else { continue };
+                if !is_true("going") {
+                    found.insert(id, (kind == ResourceKind::Group || is_true("active")).then_some(kind));
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// Writes the changes, a transaction for as many as one can hold. `next` is the group where its own attributes
+    /// change, which the first transaction writes.
+    async fn write_changes(
+        &self,
+        group: &Resource,
+        next: Option<Resource>,
+        changes: &[Change],
+        is_chained: bool,
+    ) -> Result<Written, ScimError> {
+        let mut guard = self.guard_nesting(group.id, changes.iter().filter_map(joining_group)).await?;
+        let mut latest = next.clone().unwrap_or_else(|| self.next_version(group, group.document.clone()));
+        let mut rest = changes;
+        let mut is_first = true;
+        loop {
+            let mut transaction = self.table.transaction();
+            let mut added = BTreeSet::new();
+            match &next {
+                Some(next) if is_first => added = self.write_in(&mut transaction, group, next)?,
+                _ => self.touch_group(&mut transaction, &latest, is_chained)?,
+            }
+            while let Some((change, others)) = rest.split_first() {
+                if !self.write_change(&mut transaction, group.id, change, &mut guard)? {
+                    break;
+                }
+                rest = others;
+            }
+            match self.table.commit(&transaction).await? {
+                Outcome::Committed => {}
+                // Not the group's version, and not a member: it is the name.
+                Outcome::Refused(refused)
+                    if refused.iter().any(|position| (1..=added.len()).contains(position)) =>
+                {
+                    return Err(self.why_refused(&latest, &added, 1, &refused));
+                }
+                Outcome::Refused(_) if is_first => return Ok(Written::Nothing),
+                Outcome::Refused(_) => return Ok(Written::Part),
+            }
+            if rest.is_empty() {
+                return Ok(Written::All(latest));
+            }
+            if let Some(guard) = &mut guard {
+                guard.next_transaction();
+            }
+            latest = self.next_version(&latest, latest.document.clone());
+            is_first = false;
+        }
+    }
+
+    /// A new version of a group whose own attributes stay: of the one just before it where the writes are chained, of
+    /// whatever there is where they commute.
+    fn touch_group(
+        &self,
+        transaction: &mut Transaction,
+        group: &Resource,
+        is_chained: bool,
+    ) -> Result<(), ScimError> {
+        let condition = if is_chained { is_version(group.version - 1) } else { is_staying() };
+        let key = keys::resource(&self.connector, ResourceKind::Group, group.id);
+        transaction.update(&key, self.new_version(), Some(condition))
+    }
+
+    fn new_version(&self) -> Expression {
+        Expression::new("SET modified = :modified ADD version :one")
+            .with(":modified", text(self.now.to_string()))
+            .with(":one", number(1))
+    }
+
+    /// Adds one change to a transaction; `false` when there is no room for it.
+    fn write_change(
+        &self,
+        transaction: &mut Transaction,
+        group: ResourceId,
+        change: &Change,
+        guard: &mut Option<Guard>,
+    ) -> Result<bool, ScimError> {
+        match change {
+            Change::Leave(member) => {
+                if transaction.room() < ITEMS_TO_LEAVE {
+                    return Ok(false);
+                }
+                for key in self.both_sides(group, member.kind, member.id) {
+                    transaction.delete(&key)?;
+                }
+            }
+            Change::Join(member) => {
+                let guard_items = usize::from(member.kind == ResourceKind::Group);
+                if transaction.room() < ITEMS_TO_JOIN + guard_items {
+                    return Ok(false);
+                }
+                let key = keys::resource(&self.connector, member.kind, member.id);
+                match (member.kind, guard.as_mut()) {
+                    (ResourceKind::Group, Some(guard)) => {
+                        guard.write_once(transaction)?;
+                        let nested = Expression::new("SET nested = :true").with(":true", true_value());
+                        transaction.update(&key, nested, Some(is_staying()))?;
+                    }
+                    _ => {
+                        let is_active = Expression::new("active = :true").with(":true", true_value());
+                        transaction.check(&key, is_staying().and(is_active))?;
+                    }
+                }
+                let [group_side, member_side] = self.both_sides(group, member.kind, member.id);
+                transaction.put(item::from_member(&group_side, member))?;
+                transaction.put(member_side.attributes())?;
+            }
+        }
+        Ok(true)
+    }
+
+    fn both_sides(&self, group: ResourceId, kind: ResourceKind, member: ResourceId) -> [Key; 2] {
+        [
+            keys::group_side(&self.connector, group, member),
+            keys::member_side(&self.connector, kind, member, group),
+        ]
+    }
+
+    /// The groups that a user or group is in itself.
+    pub(super) async fn groups_of(
+        &self,
+        kind: ResourceKind,
+        member: ResourceId,
+    ) -> Result<Vec<ResourceId>, ScimError> {
+        let range = Range::Prefix(keys::member_side_prefix(member));
+        let items = self.table.query(&keys::resources(&self.connector, kind), &range).await?;
+        Ok(items.iter().filter_map(|item| item::name_of(item)?.1).collect())
+    }
+
+    /// Takes somebody out of all groups, the known ones first, until there is none.
+    pub(super) async fn leave_all_groups(
+        &self,
+        kind: ResourceKind,
+        member: ResourceId,
+        known: Vec<ResourceId>,
+    ) -> Result<(), ScimError> {
+        let mut groups = known;
+        loop {
+            for some in groups.chunks(GROUPS_LEFT_AT_ONCE) {
+                self.leave_groups(kind, member, some).await?;
+            }
+            // Whoever was added while this ran stood before the condition that now keeps others out.
+            groups = self.groups_of(kind, member).await?;
+            if groups.is_empty() {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn leave_groups(
+        &self,
+        kind: ResourceKind,
+        member: ResourceId,
+        groups: &[ResourceId],
+    ) -> Result<(), ScimError> {
+        // Groups that are gone have no version to write.
+        let mut gone: BTreeSet<ResourceId> = BTreeSet::new();
+        loop {
+            let mut transaction = self.table.transaction();
+            let mut touched = HashMap::new();
+            for group in groups {
+                if !gone.contains(group) {
+                    touched.insert(transaction.len(), *group);
+                    let key = keys::resource(&self.connector, ResourceKind::Group, *group);
+                    let is_there = Expression::new("attribute_exists(pk)");
+                    transaction.update(&key, self.new_version(), Some(is_there))?;
+                }
+                for key in self.both_sides(*group, kind, member) {
+                    transaction.delete(&key)?;
+                }
+            }
+            match self.table.commit(&transaction).await? {
+                Outcome::Committed => return Ok(()),
+                Outcome::Refused(refused) => {
+                    gone.extend(refused.iter().filter_map(|position| touched.get(position)));
+                }
+            }
+        }
+    }
+
+    /// Empties a group whose deletion has begun, so that nobody joins it any more.
+    pub(super) async fn remove_all_members(&self, group: ResourceId) -> Result<(), ScimError> {
+        let pk = keys::members(&self.connector, group);
+        loop {
+            let (page, _) =
+                self.table.query_page(&pk, &Range::All, None, Some(MEMBERS_REMOVED_AT_ONCE)).await?;
+            let members: Vec<Member> = page.iter().filter_map(item::to_member).collect();
+            if members.is_empty() {
+                return Ok(());
+            }
+            // The member's side goes first: while the group's is there, whoever resumes this finds it.
+            let sides: Vec<[Key; 2]> =
+                members.iter().map(|member| self.both_sides(group, member.kind, member.id)).collect();
+            let (group_sides, member_sides): (Vec<Key>, Vec<Key>) =
+                sides.into_iter().map(|[group_side, member_side]| (group_side, member_side)).unzip();
+            self.table.delete_all(&member_sides).await?;
+            self.table.delete_all(&group_sides).await?;
+        }
+    }
+}
+
+/// How far the writing of changes came.
+enum Written {
+    /// To the end: the group as it is then.
+    All(Resource),
+    /// Some were written, then another writer came between.
+    Part,
+    /// Another writer came before the first.
+    Nothing,
+}
+
+fn joining(operation: &MemberOperation) -> &[MemberValue] {
+    match operation {
+        MemberOperation::Add(values) | MemberOperation::Replace(values) => values,
+        _ => &[],
+    }
+}
+
+fn leaving(operation: &MemberOperation) -> Vec<ResourceId> {
+    match operation {
+        MemberOperation::Remove(ids) => ids.clone(),
+        _ => Vec::new(),
+    }
+}
+
+fn joining_group(change: &Change) -> Option<ResourceId> {
+    match change {
+        Change::Join(Member { id, kind: ResourceKind::Group, .. }) => Some(*id),
+        _ => None,
+    }
+}
+
+/// The members after one operation. Those who are not found, or deactivated, do not join.
+fn apply(
+    mut members: BTreeMap<ResourceId, Member>,
+    operation: &MemberOperation,
+    found: &HashMap<ResourceId, Option<ResourceKind>>,
+) -> BTreeMap<ResourceId, Member> {
+    let member = |value: &MemberValue| {
+        let kind = found.get(&value.id).copied().flatten()?;
+        Some(Member { id: value.id, kind, display: value.display.clone() })
+    };
+    match operation {
+        MemberOperation::Add(values) => {
+            for member in values.iter().filter_map(member) {
+                members.entry(member.id).or_insert(member);
+            }
+        }
+        MemberOperation::Remove(ids) => {
+            for id in ids {
+                members.remove(id);
+            }
+        }
+        MemberOperation::RemoveAll => members.clear(),
+        MemberOperation::RemoveMatching(filter) => {
+            members.retain(|_, member| match member.to_json("") {
+                serde_json::Value::Object(member) => !filter.matches(&member),
+                _ => true,
+            });
+        }
+        MemberOperation::Replace(values) => {
+            let wanted: BTreeMap<ResourceId, Member> =
+                values.iter().filter_map(member).map(|member| (member.id, member)).collect();
+            members.retain(|id, _| wanted.contains_key(id));
+            for (id, member) in wanted {
+                members.entry(id).or_insert(member);
+            }
+        }
+    }
+    members
+}
+
+fn nobody(id: ResourceId) -> ScimError {
+    ScimError::new(ErrorKind::InvalidValue, format!("members: {id} is no user or group here"))
+}

@@ -1,0 +1,353 @@
+//! The table as this crate uses it: reads that are strongly consistent, transactions that are applied once, and one
+//! rule for what is tried again.
+//!
+//! What DynamoDB says will pass (throttling, conflicts of transactions, a lost answer) is tried again with jitter until
+//! the request's deadline; after that the client is told to come back (429). The SDK's own retries are off, so
+//! that there is one clock.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::types::{
+    AttributeValue, DeleteRequest, KeysAndAttributes, ReturnConsumedCapacity, WriteRequest,
+};
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::item::text;
+use super::keys::Key;
+use super::transaction::Transaction;
+use crate::error::{ErrorKind, ScimError};
+
+/// An item, as the SDK has it.
+pub type Item = HashMap<String, AttributeValue>;
+
+/// The most requests that one call has under way at once.
+pub const CONCURRENCY: usize = 16;
+
+const BATCH_GET_LIMIT: usize = 100;
+const BATCH_WRITE_LIMIT: usize = 25;
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+const LONGEST_PAUSE: Duration = Duration::from_millis(640);
+/// What a client is asked to wait when DynamoDB was busy until the deadline.
+const RETRY_AFTER_SECONDS: u32 = 2;
+
+/// The table, for one request: it knows until when there is time.
+#[derive(Clone, Debug)]
+pub struct Table {
+    client: Client,
+    name: String,
+    deadline: Instant,
+}
+
+/// What became of a transaction.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// All of it was written.
+    Committed,
+    /// Nothing was written: the conditions of these items, by their positions, did not hold.
+    Refused(Vec<usize>),
+}
+
+/// A range of sort keys in one partition.
+#[derive(Clone, Debug)]
+pub enum Range {
+    /// The whole partition.
+    All,
+    /// Sort keys that begin with this.
+    Prefix(String),
+    /// Sort keys from the first to the second, both included.
+    Between(String, String),
+    /// Sort keys from this on.
+    From(String),
+    /// Sort keys up to this.
+    UpTo(String),
+}
+
+impl Table {
+    /// The table of this name, for a request that must be answered by `deadline`.
+    pub fn new(client: Client, name: String, deadline: Instant) -> Self {
+        Self { client, name, deadline }
+    }
+
+    /// Reads one item.
+    pub async fn get(&self, key: &Key) -> Result<Option<Item>, ScimError> {
+        let request = self
+            .client
+            .get_item()
+            .table_name(&self.name)
+            .set_key(Some(key.attributes()))
+            .consistent_read(true)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total);
+        Ok(self.retry(move || request.clone().send()).await?.item)
+    }
+
+    /// Reads any number of items, in no order; those that are not there are left out.
+    pub async fn get_all(&self, keys: &[Key]) -> Result<Vec<Item>, ScimError> {
+        let batches = keys.chunks(BATCH_GET_LIMIT).map(|batch| self.get_batch(batch).boxed()).collect();
+        Ok(concurrently(batches).await?.into_iter().flatten().collect())
+    }
+
+    async fn get_batch(&self, keys: &[Key]) -> Result<Vec<Item>, ScimError> {
+        let mut wanted: Vec<Item> = keys.iter().map(Key::attributes).collect();
+        let mut items = Vec::with_capacity(keys.len());
+        let mut pause = Pause::new(self.deadline);
+        loop {
+            let keys = KeysAndAttributes::builder()
+                .set_keys(Some(wanted))
+                .consistent_read(true)
+                .build()
+                .map_err(ScimError::internal)?;
+            let request = self
+                .client
+                .batch_get_item()
+                .request_items(&self.name, keys)
+                .return_consumed_capacity(ReturnConsumedCapacity::Total);
+            let answer = self.retry(move || request.clone().send()).await?;
+            let found = answer.responses.and_then(|mut tables| tables.remove(&self.name));
+            items.extend(found.unwrap_or_default());
+            match answer.unprocessed_keys.and_then(|mut tables| tables.remove(&self.name)) {
+                // What was left out for want of capacity or size is asked for again (BatchGetItem: UnprocessedKeys).
+                Some(rest) if !rest.keys.is_empty() => wanted = rest.keys,
+                _ => return Ok(items),
+            }
+            pause.wait().await?;
+        }
+    }
+
+    /// Reads one page of a partition: at most `limit` items, or 1 MB; and the sort key to go on behind, if any.
+    pub async fn query_page(
+        &self,
+        pk: &str,
+        range: &Range,
+        after: Option<&str>,
+        limit: Option<i32>,
+    ) -> Result<(Vec<Item>, Option<String>), ScimError> {
+        let request = self
+            .client
+            .query()
+            .table_name(&self.name)
+            .consistent_read(true)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .set_limit(limit)
+            .set_exclusive_start_key(
+                after.map(|sk| Key { pk: pk.to_owned(), sk: sk.to_owned() }.attributes()),
+            )
+            .expression_attribute_values(":pk", text(pk));
+        let (condition, bounds) = match range {
+            Range::All => ("pk = :pk", vec![]),
+            Range::Prefix(prefix) => ("pk = :pk AND begins_with(sk, :a)", vec![(":a", prefix)]),
+            Range::Between(first, last) => {
+                ("pk = :pk AND sk BETWEEN :a AND :b", vec![(":a", first), (":b", last)])
+            }
+            Range::From(first) => ("pk = :pk AND sk >= :a", vec![(":a", first)]),
+            Range::UpTo(last) => ("pk = :pk AND sk <= :a", vec![(":a", last)]),
+        };
+        let request = request.key_condition_expression(condition);
+        let request = bounds
+            .into_iter()
+            .fold(request, |request, (name, bound)| request.expression_attribute_values(name, text(bound)));
+        let answer = self.retry(move || request.clone().send()).await?;
+        let next = answer.last_evaluated_key.as_ref().and_then(|key| key.get("sk")?.as_s().ok().cloned());
+        Ok((answer.items.unwrap_or_default(), next))
+    }
+
+    /// Reads all of a range, page after page.
+    pub async fn query(&self, pk: &str, range: &Range) -> Result<Vec<Item>, ScimError> {
+        let mut items = Vec::new();
+        let mut after = None;
+        loop {
+            let (page, next) = self.query_page(pk, range, after.as_deref(), None).await?;
+            items.extend(page);
+            match next {
+                Some(next) => after = Some(next),
+                None => return Ok(items),
+            }
+        }
+    }
+
+    /// Writes all of a transaction or nothing (TransactWriteItems), once, however often it has to be sent.
+    pub async fn commit(&self, transaction: &Transaction) -> Result<Outcome, ScimError> {
+        // One token for all attempts: when an answer was lost, the next attempt finds its own work done.
+        let token = Uuid::new_v4().to_string();
+        let mut pause = Pause::new(self.deadline);
+        loop {
+            let sent = self
+                .client
+                .transact_write_items()
+                .set_transact_items(Some(transaction.items().to_vec()))
+                .client_request_token(&token)
+                .return_consumed_capacity(ReturnConsumedCapacity::Total)
+                .send();
+            let Err(error) = sent.await else { return Ok(Outcome::Committed) };
+            let refused = refused_items(&error);
+            if !refused.is_empty() {
+                return Ok(Outcome::Refused(refused));
+            }
+            if !is_passing(&error) && !is_passing_cancellation(&error) {
+                return Err(ScimError::internal(error));
+            }
+            tracing::debug!(cause = error_chain(&error), "transaction is tried again");
+            pause.wait_after(error).await?;
+        }
+    }
+
+    /// Deletes any number of items, each by itself: for what may be half done and done again.
+    pub async fn delete_all(&self, keys: &[Key]) -> Result<(), ScimError> {
+        let batches = keys.chunks(BATCH_WRITE_LIMIT).map(|batch| self.delete_batch(batch).boxed()).collect();
+        concurrently(batches).await.map(|_: Vec<()>| ())
+    }
+
+    async fn delete_batch(&self, keys: &[Key]) -> Result<(), ScimError> {
+        let delete = |key: &Key| {
+            let request = DeleteRequest::builder().set_key(Some(key.attributes())).build()?;
+            Ok(WriteRequest::builder().delete_request(request).build())
+        };
+        let built: Result<Vec<_>, aws_sdk_dynamodb::error::BuildError> = keys.iter().map(delete).collect();
+        let mut requests = built.map_err(ScimError::internal)?;
+        let mut pause = Pause::new(self.deadline);
+        loop {
+            let request = self
+                .client
+                .batch_write_item()
+                .request_items(&self.name, requests)
+                .return_consumed_capacity(ReturnConsumedCapacity::Total);
+            let answer = self.retry(move || request.clone().send()).await?;
+            match answer.unprocessed_items.and_then(|mut tables| tables.remove(&self.name)) {
+                Some(rest) if !rest.is_empty() => requests = rest,
+                _ => return Ok(()),
+            }
+            pause.wait().await?;
+        }
+    }
+
+    /// The same table with this much more time: to take back what could not be finished.
+    pub fn with_extra_time(&self, extra: Duration) -> Self {
+        Self { deadline: self.deadline.max(Instant::now()) + extra, ..self.clone() }
+    }
+
+    /// A pause between two attempts at something that another writer came between.
+    pub fn pause(&self) -> Pause {
+        Pause::new(self.deadline)
+    }
+
+    /// An empty transaction on this table.
+    pub fn transaction(&self) -> Transaction {
+        Transaction::new(&self.name)
+    }
+
+    async fn retry<T, E, Fut>(&self, mut send: impl FnMut() -> Fut) -> Result<T, ScimError>
+    where
+        Fut: Future<Output = Result<T, SdkError<E>>>,
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    {
+        let mut pause = Pause::new(self.deadline);
+        loop {
+            match send().await {
+                Ok(answer) => return Ok(answer),
+                Err(error) if is_passing(&error) => {
+                    tracing::debug!(cause = error_chain(&error), "request is tried again");
+                    pause.wait_after(error).await?;
+                }
+                Err(error) => return Err(ScimError::internal(error)),
+            }
+        }
+    }
+}
+
+/// Waits for all, some at once, and gives what they give in their order; or for the first that fails.
+pub async fn concurrently<T>(futures: Vec<BoxFuture<'_, Result<T, ScimError>>>) -> Result<Vec<T>, ScimError> {
+    stream::iter(futures).buffered(CONCURRENCY).try_collect().await
+}
+
+/// Growing pauses with full jitter, up to the deadline.
+pub struct Pause {
+    deadline: Instant,
+    longest: Duration,
+}
+
+impl Pause {
+    fn new(deadline: Instant) -> Self {
+        Self { deadline, longest: FIRST_PAUSE }
+    }
+
+    /// Waits; or says 429 when there would be no time left.
+    pub async fn wait(&mut self) -> Result<(), ScimError> {
+        let mut random = [0; 4];
+        // Without randomness the pause is the longest one: less fair, not wrong.
+        let share = getrandom::fill(&mut random)
+            .map_or(1.0, |()| f64::from(u32::from_le_bytes(random)) / f64::from(u32::MAX));
+        let pause = self.longest.mul_f64(share);
+        self.longest = (self.longest * 2).min(LONGEST_PAUSE);
+        if Instant::now() + pause >= self.deadline {
+            return Err(ScimError::new(
+                ErrorKind::TooManyRequests(RETRY_AFTER_SECONDS),
+                "The directory is busy; nothing of this request is left half done that a repetition would not complete",
+            ));
+        }
+        tokio::time::sleep(pause).await;
+        Ok(())
+    }
+
+    async fn wait_after(
+        &mut self,
+        cause: impl std::error::Error + Send + Sync + 'static,
+    ) -> Result<(), ScimError> {
+        self.wait().await.map_err(|error| ScimError { cause: Some(Box::new(cause)), ..error })
+    }
+}
+
+/// Whether the same request may succeed if sent again: it was throttled, or it is not known what became of it.
+fn is_passing<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
+    match error {
+        SdkError::TimeoutError(_) | SdkError::DispatchFailure(_) | SdkError::ResponseError(_) => true,
+        SdkError::ServiceError(service) => {
+            let is_server_fault = service.raw().status().as_u16() >= 500;
+            is_server_fault
+                || matches!(
+                    service.err().code(),
+                    Some(
+                        "ProvisionedThroughputExceededException"
+                            | "ThrottlingException"
+                            | "RequestLimitExceeded"
+                            | "TransactionInProgressException"
+                            | "LimitExceededException"
+                    )
+                )
+        }
+        _ => false,
+    }
+}
+
+/// The positions of the items whose condition did not hold.
+fn refused_items(error: &SdkError<TransactWriteItemsError>) -> Vec<usize> {
+    let refused = |code: Option<&str>| code == Some("ConditionalCheckFailed");
+    let codes = cancellation_codes(error);
+    codes.into_iter().enumerate().filter(|(_, code)| refused(*code)).map(|(position, _)| position).collect()
+}
+
+/// Whether a transaction was cancelled for reasons that pass: another one held an item, or there was no capacity.
+fn is_passing_cancellation(error: &SdkError<TransactWriteItemsError>) -> bool {
+    let codes = cancellation_codes(error);
+    let passing = ["None", "TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"];
+    !codes.is_empty() && codes.into_iter().all(|code| code.is_none_or(|code| passing.contains(&code)))
+}
+
+fn cancellation_codes(error: &SdkError<TransactWriteItemsError>) -> Vec<Option<&str>> {
+    match error.as_service_error() {
+        Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
+            cancelled.cancellation_reasons().iter().map(|reason| reason.code()).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn error_chain(error: &dyn std::error::Error) -> String {
+    aws_sdk_dynamodb::error::DisplayErrorContext(error).to_string()
+}

@@ -3,7 +3,10 @@
 //!
 //! Nothing here knows how the service is made: it is spoken to over HTTP, in one process or in one per function.
 
+pub mod captures;
 pub mod client;
 pub mod event;
+pub mod fixture;
 pub mod gateway;
 pub mod lambda;
+pub mod pattern;

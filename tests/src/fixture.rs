@@ -7,13 +7,13 @@
 //! {
 //!   "name": "Okta looks a user up before it creates one",
 //!   "why": "What the client does, and what it needs of a service provider.",
+//!   "headers": { "Accept": "application/scim+json", "Content-Type": "application/scim+json; charset=utf-8" },
 //!   "steps": [
 //!     {
 //!       "does": "creates the user",
 //!       "request": {
 //!         "method": "POST",
 //!         "target": "/Users",
-//!         "headers": { "Content-Type": "application/scim+json; charset=utf-8" },
 //!         "body": { "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "userName": "a@example.com" }
 //!       },
 //!       "expect": {
@@ -28,9 +28,9 @@
 //! ```
 //!
 //! - `target` is sent byte for byte behind the base URL. `body` is sent as JSON, `raw` instead of it as it stands.
-//! - `headers` are those of the client. A body without a Content-Type is sent as `application/scim+json`, and every
-//!   request with Basic credentials, or the bearer token where the conversation says `"credentials": "bearer"`. A
-//!   header that is null is not sent.
+//! - `headers` are those of the client: the conversation's are sent with every request, Content-Type with those that
+//!   have a body; a request's own go before them, null being none. Every request has Basic credentials, or the
+//!   bearer token where the conversation says `"credentials": "bearer"`, unless it names an Authorization.
 //! - `status` is a number, or a list of numbers that will all do. `headers` and `body` are
 //!   [patterns](crate::pattern); what they do not name is not looked at.
 //! - `capture` keeps parts of the answer's body, each by a JSON pointer, for `${name}` in this step's expectations
@@ -45,7 +45,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::captures::Captures;
-use crate::client::{Client, Reply, SCIM_JSON};
+use crate::client::{Client, Reply};
 use crate::pattern;
 
 /// A conversation: what one client does, step by step.
@@ -62,6 +62,9 @@ pub struct Conversation {
     /// How the client authenticates.
     #[serde(default)]
     pub credentials: Credentials,
+    /// The headers that it sends with every request.
+    #[serde(default)]
+    pub headers: Map<String, Value>,
     /// One request after another.
     pub steps: Vec<Step>,
 }
@@ -165,7 +168,7 @@ impl Conversation {
             for (name, pointer) in &step.capture {
                 pointer
                     .as_str()
-                    .filter(|pointer| pointer.starts_with('/'))
+                    .filter(|pointer| pointer.is_empty() || pointer.starts_with('/'))
                     .ok_or_else(|| in_step(format!("{pointer} is not a JSON pointer")))?;
                 captures.keep(name, "captured".into());
             }
@@ -192,7 +195,7 @@ impl Conversation {
         for (index, step) in self.steps.iter().enumerate() {
             for n in 1..=step.repeat {
                 captures.set("n", n.to_string());
-                step.take(client, self.credentials, &mut captures)
+                step.take(client, self, &mut captures)
                     .await
                     .map_err(|failure| format!("{}, step {}: {failure}", self.file, index + 1))?;
             }
@@ -205,11 +208,11 @@ impl Step {
     async fn take(
         &self,
         client: &Client,
-        credentials: Credentials,
+        conversation: &Conversation,
         captures: &mut Captures,
     ) -> Result<(), String> {
         let request = self.request.fill(captures)?;
-        let reply = request.send(client, credentials).await;
+        let reply = request.send(client, conversation).await;
         let body = reply.try_json();
         let mut differences = Vec::new();
         for (name, pointer) in &self.capture {
@@ -255,20 +258,22 @@ impl Request {
         })
     }
 
-    async fn send(&self, client: &Client, credentials: Credentials) -> Reply {
+    async fn send(&self, client: &Client, conversation: &Conversation) -> Reply {
         let body = match (&self.body, &self.raw) {
             (Some(body), _) => body.to_string(),
             (None, raw) => raw.clone().unwrap_or_default(),
         };
-        let has = |name: &str| self.headers.keys().any(|header| header.eq_ignore_ascii_case(name));
-        // An empty value is none, to the client as well.
-        let mut headers: Vec<(&str, &str)> =
-            self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str().unwrap_or(""))).collect();
-        if !body.is_empty() && !has("content-type") {
-            headers.push(("content-type", SCIM_JSON));
-        }
+        let is_own = |name: &str| self.headers.keys().any(|own| own.eq_ignore_ascii_case(name));
+        let is_left_out =
+            |name: &str| is_own(name) || (body.is_empty() && name.eq_ignore_ascii_case("content-type"));
+        let usual = conversation.headers.iter().filter(|(name, _)| !is_left_out(name));
+        // Null is no header, which the client writes as an empty one.
+        let mut headers: Vec<(&str, &str)> = usual
+            .chain(&self.headers)
+            .map(|(name, value)| (name.as_str(), value.as_str().unwrap_or_default()))
+            .collect();
         let bearer;
-        if credentials == Credentials::Bearer && !has("authorization") {
+        if conversation.credentials == Credentials::Bearer && !is_own("authorization") {
             bearer = format!("Bearer {}", client.token.as_deref().expect("a client with a token"));
             headers.push(("authorization", &bearer));
         }

@@ -185,7 +185,9 @@ async fn a_function_has_one_process_which_ends_with_the_gateway() {
 }
 
 fn conversation(steps: Value) -> Result<Conversation, String> {
-    let text = json!({ "name": "A name", "why": "A reason.", "steps": steps }).to_string();
+    let headers = json!({ "Accept": "application/json", "Content-Type": "application/scim+json" });
+    let text =
+        json!({ "name": "A name", "why": "A reason.", "headers": headers, "steps": steps }).to_string();
     Conversation::parse("toy/01.json", &text)
 }
 
@@ -202,7 +204,11 @@ async fn a_conversation_that_goes_as_written_is_held_to_its_end() {
                 "headers": { "X-Function": "users-get", "Location": "<absent>" },
                 "body": {
                     "pathParameters": { "id": "${n}" },
-                    "headers": { "authorization": "<absent>", "content-type": "<absent>" }
+                    "headers": {
+                        "accept": "application/json",
+                        "authorization": "<absent>",
+                        "content-type": "<absent>"
+                    }
                 }
             },
             "capture": { "ids[]": "/pathParameters/id", "last": "/pathParameters/id" }
@@ -212,7 +218,7 @@ async fn a_conversation_that_goes_as_written_is_held_to_its_end() {
             "request": {
                 "method": "POST",
                 "target": "/Groups?last=${last}",
-                "headers": { "Content-Type": "application/json" },
+                "headers": { "content-type": "application/json" },
                 "body": { "at": "${base}", "members": ["<each of ids>", { "value": "${item}" }] }
             },
             "expect": {

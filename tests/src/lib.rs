@@ -1,1 +1,12 @@
+//! What the whole-system tests stand on: a client, a stand-in for API Gateway and Lambda, and the conversations
+//! that real provisioning clients have with a service provider, as files that can be replayed.
+//!
+//! Nothing here knows how the service is made: it is spoken to over HTTP, in one process or in one per function.
 
+pub mod captures;
+pub mod client;
+pub mod event;
+pub mod fixture;
+pub mod gateway;
+pub mod lambda;
+pub mod pattern;

@@ -1,0 +1,3 @@
+//! Whole-system tests: the service is spoken to over HTTP and by nothing else.
+
+mod harness;

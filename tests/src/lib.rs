@@ -10,3 +10,4 @@ pub mod fixture;
 pub mod gateway;
 pub mod lambda;
 pub mod pattern;
+pub mod service;

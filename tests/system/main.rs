@@ -1,3 +1,4 @@
 //! Whole-system tests: the service is spoken to over HTTP and by nothing else.
 
+mod conversations;
 mod harness;

@@ -1,0 +1,186 @@
+//! The service under test: one embedded DynamoDB engine, the local server over it, and the functions behind the
+//! gateway over it too. All tests of a process share them; each has connectors of its own.
+
+use std::path::PathBuf;
+use std::sync::mpsc;
+use std::sync::{LazyLock, OnceLock};
+use std::time::Duration;
+
+use aws_sdk_dynamodb::Client as DynamoDb;
+use functions::configuration;
+use functions::routes::{FALLBACK, ROUTES};
+use functions::service::Service as Functions;
+use jiff::Timestamp;
+use local::engine::Engine;
+use local::{server, table};
+use shared::auth::{Credential, CredentialKind, generate_secret, hash_generated};
+use shared::schema::Schemas;
+use shared::store::connectors::{Connector, ConnectorId};
+use shared::store::table::Table;
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use crate::client::Client;
+use crate::gateway::{DEFAULT_ROUTE, Gateway};
+use crate::lambda::Lambda;
+
+/// The table's name.
+pub const TABLE: &str = "rollcall-test";
+
+/// What a test may take of DynamoDB's time.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The engine, the local server and, once asked for, the functions.
+pub struct Service {
+    runtime: Runtime,
+    endpoint: String,
+    origin: String,
+    gateway: OnceLock<Gateway>,
+}
+
+/// A connector that nobody else uses.
+pub struct TestConnector {
+    /// Its id.
+    pub id: ConnectorId,
+    username: String,
+    password: String,
+    token: String,
+}
+
+/// The service that all tests of this process share. It lives on threads of its own, so that no test's end ends it.
+pub fn service() -> &'static Service {
+    static SERVICE: LazyLock<Service> = LazyLock::new(Service::start);
+    &SERVICE
+}
+
+impl Service {
+    fn start() -> Self {
+        let runtime = Runtime::new().expect("a runtime");
+        let (send, receive) = mpsc::channel();
+        runtime.spawn(async move {
+            let engine = Engine::start(None, 0).await.expect("an engine");
+            let client = configuration::dynamodb_at(&engine.endpoint).await;
+            table::ensure(&client, TABLE).await.expect("a table");
+            let functions =
+                Functions::new(client, TABLE.to_owned(), None, Schemas::built_in(), Timestamp::now);
+            let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+            let origin = format!("http://{}", listener.local_addr().expect("a bound address"));
+            send.send((engine.endpoint.clone(), origin)).expect("somebody waits for it");
+            let served = server::serve(listener, functions.expect("a service"), std::future::pending());
+            served.await.expect("requests are served");
+            engine.stop().await;
+        });
+        let (endpoint, origin) = receive.recv().expect("the service has begun");
+        Self { runtime, endpoint, origin, gateway: OnceLock::new() }
+    }
+
+    /// The URL of the DynamoDB engine.
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    /// A DynamoDB client for this engine.
+    pub async fn dynamodb(&self) -> DynamoDb {
+        configuration::dynamodb_at(&self.endpoint).await
+    }
+
+    /// The table, as the store uses it.
+    pub async fn table(&self) -> Table {
+        Table::new(self.dynamodb().await, TABLE.to_owned(), Instant::now() + PATIENCE)
+    }
+
+    /// Makes a connector with a random name.
+    pub async fn connector(&self) -> TestConnector {
+        self.connector_named(&format!("t{}", Uuid::new_v4().simple()), "okta", &secret()).await
+    }
+
+    /// Makes a connector with this name and these Basic credentials, and a token.
+    pub async fn connector_named(&self, name: &str, username: &str, password: &str) -> TestConnector {
+        let id = ConnectorId::parse(name).expect("a connector's name");
+        let token = secret();
+        let kind = CredentialKind::Basic { username: username.to_owned() };
+        let credentials = vec![
+            Credential { kind, secret: hash_generated(password) },
+            Credential { kind: CredentialKind::Bearer, secret: hash_generated(&token) },
+        ];
+        let connector = Connector {
+            id: id.clone(),
+            name: name.to_owned(),
+            is_enabled: true,
+            credentials,
+            cursor_key: secret().into_bytes(),
+        };
+        self.table().await.put_connector(&connector).await.expect("a connector");
+        TestConnector { id, username: username.to_owned(), password: password.to_owned(), token }
+    }
+
+    /// A client of a new connector on the local server.
+    pub async fn client(&self) -> Client {
+        self.connector().await.local(self)
+    }
+
+    /// The functions behind the gateway: the binaries beside this test's own.
+    pub fn gateway(&self) -> &Gateway {
+        self.gateway.get_or_init(|| {
+            let (endpoint, (send, receive)) = (self.endpoint.clone(), mpsc::channel());
+            self.runtime.spawn(async move {
+                let lambda = Lambda::of_binaries(
+                    binaries(),
+                    &[
+                        ("DYNAMODB_ENDPOINT", &endpoint),
+                        ("TABLE_NAME", TABLE),
+                        ("LOG_LEVEL", "warn"),
+                        ("AWS_REGION", "local"),
+                        ("AWS_ACCESS_KEY_ID", "test"),
+                        ("AWS_SECRET_ACCESS_KEY", "test"),
+                    ],
+                );
+                let paths: Vec<String> =
+                    ROUTES.iter().map(|route| format!("/{{connector}}/scim/v2{}", route.path)).collect();
+                let mut routes: Vec<(&str, &str, &str)> = ROUTES
+                    .iter()
+                    .zip(&paths)
+                    .map(|(route, path)| (route.method, path.as_str(), route.function))
+                    .collect();
+                routes.push(("", DEFAULT_ROUTE, FALLBACK));
+                send.send(Gateway::start(&routes, lambda).await)
+                    .map_err(|_| ())
+                    .expect("somebody waits for it");
+            });
+            receive.recv().expect("the gateway has begun")
+        })
+    }
+}
+
+impl TestConnector {
+    /// A client of this connector on the local server.
+    pub fn local(&self, service: &Service) -> Client {
+        let base_url = format!("{}/{}/scim/v2", service.origin, self.id);
+        Client::new(&base_url, &self.username, &self.password).with_token(&self.token)
+    }
+
+    /// A client of this connector on the functions.
+    pub fn functions(&self, service: &Service) -> Client {
+        let (gateway, id) = (service.gateway(), self.id.to_string());
+        Client::new(&gateway.base_url(&id), &self.username, &self.password)
+            .with_token(&self.token)
+            .with_public_url(&gateway.public_url(&id))
+    }
+}
+
+fn secret() -> String {
+    generate_secret().expect("randomness")
+}
+
+/// Where cargo puts the binaries of the profile that this test was built with.
+fn binaries() -> PathBuf {
+    let test = std::env::current_exe().expect("a running test");
+    let folder = test.ancestors().nth(2).expect("a test lies in PROFILE/deps").to_owned();
+    assert!(
+        folder.join(FALLBACK).exists(),
+        "the functions are not built; run `cargo build --workspace --bins` first, as `make test` does"
+    );
+    folder
+}

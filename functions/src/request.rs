@@ -32,6 +32,20 @@ impl Request {
         self.headers.get(name)?.to_str().ok()
     }
 
+    /// A request that is a part of this one: of the same client, until the same time, and otherwise empty.
+    pub fn part(&self, method: Method) -> Self {
+        Self {
+            id: self.id.clone(),
+            method,
+            path: Vec::new(),
+            query: Vec::new(),
+            headers: HeaderMap::new(),
+            body: Vec::new(),
+            origin: self.origin.clone(),
+            deadline: self.deadline,
+        }
+    }
+
     /// Whether the client takes its answer compressed.
     pub fn accepts_gzip(&self) -> bool {
         let header = self.header(ACCEPT_ENCODING.as_str()).unwrap_or_default();

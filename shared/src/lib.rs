@@ -4,6 +4,7 @@
 
 pub mod attribute_path;
 pub mod auth;
+pub mod bulk;
 pub mod cursor;
 pub mod error;
 pub mod filter;

@@ -126,13 +126,19 @@ impl SearchRequest {
 /// # Errors
 /// `invalidSyntax` when `schemas` does not name it.
 pub fn check_message(body: &Map<String, Value>, urn: &str) -> Result<(), ScimError> {
-    let schemas = body.iter().find(|(name, _)| name.eq_ignore_ascii_case("schemas")).map(|(_, value)| value);
     let is_named = |value: &Value| value.as_str().is_some_and(|value| value.eq_ignore_ascii_case(urn));
-    let names = schemas.and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let names = member(body, "schemas").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     if names.iter().any(is_named) {
         return Ok(());
     }
     Err(ScimError::new(ErrorKind::InvalidSyntax, format!("schemas must name {urn}")))
+}
+
+/// A member of a message, its name in any case.
+pub fn member<'v>(object: &'v Map<String, Value>, name: &str) -> Option<&'v Value> {
+    let in_any_case =
+        || object.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value);
+    object.get(name).or_else(in_any_case)
 }
 
 fn names(list: &str) -> Vec<String> {

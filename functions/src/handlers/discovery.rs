@@ -7,12 +7,12 @@ use http::StatusCode;
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
+use shared::bulk::{LONGEST_BULK, MOST_BULK_OPERATIONS};
 use shared::cursor::CURSOR_TIMEOUT_SECONDS;
 use shared::error::{ErrorKind, ScimError};
 use shared::message::{DEFAULT_PAGE_SIZE, ListResponse, MAX_PAGE_SIZE};
 use shared::resource::ResourceKind;
 
-use super::bulk::{LONGEST_BULK, MOST_BULK_OPERATIONS};
 use crate::response::{Response, json as answer};
 use crate::service::Call;
 

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::members;
 use super::{Operation, Patch, Place, Verb, path};
 use crate::error::{ErrorKind, ScimError};
-use crate::message::check_message;
+use crate::message::{check_message, member};
 use crate::resource::{ResourceKind, type_name};
 use crate::schema::{Attribute, Mutability, ResourceSchema, Schema, Target};
 
@@ -51,13 +51,6 @@ impl<'s> Patch<'s> {
 /// Puts the number of the operation in front of what was wrong with it.
 pub(super) fn numbered(number: usize, error: ScimError) -> ScimError {
     ScimError { detail: format!("Operation {number}: {}", error.detail).into(), ..error }
-}
-
-/// A member of a message, its name in any case.
-fn member<'v>(object: &'v Map<String, Value>, name: &str) -> Option<&'v Value> {
-    object
-        .get(name)
-        .or_else(|| object.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value))
 }
 
 struct Reader<'p, 's> {

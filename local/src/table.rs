@@ -1,4 +1,5 @@
-//! The table, made where it is missing. In AWS, `template.yaml` makes it.
+//! The table, made where it is missing. In AWS, `template.yaml` makes it, with a stream; here nobody reads one, and the
+//! embedded engine looks through all of a stream at each write.
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::DisplayErrorContext;
@@ -28,10 +29,6 @@ async fn create(client: &Client, name: &str) -> Result<(), Box<dyn std::error::E
         AttributeDefinition::builder().attribute_name(name).attribute_type(ScalarAttributeType::S).build()
     };
     let key = |name: &str, kind| KeySchemaElement::builder().attribute_name(name).key_type(kind).build();
-    let stream = StreamSpecification::builder()
-        .stream_enabled(true)
-        .stream_view_type(StreamViewType::NewAndOldImages)
-        .build()?;
     client
         .create_table()
         .table_name(name)
@@ -40,7 +37,6 @@ async fn create(client: &Client, name: &str) -> Result<(), Box<dyn std::error::E
         .attribute_definitions(attribute("sk")?)
         .key_schema(key("pk", KeyType::Hash)?)
         .key_schema(key("sk", KeyType::Range)?)
-        .stream_specification(stream)
         .send()
         .await?;
     let expires = TimeToLiveSpecification::builder().enabled(true).attribute_name("expires").build()?;

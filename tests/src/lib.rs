@@ -9,5 +9,7 @@ pub mod event;
 pub mod fixture;
 pub mod gateway;
 pub mod lambda;
+pub mod ledger;
 pub mod pattern;
+pub mod seed;
 pub mod service;

@@ -1,4 +1,5 @@
 //! Whole-system tests: the service is spoken to over HTTP and by nothing else.
 
+mod budgets;
 mod conversations;
 mod harness;

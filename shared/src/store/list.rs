@@ -295,7 +295,11 @@ impl Directory {
         if plan != Plan::Scan
             && let Some(ids) = self.candidates(part.kind, &plan).await?
         {
-            let mut found = self.load(part.kind, &ids, check.asks_groups()).await?;
+            // What fits on a page is read with all that the page needs.
+            let is_page = part.kind == ResourceKind::User
+                && part.projection.wants("groups")
+                && ids.len() <= query.count;
+            let mut found = self.load(part.kind, &ids, is_page || check.asks_groups()).await?;
             found.sort_by_key(|found| found.stored.resource.id);
             return Ok((check.keep_matching(found).await?, plan.name()));
         }

@@ -1,0 +1,165 @@
+//! What a request costs: the round trips to DynamoDB that follow one another, and the capacity units that DynamoDB itself
+//! says each took. Counted by an interceptor in the SDK's client, on a service in this process.
+
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use aws_sdk_dynamodb::Client as DynamoDb;
+use aws_sdk_dynamodb::config::interceptors::{
+    BeforeSerializationInterceptorContextRef, FinalizerInterceptorContextRef,
+};
+use aws_sdk_dynamodb::config::{ConfigBag, Intercept, RuntimeComponents};
+use aws_sdk_dynamodb::error::BoxError;
+use aws_sdk_dynamodb::operation::batch_get_item::BatchGetItemOutput;
+use aws_sdk_dynamodb::operation::batch_write_item::BatchWriteItemOutput;
+use aws_sdk_dynamodb::operation::get_item::GetItemOutput;
+use aws_sdk_dynamodb::operation::query::QueryOutput;
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsOutput;
+use aws_sdk_dynamodb::types::ConsumedCapacity;
+use functions::request::{Request, encoded_segments, parameters};
+use functions::response::Response;
+use functions::routes;
+use functions::service::Service as Functions;
+use http::{HeaderMap, HeaderValue, Method};
+use jiff::Timestamp;
+use serde_json::Value;
+use shared::schema::Schemas;
+use tokio::time::{Duration, Instant};
+
+use crate::client::{Client, SCIM_JSON};
+use crate::service::{Service, TABLE, TestConnector};
+
+/// What one request cost.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Cost {
+    /// Times that the request waited for DynamoDB; requests to it that run at the same time are one.
+    pub round_trips: usize,
+    /// Capacity units read.
+    pub read_units: f64,
+    /// Capacity units written.
+    pub write_units: f64,
+    /// Items on which the capacity could not be read, which must be none.
+    unread: usize,
+    running: usize,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Counter(Arc<Mutex<Cost>>);
+
+impl Counter {
+    fn cost(&self) -> MutexGuard<'_, Cost> {
+        self.0.lock().expect("no panic while it was held")
+    }
+}
+
+impl Intercept for Counter {
+    fn name(&self) -> &'static str {
+        "Counter"
+    }
+
+    fn read_before_execution(
+        &self,
+        _: &BeforeSerializationInterceptorContextRef<'_>,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let mut cost = self.cost();
+        cost.round_trips += usize::from(cost.running == 0);
+        cost.running += 1;
+        Ok(())
+    }
+
+    fn read_after_execution(
+        &self,
+        context: &FinalizerInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let mut cost = self.cost();
+        cost.running -= 1;
+        let Some(Ok(output)) = context.output_or_error() else { return Ok(()) };
+        let all = |list: &Option<Vec<ConsumedCapacity>>| list.clone().unwrap_or_default();
+        let (consumed, is_write) = if let Some(output) = output.downcast_ref::<GetItemOutput>() {
+            (output.consumed_capacity.clone().into_iter().collect(), false)
+        } else if let Some(output) = output.downcast_ref::<QueryOutput>() {
+            (output.consumed_capacity.clone().into_iter().collect(), false)
+        } else if let Some(output) = output.downcast_ref::<BatchGetItemOutput>() {
+            (all(&output.consumed_capacity), false)
+        } else if let Some(output) = output.downcast_ref::<TransactWriteItemsOutput>() {
+            (all(&output.consumed_capacity), true)
+        } else if let Some(output) = output.downcast_ref::<BatchWriteItemOutput>() {
+            (all(&output.consumed_capacity), true)
+        } else {
+            (Vec::new(), false)
+        };
+        cost.unread += usize::from(consumed.is_empty());
+        let units: f64 = consumed.iter().filter_map(|capacity| capacity.capacity_units).sum();
+        *(if is_write { &mut cost.write_units } else { &mut cost.read_units }) += units;
+        Ok(())
+    }
+}
+
+/// A service of its own over the shared engine, whose every request is counted.
+pub struct CountedService {
+    counter: Counter,
+    functions: Functions,
+    client: Client,
+}
+
+impl CountedService {
+    /// A counted service for one connector, whose credentials it has checked already, as a warm function has.
+    pub async fn new(service: &Service, connector: &TestConnector) -> Self {
+        let counter = Counter::default();
+        let config = service.dynamodb().await.config().to_builder().interceptor(counter.clone()).build();
+        let functions = Functions::new(
+            DynamoDb::from_conf(config),
+            TABLE.to_owned(),
+            None,
+            Schemas::built_in(),
+            Timestamp::now,
+        );
+        let functions = functions.expect("a service");
+        let counted = Self { counter, functions, client: connector.local(service) };
+        counted.send("GET", "/ServiceProviderConfig", None).await;
+        counted
+    }
+
+    /// Sends a request, and says what it cost.
+    ///
+    /// # Panics
+    /// When it is not answered with this status.
+    pub async fn cost(
+        &self,
+        method: &str,
+        target: &str,
+        body: Option<&Value>,
+        status: u16,
+    ) -> (Cost, Response) {
+        *self.counter.cost() = Cost::default();
+        let response = self.send(method, target, body).await;
+        let text = String::from_utf8_lossy(response.body());
+        assert_eq!(response.status().as_u16(), status, "{method} {target}: {text}");
+        let cost = *self.counter.cost();
+        assert_eq!((cost.unread, cost.running), (0, 0), "{method} {target}");
+        (cost, response)
+    }
+
+    async fn send(&self, method: &str, target: &str, body: Option<&Value>) -> Response {
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        let (origin, base) = self.client.base_url.split_at(self.client.base_url.rfind(":").unwrap());
+        let base = base.split_once('/').unwrap().1;
+        let authorization = HeaderValue::from_str(&self.client.basic()).unwrap();
+        let request = Request {
+            id: "counted".to_owned(),
+            method: Method::from_bytes(method.as_bytes()).unwrap(),
+            path: encoded_segments(&format!("/{base}{path}")),
+            query: parameters(query),
+            headers: HeaderMap::from_iter([
+                (http::header::AUTHORIZATION, authorization),
+                (http::header::CONTENT_TYPE, HeaderValue::from_static(SCIM_JSON)),
+            ]),
+            body: body.map(|body| body.to_string().into_bytes()).unwrap_or_default(),
+            origin: origin.to_owned(),
+            deadline: Instant::now() + Duration::from_secs(60),
+        };
+        self.functions.answer(request, routes::fallback).await
+    }
+}

@@ -1,0 +1,101 @@
+//! Directories too large to be made request by request, written straight into the table: items as the store writes them.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::Client as DynamoDb;
+use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
+use futures_util::stream::{self, StreamExt as _};
+use serde_json::json;
+use shared::resource::{ResourceId, ResourceKind};
+use shared::store::connectors::ConnectorId;
+use shared::store::keys::{self, Key};
+
+use crate::service::{Service, TABLE};
+
+const BATCH: usize = 25;
+const BATCHES_AT_ONCE: usize = 8;
+
+type Item = HashMap<String, AttributeValue>;
+
+/// Writes so many users, without index entries but with exact counts, and gives their ids in order.
+pub async fn users(service: &Service, connector: &ConnectorId, count: usize) -> Vec<ResourceId> {
+    let mut ids: Vec<ResourceId> = (0..count).map(|_| ResourceId::random()).collect();
+    ids.sort_unstable();
+    let items = ids.iter().zip(0..).map(|(id, number)| user(connector, *id, number));
+    let mut counts = [0; 256];
+    for id in &ids {
+        counts[usize::from(id.bucket())] += 1;
+    }
+    let counts = (0..=255).zip(counts).filter(|(_, count)| *count > 0).map(|(bucket, count)| {
+        let mut item = keys::count(connector, ResourceKind::User, bucket).attributes();
+        item.extend(
+            [("n", count), ("active", count)]
+                .map(|(name, count): (_, usize)| (name.to_owned(), AttributeValue::N(count.to_string()))),
+        );
+        item
+    });
+    put_all(&service.dynamodb().await, items.chain(counts).collect()).await;
+    ids
+}
+
+/// A user of about a kilobyte.
+fn user(connector: &ConnectorId, id: ResourceId, number: usize) -> Item {
+    let user_name = format!("user{number:06}@example.com");
+    let document = json!({
+        "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"],
+        "userName": user_name,
+        "externalId": format!("00u{number:017}"),
+        "name": { "givenName": "Given", "familyName": format!("Family{number:06}") },
+        "displayName": format!("Given Family{number:06}"),
+        "title": "x".repeat(330),
+        "locale": "en-US",
+        "emails": [{ "primary": true, "value": user_name, "type": "work" }],
+        "active": true
+    });
+    let mut item = keys::resource(connector, ResourceKind::User, id).attributes();
+    let text = |text: &str| AttributeValue::S(text.to_owned());
+    item.extend([
+        ("doc".to_owned(), text(&document.to_string())),
+        ("version".to_owned(), AttributeValue::N("1".to_owned())),
+        ("created".to_owned(), text("2026-01-01T00:00:00Z")),
+        ("modified".to_owned(), text("2026-01-01T00:00:00Z")),
+        ("origin".to_owned(), text("scim")),
+        ("userName".to_owned(), text(&user_name)),
+        ("active".to_owned(), AttributeValue::Bool(true)),
+    ]);
+    item
+}
+
+/// Puts users into a group, both sides of each membership.
+pub async fn members(service: &Service, connector: &ConnectorId, group: ResourceId, users: &[ResourceId]) {
+    let edge = |key: Key, is_group_side: bool| {
+        let mut item = key.attributes();
+        if is_group_side {
+            item.insert("kind".to_owned(), AttributeValue::S("User".to_owned()));
+        }
+        item
+    };
+    let items = users.iter().flat_map(|user| {
+        [
+            edge(keys::group_side(connector, group, *user), true),
+            edge(keys::member_side(connector, ResourceKind::User, *user, group), false),
+        ]
+    });
+    put_all(&service.dynamodb().await, items.collect()).await;
+}
+
+async fn put_all(client: &DynamoDb, items: Vec<Item>) {
+    let batches = items.chunks(BATCH).map(|batch| {
+        let put = |item: &Item| {
+            let put = PutRequest::builder().set_item(Some(item.clone())).build().expect("an item");
+            WriteRequest::builder().put_request(put).build()
+        };
+        client.batch_write_item().request_items(TABLE, batch.iter().map(put).collect()).send()
+    });
+    let batches: Vec<_> = batches.collect();
+    let mut written = stream::iter(batches).buffer_unordered(BATCHES_AT_ONCE);
+    while let Some(answer) = written.next().await {
+        let unprocessed = answer.expect("a batch is written").unprocessed_items.unwrap_or_default();
+        assert!(unprocessed.is_empty(), "the engine has no limits to its capacity");
+    }
+}

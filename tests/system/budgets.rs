@@ -1,0 +1,147 @@
+//! What requests cost, held to the budgets. Printed as a table: `cargo test --test system budgets -- --nocapture`.
+
+use std::fmt::Write as _;
+
+use functions::response::Response;
+use serde_json::{Value, json};
+use shared::resource::ResourceId;
+use tests::ledger::{Cost, CountedService};
+use tests::seed;
+use tests::service::service;
+
+const USERS: usize = 100_000;
+
+/// A budget: round trips, read units and write units that must not be passed.
+type Budget = (usize, f64, f64);
+
+#[derive(Default)]
+struct Ledger {
+    table: String,
+    passed: Vec<String>,
+}
+
+impl Ledger {
+    fn record(&mut self, what: &str, cost: Cost, (round_trips, read_units, write_units): Budget) {
+        let Cost { round_trips: trips, read_units: read, write_units: written, .. } = cost;
+        let row = format!(
+            "{what:<52} {trips:>3} /{round_trips:>3} {read:>7.1} /{read_units:>5} {written:>7.1} /{write_units:>5}"
+        );
+        if trips > round_trips || read > read_units || written > write_units {
+            self.passed.push(row.clone());
+        }
+        writeln!(self.table, "{row}").unwrap();
+    }
+}
+
+fn body(response: &Response) -> Value {
+    serde_json::from_slice(response.body()).unwrap()
+}
+
+fn id(response: &Response) -> String {
+    body(response)["id"].as_str().unwrap().to_owned()
+}
+
+/// A user whose item is just under a kilobyte, as Okta would send it.
+fn user(name: &str) -> Value {
+    json!({
+        "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"],
+        "userName": name,
+        "name": { "givenName": "Test", "familyName": name },
+        "emails": [{ "primary": true, "value": name, "type": "work" }],
+        "displayName": "Test User",
+        "externalId": format!("00u-{name}"),
+        "title": "x".repeat(250),
+        "active": true
+    })
+}
+
+fn patch(operation: Value) -> Value {
+    json!({ "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"], "Operations": [operation] })
+}
+
+#[tokio::test]
+async fn no_request_passes_its_budget() {
+    let (service, mut ledger) = (service(), Ledger::default());
+    let connector = service.connector().await;
+    let counted = CountedService::new(service, &connector).await;
+
+    let (cost, created) = counted.cost("POST", "/Users", Some(&user("test.user@okta.local")), 201).await;
+    ledger.record("create a user", cost, (1, 0.0, 20.0));
+    let user_id = id(&created);
+    let item = format!("/Users/{user_id}");
+    let (cost, _) = counted.cost("GET", &item, None, 200).await;
+    ledger.record("get a user in no group", cost, (1, 2.0, 0.0));
+    let title = patch(json!({ "op": "replace", "path": "title", "value": "y".repeat(250) }));
+    let (cost, _) = counted.cost("PATCH", &item, Some(&title), 200).await;
+    ledger.record("patch an attribute that is not indexed", cost, (2, 2.0, 4.0));
+    let (cost, _) = counted.cost("PATCH", &item, Some(&title), 200).await;
+    ledger.record("patch nothing", cost, (1, 2.0, 0.0));
+
+    let mut groups = Vec::new();
+    for number in 0..40 {
+        let group = json!({
+            "schemas": ["urn:ietf:params:scim:schemas:core:2.0:Group"],
+            "displayName": format!("group {number}"),
+            "members": if number < 5 { json!([{ "value": user_id }]) } else { json!([]) }
+        });
+        let (_, created) = counted.cost("POST", "/Groups", Some(&group), 201).await;
+        groups.push(id(&created));
+    }
+    let (cost, _) = counted.cost("GET", &item, None, 200).await;
+    ledger.record("get a user in 5 groups", cost, (2, 2.0 + 5.0, 0.0));
+    let by_name = "/Users?filter=userName%20eq%20%22test.user%40okta.local%22";
+    let (cost, _) = counted.cost("GET", by_name, None, 200).await;
+    ledger.record("find a user in 5 groups by userName", cost, (3, 3.0 + 5.0, 0.0));
+    let deactivation = patch(json!({ "op": "replace", "value": { "active": false } }));
+    let (cost, _) = counted.cost("PATCH", &item, Some(&deactivation), 200).await;
+    ledger.record("deactivate a user in 5 groups", cost, (3 + 1, 20.0, 8.0 + 5.0 * 8.0));
+    for (count, batches) in [(0, 0), (40, 2)] {
+        let (_, created) =
+            counted.cost("POST", "/Users", Some(&user(&format!("in{count}groups@okta.local"))), 201).await;
+        let member = patch(json!({ "op": "add", "path": "members", "value": [{ "value": id(&created) }] }));
+        for group in groups.iter().take(count) {
+            counted.cost("PATCH", &format!("/Groups/{group}"), Some(&member), 200).await;
+        }
+        let (cost, _) =
+            counted.cost("PATCH", &format!("/Users/{}", id(&created)), Some(&deactivation), 200).await;
+        let budget = (3 + batches, 20.0, 8.0 + count as f64 * 8.0);
+        ledger.record(&format!("deactivate a user in {count} groups"), cost, budget);
+    }
+
+    // A directory of its own, so that what was made above is not counted with it.
+    let connector = service.connector().await;
+    let counted = CountedService::new(service, &connector).await;
+    let users = seed::users(service, &connector.id, USERS).await;
+    for (where_, start) in [("at the start", 1), ("in the middle", 50_000), ("at the end", USERS - 99)] {
+        let (cost, page) =
+            counted.cost("GET", &format!("/Users?startIndex={start}&count=100"), None, 200).await;
+        let page = body(&page);
+        assert_eq!((&page["totalResults"], &page["itemsPerPage"]), (&json!(USERS), &json!(100)), "{where_}");
+        let expected = json!(users[start - 1].to_string());
+        assert_eq!(page["Resources"][0]["id"], expected, "the page begins where it should, {where_}");
+        ledger.record(&format!("a page of 100 of {USERS} users {where_}"), cost, (5, 200.0, 0.0));
+    }
+    for size in [10, 1_000, USERS - 1] {
+        let group = json!({
+            "schemas": ["urn:ietf:params:scim:schemas:core:2.0:Group"], "displayName": format!("group of {size}")
+        });
+        let (_, created) = counted.cost("POST", "/Groups", Some(&group), 201).await;
+        let group_id = id(&created);
+        seed::members(service, &connector.id, ResourceId::parse(&group_id).unwrap(), &users[..size]).await;
+        let last = users[USERS - 1].to_string();
+        let status = if size < 100 { 200 } else { 204 };
+        let add = patch(json!({ "op": "add", "path": "members", "value": [{ "value": last }] }));
+        let (cost, _) = counted.cost("PATCH", &format!("/Groups/{group_id}"), Some(&add), status).await;
+        ledger.record(&format!("add a member to a group of {size}"), cost, (3, 20.0, 12.0));
+        let (cost, _) = counted.cost("PATCH", &format!("/Groups/{group_id}"), Some(&add), status).await;
+        ledger.record(&format!("add a member who is one to a group of {size}"), cost, (2, 20.0, 0.0));
+        let remove = patch(json!({ "op": "remove", "path": format!("members[value eq \"{last}\"]") }));
+        let (cost, _) = counted.cost("PATCH", &format!("/Groups/{group_id}"), Some(&remove), status).await;
+        ledger.record(&format!("remove a member of a group of {size}"), cost, (3, 20.0, 12.0));
+    }
+    let (cost, _) = counted.cost("GET", "/Users?startIndex=50000&count=100", None, 200).await;
+    ledger.record("a page of 100 users, each in up to 3 groups", cost, (5, 200.0, 0.0));
+
+    println!("{:<52} {:>8} {:>14} {:>14}\n{}", "", "trips", "RCU", "WCU", ledger.table);
+    assert!(ledger.passed.is_empty(), "past the budget:\n{}", ledger.passed.join("\n"));
+}

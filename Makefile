@@ -1,0 +1,84 @@
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+# x86_64 or arm64, for `make build`.
+ARCHITECTURE ?= x86_64
+# The function that `make invoke` sends its event to.
+FUNCTION ?= users-list
+
+VENV := .tools/venv
+TOOLS := $(VENV)/installed
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+export SAM_CLI_TELEMETRY := 0
+
+LOCAL := cargo run --quiet --locked --profile local --package local --
+
+.PHONY: help
+help: ## Say what there is
+	@awk 'BEGIN { FS = ": .*## " } /^[a-z]+:.* ## / { sub(/:.*/, "", $$1); printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+
+.PHONY: run
+run: ## Run the whole service in one process, over an embedded DynamoDB
+	@$(LOCAL)
+
+.PHONY: test
+test: check validate ## Everything that has to hold: check, validate, and all tests
+	cargo test --workspace --locked
+
+.PHONY: check
+check: $(TOOLS) ## Formatting, lints, documentation, and what the dependencies may be
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
+	cargo deny --locked check bans licenses sources
+
+.PHONY: validate
+validate: export AWS_DEFAULT_REGION ?= us-east-1
+validate: $(TOOLS) ## What SAM and CloudFormation would say of the template
+	sam validate
+	cfn-lint template.yaml
+
+# The functions are told of the embedded DynamoDB, and the username and password are those of events/.
+.PHONY: lambda
+lambda: export AWS_ACCESS_KEY_ID := local
+lambda: export AWS_SECRET_ACCESS_KEY := local
+lambda: export AWS_REGION := us-east-1
+lambda: export PUBLIC_URL := http://127.0.0.1:9000
+lambda: $(TOOLS) ## Run every function under `cargo lambda watch`, over an embedded DynamoDB
+	cargo build --locked --profile local --package local
+	@PORT=8000 DATA_DIR=.local/lambda SCIM_USERNAME=okta SCIM_PASSWORD="correct horse battery staple" $(LOCAL) dynamodb & \
+	engine=$$!; trap 'kill $$engine 2>/dev/null || true' EXIT; \
+	for _ in {1..100}; do \
+		kill -0 $$engine || exit 1; \
+		if (: </dev/tcp/127.0.0.1/8000) 2>/dev/null; then break; fi; \
+		sleep 0.1; \
+	done; \
+	DYNAMODB_ENDPOINT=http://127.0.0.1:8000 \
+		cargo lambda watch --package functions --locked --quiet --disable-cors --invoke-address 127.0.0.1
+
+.PHONY: invoke
+invoke: $(TOOLS) ## Send FUNCTION (users-list unless you say) its event, while `make lambda` runs
+	cargo lambda invoke $(FUNCTION) --invoke-address 127.0.0.1 --data-file events/$(FUNCTION).json
+
+# `sam build` compiles one function after another: with all of them there already, it has only to pick them up.
+.PHONY: build
+build: $(TOOLS) ## Compile every function for ARCHITECTURE (x86_64 unless you say arm64) and lay it out for deploy
+	cargo lambda build --release --locked --package functions --$(subst _,-,$(ARCHITECTURE))
+	sam build --parameter-overrides Architecture=$(ARCHITECTURE)
+
+.PHONY: deploy
+deploy: $(TOOLS) ## Put what was built into an AWS account, asking for what it needs to know
+	sam deploy --guided
+
+.PHONY: tools
+tools: $(TOOLS) ## Install the tools that these targets use, in .tools
+$(TOOLS): tools/requirements.txt
+	python3 -m venv --clear $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement $<
+	@touch $@
+
+.PHONY: clean
+clean: ## Remove what was built or installed here; .local, with its data, stays
+	rm -rf .aws-sam .tools
+	cargo clean

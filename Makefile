@@ -24,6 +24,7 @@ run: ## Run the whole service in one process, over an embedded DynamoDB
 
 .PHONY: test
 test: check validate ## Everything that has to hold: check, validate, and all tests
+	cargo build --workspace --bins --locked
 	cargo test --workspace --locked
 
 .PHONY: check

@@ -5,6 +5,7 @@
 
 pub mod captures;
 pub mod client;
+pub mod dump;
 pub mod event;
 pub mod fixture;
 pub mod gateway;

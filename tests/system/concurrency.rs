@@ -1,0 +1,247 @@
+//! Requests that meet. Whatever they leave, the table is in order.
+
+use std::collections::BTreeSet;
+
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+use tests::client::{Client, Reply};
+use tests::dump::assert_sound;
+use tests::service::{TestConnector, service};
+
+async fn connector() -> (TestConnector, Client) {
+    let connector = service().connector().await;
+    let client = connector.local(service());
+    (connector, client)
+}
+
+pub async fn user(client: &Client, name: &str) -> String {
+    let reply = client.post("/Users", &json!({ "schemas": [USER], "userName": name })).await;
+    assert_eq!(reply.status, 201, "{name}");
+    reply.json()["id"].as_str().unwrap().to_owned()
+}
+
+pub async fn users(client: &Client, count: usize) -> Vec<String> {
+    let names: Vec<String> = (0..count).map(|number| format!("user{number:03}")).collect();
+    join_all(names.iter().map(|name| user(client, name))).await
+}
+
+pub async fn group(client: &Client, name: &str, members: &[String]) -> String {
+    let body = json!({ "schemas": [GROUP], "displayName": name, "members": values(members) });
+    let reply = client.post("/Groups", &body).await;
+    assert_eq!(reply.status, 201, "{name}: {}", String::from_utf8_lossy(&reply.body));
+    reply.json()["id"].as_str().unwrap().to_owned()
+}
+
+pub fn values(ids: &[String]) -> Value {
+    ids.iter().map(|id| json!({ "value": id })).collect()
+}
+
+pub async fn members(client: &Client, group: &str) -> BTreeSet<String> {
+    let group = client.get(&format!("/Groups/{group}")).await.json();
+    let members = group["members"].as_array().cloned().unwrap_or_default();
+    members.iter().map(|member| member["value"].as_str().unwrap().to_owned()).collect()
+}
+
+pub fn patch(operations: Value) -> Value {
+    json!({ "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"], "Operations": operations })
+}
+
+pub const USER: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
+pub const GROUP: &str = "urn:ietf:params:scim:schemas:core:2.0:Group";
+
+async fn add(client: &Client, group: &str, members: &[String]) -> Reply {
+    let operation = json!([{ "op": "add", "path": "members", "value": values(members) }]);
+    client.patch(&format!("/Groups/{group}"), &patch(operation)).await
+}
+
+async fn total(client: &Client, endpoint: &str) -> u64 {
+    client.get(&format!("/{endpoint}?count=0")).await.json()["totalResults"].as_u64().unwrap()
+}
+
+#[tokio::test]
+async fn of_24_who_make_a_user_of_one_name_one_does() {
+    let (connector, client) = connector().await;
+    let names = ["Ann", "ann", "ANN"];
+    let posts = (0..24).map(|number| {
+        let body = json!({ "schemas": [USER], "userName": names[number % 3] });
+        let client = client.clone();
+        async move { client.post("/Users", &body).await }
+    });
+    let replies = join_all(posts).await;
+    let made = replies.iter().filter(|reply| reply.status == 201).count();
+    let refused = replies
+        .iter()
+        .filter(|reply| reply.status == 409 && reply.json()["scimType"] == "uniqueness")
+        .count();
+    assert_eq!((made, refused), (1, 23));
+    assert_eq!(total(&client, "Users").await, 1);
+    assert_sound(service(), &connector.id).await;
+}
+
+#[tokio::test]
+async fn members_who_are_added_at_the_same_time_are_all_in_the_group() {
+    let (connector, client) = connector().await;
+    let users = users(&client, 32).await;
+    let group = group(&client, "Tour Guides", &[]).await;
+    let adds = join_all(users.iter().map(|user| add(&client, &group, std::slice::from_ref(user)))).await;
+    assert!(adds.iter().all(|reply| reply.status == 200));
+    assert_eq!(members(&client, &group).await, users.iter().cloned().collect());
+    // One version for the group itself and one for each who joined.
+    let version = client.get(&format!("/Groups/{group}")).await.json()["meta"]["version"].clone();
+    assert_eq!(version, "W/\"33\"");
+    assert_sound(service(), &connector.id).await;
+}
+
+#[tokio::test]
+async fn whoever_is_deactivated_while_being_added_is_in_no_group() {
+    let (connector, client) = connector().await;
+    for round in 0..4 {
+        let user = user(&client, &format!("leaver {round}")).await;
+        let mut groups = Vec::new();
+        for number in 0..8 {
+            groups.push(group(&client, &format!("group {round} {number}"), &[]).await);
+        }
+        let deactivation = patch(json!([{ "op": "replace", "value": { "active": false } }]));
+        let path = format!("/Users/{user}");
+        let (adds, deactivated) = tokio::join!(
+            join_all(groups.iter().map(|group| add(&client, group, std::slice::from_ref(&user)))),
+            client.patch(&path, &deactivation)
+        );
+        assert_eq!(deactivated.status, 200);
+        assert!(adds.iter().all(|reply| reply.status == 200));
+        let user = client.get(&path).await.json();
+        assert_eq!((&user["active"], user.get("groups")), (&json!(false), None));
+        for group in &groups {
+            assert_eq!(members(&client, group).await, BTreeSet::new());
+        }
+    }
+    assert_sound(service(), &connector.id).await;
+}
+
+#[tokio::test]
+async fn whoever_is_deleted_while_being_added_is_in_no_group() {
+    let (connector, client) = connector().await;
+    for round in 0..4 {
+        let user = user(&client, "leaver").await;
+        let mut groups = Vec::new();
+        for number in 0..8 {
+            groups.push(group(&client, &format!("group {round} {number}"), &[]).await);
+        }
+        let path = format!("/Users/{user}");
+        let (adds, deleted) = tokio::join!(
+            join_all(groups.iter().map(|group| add(&client, group, std::slice::from_ref(&user)))),
+            client.delete(&path)
+        );
+        assert_eq!(deleted.status, 204);
+        // Before the deletion, during it, after it.
+        assert!(adds.iter().all(|reply| [200, 400].contains(&reply.status)));
+        assert_eq!(client.get(&path).await.status, 404);
+    }
+    assert_sound(service(), &connector.id).await;
+}
+
+#[tokio::test]
+async fn a_group_that_is_deleted_while_members_join_leaves_nothing() {
+    let (connector, client) = connector().await;
+    let users = users(&client, 12).await;
+    for round in 0..4 {
+        let group = group(&client, &format!("group {round}"), &users[..3]).await;
+        let path = format!("/Groups/{group}");
+        let (adds, deleted) = tokio::join!(
+            join_all(users.iter().map(|user| add(&client, &group, std::slice::from_ref(user)))),
+            client.delete(&path)
+        );
+        assert_eq!(deleted.status, 204);
+        assert!(adds.iter().all(|reply| [200, 404].contains(&reply.status)));
+    }
+    assert_eq!(total(&client, "Groups").await, 0);
+    assert_sound(service(), &connector.id).await;
+}
+
+#[tokio::test]
+async fn of_two_replacements_at_the_same_time_one_is_what_is_left() {
+    let (connector, client) = connector().await;
+    let users = users(&client, 120).await;
+    let group = group(&client, "Tour Guides", &users[30..90]).await;
+    let path = format!("/Groups/{group}");
+    for round in 0..3 {
+        let (one, other) = (&users[..60], &users[60..]);
+        let put = json!({ "schemas": [GROUP], "displayName": "Tour Guides", "members": values(one) });
+        let replace = patch(json!([{ "op": "replace", "path": "members", "value": values(other) }]));
+        let (first, second) = tokio::join!(client.put(&path, &put), client.patch(&path, &replace));
+        assert_eq!((first.status, second.status), (200, 200));
+        let left = members(&client, &group).await;
+        let sets = [one, other].map(|set| set.iter().cloned().collect::<BTreeSet<_>>());
+        assert!(sets.contains(&left), "round {round}: a mixture of {}", left.len());
+    }
+    assert_sound(service(), &connector.id).await;
+}
+
+#[tokio::test]
+async fn two_groups_that_are_put_into_each_other_make_no_circle() {
+    let (connector, client) = connector().await;
+    for round in 0..6 {
+        let one = group(&client, &format!("one {round}"), &[]).await;
+        let other = group(&client, &format!("other {round}"), &[]).await;
+        let (first, second) = tokio::join!(
+            add(&client, &one, std::slice::from_ref(&other)),
+            add(&client, &other, std::slice::from_ref(&one))
+        );
+        let mut statuses = [first.status, second.status];
+        statuses.sort_unstable();
+        assert_eq!(statuses, [200, 400]);
+    }
+    assert_sound(service(), &connector.id).await;
+}
+
+#[tokio::test]
+async fn totals_stay_exact_while_users_come_and_go() {
+    let (connector, client) = connector().await;
+    let stay = users(&client, 10).await;
+    let come_and_go = (0..20).map(|number| {
+        let client = client.clone();
+        async move {
+            let id = user(&client, &format!("comes {number}")).await;
+            if number % 2 == 0 {
+                assert_eq!(client.delete(&format!("/Users/{id}")).await.status, 204);
+            }
+        }
+    });
+    join_all(come_and_go).await;
+    assert_eq!(total(&client, "Users").await, stay.len() as u64 + 10);
+    assert_sound(service(), &connector.id).await;
+}
+
+#[tokio::test]
+async fn of_many_who_name_the_version_one_writes() {
+    let (connector, client) = connector().await;
+    let path = format!("/Users/{}", user(&client, "ann").await);
+    let puts = (0..8).map(|number| {
+        let (client, path) = (client.clone(), path.clone());
+        async move {
+            let body = json!({ "schemas": [USER], "userName": "ann", "title": format!("title {number}") });
+            let headers = [("if-match", "W/\"1\""), ("content-type", "application/scim+json")];
+            client.send("PUT", &path, &headers, body.to_string()).await.status
+        }
+    });
+    let mut statuses = join_all(puts).await;
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 412, 412, 412, 412, 412, 412, 412]);
+    assert_eq!(client.get(&path).await.json()["meta"]["version"], "W/\"2\"");
+    assert_sound(service(), &connector.id).await;
+}
+
+#[tokio::test]
+async fn of_two_who_take_one_name_one_gets_it() {
+    let (connector, client) = connector().await;
+    let users = users(&client, 6).await;
+    let renames = users.iter().map(|user| {
+        let body = patch(json!([{ "op": "replace", "path": "userName", "value": "wanted" }]));
+        let (client, path) = (client.clone(), format!("/Users/{user}"));
+        async move { client.patch(&path, &body).await.status }
+    });
+    let mut statuses = join_all(renames).await;
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 409, 409, 409, 409, 409]);
+    assert_sound(service(), &connector.id).await;
+}

@@ -150,9 +150,7 @@ impl Reply {
         if self.header("content-encoding") != Some("gzip") {
             return self.body.clone();
         }
-        let mut plain = Vec::new();
-        flate2::read::GzDecoder::new(self.body.as_slice()).read_to_end(&mut plain).expect("a gzip body");
-        plain
+        gunzip(&self.body)
     }
 
     /// The body as JSON; `None` when it is empty.
@@ -174,4 +172,14 @@ impl Reply {
     pub fn json(&self) -> Value {
         self.try_json().unwrap_or_else(|| panic!("a {} without a body", self.status))
     }
+}
+
+/// What was compressed.
+///
+/// # Panics
+/// When it is not gzip.
+pub fn gunzip(body: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::new();
+    flate2::read::GzDecoder::new(body).read_to_end(&mut plain).expect("a gzip body");
+    plain
 }

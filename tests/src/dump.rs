@@ -122,13 +122,14 @@ fn expect_of_resources(
     }
 }
 
-fn index_entries(
+/// The keys of the index entries that a resource must have.
+pub fn index_entries(
     connector: &ConnectorId,
     kind: ResourceKind,
     id: ResourceId,
     document: &Map<String, Value>,
     is_active: bool,
-) -> BTreeSet<EntryKey> {
+) -> BTreeSet<Key> {
     let mut entries = BTreeSet::new();
     for index in &Schemas::built_in().of(kind).indexes {
         let value = document.get(&index.attribute).cloned().unwrap_or_default();
@@ -138,23 +139,14 @@ fn index_entries(
             let Some(value) = leaf.as_str().filter(|value| !value.is_empty()) else { continue };
             let value = fold(value, index.case_exact);
             let sk = if index.unique { keys::index_value(&value) } else { keys::index_entry(&value, id) };
-            entries.insert(EntryKey { pk: keys::index(connector, kind, &index.name), sk });
+            entries.insert(Key { pk: keys::index(connector, kind, &index.name), sk });
         }
     }
     if kind == ResourceKind::User && !is_active {
-        entries.insert(EntryKey {
-            pk: keys::index(connector, kind, "active"),
-            sk: keys::index_entry("false", id),
-        });
+        entries
+            .insert(Key { pk: keys::index(connector, kind, "active"), sk: keys::index_entry("false", id) });
     }
     entries
-}
-
-/// A key that can be sorted.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct EntryKey {
-    pk: String,
-    sk: String,
 }
 
 /// Both sides of every membership, each between a group and a member who are there, the member active.

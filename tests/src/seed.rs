@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::Client as DynamoDb;
 use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
 use futures_util::stream::{self, StreamExt as _};
-use serde_json::json;
+use serde_json::{Value, json};
 use shared::resource::{ResourceId, ResourceKind};
 use shared::store::connectors::ConnectorId;
 use shared::store::keys::{self, Key};
@@ -26,16 +26,48 @@ pub async fn users(service: &Service, connector: &ConnectorId, count: usize) -> 
     for id in &ids {
         counts[usize::from(id.bucket())] += 1;
     }
-    let counts = (0..=255).zip(counts).filter(|(_, count)| *count > 0).map(|(bucket, count)| {
-        let mut item = keys::count(connector, ResourceKind::User, bucket).attributes();
-        item.extend(
-            [("n", count), ("active", count)]
-                .map(|(name, count): (_, usize)| (name.to_owned(), AttributeValue::N(count.to_string()))),
-        );
-        item
-    });
+    let counts = (0..=255).zip(counts).filter(|(_, count)| *count > 0);
+    let counts = counts.map(|(bucket, users)| count_item(connector, ResourceKind::User, bucket, users));
     put_all(&service.dynamodb().await, items.chain(counts).collect()).await;
     ids
+}
+
+/// Writes one user with this id.
+pub async fn user_with_id(service: &Service, connector: &ConnectorId, id: ResourceId) {
+    let count = count_item(connector, ResourceKind::User, id.bucket(), 1);
+    let document = user(connector, id, 0);
+    let entries = index_entries(connector, ResourceKind::User, id, &document);
+    put_all(&service.dynamodb().await, [document, count].into_iter().chain(entries).collect()).await;
+}
+
+/// Writes one group with this id.
+pub async fn group_with_id(service: &Service, connector: &ConnectorId, id: ResourceId, name: &str) {
+    let document = json!({ "schemas": ["urn:ietf:params:scim:schemas:core:2.0:Group"], "displayName": name });
+    let group = resource(connector, ResourceKind::Group, id, &document);
+    let count = count_item(connector, ResourceKind::Group, id.bucket(), 1);
+    let entries = index_entries(connector, ResourceKind::Group, id, &group);
+    put_all(&service.dynamodb().await, [group, count].into_iter().chain(entries).collect()).await;
+}
+
+fn count_item(connector: &ConnectorId, kind: ResourceKind, bucket: u8, count: usize) -> Item {
+    let mut item = keys::count(connector, kind, bucket).attributes();
+    let number = AttributeValue::N(count.to_string());
+    item.insert("n".to_owned(), number.clone());
+    if kind == ResourceKind::User {
+        item.insert("active".to_owned(), number);
+    }
+    item
+}
+
+fn index_entries(connector: &ConnectorId, kind: ResourceKind, id: ResourceId, resource: &Item) -> Vec<Item> {
+    let document = serde_json::from_str(resource["doc"].as_s().expect("a document")).expect("a document");
+    let keys = crate::dump::index_entries(connector, kind, id, &document, true);
+    let entry = |key: Key| {
+        let mut item = key.attributes();
+        item.insert("id".to_owned(), AttributeValue::S(id.to_string()));
+        item
+    };
+    keys.into_iter().map(entry).collect()
 }
 
 /// A user of about a kilobyte.
@@ -52,17 +84,23 @@ fn user(connector: &ConnectorId, id: ResourceId, number: usize) -> Item {
         "emails": [{ "primary": true, "value": user_name, "type": "work" }],
         "active": true
     });
-    let mut item = keys::resource(connector, ResourceKind::User, id).attributes();
+    resource(connector, ResourceKind::User, id, &document)
+}
+
+fn resource(connector: &ConnectorId, kind: ResourceKind, id: ResourceId, document: &Value) -> Item {
     let text = |text: &str| AttributeValue::S(text.to_owned());
+    let mut item = keys::resource(connector, kind, id).attributes();
     item.extend([
         ("doc".to_owned(), text(&document.to_string())),
         ("version".to_owned(), AttributeValue::N("1".to_owned())),
         ("created".to_owned(), text("2026-01-01T00:00:00Z")),
         ("modified".to_owned(), text("2026-01-01T00:00:00Z")),
         ("origin".to_owned(), text("scim")),
-        ("userName".to_owned(), text(&user_name)),
-        ("active".to_owned(), AttributeValue::Bool(true)),
     ]);
+    match kind {
+        ResourceKind::User => item.insert("active".to_owned(), AttributeValue::Bool(true)),
+        ResourceKind::Group => None,
+    };
     item
 }
 

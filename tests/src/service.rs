@@ -34,7 +34,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The engine, the local server and, once asked for, the functions.
 pub struct Service {
-    runtime: Runtime,
+    runtime: Option<Runtime>,
     endpoint: String,
     origin: String,
     gateway: OnceLock<Gateway>,
@@ -56,7 +56,11 @@ pub fn service() -> &'static Service {
 }
 
 impl Service {
-    fn start() -> Self {
+    /// A service of its own, over an engine of its own.
+    ///
+    /// # Panics
+    /// When it does not begin.
+    pub fn start() -> Self {
         let runtime = Runtime::new().expect("a runtime");
         let (send, receive) = mpsc::channel();
         runtime.spawn(async move {
@@ -73,7 +77,7 @@ impl Service {
             engine.stop().await;
         });
         let (endpoint, origin) = receive.recv().expect("the service has begun");
-        Self { runtime, endpoint, origin, gateway: OnceLock::new() }
+        Self { runtime: Some(runtime), endpoint, origin, gateway: OnceLock::new() }
     }
 
     /// The URL of the DynamoDB engine.
@@ -125,7 +129,7 @@ impl Service {
     pub fn gateway(&self) -> &Gateway {
         self.gateway.get_or_init(|| {
             let (endpoint, (send, receive)) = (self.endpoint.clone(), mpsc::channel());
-            self.runtime.spawn(async move {
+            self.runtime.as_ref().expect("it runs until it is dropped").spawn(async move {
                 let lambda = Lambda::of_binaries(
                     binaries(),
                     &[
@@ -151,6 +155,15 @@ impl Service {
             });
             receive.recv().expect("the gateway has begun")
         })
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        // A test may not wait for it, and nothing that it has is worth waiting for.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
     }
 }
 

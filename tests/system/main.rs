@@ -1,6 +1,10 @@
 //! Whole-system tests: the service is spoken to over HTTP and by nothing else.
 
+mod bad_input;
 mod budgets;
+mod bulk;
 mod concurrency;
 mod conversations;
+mod events;
 mod harness;
+mod names;

@@ -23,7 +23,7 @@ use crate::resource::{ResourceId, ResourceKind};
 const LONGEST_VALUE: usize = 512;
 
 /// The name of one item.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Key {
     /// The partition key.
     pub pk: String,

@@ -1,0 +1,153 @@
+//! What is wrong is refused, clearly, and changes nothing.
+
+use serde_json::{Value, json};
+use tests::client::{Client, Reply};
+use tests::dump::{assert_sound, dump};
+use tests::service::service;
+
+use crate::concurrency::{GROUP, USER, group, patch, user};
+
+const JSON: [(&str, &str); 1] = [("content-type", "application/scim+json")];
+
+/// The status, the scimType and the detail of an error.
+fn error(reply: &Reply) -> (u16, Option<String>, String) {
+    let body = reply.json();
+    assert_eq!(body["schemas"], json!(["urn:ietf:params:scim:api:messages:2.0:Error"]));
+    assert_eq!(body["status"], reply.status.to_string());
+    let text = |name: &str| body[name].as_str().map(str::to_owned);
+    (reply.status, text("scimType"), text("detail").unwrap())
+}
+
+fn expected(status: u16, scim_type: &str, detail: &str) -> (u16, Option<String>, String) {
+    (status, (!scim_type.is_empty()).then(|| scim_type.to_owned()), detail.to_owned())
+}
+
+#[tokio::test]
+async fn bad_bodies_and_queries_are_refused_and_change_nothing() {
+    let connector = service().connector().await;
+    let client = connector.local(service());
+    let ann = user(&client, "ann").await;
+    let guides = group(&client, "Tour Guides", std::slice::from_ref(&ann)).await;
+    let (of_ann, of_guides) = (format!("/Users/{ann}"), format!("/Groups/{guides}"));
+    let before = dump(service(), &connector.id).await;
+
+    let nobody = "00000000-0000-4000-8000-000000000000";
+    let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
+    let emails: Vec<Value> =
+        (0..50).map(|number| json!({ "value": format!("{number}@example.com") })).collect();
+    let user_with =
+        |name: &str, value: Value| json!({ "schemas": [USER], "userName": "bob", name: value }).to_string();
+    let add = |value: Value| patch(json!([{ "op": "add", "path": "members", "value": value }])).to_string();
+    let operation = |operation: Value| patch(json!([operation])).to_string();
+    for (method, target, body, status, scim_type, detail) in [
+        ("POST", "/Users", "{".to_owned(), 400, "invalidSyntax", "The body is not valid JSON: EOF while parsing an object at line 1 column 1"),
+        ("POST", "/Users", String::new(), 400, "invalidSyntax", "The request has no body, and needs one"),
+        ("POST", "/Users", "[]".to_owned(), 400, "invalidSyntax", "The body is an array, and must be a JSON object"),
+        ("POST", "/Users", deep, 400, "invalidSyntax", "The body is not valid JSON: recursion limit exceeded at line 1 column 128"),
+        ("POST", "/Users", json!({ "schemas": [USER] }).to_string(), 400, "invalidValue", "userName is required and missing"),
+        ("POST", "/Users", json!({ "schemas": [USER], "userName": " " }).to_string(), 400, "invalidValue", "userName is required and missing"),
+        ("POST", "/Users", json!({ "schemas": [GROUP], "userName": "bob" }).to_string(), 400, "invalidSyntax", "schemas names urn:ietf:params:scim:schemas:core:2.0:Group, and urn:ietf:params:scim:schemas:core:2.0:User is expected here"),
+        ("POST", "/Users", user_with("schemas", json!("x")), 400, "invalidSyntax", "schemas is a string, and must be an array of URNs"),
+        ("POST", "/Users", user_with("title", json!(1)), 400, "invalidValue", "title is a number, and must be a string"),
+        ("POST", "/Users", user_with("active", json!("yes")), 400, "invalidValue", "active is a string, and must be a boolean"),
+        ("POST", "/Users", user_with("name", json!("Bob")), 400, "invalidValue", "name is a string, and must be an object"),
+        ("POST", "/Users", user_with("name", json!({ "givenName": {} })), 400, "invalidValue", "name.givenName is an object, and must be a string"),
+        ("POST", "/Users", user_with("x509Certificates", json!([{ "value": "!" }])), 400, "invalidValue", "x509Certificates.value is a string, and must be a base64 string"),
+        ("POST", "/Users", user_with("emails", json!([{ "value": "a", "primary": true }, { "value": "b", "primary": true }])), 400, "invalidValue", "emails has more than one primary value"),
+        ("POST", "/Users", user_with("emails", json!(emails)), 400, "invalidValue", "The User has 51 values that are indexed (userName, externalId, emails.value, name.givenName, name.familyName, displayName), and may have 46"),
+        ("POST", "/Users", user_with("title", json!("x".repeat(300_000))), 413, "", "The User would be 300086 bytes, and may be 300000"),
+        ("POST", "/Users", json!({ "schemas": [USER], "userName": "ANN" }).to_string(), 409, "uniqueness", "userName \"ANN\" is taken by another user"),
+        ("POST", "/Groups", json!({ "schemas": [GROUP] }).to_string(), 400, "invalidValue", "displayName is required and missing"),
+        ("POST", "/Groups", json!({ "schemas": [GROUP], "displayName": "tour guides" }).to_string(), 409, "uniqueness", "displayName \"tour guides\" is taken by another group"),
+        ("POST", "/Groups", json!({ "schemas": [GROUP], "displayName": "g", "members": [{ "value": ann }, { "value": nobody }] }).to_string(), 400, "invalidValue", "members: 00000000-0000-4000-8000-000000000000 is no user or group here"),
+        ("POST", "/Groups", json!({ "schemas": [GROUP], "displayName": "g", "members": [{ "value": "x" }] }).to_string(), 400, "invalidValue", "members: \"x\" is no user or group here"),
+        ("POST", "/Groups", json!({ "schemas": [GROUP], "displayName": "g", "members": [{ "display": "x" }] }).to_string(), 400, "invalidValue", "members.value is required and missing"),
+        ("PUT", of_ann.as_str(), json!({ "schemas": [USER] }).to_string(), 400, "invalidValue", "userName is required and missing"),
+        ("PATCH", &of_guides, add(json!([{ "value": nobody }])), 400, "invalidValue", "members: 00000000-0000-4000-8000-000000000000 is no user or group here"),
+        ("PATCH", &of_guides, add(json!([{ "value": guides }])), 400, "invalidValue", ""),
+        ("PATCH", &of_ann, json!({ "schemas": [USER], "Operations": [] }).to_string(), 400, "invalidSyntax", "schemas must name urn:ietf:params:scim:api:messages:2.0:PatchOp"),
+        ("PATCH", &of_ann, json!({ "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"] }).to_string(), 400, "invalidSyntax", "Operations is missing"),
+        ("PATCH", &of_ann, operation(json!({ "op": "move", "path": "title" })), 400, "invalidSyntax", "Operation 1: op is \"move\", and must be add, remove or replace"),
+        ("PATCH", &of_ann, operation(json!({ "op": "remove" })), 400, "noTarget", "Operation 1: remove needs a path"),
+        ("PATCH", &of_ann, operation(json!({ "op": "add", "path": "shoe size", "value": 1 })), 400, "invalidPath", "Operation 1: \"shoe size\" is no attribute path"),
+        ("PATCH", &of_ann, operation(json!({ "op": "add", "path": "shoeSize", "value": 1 })), 400, "invalidPath", "Operation 1: A User has no attribute shoeSize"),
+        ("PATCH", &of_ann, operation(json!({ "op": "replace", "path": "id", "value": "x" })), 400, "mutability", "Operation 1: id is read-only"),
+        ("PATCH", &of_ann, operation(json!({ "op": "remove", "path": "userName" })), 400, "mutability", "Operation 1: userName is required, and cannot be removed"),
+        ("PATCH", &of_ann, operation(json!({ "op": "replace", "path": "emails[type ne \"work\"].value", "value": "x" })), 400, "noTarget", "Operation 1: No value of emails matches, and the filter does not describe one"),
+        ("PATCH", &of_ann, patch(json!([{ "op": "replace", "path": "title", "value": "x" }, { "op": "replace", "path": "active", "value": 7 }])).to_string(), 400, "invalidValue", "Operation 2: active is a number, and must be a boolean"),
+        ("PATCH", "/Users/x", operation(json!({ "op": "remove", "path": "title" })), 404, "", "Resource x not found"),
+        ("DELETE", "/Groups/00000000-0000-4000-8000-000000000000", String::new(), 404, "", "Resource 00000000-0000-4000-8000-000000000000 not found"),
+        ("GET", "/Users?filter=userName%20eq", String::new(), 400, "invalidFilter", "Position 12 of the filter: found the end, expected a value (a string in double quotes, a number, true, false or null)"),
+        ("GET", "/Users?filter=shoeSize%20pr", String::new(), 400, "invalidFilter", "A User has no attribute shoeSize"),
+        ("GET", "/Users?startIndex=x", String::new(), 400, "invalidValue", "startIndex is \"x\", and must be a whole number"),
+        ("GET", "/Users?count=1.5", String::new(), 400, "invalidValue", "count is \"1.5\", and must be a whole number"),
+        ("GET", "/Users?cursor=x", String::new(), 400, "invalidCursor", "The cursor is not one that was given for this query"),
+        ("GET", "/Users?sortBy=name", String::new(), 400, "invalidPath", "sortBy name cannot be sorted by"),
+        ("GET", "/Users?sortBy=userName&sortOrder=up", String::new(), 400, "invalidValue", "sortOrder is \"up\", and must be ascending or descending"),
+        ("GET", "/Users?attributes=id&excludedAttributes=id", String::new(), 400, "invalidValue", "attributes and excludedAttributes exclude each other"),
+        ("GET", "/Schemas?filter=id%20pr", String::new(), 403, "", "This endpoint does not filter (RFC 7644 §4)"),
+        ("GET", "/Nothing", String::new(), 404, "", "There is no endpoint /Nothing"),
+        ("DELETE", "/Users", String::new(), 405, "", "/Users takes GET, HEAD, POST, and not DELETE"),
+        ("GET", "/Me", String::new(), 501, "", "/Me is not implemented: a connector is not a user"),
+    ] {
+        let reply = client.send(method, target, &JSON, body).await;
+        let (found_status, found_type, found_detail) = error(&reply);
+        let detail = if detail.is_empty() {
+            format!("members: group {guides} cannot be in group {guides}, which is that group or in it")
+        } else {
+            detail.to_owned()
+        };
+        assert_eq!((found_status, found_type, found_detail), expected(status, scim_type, &detail), "{method} {target}");
+    }
+    assert_eq!(dump(service(), &connector.id).await, before, "nothing has changed");
+    assert_sound(service(), &connector.id).await;
+}
+
+#[tokio::test]
+async fn a_body_of_another_type_or_too_long_is_refused() {
+    let client = service().client().await;
+    let reply = client.send("POST", "/Users", &[("content-type", "text/html")], "<p>").await;
+    assert_eq!(error(&reply), expected(415, "", "The body is text/html, and must be application/scim+json"));
+    let reply = client.send("POST", "/Users", &JSON, vec![b' '; 6 * 1024 * 1024 + 1]).await;
+    assert_eq!(error(&reply), expected(413, "", "The body is longer than 6291456 bytes"));
+    let reply = client.send("POST", "/Users", &JSON, b"{\"userName\":\"\xff\"}".to_vec()).await;
+    assert_eq!((reply.status, &reply.json()["scimType"]), (400, &json!("invalidSyntax")));
+    assert_eq!(client.get("/Users").await.json()["totalResults"], 0);
+}
+
+#[tokio::test]
+async fn wrong_credentials_are_refused_alike() {
+    let connector = service().connector().await;
+    let client = connector.local(service());
+    let good = client.basic();
+    let with = |username: &str, password: &str| Client::new(&client.base_url, username, password).basic();
+    let wrong = with(&client.username, "wrong");
+    let stranger = with("stranger", &client.password);
+    let unknown = client.base_url.replace(&connector.id.to_string(), "unknown");
+    let unknown = Client::new(&unknown, &client.username, &client.password);
+    let mut answers = Vec::new();
+    for (client, authorization) in [
+        (&client, wrong.as_str()),
+        (&client, &stranger),
+        (&client, ""),
+        (&client, "non-token"),
+        (&client, "Basic !"),
+        (&client, "Bearer x"),
+        (&client, "Digest x"),
+        (&unknown, &good),
+    ] {
+        for target in ["/Users", "/ServiceProviderConfig", "/Nothing"] {
+            let reply = client.send("GET", target, &[("authorization", authorization)], "").await;
+            assert_eq!(reply.status, 401, "{authorization}");
+            assert_eq!(reply.header("www-authenticate"), Some("Basic realm=\"scim\""));
+            answers.push(error(&reply));
+        }
+    }
+    answers.dedup();
+    let detail =
+        "Authentication failed: send the connector's username and password (Basic), or its token (Bearer)";
+    assert_eq!(answers, [expected(401, "", detail)]);
+    assert_eq!(client.get("/Users").await.status, 200);
+    let bearer = format!("Bearer {}", client.token.clone().unwrap());
+    assert_eq!(client.send("GET", "/Users", &[("authorization", &bearer)], "").await.status, 200);
+}

@@ -1,0 +1,197 @@
+//! Bulk requests (RFC 7644 §3.7).
+
+use serde_json::{Value, json};
+use tests::client::Client;
+use tests::dump::assert_sound;
+use tests::service::service;
+
+use crate::concurrency::{GROUP, USER, members, user};
+
+async fn send(client: &Client, body: Value) -> Vec<Value> {
+    let reply = client.post("/Bulk", &body).await;
+    assert_eq!(reply.status, 200, "{}", String::from_utf8_lossy(&reply.body));
+    let body = reply.json();
+    assert_eq!(body["schemas"], json!(["urn:ietf:params:scim:api:messages:2.0:BulkResponse"]));
+    body["Operations"].as_array().unwrap().clone()
+}
+
+fn bulk(operations: Value) -> Value {
+    json!({ "schemas": ["urn:ietf:params:scim:api:messages:2.0:BulkRequest"], "Operations": operations })
+}
+
+fn post_user(bulk_id: &str, data: Value) -> Value {
+    let mut data = data;
+    data["schemas"] = json!([USER]);
+    json!({ "method": "POST", "path": "/Users", "bulkId": bulk_id, "data": data })
+}
+
+fn post_group(bulk_id: &str, name: &str, members: &[&str]) -> Value {
+    let members: Value = members.iter().map(|member| json!({ "value": member })).collect();
+    let data = json!({ "schemas": [GROUP], "displayName": name, "members": members });
+    json!({ "method": "POST", "path": "/Groups", "bulkId": bulk_id, "data": data })
+}
+
+fn statuses(operations: &[Value]) -> Vec<&str> {
+    operations.iter().map(|operation| operation["status"].as_str().unwrap()).collect()
+}
+
+fn id(operation: &Value) -> String {
+    operation["location"].as_str().unwrap().rsplit_once('/').unwrap().1.to_owned()
+}
+
+const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
+
+#[tokio::test]
+async fn references_are_resolved_whatever_the_order() {
+    let connector = service().connector().await;
+    let client = connector.local(service());
+    let done = send(
+        &client,
+        bulk(json!([
+            post_group("guides", "Tour Guides", &["bulkId:ann", "bulkId:inner"]),
+            post_user("ann", json!({ "userName": "ann", ENTERPRISE: { "manager": { "value": "bulkId:boss" } } })),
+            post_user("boss", json!({ "userName": "boss" })),
+            post_group("inner", "Inner", &["bulkId:boss"]),
+            { "method": "PATCH", "path": "/Groups/bulkId:inner", "data": {
+                "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"],
+                "Operations": [
+                    { "op": "add", "path": "members", "value": [{ "value": "bulkId:ann" }] },
+                    { "op": "remove", "path": "members[value eq \"bulkId:boss\"]" }
+                ]
+            } },
+        ])),
+    )
+    .await;
+    assert_eq!(statuses(&done), ["201", "201", "201", "201", "200"]);
+    let [guides, ann, boss, inner] = [0, 1, 2, 3].map(|index: usize| id(&done[index]));
+    assert_eq!(members(&client, &guides).await, [ann.clone(), inner.clone()].into());
+    assert_eq!(members(&client, &inner).await, [ann.clone()].into());
+    let found = client.get(&format!("/Users/{ann}")).await.json();
+    assert_eq!(found[ENTERPRISE]["manager"]["value"], boss);
+    assert_eq!((&done[1]["method"], &done[1]["bulkId"]), (&json!("POST"), &json!("ann")));
+    assert_eq!(done[1]["version"], "W/\"1\"");
+    assert_eq!(done[4]["location"], format!("{}/Groups/{inner}", client.base_url));
+    assert_sound(service(), &connector.id).await;
+}
+
+#[tokio::test]
+async fn references_in_a_circle_are_made_in_two_steps() {
+    let connector = service().connector().await;
+    let client = connector.local(service());
+    let manager = |of: &str| json!({ "manager": { "value": format!("bulkId:{of}") } });
+    let done = send(
+        &client,
+        bulk(json!([
+            post_user("ann", json!({ "userName": "ann", "title": "A", ENTERPRISE: manager("bob") })),
+            post_user("bob", json!({ "userName": "bob", ENTERPRISE: manager("ann") })),
+        ])),
+    )
+    .await;
+    assert_eq!(statuses(&done), ["201", "201"]);
+    for (one, other) in [(0, 1), (1, 0)] {
+        let user = client.get(&format!("/Users/{}", id(&done[one]))).await.json();
+        assert_eq!(user[ENTERPRISE]["manager"]["value"], id(&done[other]));
+        assert_eq!(user["meta"]["version"], done[one]["version"]);
+    }
+    // Groups may not contain each other: the one that cannot be finished is taken back.
+    let done = send(
+        &client,
+        bulk(json!([post_group("a", "A", &["bulkId:b"]), post_group("b", "B", &["bulkId:a"])])),
+    )
+    .await;
+    assert_eq!(statuses(&done), ["400", "201"]);
+    assert_eq!(done[0]["response"]["scimType"], "invalidValue");
+    assert_eq!(client.get("/Groups").await.json()["totalResults"], 1);
+    assert_sound(service(), &connector.id).await;
+}
+
+#[tokio::test]
+async fn each_operation_has_its_own_outcome() {
+    let connector = service().connector().await;
+    let client = connector.local(service());
+    let ann = user(&client, "ann").await;
+    let path = format!("/Users/{ann}");
+    let put = |version: &str, title: &str| {
+        let data = json!({ "schemas": [USER], "userName": "ann", "title": title });
+        json!({ "method": "PUT", "path": path, "version": version, "data": data })
+    };
+    let done = send(
+        &client,
+        bulk(json!([
+            put("W/\"7\"", "stale"),
+            put("W/\"1\"", "fresh"),
+            post_user("one", json!({ "userName": "ann" })),
+            post_user("two", json!({ "userName": "two", "active": 7 })),
+            { "method": "DELETE", "path": "/Users/00000000-0000-4000-8000-000000000000" },
+            { "method": "GET", "path": path },
+            { "method": "POST", "path": "/Users", "data": { "schemas": [USER], "userName": "x" } },
+            { "method": "DELETE", "path": "/Users/bulkId:unknown" },
+            { "method": "DELETE", "path": path },
+            post_user("three", json!({ "userName": "ann" })),
+        ])),
+    )
+    .await;
+    assert_eq!(statuses(&done), ["412", "200", "409", "400", "404", "400", "400", "400", "204", "201"]);
+    assert_eq!(done[2]["response"]["scimType"], "uniqueness");
+    assert_eq!(done[3]["response"]["detail"], "active is a number, and must be a boolean");
+    assert_eq!(done[5]["response"]["scimType"], "invalidSyntax");
+    assert_eq!(done[7]["response"]["detail"], "bulkId:unknown is no resource that this request made");
+    assert_eq!(done[1]["version"], "W/\"2\"");
+    assert_eq!(done[8].get("response"), None);
+    assert_sound(service(), &connector.id).await;
+}
+
+#[tokio::test]
+async fn after_so_many_errors_nothing_more_is_done() {
+    let connector = service().connector().await;
+    let client = connector.local(service());
+    let mut body = bulk(json!([
+        post_user("a", json!({ "userName": "a" })),
+        post_user("b", json!({})),
+        post_user("c", json!({ "userName": "c" })),
+        post_user("d", json!({})),
+        post_user("e", json!({ "userName": "e" })),
+    ]));
+    body["failOnErrors"] = json!(2);
+    assert_eq!(statuses(&send(&client, body).await), ["201", "400", "201", "400"]);
+    assert_eq!(client.get("/Users").await.json()["totalResults"], 2);
+    assert_sound(service(), &connector.id).await;
+}
+
+#[tokio::test]
+async fn a_thousand_operations_are_carried_out_and_one_more_is_refused() {
+    let connector = service().connector().await;
+    let client = connector.local(service());
+    let users = |count: usize| {
+        (0..count)
+            .map(|number| post_user(&format!("b{number}"), json!({ "userName": format!("u{number}") })))
+            .collect::<Value>()
+    };
+    let done = send(&client, bulk(users(1_000))).await;
+    assert!(statuses(&done).iter().all(|status| *status == "201"));
+    assert_eq!(done.len(), 1_000);
+    let reply = client.post("/Bulk", &bulk(users(1_001))).await;
+    assert_eq!(
+        (reply.status, &reply.json()["detail"]),
+        (413, &json!("There are 1001 operations, and may be 1000"))
+    );
+    let long = json!({ "schemas": ["urn:ietf:params:scim:api:messages:2.0:BulkRequest"], "Operations": [], "x": "x".repeat(1_048_576) });
+    assert_eq!(client.post("/Bulk", &long).await.status, 413);
+    for (body, detail) in [
+        (
+            json!({ "schemas": [USER], "Operations": [] }),
+            "schemas must name urn:ietf:params:scim:api:messages:2.0:BulkRequest",
+        ),
+        (bulk(json!({})), "Operations is an object, and must be an array"),
+        (bulk(json!([{ "method": "POST" }])), "Operation 1: path is missing"),
+        (
+            bulk(json!([post_user("a", json!({})), post_user("a", json!({}))])),
+            "The bulkId \"a\" is given to two operations",
+        ),
+    ] {
+        let reply = client.post("/Bulk", &body).await;
+        assert_eq!((reply.status, &reply.json()["detail"]), (400, &json!(detail)));
+    }
+    assert_eq!(client.get("/Users?count=0").await.json()["totalResults"], 1_000);
+    assert_sound(service(), &connector.id).await;
+}

@@ -8,3 +8,5 @@ mod conversations;
 mod events;
 mod harness;
 mod names;
+mod paging;
+mod queries;

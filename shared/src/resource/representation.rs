@@ -71,8 +71,8 @@ pub fn represent(
         "meta".into(),
         json!({
             "resourceType": resource.kind.name(),
-            "created": resource.created.to_string(),
-            "lastModified": resource.last_modified.to_string(),
+            "created": format!("{:.3}", resource.created),
+            "lastModified": format!("{:.3}", resource.last_modified),
             "location": location(base_url, resource.kind, resource.id),
             "version": resource.etag(groups),
         }),

@@ -1,0 +1,185 @@
+//! Pages: by index (RFC 7644 §3.4.2.4), by cursor (RFC 9865), and in order (§3.4.2.3).
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+use tests::client::Client;
+use tests::service::service;
+
+use crate::concurrency::{USER, group, patch, user, users};
+
+fn ids(page: &Value) -> Vec<String> {
+    let resources = page["Resources"].as_array().unwrap();
+    resources.iter().map(|resource| resource["id"].as_str().unwrap().to_owned()).collect()
+}
+
+async fn page(client: &Client, query: &str) -> Value {
+    let reply = client.get(&format!("/Users?{query}")).await;
+    assert_eq!(reply.status, 200, "{query}: {}", String::from_utf8_lossy(&reply.plain_body()));
+    reply.json()
+}
+
+#[tokio::test]
+async fn an_index_begins_where_it_says() {
+    let client = service().client().await;
+    let users = users(&client, 45).await;
+    // Memberships stand between users in the table.
+    for number in 0..3 {
+        group(&client, &format!("group {number}"), &users[number * 10..]).await;
+    }
+    let everybody = ids(&page(&client, "").await);
+    assert_eq!(everybody.iter().collect::<BTreeSet<_>>(), users.iter().collect());
+    for (query, start_index, expected) in [
+        ("startIndex=1&count=10", 1, &everybody[..10]),
+        ("startIndex=11&count=10", 11, &everybody[10..20]),
+        ("startIndex=41&count=10", 41, &everybody[40..]),
+        ("startIndex=46&count=10", 46, &[]),
+        ("startIndex=0&count=2", 1, &everybody[..2]),
+        ("startIndex=-5&count=2", 1, &everybody[..2]),
+        ("count=0", 1, &[]),
+        ("count=-1", 1, &[]),
+        ("count=100000", 1, &everybody[..]),
+        ("STARTINDEX=45", 45, &everybody[44..]),
+        ("filter=userName%20pr&startIndex=44&count=5", 44, &everybody[43..]),
+    ] {
+        let found = page(&client, query).await;
+        assert_eq!(ids(&found), expected, "{query}");
+        assert_eq!(
+            (&found["totalResults"], &found["startIndex"], &found["itemsPerPage"], found.get("nextCursor")),
+            (&json!(45), &json!(start_index), &json!(expected.len()), None),
+            "{query}"
+        );
+    }
+    let first = &page(&client, "startIndex=1&count=1").await["Resources"][0];
+    let of_first = client.get(&format!("/Users/{}", everybody[0])).await.json();
+    assert_eq!(*first, of_first, "a page shows a user as it is, groups and version and all");
+}
+
+#[tokio::test]
+async fn pages_of_active_users_hold_no_others() {
+    let client = service().client().await;
+    let users = users(&client, 30).await;
+    for user in &users[..10] {
+        let body = patch(json!([{ "op": "replace", "path": "active", "value": false }]));
+        assert_eq!(client.patch(&format!("/Users/{user}"), &body).await.status, 200);
+    }
+    for (value, expected) in [("true", &users[10..]), ("false", &users[..10])] {
+        let mut seen = BTreeSet::new();
+        for start in (1..=expected.len()).step_by(4) {
+            let found =
+                page(&client, &format!("filter=active%20eq%20{value}&startIndex={start}&count=4")).await;
+            assert_eq!(found["totalResults"], expected.len());
+            seen.extend(ids(&found));
+        }
+        assert_eq!(seen, expected.iter().cloned().collect(), "active eq {value}");
+    }
+}
+
+/// Walks all pages by cursor; `between` happens after each page.
+async fn walk(client: &Client, query: &str, mut between: impl AsyncFnMut(usize)) -> Vec<String> {
+    let (mut cursor, mut seen) = (String::new(), Vec::new());
+    for number in 0.. {
+        let found = page(client, &format!("{query}&cursor={cursor}")).await;
+        assert_eq!(found.get("startIndex"), None);
+        seen.extend(ids(&found));
+        between(number).await;
+        let Some(next) = found.get("nextCursor") else { return seen };
+        cursor = next.as_str().unwrap().to_owned();
+        assert!(
+            cursor.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte)),
+            "{cursor}"
+        );
+    }
+    seen
+}
+
+#[tokio::test]
+async fn by_cursor_whoever_stays_is_seen_once() {
+    let client = service().client().await;
+    let users = users(&client, 40).await;
+    let (stay, go) = users.split_at(30);
+    for query in [
+        "count=7",
+        "count=7&filter=userName%20sw%20%22u%22",
+        "count=7&sortBy=userName",
+        "count=7&sortBy=userName&sortOrder=descending",
+    ] {
+        let seen = walk(&client, query, async |number| {
+            if let Some(leaver) = go.get(number) {
+                client.delete(&format!("/Users/{leaver}")).await;
+            }
+            user(&client, &format!("new {query} {number}")).await;
+        })
+        .await;
+        for user in stay {
+            assert_eq!(seen.iter().filter(|id| *id == user).count(), 1, "{query}: {user}");
+        }
+        assert_eq!(seen.iter().collect::<BTreeSet<_>>().len(), seen.len(), "{query}: nobody twice");
+    }
+}
+
+#[tokio::test]
+async fn a_cursor_is_good_for_the_next_page_of_its_query_only() {
+    let client = service().client().await;
+    users(&client, 5).await;
+    let first = page(&client, "count=2&cursor=").await;
+    assert_eq!((&first["totalResults"], &first["itemsPerPage"]), (&json!(5), &json!(2)));
+    let cursor = first["nextCursor"].as_str().unwrap().to_owned();
+    let other = service().client().await;
+    users(&other, 5).await;
+    let mut forged = cursor.clone();
+    forged.replace_range(5..6, if &forged[5..6] == "A" { "B" } else { "A" });
+    for (client, query, scim_type) in [
+        (&client, format!("count=2&cursor={forged}"), "invalidCursor"),
+        (&client, format!("count=2&cursor={cursor}&filter=userName%20pr"), "invalidCursor"),
+        (&client, format!("count=2&cursor={cursor}&sortBy=userName"), "invalidCursor"),
+        (&other, format!("count=2&cursor={cursor}"), "invalidCursor"),
+        (&client, format!("count=3&cursor={cursor}"), "invalidCount"),
+        (&client, "count=1001&cursor=".to_owned(), "invalidCount"),
+    ] {
+        let reply = client.get(&format!("/Users?{query}")).await;
+        assert_eq!((reply.status, &reply.json()["scimType"]), (400, &json!(scim_type)), "{query}");
+    }
+    assert_eq!(ids(&page(&client, &format!("count=2&cursor={cursor}")).await).len(), 2);
+}
+
+#[tokio::test]
+async fn resources_come_in_the_order_that_is_asked_for() {
+    let client = service().client().await;
+    for (name, title, emails) in [
+        ("Cat", json!("b"), json!([{ "value": "z@x" }, { "value": "a@x", "primary": true }])),
+        ("ann", json!("C"), json!([{ "value": "b@x" }])),
+        ("Bob", json!(null), json!([])),
+        ("dan", json!("a"), json!([{ "value": "c@x" }])),
+    ] {
+        let body = json!({ "schemas": [USER], "userName": name, "title": title, "emails": emails });
+        assert_eq!(client.post("/Users", &body).await.status, 201);
+    }
+    for (query, expected) in [
+        ("sortBy=userName", ["ann", "Bob", "Cat", "dan"]),
+        ("sortBy=USERNAME&sortOrder=Descending", ["dan", "Cat", "Bob", "ann"]),
+        // RFC 7644 §3.4.2.3: without a value last, or first where the order is descending.
+        ("sortBy=title", ["dan", "Cat", "ann", "Bob"]),
+        ("sortBy=title&sortOrder=descending", ["Bob", "ann", "Cat", "dan"]),
+        ("sortBy=emails", ["Cat", "ann", "dan", "Bob"]),
+        ("sortBy=emails.value&filter=userName%20pr", ["Cat", "ann", "dan", "Bob"]),
+        ("sortBy=userName&filter=userName%20pr", ["ann", "Bob", "Cat", "dan"]),
+    ] {
+        let mut names = Vec::new();
+        for start in [1, 3] {
+            let found = page(&client, &format!("{query}&startIndex={start}&count=2")).await;
+            assert_eq!(found["totalResults"], 4);
+            let resources = found["Resources"].as_array().unwrap().clone();
+            names.extend(resources.iter().map(|user| user["userName"].as_str().unwrap().to_owned()));
+        }
+        assert_eq!(names, expected, "{query}");
+    }
+    let by_time = page(&client, "sortBy=meta.created&sortOrder=descending").await;
+    let times: Vec<&str> = by_time["Resources"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|user| user["meta"]["created"].as_str().unwrap())
+        .collect();
+    assert!(times.is_sorted_by(|one, other| one >= other));
+}

@@ -15,18 +15,11 @@ use aws_sdk_dynamodb::operation::get_item::GetItemOutput;
 use aws_sdk_dynamodb::operation::query::QueryOutput;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsOutput;
 use aws_sdk_dynamodb::types::ConsumedCapacity;
-use functions::request::{Request, encoded_segments, parameters};
 use functions::response::Response;
-use functions::routes;
-use functions::service::Service as Functions;
-use http::{HeaderMap, HeaderValue, Method};
-use jiff::Timestamp;
 use serde_json::Value;
-use shared::schema::Schemas;
-use tokio::time::{Duration, Instant};
 
-use crate::client::{Client, SCIM_JSON};
-use crate::service::{Service, TABLE, TestConnector};
+use crate::in_process::InProcess;
+use crate::service::{PATIENCE, Service, TestConnector};
 
 /// What one request cost.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -100,8 +93,7 @@ impl Intercept for Counter {
 /// A service of its own over the shared engine, whose every request is counted.
 pub struct CountedService {
     counter: Counter,
-    functions: Functions,
-    client: Client,
+    service: InProcess,
 }
 
 impl CountedService {
@@ -109,17 +101,8 @@ impl CountedService {
     pub async fn new(service: &Service, connector: &TestConnector) -> Self {
         let counter = Counter::default();
         let config = service.dynamodb().await.config().to_builder().interceptor(counter.clone()).build();
-        let functions = Functions::new(
-            DynamoDb::from_conf(config),
-            TABLE.to_owned(),
-            None,
-            Schemas::built_in(),
-            Timestamp::now,
-        );
-        let functions = functions.expect("a service");
-        let counted = Self { counter, functions, client: connector.local(service) };
-        counted.send("GET", "/ServiceProviderConfig", None).await;
-        counted
+        let service = InProcess::new(DynamoDb::from_conf(config), connector.local(service)).await;
+        Self { counter, service }
     }
 
     /// Sends a request, and says what it cost.
@@ -134,32 +117,11 @@ impl CountedService {
         status: u16,
     ) -> (Cost, Response) {
         *self.counter.cost() = Cost::default();
-        let response = self.send(method, target, body).await;
+        let response = self.service.send(method, target, body, PATIENCE).await;
         let text = String::from_utf8_lossy(response.body());
         assert_eq!(response.status().as_u16(), status, "{method} {target}: {text}");
         let cost = *self.counter.cost();
         assert_eq!((cost.unread, cost.running), (0, 0), "{method} {target}");
         (cost, response)
-    }
-
-    async fn send(&self, method: &str, target: &str, body: Option<&Value>) -> Response {
-        let (path, query) = target.split_once('?').unwrap_or((target, ""));
-        let (origin, base) = self.client.base_url.split_at(self.client.base_url.rfind(":").unwrap());
-        let base = base.split_once('/').unwrap().1;
-        let authorization = HeaderValue::from_str(&self.client.basic()).unwrap();
-        let request = Request {
-            id: "counted".to_owned(),
-            method: Method::from_bytes(method.as_bytes()).unwrap(),
-            path: encoded_segments(&format!("/{base}{path}")),
-            query: parameters(query),
-            headers: HeaderMap::from_iter([
-                (http::header::AUTHORIZATION, authorization),
-                (http::header::CONTENT_TYPE, HeaderValue::from_static(SCIM_JSON)),
-            ]),
-            body: body.map(|body| body.to_string().into_bytes()).unwrap_or_default(),
-            origin: origin.to_owned(),
-            deadline: Instant::now() + Duration::from_secs(60),
-        };
-        self.functions.answer(request, routes::fallback).await
     }
 }

@@ -30,7 +30,7 @@ use crate::lambda::Lambda;
 pub const TABLE: &str = "rollcall-test";
 
 /// What a test may take of DynamoDB's time.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The engine, the local server and, once asked for, the functions.
 pub struct Service {

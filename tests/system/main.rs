@@ -6,6 +6,7 @@ mod bulk;
 mod concurrency;
 mod conversations;
 mod events;
+mod faults;
 mod harness;
 mod names;
 mod paging;

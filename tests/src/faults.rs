@@ -1,0 +1,179 @@
+//! A DynamoDB that fails when it is told to: a proxy on loopback in front of the engine.
+
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use http::{HeaderMap, Response, StatusCode};
+use http_body_util::{BodyExt as _, Full};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::task::AbortHandle;
+
+/// What goes wrong with one request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// It is throttled.
+    Throttled,
+    /// There is no capacity for it.
+    NoCapacity,
+    /// The service fails.
+    ServerError,
+    /// Another transaction holds an item; for what is no transaction, it is throttled.
+    Conflict,
+    /// The connection ends before the request arrives.
+    LostRequest,
+    /// The request is carried out, and the connection ends before the answer arrives.
+    LostAnswer,
+}
+
+/// All faults.
+pub const FAULTS: [Fault; 6] = [
+    Fault::Throttled,
+    Fault::NoCapacity,
+    Fault::ServerError,
+    Fault::Conflict,
+    Fault::LostRequest,
+    Fault::LostAnswer,
+];
+
+#[derive(Debug, Default)]
+struct Plan {
+    requests: usize,
+    at: Option<usize>,
+    fault: Option<Fault>,
+    for_ever: bool,
+}
+
+#[derive(Clone)]
+struct Proxy {
+    engine: String,
+    http: Client<HttpConnector, Full<Bytes>>,
+    plan: Arc<Mutex<Plan>>,
+}
+
+/// The proxy; it ends when it is dropped.
+pub struct FaultyDynamoDb {
+    /// Its URL.
+    pub endpoint: String,
+    plan: Arc<Mutex<Plan>>,
+    server: AbortHandle,
+}
+
+impl FaultyDynamoDb {
+    /// A proxy in front of this engine, which fails nothing yet.
+    ///
+    /// # Panics
+    /// When there is no port to listen on.
+    pub async fn start(engine: &str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let endpoint = format!("http://{}", listener.local_addr().expect("a bound address"));
+        let plan = Arc::new(Mutex::new(Plan::default()));
+        let http = Client::builder(TokioExecutor::new()).build_http();
+        let proxy = Proxy { engine: engine.to_owned(), http, plan: Arc::clone(&plan) };
+        let router = Router::new().fallback(answer).with_state(proxy);
+        let server =
+            tokio::spawn(async move { axum::serve(listener, router).await.expect("the proxy is served") });
+        Self { endpoint, plan, server: server.abort_handle() }
+    }
+
+    /// From now on the request at this position, from 0, fails; and all behind it, if for ever.
+    pub fn fail(&self, at: usize, fault: Fault, for_ever: bool) {
+        *lock(&self.plan) = Plan { requests: 0, at: Some(at), fault: Some(fault), for_ever };
+    }
+
+    /// From now on nothing fails. Says how many requests there were since it was last told anything.
+    pub fn heal(&self) -> usize {
+        std::mem::take(&mut *lock(&self.plan)).requests
+    }
+}
+
+impl Drop for FaultyDynamoDb {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+fn lock(plan: &Mutex<Plan>) -> MutexGuard<'_, Plan> {
+    plan.lock().expect("no panic while it was held")
+}
+
+async fn answer(State(proxy): State<Proxy>, headers: HeaderMap, body: Bytes) -> Response<Body> {
+    let fault = {
+        let mut plan = lock(&proxy.plan);
+        let position = plan.requests;
+        plan.requests += 1;
+        let is_hit = plan.at.is_some_and(|at| position == at || (plan.for_ever && position > at));
+        plan.fault.filter(|_| is_hit)
+    };
+    let is_transaction =
+        headers.get("x-amz-target").is_some_and(|target| target.as_bytes().ends_with(b"TransactWriteItems"));
+    match fault {
+        None => proxy.forward(&headers, body).await,
+        Some(Fault::Throttled) => {
+            refusal(400, &json!({ "__type": "com.amazon.coral.availability#ThrottlingException" }))
+        }
+        Some(Fault::Conflict) if !is_transaction => {
+            refusal(400, &json!({ "__type": "com.amazon.coral.availability#ThrottlingException" }))
+        }
+        Some(Fault::NoCapacity) => refusal(
+            400,
+            &json!({ "__type": "com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException" }),
+        ),
+        Some(Fault::ServerError) => {
+            refusal(500, &json!({ "__type": "com.amazonaws.dynamodb.v20120810#InternalServerError" }))
+        }
+        Some(Fault::Conflict) => {
+            let request: Value = serde_json::from_slice(&body).expect("a request");
+            let items = request["TransactItems"].as_array().expect("a transaction").len();
+            let mut reasons = vec![json!({ "Code": "None" }); items];
+            reasons[0] =
+                json!({ "Code": "TransactionConflict", "Message": "Transaction is ongoing for the item" });
+            refusal(
+                400,
+                &json!({
+                    "__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException",
+                    "Message": "Transaction cancelled", "CancellationReasons": reasons
+                }),
+            )
+        }
+        Some(Fault::LostRequest) => cut_off(),
+        Some(Fault::LostAnswer) => {
+            proxy.forward(&headers, body).await;
+            cut_off()
+        }
+    }
+}
+
+impl Proxy {
+    async fn forward(&self, headers: &HeaderMap, body: Bytes) -> Response<Body> {
+        let mut request = http::Request::post(&self.engine).body(Full::new(body)).expect("a request");
+        for name in ["content-type", "x-amz-target", "authorization", "x-amz-date"] {
+            if let Some(value) = headers.get(name) {
+                request.headers_mut().insert(name, value.clone());
+            }
+        }
+        let (parts, body) = self.http.request(request).await.expect("the engine answers").into_parts();
+        let body = body.collect().await.expect("the engine answers in full").to_bytes();
+        Response::from_parts(parts, Body::from(body))
+    }
+}
+
+fn refusal(status: u16, body: &Value) -> Response<Body> {
+    let mut response = Response::new(Body::from(body.to_string()));
+    *response.status_mut() = StatusCode::from_u16(status).expect("a status");
+    response
+        .headers_mut()
+        .insert("content-type", http::HeaderValue::from_static("application/x-amz-json-1.0"));
+    response
+}
+
+/// An answer that ends before it is whole, and the connection with it.
+fn cut_off() -> Response<Body> {
+    let broken = std::io::Error::new(std::io::ErrorKind::ConnectionReset, "cut off");
+    Response::new(Body::from_stream(futures_util::stream::iter([Ok(Bytes::from_static(b"{")), Err(broken)])))
+}

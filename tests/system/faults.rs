@@ -1,0 +1,184 @@
+//! A DynamoDB that throttles, conflicts, fails, or loses requests and answers: nothing is lost, and nothing half done.
+
+use std::time::Duration;
+
+use functions::configuration;
+use functions::response::Response;
+use serde_json::{Value, json};
+use tests::dump::assert_sound;
+use tests::faults::{FAULTS, Fault, FaultyDynamoDb};
+use tests::in_process::InProcess;
+use tests::service::{PATIENCE, TestConnector, service};
+
+use crate::concurrency::{GROUP, USER, group, members, patch, user, users, values};
+
+struct Faulty {
+    connector: TestConnector,
+    dynamodb: FaultyDynamoDb,
+    requests: InProcess,
+}
+
+impl Faulty {
+    async fn new() -> Self {
+        let connector = service().connector().await;
+        let dynamodb = FaultyDynamoDb::start(service().endpoint()).await;
+        let client = configuration::dynamodb_at(&dynamodb.endpoint).await;
+        let requests = InProcess::new(client, connector.local(service())).await;
+        Self { connector, dynamodb, requests }
+    }
+
+    async fn send(&self, method: &str, target: &str, body: &Value) -> Response {
+        self.requests.send(method, target, Some(body), PATIENCE).await
+    }
+
+    /// Whether the fault was met: there were more requests than stood before it.
+    fn heal_after(&self, at: usize) -> bool {
+        self.dynamodb.heal() > at
+    }
+}
+
+fn json(response: &Response) -> Value {
+    serde_json::from_slice(response.body()).unwrap()
+}
+
+#[tokio::test]
+async fn one_fault_anywhere_is_overcome_and_nothing_is_done_twice() {
+    let faulty = Faulty::new().await;
+    let client = faulty.connector.local(service());
+    let members_of = users(&client, 3).await;
+    let (mut made, mut met) = (3, 0);
+    for fault in FAULTS {
+        for at in 0.. {
+            let name = format!("{fault:?} {at}");
+            faulty.dynamodb.fail(at, fault, false);
+            let created =
+                faulty.send("POST", "/Users", &json!({ "schemas": [USER], "userName": name })).await;
+            assert_eq!(created.status(), 201, "{name}");
+            made += 1;
+            if !faulty.heal_after(at) {
+                break;
+            }
+            met += 1;
+        }
+        for at in 0.. {
+            let path = format!("/Users/{}", user(&client, &format!("patched {fault:?} {at}")).await);
+            made += 1;
+            let body = patch(json!([{ "op": "replace", "value": { "title": "x", "displayName": "y" } }]));
+            faulty.dynamodb.fail(at, fault, false);
+            let patched = faulty.send("PATCH", &path, &body).await;
+            assert_eq!(
+                (patched.status().as_u16(), &json(&patched)["meta"]["version"]),
+                (200, &json!("W/\"2\""))
+            );
+            if !faulty.heal_after(at) {
+                break;
+            }
+            met += 1;
+        }
+        for at in 0.. {
+            let group = group(&client, &format!("joined {fault:?} {at}"), &[]).await;
+            let body = patch(json!([{ "op": "add", "path": "members", "value": values(&members_of[..1]) }]));
+            faulty.dynamodb.fail(at, fault, false);
+            let joined = faulty.send("PATCH", &format!("/Groups/{group}"), &body).await;
+            assert_eq!(
+                (joined.status().as_u16(), &json(&joined)["meta"]["version"]),
+                (200, &json!("W/\"2\""))
+            );
+            assert_eq!(json(&joined)["members"][0]["value"], members_of[0]);
+            if !faulty.heal_after(at) {
+                break;
+            }
+            met += 1;
+        }
+        for at in 0.. {
+            let leaver = user(&client, &format!("leaver {fault:?} {at}")).await;
+            made += 1;
+            for number in 0..2 {
+                group(&client, &format!("left {fault:?} {at} {number}"), std::slice::from_ref(&leaver)).await;
+            }
+            let body = patch(json!([{ "op": "replace", "value": { "active": false } }]));
+            faulty.dynamodb.fail(at, fault, false);
+            let left = faulty.send("PATCH", &format!("/Users/{leaver}"), &body).await;
+            assert_eq!((left.status().as_u16(), json(&left).get("groups")), (200, None));
+            if !faulty.heal_after(at) {
+                break;
+            }
+            met += 1;
+        }
+        for at in 0.. {
+            let group = group(&client, &format!("deleted {fault:?} {at}"), &members_of).await;
+            faulty.dynamodb.fail(at, fault, false);
+            assert_eq!(faulty.send("DELETE", &format!("/Groups/{group}"), &Value::Null).await.status(), 204);
+            if !faulty.heal_after(at) {
+                break;
+            }
+            met += 1;
+        }
+    }
+    assert!(met > FAULTS.len() * 10, "only {met} faults were met");
+    assert_eq!(client.get("/Users?count=0").await.json()["totalResults"], made);
+    assert_sound(service(), &faulty.connector.id).await;
+}
+
+#[tokio::test]
+async fn a_dynamodb_that_stays_busy_is_said_to_be_and_a_repetition_completes_the_request() {
+    let faulty = Faulty::new().await;
+    let client = faulty.connector.local(service());
+    let users = users(&client, 140).await;
+    let short = Duration::from_millis(150);
+    let replaced = patch(json!([{ "op": "replace", "path": "members", "value": values(&users[40..]) }]));
+    let deactivated = patch(json!([{ "op": "replace", "value": { "active": false } }]));
+    let mut cut_off = 0;
+    // Nothing comes through behind the request at this position; each time one more comes through.
+    for at in 0..12 {
+        let replaced_group = group(&client, &format!("replaced {at}"), &users[..60]).await;
+        let deleted_group = group(&client, &format!("deleted {at}"), &users[..100]).await;
+        let leaver = user(&client, &format!("leaver {at}")).await;
+        for number in 0..40 {
+            group(&client, &format!("left {at} {number}"), std::slice::from_ref(&leaver)).await;
+        }
+        for (method, target, body, status) in [
+            ("PATCH", format!("/Groups/{replaced_group}"), &replaced, 200),
+            ("DELETE", format!("/Groups/{deleted_group}"), &Value::Null, 204),
+            ("PATCH", format!("/Users/{leaver}"), &deactivated, 200),
+        ] {
+            faulty.dynamodb.fail(at, Fault::Throttled, true);
+            let first = faulty.requests.send(method, &target, Some(body), short).await;
+            if faulty.heal_after(at) {
+                cut_off += 1;
+                assert_eq!(first.status(), 429, "{method} {target} {at}");
+                assert_eq!(first.headers()["retry-after"], "2");
+                let again = faulty.send(method, &target, body).await;
+                assert_eq!(again.status(), status, "{method} {target} {at}");
+            } else {
+                assert_eq!(first.status(), status, "{method} {target} {at}");
+            }
+        }
+        assert_eq!(members(&client, &replaced_group).await, users[40..].iter().cloned().collect());
+        assert_eq!(client.get(&format!("/Groups/{deleted_group}")).await.status, 404);
+        let leaver = client.get(&format!("/Users/{leaver}")).await.json();
+        assert_eq!((&leaver["active"], leaver.get("groups")), (&json!(false), None));
+    }
+    assert!(cut_off > 15, "only {cut_off} requests were cut off");
+    assert_sound(service(), &faulty.connector.id).await;
+}
+
+#[tokio::test]
+async fn a_group_that_cannot_be_given_its_members_is_not_made() {
+    let faulty = Faulty::new().await;
+    let client = faulty.connector.local(service());
+    let users = users(&client, 80).await;
+    let body = json!({ "schemas": [GROUP], "displayName": "Tour Guides", "members": values(&users) });
+    for at in 0..8 {
+        faulty.dynamodb.fail(at, Fault::Throttled, false);
+        // No time for a second try of anything, and time to take back what was made.
+        let first = faulty.requests.send("POST", "/Groups", Some(&body), Duration::ZERO).await;
+        if !faulty.heal_after(at) {
+            assert_eq!(first.status(), 201);
+            break;
+        }
+        assert_eq!(first.status(), 429, "{at}");
+        assert_eq!(client.get("/Groups").await.json()["totalResults"], 0, "{at}");
+        assert_sound(service(), &faulty.connector.id).await;
+    }
+}

@@ -188,7 +188,10 @@ fn secret() -> String {
 }
 
 /// Where cargo puts the binaries of the profile that this test was built with.
-fn binaries() -> PathBuf {
+///
+/// # Panics
+/// When they are not there.
+pub fn binaries() -> PathBuf {
     let test = std::env::current_exe().expect("a running test");
     let folder = test.ancestors().nth(2).expect("a test lies in PROFILE/deps").to_owned();
     assert!(

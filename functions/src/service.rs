@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::Client;
 use futures_util::future::BoxFuture;
 use http::{Method, StatusCode};
 use jiff::{Timestamp, Unit};
-use shared::error::{ErrorKind, ScimError};
+use shared::error::{ErrorKind, ScimError, chain};
 use shared::resource::ResourceId;
 use shared::schema::Schemas;
 use shared::store::Directory;
@@ -187,17 +187,7 @@ fn fit(response: Response) -> Response {
 
 fn log_failure(id: &str, error: &ScimError) {
     match &error.cause {
-        Some(cause) => tracing::error!(id, %error, cause = cause_chain(cause.as_ref())),
+        Some(cause) => tracing::error!(id, %error, cause = chain(cause.as_ref())),
         None => tracing::debug!(id, %error),
     }
-}
-
-fn cause_chain(error: &dyn std::error::Error) -> String {
-    let mut chain = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        chain = format!("{chain}: {error}");
-        source = error.source();
-    }
-    chain
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use shared::auth::{Credential, CredentialKind, Presented, generate_secret, hash_chosen, hash_generated};
+use shared::error::{ScimError, chain};
 use shared::store::connectors::{Connector, ConnectorId};
 use shared::store::table::Table;
 
@@ -58,10 +59,7 @@ impl Credentials {
     /// # Errors
     /// A sentence that says what DynamoDB refuses.
     pub async fn install(&self, table: &Table, is_chosen: bool) -> Result<(), String> {
-        let said = |error: shared::error::ScimError| match &error.cause {
-            Some(cause) => format!("the connector {CONNECTOR} cannot be made: {cause}"),
-            None => format!("the connector {CONNECTOR} cannot be made: {error}"),
-        };
+        let said = |error: ScimError| format!("the connector {CONNECTOR} cannot be made: {}", chain(&error));
         let id = ConnectorId::parse(CONNECTOR).ok_or("the connector has no name")?;
         let present = table.connector(&id).await.map_err(said)?;
         let presented = Presented::Basic { username: self.username.clone(), password: self.password.clone() };

@@ -2,10 +2,10 @@
 //! embedded engine looks through all of a stream at each write.
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::error::DisplayErrorContext;
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType, TimeToLiveSpecification,
 };
+use shared::error::chain;
 
 /// Makes the table unless it is there.
 ///
@@ -16,11 +16,9 @@ pub async fn ensure(client: &Client, name: &str) -> Result<(), String> {
         Ok(_) => return Ok(()),
         Err(error)
             if error.as_service_error().is_some_and(|error| error.is_resource_not_found_exception()) => {}
-        Err(error) => return Err(format!("DynamoDB does not answer: {}", DisplayErrorContext(error))),
+        Err(error) => return Err(format!("DynamoDB does not answer: {}", chain(&error))),
     }
-    create(client, name)
-        .await
-        .map_err(|error| format!("the table {name} cannot be made: {}", DisplayErrorContext(&*error)))
+    create(client, name).await.map_err(|error| format!("the table {name} cannot be made: {}", chain(&*error)))
 }
 
 async fn create(client: &Client, name: &str) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {

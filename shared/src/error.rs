@@ -156,6 +156,17 @@ impl std::error::Error for ScimError {
     }
 }
 
+/// An error and what lies behind it, in one line.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut chain = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        chain = format!("{chain}: {error}");
+        source = error.source();
+    }
+    chain
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,5 +1,6 @@
 //! Whole-system tests: the service is spoken to over HTTP and by nothing else.
 
+mod answers;
 mod bad_input;
 mod budgets;
 mod bulk;

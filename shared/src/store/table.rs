@@ -23,7 +23,7 @@ use uuid::Uuid;
 use super::item::text;
 use super::keys::Key;
 use super::transaction::Transaction;
-use crate::error::{ErrorKind, ScimError};
+use crate::error::{ErrorKind, ScimError, chain};
 
 /// An item, as the SDK has it.
 pub type Item = HashMap<String, AttributeValue>;
@@ -193,7 +193,7 @@ impl Table {
             if !is_passing(&error) && !is_passing_cancellation(&error) {
                 return Err(ScimError::internal(error));
             }
-            tracing::debug!(cause = error_chain(&error), "transaction is tried again");
+            tracing::debug!(cause = chain(&error), "transaction is tried again");
             pause.wait_after(error).await?;
         }
     }
@@ -252,7 +252,7 @@ impl Table {
             match send().await {
                 Ok(answer) => return Ok(answer),
                 Err(error) if is_passing(&error) => {
-                    tracing::debug!(cause = error_chain(&error), "request is tried again");
+                    tracing::debug!(cause = chain(&error), "request is tried again");
                     pause.wait_after(error).await?;
                 }
                 Err(error) => return Err(ScimError::internal(error)),
@@ -346,8 +346,4 @@ fn cancellation_codes(error: &SdkError<TransactWriteItemsError>) -> Vec<Option<&
         }
         _ => Vec::new(),
     }
-}
-
-fn error_chain(error: &dyn std::error::Error) -> String {
-    aws_sdk_dynamodb::error::DisplayErrorContext(error).to_string()
 }

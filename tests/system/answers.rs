@@ -1,0 +1,235 @@
+//! What answers are made of: attributes, versions, compression, methods, and how large they may be.
+
+use serde_json::{Value, json};
+use shared::resource::ResourceId;
+use tests::client::{Client, Reply};
+use tests::seed;
+use tests::service::service;
+
+use crate::concurrency::{GROUP, USER, group, patch, user};
+
+const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
+
+fn names(reply: &Reply) -> Vec<String> {
+    reply.json().as_object().unwrap().keys().cloned().collect()
+}
+
+fn full(name: &str) -> Value {
+    json!({
+        "schemas": [USER, ENTERPRISE],
+        "userName": name,
+        "name": { "givenName": "Ann", "familyName": "Lee" },
+        "emails": [{ "value": "a@x", "type": "work" }],
+        ENTERPRISE: { "department": "Tours", "costCenter": "1" }
+    })
+}
+
+#[tokio::test]
+async fn every_answer_holds_the_attributes_that_are_asked_for() {
+    let client = service().client().await;
+    let title = patch(json!([{ "op": "replace", "path": "title", "value": "x" }]));
+    let id = client.post("/Users", &full("ann")).await.json()["id"].as_str().unwrap().to_owned();
+    for (query, expected) in [
+        ("attributes=userName", vec!["schemas", "id", "userName"]),
+        ("attributes=USERNAME,%20name.givenName", vec!["schemas", "id", "userName", "name"]),
+        (
+            "attributes=urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department",
+            vec!["schemas", "id", ENTERPRISE],
+        ),
+        ("attributes=nothing", vec!["schemas", "id"]),
+        (
+            "excludedAttributes=name,emails,meta,title,id,urn:ietf:params:scim:schemas:extension:enterprise:2.0:User",
+            vec!["schemas", "id", "userName"],
+        ),
+    ] {
+        let other = full(&format!("made by {query}"));
+        for reply in [
+            client.get(&format!("/Users/{id}?{query}")).await,
+            client.put(&format!("/Users/{id}?{query}"), &full("ann")).await,
+            client.patch(&format!("/Users/{id}?{query}"), &title).await,
+            client.post(&format!("/Users?{query}"), &other).await,
+        ] {
+            assert_eq!(names(&reply), expected, "{query}");
+            assert!(reply.header("etag").is_some(), "{query}");
+        }
+        let listed = client.get(&format!("/Users?filter=userName%20eq%20%22ann%22&{query}")).await.json();
+        let listed: Vec<&String> = listed["Resources"][0].as_object().unwrap().keys().collect();
+        assert_eq!(listed, expected.iter().collect::<Vec<_>>(), "{query}");
+    }
+    let one = client.get(&format!("/Users/{id}?attributes=name.givenName")).await.json();
+    assert_eq!(one["name"], json!({ "givenName": "Ann" }));
+    let group = json!({ "schemas": [GROUP], "displayName": "g", "members": [{ "value": id }] });
+    let made = client.post("/Groups?excludedAttributes=members", &group).await;
+    assert_eq!(
+        (made.status, names(&made)),
+        (201, ["schemas", "id", "displayName", "meta"].map(str::to_owned).into())
+    );
+}
+
+#[tokio::test]
+async fn a_version_guards_what_it_is_the_version_of() {
+    let client = service().client().await;
+    let path = format!("/Users/{}", user(&client, "ann").await);
+    let send = async |method: &str, name: &str, version: &str, body: String| {
+        let headers = [(name, version), ("content-type", "application/scim+json")];
+        client.send(method, &path, &headers, body).await
+    };
+    let put = full("ann").to_string();
+    let none = String::new;
+    for (method, name, version, body, status) in [
+        ("GET", "if-none-match", "W/\"1\"", none(), 304),
+        ("GET", "if-none-match", "\"7\", \"1\"", none(), 304),
+        ("GET", "if-none-match", "*", none(), 304),
+        ("GET", "if-none-match", "W/\"7\"", none(), 200),
+        ("PUT", "if-match", "W/\"7\"", put.clone(), 412),
+        ("PATCH", "if-match", "W/\"7\"", patch(json!([])).to_string(), 412),
+        ("DELETE", "if-match", "W/\"7\"", none(), 412),
+        ("PUT", "if-match", "W/\"1\"", put.clone(), 200),
+        ("PUT", "if-match", "W/\"2\"", put.clone(), 200),
+        ("PUT", "if-match", "*", put, 200),
+    ] {
+        let reply = send(method, name, version, body).await;
+        assert_eq!(reply.status, status, "{method} {name} {version}");
+        assert!(
+            [304].contains(&status) != (reply.status != 304),
+            "a 304 has no body: {}",
+            reply.body.is_empty()
+        );
+    }
+    // The second and third put changed nothing, and made no version.
+    let before = client.get(&path).await;
+    assert_eq!(
+        (before.header("etag"), &before.json()["meta"]["version"]),
+        (Some("W/\"2\""), &json!("W/\"2\""))
+    );
+    // What groups a user is in is part of what a client reads, and so of the version.
+    let id = path.rsplit_once('/').unwrap().1.to_owned();
+    group(&client, "g", &[id]).await;
+    let after = client.get(&path).await;
+    assert_ne!(after.header("etag"), before.header("etag"));
+    assert_eq!(send("GET", "if-none-match", "W/\"2\"", none()).await.status, 200);
+    assert_eq!(send("DELETE", "if-match", after.header("etag").unwrap(), none()).await.status, 204);
+}
+
+#[tokio::test]
+async fn answers_are_compressed_for_those_who_accept_it_and_head_is_get_without_a_body() {
+    let client = service().client().await;
+    let plain = client.get("/Schemas").await;
+    assert_eq!((plain.header("content-encoding"), plain.header("vary")), (None, Some("accept-encoding")));
+    let packed = client.send("GET", "/Schemas", &[("accept-encoding", "gzip,deflate")], "").await;
+    assert_eq!(packed.header("content-encoding"), Some("gzip"));
+    assert!(packed.body.len() * 4 < plain.body.len());
+    assert_eq!(packed.json(), plain.json());
+    let head = client.send("HEAD", "/ServiceProviderConfig", &[], "").await;
+    assert_eq!(
+        (head.status, head.body.len(), head.header("content-type")),
+        (200, 0, Some("application/scim+json"))
+    );
+    for (method, path, allow) in [
+        ("POST", "/ServiceProviderConfig", "GET, HEAD"),
+        ("DELETE", "/Groups", "GET, HEAD, POST"),
+        ("GET", "/Bulk", "POST"),
+        ("POST", "/Users/x", "GET, HEAD, PUT, PATCH, DELETE"),
+    ] {
+        let reply = client.send(method, path, &[], "").await;
+        assert_eq!((reply.status, reply.header("allow")), (405, Some(allow)), "{method} {path}");
+    }
+}
+
+#[tokio::test]
+async fn discovery_says_what_is_true() {
+    let client = service().client().await;
+    let config = client.get("/ServiceProviderConfig").await.json();
+    for (pointer, expected) in [
+        ("/patch/supported", json!(true)),
+        ("/bulk", json!({ "supported": true, "maxOperations": 1000, "maxPayloadSize": 1_048_576 })),
+        ("/filter", json!({ "supported": true, "maxResults": 1000 })),
+        ("/changePassword/supported", json!(false)),
+        ("/sort/supported", json!(true)),
+        ("/etag/supported", json!(true)),
+        ("/pagination/cursor", json!(true)),
+        ("/pagination/index", json!(true)),
+        ("/pagination/defaultPaginationMethod", json!("index")),
+        ("/pagination/maxPageSize", json!(1000)),
+        ("/authenticationSchemes/0/type", json!("httpbasic")),
+        ("/authenticationSchemes/1/type", json!("oauthbearertoken")),
+        ("/meta/location", json!(format!("{}/ServiceProviderConfig", client.base_url))),
+    ] {
+        assert_eq!(config.pointer(pointer), Some(&expected), "{pointer}");
+    }
+    let schemas = client.get("/Schemas").await.json();
+    assert_eq!((&schemas["totalResults"], &schemas["itemsPerPage"]), (&json!(3), &json!(3)));
+    for schema in schemas["Resources"].as_array().unwrap() {
+        let id = schema["id"].as_str().unwrap();
+        assert_eq!(client.get(&format!("/Schemas/{id}")).await.json(), *schema);
+        assert_eq!(schema["meta"]["location"], format!("{}/Schemas/{id}", client.base_url));
+        let file = format!(
+            "{}/../shared/schemas/{}.json",
+            env!("CARGO_MANIFEST_DIR"),
+            schema["name"].as_str().unwrap()
+        );
+        let file: Value = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+        assert_eq!((&schema["id"], &schema["attributes"]), (&file["id"], &file["attributes"]), "as on file");
+    }
+    let types = client.get("/ResourceTypes").await.json();
+    assert_eq!(types["Resources"][0], client.get("/ResourceTypes/User").await.json());
+    assert_eq!(types["Resources"][0].get("indexes"), None);
+    assert_eq!(
+        types["Resources"][0]["schemaExtensions"],
+        json!([{ "schema": ENTERPRISE, "required": false }])
+    );
+    for path in ["/Schemas/urn:none", "/ResourceTypes/Device"] {
+        assert_eq!(client.get(path).await.status, 404, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_page_ends_before_it_is_too_long_and_a_group_too_large_says_so() {
+    let connector = service().connector().await;
+    let client = connector.local(service());
+    let big = |number: usize| json!({ "schemas": [USER], "userName": format!("u{number}"), "title": "x".repeat(290_000) });
+    for number in 0..20 {
+        assert_eq!(client.post("/Users?attributes=id", &big(number)).await.status, 201);
+    }
+    let mut seen = 0;
+    while seen < 20 {
+        let reply = client.get(&format!("/Users?startIndex={}&count=20", seen + 1)).await;
+        assert!(reply.body.len() < 4_600_000);
+        let page = reply.json();
+        let items = page["itemsPerPage"].as_u64().unwrap() as usize;
+        assert_eq!((&page["totalResults"], page["Resources"].as_array().unwrap().len()), (&json!(20), items));
+        assert!(items > 10 || seen > 0, "{items} on the first page");
+        seen += items;
+    }
+    let large = group(&client, "large", &[]).await;
+    let members: Vec<ResourceId> = (0..40_000).map(|_| ResourceId::random()).collect();
+    seed::members(service(), &connector.id, ResourceId::parse(&large).unwrap(), &members).await;
+    let path = format!("/Groups/{large}");
+    for reply in [client.get(&path).await, client.get("/Groups").await] {
+        assert_eq!((reply.status, &reply.json()["scimType"]), (400, &json!("tooMany")));
+        assert!(reply.json()["detail"].as_str().unwrap().contains("excludedAttributes=members"));
+    }
+    for query in ["excludedAttributes=members", "attributes=displayName"] {
+        assert_eq!(client.get(&format!("{path}?{query}")).await.json()["displayName"], "large");
+        assert_eq!(client.get(&format!("/Groups?{query}")).await.json()["totalResults"], 1);
+    }
+    let packed = client.send("GET", &path, &[("accept-encoding", "gzip")], "").await;
+    assert_eq!(packed.json()["members"].as_array().unwrap().len(), 40_000, "compressed, it fits");
+}
+
+#[tokio::test]
+async fn a_disabled_connector_is_refused_after_its_credentials_are_checked() {
+    let service = service();
+    let connector = service.connector().await;
+    let mut record = service.table().await.connector(&connector.id).await.unwrap().unwrap();
+    record.is_enabled = false;
+    service.table().await.put_connector(&record).await.unwrap();
+    let client = connector.local(service);
+    let reply = client.get("/Users").await;
+    assert_eq!(
+        (reply.status, &reply.json()["detail"]),
+        (403, &json!(format!("The connector {} is disabled", connector.id)))
+    );
+    let wrong = Client::new(&client.base_url, &client.username, "wrong");
+    assert_eq!(wrong.get("/Users").await.status, 401);
+}

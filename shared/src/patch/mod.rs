@@ -8,6 +8,8 @@ mod apply;
 mod members;
 mod parse;
 mod path;
+#[cfg(test)]
+mod tests;
 
 pub use members::{MemberOperation, MemberValue, parse_members};
 pub use parse::{MOST_OPERATIONS, PATCH_SCHEMA};

@@ -1,0 +1,444 @@
+//! PATCH as clients send it and as RFC 7644 §3.5.2 has it.
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::{MemberOperation, MemberValue, PATCH_SCHEMA, Patch};
+use crate::error::ScimError;
+use crate::resource::{Document, ResourceId, ResourceKind, finish, normalise};
+use crate::schema::{ResourceSchema, Schemas};
+
+const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
+
+fn schema(kind: ResourceKind) -> &'static ResourceSchema {
+    Schemas::built_in().of(kind)
+}
+
+fn document(value: Value) -> Document {
+    normalise(value.as_object().unwrap(), schema(ResourceKind::User)).unwrap()
+}
+
+fn user() -> Document {
+    document(json!({
+        "userName": "ann",
+        "name": { "givenName": "Ann", "familyName": "Lee" },
+        "title": "Guide",
+        "active": true,
+        "emails": [
+            { "value": "a@work", "type": "work", "primary": true },
+            { "value": "a@home", "type": "home" }
+        ],
+        "roles": [{ "value": "admin" }],
+        ENTERPRISE: { "department": "Tours", "manager": { "value": "26118915" } }
+    }))
+}
+
+fn body(operations: Value) -> Value {
+    json!({ "schemas": [PATCH_SCHEMA], "Operations": operations })
+}
+
+fn parse(kind: ResourceKind, operations: Value) -> Result<Patch<'static>, ScimError> {
+    Patch::parse(body(operations).as_object().unwrap(), schema(kind))
+}
+
+fn apply(operations: Value) -> Result<Document, ScimError> {
+    parse(ResourceKind::User, operations)?.apply(&user(), schema(ResourceKind::User))
+}
+
+/// What the user is after the operations, as its differences to the user before: `null` is what is gone.
+fn changed(operations: Value) -> Value {
+    let (before, after) =
+        (user(), apply(operations.clone()).unwrap_or_else(|error| panic!("{operations}: {error}")));
+    let mut out = serde_json::Map::new();
+    for name in before.keys().chain(after.keys()) {
+        if before.get(name) != after.get(name) {
+            out.insert(name.clone(), after.get(name).cloned().unwrap_or(Value::Null));
+        }
+    }
+    Value::Object(out)
+}
+
+#[test]
+fn operations_that_clients_send_do_what_they_mean() {
+    let work = |value: &str| json!({ "value": value, "type": "work", "primary": true });
+    let home = json!({ "value": "a@home", "type": "home" });
+    let core = json!(["urn:ietf:params:scim:schemas:core:2.0:User"]);
+    for (operations, expected) in [
+        // Okta
+        (json!([{ "op": "replace", "value": { "active": false } }]), json!({ "active": false })),
+        (json!([{ "op": "replace", "value": { "id": "7", "title": "Boss" } }]), json!({ "title": "Boss" })),
+        // Entra ID: capitalised operations, booleans as strings, values that are not there yet
+        (json!([{ "op": "Replace", "path": "active", "value": "False" }]), json!({ "active": false })),
+        (json!([{ "op": "Replace", "value": { "active": "false" } }]), json!({ "active": false })),
+        (
+            json!([{ "op": "Add", "path": "displayName", "value": "Ann Lee" }]),
+            json!({ "displayName": "Ann Lee" }),
+        ),
+        (
+            json!([{ "op": "Add", "path": "emails[type eq \"work\"].value", "value": "new@work" }]),
+            json!({ "emails": [work("new@work"), home] }),
+        ),
+        (
+            json!([{ "op": "Replace", "path": "phoneNumbers[type eq \"mobile\"].value", "value": "1" }]),
+            json!({ "phoneNumbers": [{ "type": "mobile", "value": "1" }] }),
+        ),
+        (
+            json!([
+                { "op": "Add", "path": "addresses[type eq \"work\"].streetAddress", "value": "S" },
+                { "op": "Add", "path": "addresses[type eq \"work\"].locality", "value": "L" },
+                { "op": "Replace", "path": "addresses[type eq \"work\"].region", "value": "R" }
+            ]),
+            json!({ "addresses": [{ "type": "work", "streetAddress": "S", "locality": "L", "region": "R" }] }),
+        ),
+        (
+            json!([{ "op": "Replace", "path": "roles[primary eq \"True\"].value", "value": "x" }]),
+            json!({ "roles": [{ "value": "admin" }, { "primary": true, "value": "x" }] }),
+        ),
+        (
+            json!([{ "op": "Replace", "path": format!("{ENTERPRISE}:department"), "value": "Sales" }]),
+            json!({ ENTERPRISE: { "department": "Sales", "manager": { "value": "26118915" } } }),
+        ),
+        (
+            json!([{ "op": "Add", "path": "manager", "value": [{ "$ref": "x", "value": "7" }] }]),
+            json!({ ENTERPRISE: { "department": "Tours", "manager": { "value": "7", "$ref": "x" } } }),
+        ),
+        (
+            json!([{ "op": "Replace", "path": format!("{ENTERPRISE}:manager"), "value": "7" }]),
+            json!({ ENTERPRISE: { "department": "Tours", "manager": { "value": "7" } } }),
+        ),
+        (
+            json!([{ "op": "Replace", "path": format!("{ENTERPRISE}:manager"), "value": "" }]),
+            json!({ ENTERPRISE: { "department": "Tours" } }),
+        ),
+        (
+            json!([{ "op": "Replace", "value": {
+                "name.givenName": "Anna", format!("{ENTERPRISE}:costCenter"): "9", "emails[type eq \"home\"].value": "b@home"
+            } }]),
+            json!({
+                "name": { "givenName": "Anna", "familyName": "Lee" },
+                ENTERPRISE: { "department": "Tours", "manager": { "value": "26118915" }, "costCenter": "9" },
+                "emails": [work("a@work"), { "value": "b@home", "type": "home" }]
+            }),
+        ),
+        (
+            json!([{ "op": "Remove", "path": "emails", "value": [{ "value": "A@HOME" }] }]),
+            json!({ "emails": [work("a@work")] }),
+        ),
+        // RFC 7644 §3.5.2.1: what is there is not added again, what is new is appended, one is primary.
+        (json!([{ "op": "add", "path": "emails", "value": [{ "value": "a@home" }] }]), json!({})),
+        (json!([{ "op": "add", "path": "title", "value": "Guide" }]), json!({})),
+        (
+            json!([{ "op": "add", "path": "name", "value": { "givenName": "Anna" } }]),
+            json!({ "name": { "givenName": "Anna", "familyName": "Lee" } }),
+        ),
+        (
+            json!([{ "op": "add", "path": "emails", "value": [{ "value": "c@x", "primary": true }] }]),
+            json!({ "emails": [
+                { "value": "a@work", "type": "work", "primary": false }, home, { "value": "c@x", "primary": true }
+            ] }),
+        ),
+        (
+            json!([{ "op": "replace", "path": "emails[type eq \"home\"].primary", "value": true }]),
+            json!({ "emails": [
+                { "value": "a@work", "type": "work", "primary": false }, { "value": "a@home", "type": "home", "primary": true }
+            ] }),
+        ),
+        // §3.5.2.2: without its last value an attribute is gone, and an extension with it.
+        (json!([{ "op": "remove", "path": "title" }]), json!({ "title": null })),
+        (json!([{ "op": "remove", "path": "nickName" }]), json!({})),
+        (json!([{ "op": "remove", "path": "name.givenName" }]), json!({ "name": { "familyName": "Lee" } })),
+        (json!([{ "op": "remove", "path": "roles[value eq \"ADMIN\"]" }]), json!({ "roles": null })),
+        (
+            json!([{ "op": "remove", "path": "emails[type eq \"home\"].type" }]),
+            json!({ "emails": [work("a@work"), { "value": "a@home" }] }),
+        ),
+        (json!([{ "op": "remove", "path": "emails[type eq \"fax\"]" }]), json!({})),
+        (json!([{ "op": "remove", "path": ENTERPRISE }]), json!({ ENTERPRISE: null, "schemas": core })),
+        (
+            json!([{ "op": "remove", "path": format!("{ENTERPRISE}:manager") }, { "op": "remove", "path": format!("{ENTERPRISE}:department") }]),
+            json!({ ENTERPRISE: null, "schemas": core }),
+        ),
+        // §3.5.2.3
+        (
+            json!([{ "op": "replace", "path": "emails", "value": [{ "value": "z@x" }] }]),
+            json!({ "emails": [{ "value": "z@x" }] }),
+        ),
+        (json!([{ "op": "replace", "path": "emails", "value": [] }]), json!({ "emails": null })),
+        (json!([{ "op": "replace", "path": "title", "value": null }]), json!({ "title": null })),
+        (
+            json!([{ "op": "replace", "path": "emails[type eq \"home\"]", "value": { "value": "z@x", "type": "other" } }]),
+            json!({ "emails": [work("a@work"), { "value": "z@x", "type": "other" }] }),
+        ),
+        (
+            json!([{ "op": "replace", "path": "name", "value": { "givenName": "Anna" } }]),
+            json!({ "name": { "givenName": "Anna", "familyName": "Lee" } }),
+        ),
+        (
+            json!([{ "op": "replace", "value": { ENTERPRISE: { "department": "Sales" } } }]),
+            json!({ ENTERPRISE: { "department": "Sales", "manager": { "value": "26118915" } } }),
+        ),
+        (json!([{ "op": "replace", "path": "password", "value": "secret" }]), json!({})),
+        (json!([{ "op": "add", "value": { "shoeSize": 7, "meta": {}, "groups": [] } }]), json!({})),
+        (json!([]), json!({})),
+    ] {
+        assert_eq!(changed(operations.clone()), expected, "{operations}");
+    }
+}
+
+#[test]
+fn what_cannot_be_done_is_refused_with_its_reason() {
+    for (operations, expected) in [
+        (json!([{ "op": "remove" }]), "400 noTarget: Operation 1: remove needs a path"),
+        (
+            json!([{ "path": "title" }]),
+            "400 invalidSyntax: Operation 1: op is missing, and must be add, remove or replace",
+        ),
+        (json!([7]), "400 invalidSyntax: Operation 1 is a number, and must be an object"),
+        (
+            json!([{ "op": "add", "path": 7 }]),
+            "400 invalidSyntax: Operation 1: path is a number, and must be a string",
+        ),
+        (
+            json!([{ "op": "add", "value": 7 }]),
+            "400 invalidValue: Operation 1: Without a path the value must be an object, and is a number",
+        ),
+        (
+            json!([{ "op": "add", "path": "emails[type eq", "value": 7 }]),
+            "400 invalidPath: Operation 1: \"emails[type eq\": Position 9 of the brackets: found the end, expected a value (a string in double quotes, a number, true, false or null)",
+        ),
+        (
+            json!([{ "op": "add", "path": "emails[type eq \"x\"]value", "value": 7 }]),
+            "400 invalidPath: Operation 1: \"emails[type eq \\\"x\\\"]value\": found \"value\" behind the brackets, expected \".\" or the end",
+        ),
+        (
+            json!([{ "op": "add", "path": "title[type eq \"x\"]", "value": 7 }]),
+            "400 invalidPath: Operation 1: \"title[type eq \\\"x\\\"]\": a filter stands behind a multi-valued attribute of objects only",
+        ),
+        (
+            json!([{ "op": "add", "path": "emails[shoe eq \"x\"]", "value": 7 }]),
+            "400 invalidPath: Operation 1: \"emails[shoe eq \\\"x\\\"]\": emails has no sub-attribute shoe",
+        ),
+        (
+            json!([{ "op": "replace", "path": "groups", "value": [] }]),
+            "400 mutability: Operation 1: groups is read-only",
+        ),
+        (
+            json!([{ "op": "replace", "path": "meta.version", "value": "x" }]),
+            "400 mutability: Operation 1: version is read-only",
+        ),
+        (
+            json!([{ "op": "replace", "path": format!("{ENTERPRISE}:manager.displayName"), "value": "x" }]),
+            "400 mutability: Operation 1: displayName is read-only",
+        ),
+        (
+            json!([{ "op": "remove", "path": "userName" }]),
+            "400 mutability: Operation 1: userName is required, and cannot be removed",
+        ),
+        (
+            json!([{ "op": "replace", "path": "userName", "value": null }]),
+            "400 invalidValue: userName is required and missing",
+        ),
+        (
+            json!([{ "op": "replace", "path": "title", "value": 7 }]),
+            "400 invalidValue: Operation 1: title is a number, and must be a string",
+        ),
+        (
+            json!([{ "op": "replace", "path": "emails.primary", "value": true }]),
+            "400 invalidValue: Operation 1: emails would have more than one primary value",
+        ),
+        (
+            json!([{ "op": "add", "path": "emails[type co \"x\"].value", "value": "x" }]),
+            "400 noTarget: Operation 1: No value of emails matches, and the filter does not describe one",
+        ),
+        (
+            json!([{ "op": "add", "path": "emails[type eq \"x\"]", "value": [{ "value": "a" }, { "value": "b" }] }]),
+            "400 invalidValue: Operation 1: A value for the selected emails must be one object",
+        ),
+        (
+            json!([{ "op": "add", "path": "title", "value": "x" }, { "op": "nop" }]),
+            "400 invalidSyntax: Operation 2: op is \"nop\", and must be add, remove or replace",
+        ),
+    ] {
+        let error = apply(operations.clone()).unwrap_err();
+        assert_eq!(error.to_string(), expected, "{operations}");
+    }
+}
+
+#[test]
+fn operations_on_members_are_kept_for_the_store_in_their_order() {
+    let [a, b, c] = [ResourceId::random(), ResourceId::random(), ResourceId::random()];
+    let value = |id: ResourceId| MemberValue { id, kind: None, display: None };
+    let remove = |ids: &[ResourceId]| MemberOperation::Remove(ids.to_vec());
+    let add = |ids: &[ResourceId]| MemberOperation::Add(ids.iter().copied().map(value).collect());
+    for (operations, expected) in [
+        // Okta: a rename in front, then who leaves, then who joins
+        (
+            json!([
+                { "op": "replace", "value": { "id": "7", "displayName": "G" } },
+                { "op": "remove", "path": format!("members[value eq \"{a}\"]") },
+                { "op": "add", "path": "members", "value": [{ "value": b.to_string(), "display": "Bo" }] }
+            ]),
+            vec![
+                remove(&[a]),
+                MemberOperation::Add(vec![MemberValue { display: Some("Bo".into()), ..value(b) }]),
+            ],
+        ),
+        (
+            json!([{ "op": "replace", "path": "members", "value": [{ "value": a.to_string() }] }]),
+            vec![MemberOperation::Replace(vec![value(a)])],
+        ),
+        (json!([{ "op": "replace", "value": { "members": [] } }]), vec![MemberOperation::Replace(vec![])]),
+        // Entra ID: references that are null, removal by a list
+        (
+            json!([{ "op": "Add", "path": "members", "value": [{ "$ref": null, "value": a.to_string() }] }]),
+            vec![add(&[a])],
+        ),
+        (
+            json!([{ "op": "Remove", "path": "members", "value": [{ "$ref": null, "value": a.to_string() }, { "value": "nobody" }] }]),
+            vec![remove(&[a])],
+        ),
+        (json!([{ "op": "Remove", "path": "members", "value": [] }]), vec![remove(&[])]),
+        (json!([{ "op": "remove", "path": "members" }]), vec![MemberOperation::RemoveAll]),
+        (
+            json!([{ "op": "remove", "path": format!("members[value eq \"{a}\" or value eq \"{b}\"]") }]),
+            vec![remove(&[a, b])],
+        ),
+        (json!([{ "op": "remove", "path": "members[value eq \"nobody\"]" }]), vec![remove(&[])]),
+        (
+            json!([{ "op": "add", "value": { "members": [{ "value": a.to_string() }, { "value": a.to_string() }] } }]),
+            vec![add(&[a])],
+        ),
+        (
+            json!([{ "op": "replace", "path": format!("members[value eq \"{a}\"]"), "value": { "value": c.to_string() } }]),
+            vec![remove(&[a]), add(&[c])],
+        ),
+    ] {
+        let patch = parse(ResourceKind::Group, operations.clone()).unwrap();
+        assert_eq!(patch.member_operations(), expected, "{operations}");
+    }
+    let matching =
+        parse(ResourceKind::Group, json!([{ "op": "remove", "path": "members[type eq \"Group\"]" }]))
+            .unwrap();
+    assert!(matches!(matching.member_operations(), [MemberOperation::RemoveMatching(_)]));
+    for (operation, expected) in [
+        (
+            json!({ "op": "replace", "path": format!("members[value eq \"{a}\"].display"), "value": "x" }),
+            "400 mutability: Operation 1: A member is added or removed as a whole; its sub-attributes are immutable",
+        ),
+        (
+            json!({ "op": "add", "path": "members", "value": [{ "value": "x" }] }),
+            "400 invalidValue: Operation 1: members: \"x\" is no user or group here",
+        ),
+    ] {
+        let error = parse(ResourceKind::Group, json!([operation])).unwrap_err();
+        assert_eq!(error.to_string(), expected);
+    }
+}
+
+#[test]
+fn an_immutable_attribute_is_set_once() {
+    let badge = json!({
+        "id": "urn:x:Badge", "name": "Badge", "description": "", "attributes": [
+            { "name": "number", "type": "string", "multiValued": false, "mutability": "immutable" },
+            { "name": "door", "type": "complex", "multiValued": false, "subAttributes": [
+                { "name": "value", "type": "string", "multiValued": false, "mutability": "immutable" }
+            ] }
+        ]
+    });
+    let user_type = json!({
+        "id": "User", "name": "User", "description": "", "endpoint": "/Users",
+        "schema": "urn:ietf:params:scim:schemas:core:2.0:User",
+        "schemaExtensions": [{ "schema": "urn:x:Badge", "required": false }]
+    });
+    let files = [
+        badge.to_string(),
+        include_str!("../../schemas/User.json").to_owned(),
+        include_str!("../../schemas/Group.json").to_owned(),
+    ];
+    let types = [user_type.to_string(), include_str!("../../resource_types/Group.json").to_owned()];
+    let schemas =
+        Schemas::load(&files.each_ref().map(String::as_str), &types.each_ref().map(String::as_str)).unwrap();
+    let schema = schemas.of(ResourceKind::User);
+    let ann = normalise(json!({ "userName": "ann" }).as_object().unwrap(), schema).unwrap();
+    let set = |document: &Document, path: &str, value: &str| {
+        let body = body(json!([{ "op": "replace", "path": format!("urn:x:Badge:{path}"), "value": value }]));
+        Patch::parse(body.as_object().unwrap(), schema).unwrap().apply(document, schema)
+    };
+    for path in ["number", "door.value"] {
+        let with = set(&ann, path, "7").unwrap();
+        assert_eq!(with["schemas"], json!(["urn:ietf:params:scim:schemas:core:2.0:User", "urn:x:Badge"]));
+        assert_eq!(set(&with, path, "7").unwrap(), with);
+        assert_eq!(set(&with, path, "8").unwrap_err().kind.status(), (400, Some("mutability")), "{path}");
+        let other = json!({ "userName": "ann", "urn:x:Badge": { "number": "8" } });
+        let other = normalise(other.as_object().unwrap(), schema).unwrap();
+        if path == "number" {
+            // RFC 7644 §3.5.1
+            assert_eq!(
+                crate::resource::replace(&with, other, schema).unwrap_err().kind.status(),
+                (400, Some("mutability"))
+            );
+            assert_eq!(
+                crate::resource::replace(&with, ann.clone(), schema).unwrap(),
+                with,
+                "what is immutable stays"
+            );
+        }
+    }
+}
+
+fn json_values() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i32>().prop_map(Value::from),
+        "[a-z]{0,6}".prop_map(Value::from),
+    ];
+    leaf.prop_recursive(3, 16, 4, |inner| {
+        let name = prop::sample::select(vec![
+            "value",
+            "type",
+            "primary",
+            "emails",
+            "name",
+            "givenName",
+            "active",
+            "x",
+        ]);
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..3).prop_map(Value::from),
+            prop::collection::btree_map(name.prop_map(str::to_owned), inner, 0..4)
+                .prop_map(|members| Value::Object(members.into_iter().collect())),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn whatever_is_sent_is_refused_or_leaves_a_whole_document(
+        op in prop::sample::select(vec!["add", "Replace", "remove", "x"]),
+        path in prop_oneof![
+            Just("emails".to_owned()), Just("name".to_owned()), Just("emails[type eq \"work\"]".to_owned()),
+            Just("emails[type eq \"work\"].value".to_owned()), Just("name.givenName".to_owned()), ".{0,12}"
+        ],
+        value in json_values(),
+    ) {
+        let operations = json!([{ "op": op, "path": path, "value": value }]);
+        if let Ok(after) = apply(operations) {
+            let mut finished = after.clone();
+            finish(&mut finished, schema(ResourceKind::User)).unwrap();
+            prop_assert_eq!(&finished, &after);
+            let again = normalise(&after, schema(ResourceKind::User)).unwrap();
+            for (name, value) in &after {
+                prop_assert_eq!(again.get(name), Some(value), "{} is stored as it would be read", name);
+            }
+        }
+    }
+
+    #[test]
+    fn what_was_added_once_is_not_added_again(value in json_values(), path in prop::sample::select(vec!["emails", "roles", "name", "title"])) {
+        let operation = json!({ "op": "add", "path": path, "value": value });
+        if let Ok(once) = apply(json!([operation])) {
+            prop_assert_eq!(apply(json!([operation, operation])).unwrap(), once);
+        }
+    }
+}

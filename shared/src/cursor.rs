@@ -85,3 +85,39 @@ fn mac(key: &[u8], query: &str, body: &[u8]) -> Result<Hmac<Sha256>, ScimError> 
     mac.update(body);
     Ok(mac)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_cursor_opens_for_whom_and_as_long_as_it_was_made() {
+        let position: Position =
+            serde_json::from_value(json!({ "is_group": false, "id": "x", "key": { "Text": "y" } })).unwrap();
+        let now: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+        let cursor = seal(b"key", "query", 10, &position, now).unwrap();
+        assert!(cursor.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)));
+        let later = |seconds| Timestamp::from_second(now.as_second() + seconds).unwrap();
+        let open = |key: &[u8], query: &str, count, cursor: &str, at| {
+            open(key, query, count, cursor, at).map_err(|error| error.kind)
+        };
+        assert_eq!(open(b"key", "query", 10, &cursor, later(CURSOR_TIMEOUT_SECONDS)), Ok(position));
+        for (key, query, count, cursor, seconds, expected) in [
+            (&b"other"[..], "query", 10, cursor.as_str(), 0, ErrorKind::InvalidCursor),
+            (b"key", "other", 10, &cursor, 0, ErrorKind::InvalidCursor),
+            (b"key", "query", 10, cursor.get(1..).unwrap(), 0, ErrorKind::InvalidCursor),
+            (b"key", "query", 10, "", 0, ErrorKind::InvalidCursor),
+            (b"key", "query", 10, "!", 0, ErrorKind::InvalidCursor),
+            (b"key", "query", 10, &cursor, CURSOR_TIMEOUT_SECONDS + 1, ErrorKind::ExpiredCursor),
+            (b"key", "query", 11, &cursor, 0, ErrorKind::InvalidCount),
+        ] {
+            assert_eq!(
+                open(key, query, count, cursor, later(seconds)),
+                Err(expected),
+                "{query} {count} {cursor}"
+            );
+        }
+    }
+}

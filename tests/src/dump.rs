@@ -204,3 +204,86 @@ fn text<'i>(item: &'i Item, name: &str) -> &'i str {
 fn number(item: &Item, name: &str) -> i64 {
     item.get(name).and_then(|value| value.as_n().ok()?.parse().ok()).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use shared::resource::ResourceId;
+
+    use super::*;
+    use crate::seed;
+    use crate::service::TestConnector;
+
+    /// A sound directory: two users, one in a group.
+    async fn directory(service: &Service) -> (TestConnector, Dump, ResourceId, ResourceId) {
+        let connector = service.connector().await;
+        let (user, group) = (ResourceId::random(), ResourceId::random());
+        seed::user_with_id(service, &connector.id, user).await;
+        seed::group_with_id(service, &connector.id, group, "Tour Guides").await;
+        seed::members(service, &connector.id, group, &[user]).await;
+        let dump = dump(service, &connector.id).await;
+        (connector, dump, user, group)
+    }
+
+    #[tokio::test]
+    async fn whatever_is_not_in_order_is_found() {
+        let service = Service::start();
+        let (connector, sound, user, group) = directory(&service).await;
+        assert_eq!(violations(&sound, &connector.id), [""; 0]);
+        let of_user = keys::resource(&connector.id, ResourceKind::User, user);
+        let of_group = keys::resource(&connector.id, ResourceKind::Group, group);
+        let index = keys::index(&connector.id, ResourceKind::User, "userName");
+        let inactive = |dump: &mut Dump| {
+            dump.get_mut(&(of_user.pk.clone(), of_user.sk.clone()))
+                .unwrap()
+                .insert("active".to_owned(), AttributeValue::Bool(false));
+        };
+        let name = sound.keys().find(|(pk, _)| *pk == index).unwrap().clone();
+        let group_side = keys::group_side(&connector.id, group, user);
+        let member_side = keys::member_side(&connector.id, ResourceKind::User, user, group);
+        let count = keys::count(&connector.id, ResourceKind::User, user.bucket());
+        let without = |key: &(String, String)| {
+            let mut dump = sound.clone();
+            assert!(dump.remove(key).is_some(), "{key:?}");
+            dump
+        };
+        let pair = |key: &Key| (key.pk.clone(), key.sk.clone());
+        let with = |change: &dyn Fn(&mut Dump)| {
+            let mut dump = sound.clone();
+            change(&mut dump);
+            dump
+        };
+        for (dump, expected) in [
+            (without(&name), "is missing"),
+            (without(&pair(&group_side)), "is missing"),
+            (without(&pair(&member_side)), "is missing"),
+            (without(&pair(&count)), "counts 0"),
+            (without(&pair(&of_user)), "and is not there"),
+            (without(&pair(&of_group)), "which is not there"),
+            (with(&inactive), "and is not active"),
+            (
+                with(&|dump| {
+                    dump.insert((index.clone(), "stale".to_owned()), Item::new());
+                }),
+                "should not be there",
+            ),
+            (
+                with(&|dump| {
+                    let other = AttributeValue::S(group.to_string());
+                    dump.get_mut(&name).unwrap().insert("id".to_owned(), other);
+                }),
+                "points at",
+            ),
+            (
+                with(&|dump| {
+                    dump.get_mut(&pair(&of_user))
+                        .unwrap()
+                        .insert("going".to_owned(), AttributeValue::Bool(true));
+                }),
+                "is going",
+            ),
+        ] {
+            let found = violations(&dump, &connector.id).join("\n");
+            assert!(found.contains(expected), "{expected}: {found}");
+        }
+    }
+}

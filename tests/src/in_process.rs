@@ -28,7 +28,15 @@ impl InProcess {
     /// # Panics
     /// When it cannot begin.
     pub async fn new(dynamodb: DynamoDb, client: Client) -> Self {
-        let functions = Functions::new(dynamodb, TABLE.to_owned(), None, Schemas::built_in(), Timestamp::now);
+        Self::with_schemas(dynamodb, client, Schemas::built_in()).await
+    }
+
+    /// The same with other schemas.
+    ///
+    /// # Panics
+    /// When it cannot begin.
+    pub async fn with_schemas(dynamodb: DynamoDb, client: Client, schemas: &'static Schemas) -> Self {
+        let functions = Functions::new(dynamodb, TABLE.to_owned(), None, schemas, Timestamp::now);
         let service = Self { functions: functions.expect("a service"), client };
         service.send("GET", "/ServiceProviderConfig", None, PATIENCE).await;
         service

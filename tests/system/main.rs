@@ -8,6 +8,7 @@ mod concurrency;
 mod conformance;
 mod conversations;
 mod events;
+mod extensions;
 mod faults;
 mod harness;
 mod names;

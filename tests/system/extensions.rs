@@ -1,0 +1,113 @@
+//! A schema more, in a file, named by a resource type: served, checked, filtered, patched, projected and indexed.
+
+use functions::response::{Plan, Response};
+use serde_json::{Value, json};
+use shared::schema::Schemas;
+use tests::in_process::InProcess;
+use tests::service::{PATIENCE, service};
+
+use crate::concurrency::{USER, patch};
+
+const BADGE: &str = "urn:example:Badge";
+
+/// The schemas on file with one more, as two more files would give.
+fn schemas() -> &'static Schemas {
+    let badge = json!({
+        "id": BADGE, "name": "Badge", "description": "What opens doors", "attributes": [
+            { "name": "number", "type": "string", "multiValued": false, "caseExact": true, "uniqueness": "server" },
+            { "name": "issued", "type": "dateTime", "multiValued": false },
+            { "name": "doors", "type": "complex", "multiValued": true, "subAttributes": [
+                { "name": "value", "type": "string", "multiValued": false }
+            ] },
+            { "name": "pin", "type": "string", "multiValued": false, "returned": "never", "mutability": "writeOnly" },
+            { "name": "note", "type": "string", "multiValued": false, "returned": "request" }
+        ]
+    });
+    let file = |name: &str| {
+        std::fs::read_to_string(format!("{}/../shared/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()
+    };
+    let mut user_type: Value = serde_json::from_str(&file("resource_types/User.json")).unwrap();
+    user_type["schemaExtensions"].as_array_mut().unwrap().push(json!({ "schema": BADGE, "required": false }));
+    user_type["indexes"]
+        .as_array_mut()
+        .unwrap()
+        .extend([json!(format!("{BADGE}:number")), json!(format!("{BADGE}:doors.value"))]);
+    let schemas = [
+        badge.to_string(),
+        file("schemas/User.json"),
+        file("schemas/Group.json"),
+        file("schemas/EnterpriseUser.json"),
+    ];
+    let types = [user_type.to_string(), file("resource_types/Group.json")];
+    let loaded =
+        Schemas::load(&schemas.each_ref().map(String::as_str), &types.each_ref().map(String::as_str));
+    Box::leak(Box::new(loaded.unwrap()))
+}
+
+fn body(response: &Response) -> Value {
+    serde_json::from_slice(response.body()).unwrap()
+}
+
+#[tokio::test]
+async fn an_extension_takes_a_file_and_nothing_else() {
+    let client = service().client().await;
+    let requests = InProcess::with_schemas(service().dynamodb().await, client, schemas()).await;
+    let send = async |method: &str, target: &str, sent: &Value| {
+        requests.send(method, target, Some(sent), PATIENCE).await
+    };
+    let get = async |target: &str| requests.send("GET", target, None, PATIENCE).await;
+    let user = |name: &str, badge: Value| json!({ "schemas": [USER, BADGE], "userName": name, BADGE: badge });
+
+    let served = body(&get(&format!("/Schemas/{BADGE}")).await);
+    assert_eq!((&served["name"], served["attributes"].as_array().unwrap().len()), (&json!("Badge"), 5));
+    let types = body(&get("/ResourceTypes/User").await);
+    assert_eq!(types["schemaExtensions"][1], json!({ "schema": BADGE, "required": false }));
+
+    let badge = json!({
+        "NUMBER": "A7", "issued": "2026-01-01T00:00:00Z", "doors": ["north", { "value": "south" }], "pin": "0000",
+        "note": "n", "unknown": 1
+    });
+    let made = send("POST", "/Users", &user("ann", badge)).await;
+    assert_eq!(made.status(), 201);
+    let made = body(&made);
+    let kept = json!({ "number": "A7", "issued": "2026-01-01T00:00:00Z", "doors": [{ "value": "north" }, { "value": "south" }] });
+    assert_eq!((&made[BADGE], &made["schemas"]), (&kept, &json!([USER, BADGE])));
+    let path = format!("/Users/{}", made["id"].as_str().unwrap());
+
+    for (badge, status, scim_type) in [
+        (json!({ "issued": "yesterday" }), 400, "invalidValue"),
+        (json!(7), 400, "invalidValue"),
+        (json!({ "number": "A7" }), 409, "uniqueness"),
+    ] {
+        let refused = send("POST", "/Users", &user("bob", badge)).await;
+        assert_eq!((refused.status().as_u16(), &body(&refused)["scimType"]), (status, &json!(scim_type)));
+    }
+    for (filter, total, plan) in [
+        (format!("{BADGE}:number eq \"A7\""), 1, "unique"),
+        (format!("{BADGE}:number eq \"a7\""), 0, "unique"),
+        (format!("{BADGE}:doors eq \"SOUTH\""), 1, "equal"),
+        (format!("{BADGE}:doors[value sw \"nor\"]"), 1, "range"),
+        (format!("{BADGE}:issued lt \"2026-01-01T00:00:00+01:00\""), 0, "scan"),
+        ("issued eq \"2026-01-01T01:00:00+01:00\"".to_owned(), 1, "scan"),
+    ] {
+        let encoded: String = filter.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let found = get(&format!("/Users?filter={encoded}")).await;
+        let Plan(used) = found.extensions().get().unwrap();
+        assert_eq!((&body(&found)["totalResults"], *used), (&json!(total), plan), "{filter}");
+    }
+    let moved = patch(json!([
+        { "op": "replace", "path": format!("{BADGE}:number"), "value": "B8" },
+        { "op": "remove", "path": format!("{BADGE}:doors[value eq \"north\"]") }
+    ]));
+    let moved = body(&send("PATCH", &path, &moved).await);
+    assert_eq!(
+        moved[BADGE],
+        json!({ "number": "B8", "issued": "2026-01-01T00:00:00Z", "doors": [{ "value": "south" }] })
+    );
+    // The number that was given up is free.
+    assert_eq!(send("POST", "/Users", &user("bob", json!({ "number": "A7" }))).await.status(), 201);
+    let asked = body(&get(&format!("{path}?attributes={BADGE}:note,{BADGE}:number")).await);
+    assert_eq!(asked[BADGE], json!({ "number": "B8", "note": "n" }));
+    let gone = body(&send("PATCH", &path, &patch(json!([{ "op": "remove", "path": BADGE }]))).await);
+    assert_eq!((gone.get(BADGE), &gone["schemas"]), (None, &json!([USER])));
+}

@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::item::text;
 use super::keys;
-use super::table::{Item, Outcome, Table};
+use super::table::{Item, Outcome, Range, Table};
 use crate::auth::{Credential, CredentialKind};
 use crate::error::ScimError;
 
@@ -50,6 +50,20 @@ impl Table {
     /// Reads a connector.
     pub async fn connector(&self, id: &ConnectorId) -> Result<Option<Connector>, ScimError> {
         self.get(&keys::connector(id)).await?.map(|item| to_connector(id, &item)).transpose()
+    }
+
+    /// Reads all connectors, in the order of their ids.
+    pub async fn connectors(&self) -> Result<Vec<Connector>, ScimError> {
+        let items = self.query(keys::CONNECTORS, &Range::All).await?;
+        let id = |item: &Item| ConnectorId::parse(item.get("sk")?.as_s().ok()?);
+        items.iter().filter_map(|item| Some(to_connector(&id(item)?, item))).collect()
+    }
+
+    /// Makes a connector; `false` when there is one of the same id.
+    pub async fn create_connector(&self, connector: &Connector) -> Result<bool, ScimError> {
+        let mut transaction = self.transaction();
+        transaction.put_new(from_connector(connector))?;
+        Ok(self.commit(&transaction).await? == Outcome::Committed)
     }
 
     /// Writes a connector, in place of one of the same id.

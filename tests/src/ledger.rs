@@ -1,5 +1,6 @@
 //! What a request costs: the round trips to DynamoDB that follow one another, and the capacity units that DynamoDB itself
-//! says each took. Counted by an interceptor in the SDK's client, on a service in this process.
+//! says each took. Counted by an interceptor in the SDK's client, on a service in this process. The connector's record,
+//! which a warm function reads once a minute, is left out: what a request costs must not depend on the clock.
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -11,12 +12,14 @@ use aws_sdk_dynamodb::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_dynamodb::error::BoxError;
 use aws_sdk_dynamodb::operation::batch_get_item::BatchGetItemOutput;
 use aws_sdk_dynamodb::operation::batch_write_item::BatchWriteItemOutput;
-use aws_sdk_dynamodb::operation::get_item::GetItemOutput;
+use aws_sdk_dynamodb::operation::get_item::{GetItemInput, GetItemOutput};
 use aws_sdk_dynamodb::operation::query::QueryOutput;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsOutput;
 use aws_sdk_dynamodb::types::ConsumedCapacity;
+use aws_smithy_types::config_bag::{Storable, StoreReplace};
 use functions::response::Response;
 use serde_json::Value;
+use shared::store::keys;
 
 use crate::in_process::InProcess;
 use crate::service::{PATIENCE, Service, TestConnector};
@@ -51,9 +54,13 @@ impl Intercept for Counter {
 
     fn read_before_execution(
         &self,
-        _: &BeforeSerializationInterceptorContextRef<'_>,
-        _: &mut ConfigBag,
+        context: &BeforeSerializationInterceptorContextRef<'_>,
+        config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
+        if reads_a_connector(context) {
+            config.interceptor_state().store_put(Uncounted);
+            return Ok(());
+        }
         let mut cost = self.cost();
         cost.round_trips += usize::from(cost.running == 0);
         cost.running += 1;
@@ -64,8 +71,11 @@ impl Intercept for Counter {
         &self,
         context: &FinalizerInterceptorContextRef<'_>,
         _: &RuntimeComponents,
-        _: &mut ConfigBag,
+        config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
+        if config.load::<Uncounted>().is_some() {
+            return Ok(());
+        }
         let mut cost = self.cost();
         cost.running -= 1;
         let Some(Ok(output)) = context.output_or_error() else { return Ok(()) };
@@ -88,6 +98,20 @@ impl Intercept for Counter {
         *(if is_write { &mut cost.write_units } else { &mut cost.read_units }) += units;
         Ok(())
     }
+}
+
+/// Marks a request to DynamoDB that is left out.
+#[derive(Debug)]
+struct Uncounted;
+
+impl Storable for Uncounted {
+    type Storer = StoreReplace<Self>;
+}
+
+fn reads_a_connector(context: &BeforeSerializationInterceptorContextRef<'_>) -> bool {
+    let key = context.input().downcast_ref::<GetItemInput>().and_then(|input| input.key.as_ref());
+    let partition = key.and_then(|key| key.get("pk")?.as_s().ok());
+    partition.is_some_and(|partition| partition == keys::CONNECTORS)
 }
 
 /// A service of its own over the shared engine, whose every request is counted.

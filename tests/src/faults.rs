@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
+use futures_util::future::BoxFuture;
 use http::{HeaderMap, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::client::legacy::Client;
@@ -41,12 +42,13 @@ pub const FAULTS: [Fault; 6] = [
     Fault::LostAnswer,
 ];
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Plan {
     requests: usize,
     at: Option<usize>,
     fault: Option<Fault>,
     for_ever: bool,
+    intruder: Option<BoxFuture<'static, ()>>,
 }
 
 #[derive(Clone)]
@@ -83,7 +85,12 @@ impl FaultyDynamoDb {
 
     /// From now on the request at this position, from 0, fails; and all behind it, if for ever.
     pub fn fail(&self, at: usize, fault: Fault, for_ever: bool) {
-        *lock(&self.plan) = Plan { requests: 0, at: Some(at), fault: Some(fault), for_ever };
+        *lock(&self.plan) = Plan { at: Some(at), fault: Some(fault), for_ever, ..Plan::default() };
+    }
+
+    /// From now on the request at this position, from 0, waits for what somebody else does first.
+    pub fn interrupt(&self, at: usize, intruder: impl Future<Output = ()> + Send + 'static) {
+        *lock(&self.plan) = Plan { at: Some(at), intruder: Some(Box::pin(intruder)), ..Plan::default() };
     }
 
     /// From now on nothing fails. Says how many requests there were since it was last told anything.
@@ -103,13 +110,16 @@ fn lock(plan: &Mutex<Plan>) -> MutexGuard<'_, Plan> {
 }
 
 async fn answer(State(proxy): State<Proxy>, headers: HeaderMap, body: Bytes) -> Response<Body> {
-    let fault = {
+    let (fault, intruder) = {
         let mut plan = lock(&proxy.plan);
         let position = plan.requests;
         plan.requests += 1;
         let is_hit = plan.at.is_some_and(|at| position == at || (plan.for_ever && position > at));
-        plan.fault.filter(|_| is_hit)
+        (plan.fault.filter(|_| is_hit), if is_hit { plan.intruder.take() } else { None })
     };
+    if let Some(intruder) = intruder {
+        intruder.await;
+    }
     let is_transaction =
         headers.get("x-amz-target").is_some_and(|target| target.as_bytes().ends_with(b"TransactWriteItems"));
     match fault {

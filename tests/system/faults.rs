@@ -182,3 +182,70 @@ async fn a_group_that_cannot_be_given_its_members_is_not_made() {
         assert_sound(service(), &faulty.connector.id).await;
     }
 }
+
+#[tokio::test]
+async fn a_replacement_that_another_comes_into_at_any_point_leaves_no_mixture() {
+    let faulty = Faulty::new().await;
+    let client = faulty.connector.local(service());
+    let users = users(&client, 120).await;
+    let (one, other) = (&users[..60], &users[60..]);
+    let replaced = patch(json!([{ "op": "replace", "path": "members", "value": values(other) }]));
+    for at in 0.. {
+        let path = format!("/Groups/{}", group(&client, &format!("replaced {at}"), &users[30..90]).await);
+        let put =
+            json!({ "schemas": [GROUP], "displayName": format!("replaced {at}"), "members": values(one) });
+        let intruder = {
+            let (client, path) = (client.clone(), path.clone());
+            async move { assert_eq!(client.put(&path, &put).await.status, 200) }
+        };
+        faulty.dynamodb.interrupt(at, intruder);
+        assert_eq!(faulty.send("PATCH", &path, &replaced).await.status(), 200, "{at}");
+        if !faulty.heal_after(at) {
+            assert!(at > 4, "only {at} requests were met");
+            break;
+        }
+        let left = members(&client, path.trim_start_matches("/Groups/")).await;
+        let sets = [one, other].map(|set| set.iter().cloned().collect());
+        assert!(sets.contains(&left), "{at}: a mixture of {}", left.len());
+    }
+    assert_sound(service(), &faulty.connector.id).await;
+}
+
+#[tokio::test]
+async fn the_version_of_a_group_is_never_newer_than_the_members_that_come_with_it() {
+    let faulty = Faulty::new().await;
+    let client = faulty.connector.local(service());
+    let users = users(&client, 3).await;
+    let group = group(&client, "Tour Guides", &users).await;
+    let path = format!("/Groups/{group}");
+    let mut is_there = true;
+    for (method, body) in [
+        ("GET", Value::Null),
+        ("PUT", json!({ "schemas": [GROUP], "displayName": "Tour Guides", "members": values(&users[..2]) })),
+        ("PATCH", patch(json!([{ "op": "replace", "path": "displayName", "value": "Tour Guides" }]))),
+    ] {
+        for at in 0.. {
+            is_there = !is_there;
+            let op = if is_there { "add" } else { "remove" };
+            let body_of_intruder =
+                patch(json!([{ "op": op, "path": "members", "value": values(&users[2..]) }]));
+            let intruder = {
+                let (client, path) = (client.clone(), path.clone());
+                async move { assert_eq!(client.patch(&path, &body_of_intruder).await.status, 200) }
+            };
+            faulty.dynamodb.interrupt(at, intruder);
+            let answer = faulty.send(method, &path, &body).await;
+            assert_eq!(answer.status(), 200, "{method} {at}");
+            if !faulty.heal_after(at) {
+                is_there = !is_there;
+                assert!(at > 1, "only {at} requests of {method} were met");
+                break;
+            }
+            let now = client.get(&path).await;
+            if now.header("etag") == Some(answer.headers()["etag"].to_str().unwrap()) {
+                assert_eq!(now.json()["members"], json(&answer)["members"], "{method} {at}");
+            }
+        }
+    }
+    assert_sound(service(), &faulty.connector.id).await;
+}

@@ -8,7 +8,7 @@ use shared::error::ScimError;
 use shared::patch::{MemberOperation, Patch, parse_members};
 use shared::projection::Projection;
 use shared::resource::{
-    self, Document, Member, Resource, ResourceId, ResourceKind, location, normalise, parse_object, represent,
+    self, Document, Member, Resource, ResourceKind, location, normalise, parse_object, represent,
 };
 use shared::schema::ResourceSchema;
 use shared::store::LONGEST_PAGE;
@@ -35,7 +35,7 @@ pub fn create(call: Arc<Call>) -> Answer {
         let members = if members.is_empty() { Vec::new() } else { vec![MemberOperation::Add(members)] };
         let group = call.directory.create_group(document, members).await?;
         let location = location(&call.base_url, group.kind, group.id);
-        Ok(with_location(written(&call, StatusCode::CREATED, group.id, &projection).await?, &location))
+        Ok(with_location(written(&call, StatusCode::CREATED, &group, &projection).await?, &location))
     })
 }
 
@@ -43,11 +43,14 @@ pub fn create(call: Arc<Call>) -> Answer {
 pub fn get(call: Arc<Call>) -> Answer {
     Box::pin(async move {
         let projection = projection(&call)?;
-        let (group, members) = read(&call, call.id()?, &projection).await?;
+        // The group is read before its members are: a version that is older than what is shown with it makes an If-Match
+        // fail that need not, a newer one would let it overwrite members that the client has not seen.
+        let group = call.directory.group(call.id()?).await?.resource;
         let etag = group.etag(&[]);
         if call.if_none_match().is_some_and(|versions| versions.matches(&etag)) {
             return Ok(with_etag(empty(StatusCode::NOT_MODIFIED), &etag));
         }
+        let members = members(&call, &group, &projection).await?;
         answer(&call, StatusCode::OK, &group, members.as_deref(), &projection)
     })
 }
@@ -59,8 +62,8 @@ pub fn replace(call: Arc<Call>) -> Answer {
         let (document, members) = read_body(&call)?;
         let change = |present: &Document| resource::replace(present, document.clone(), schema);
         let members = [MemberOperation::Replace(members)];
-        call.directory.change_group(id, call.if_match().as_ref(), change, &members).await?;
-        written(&call, StatusCode::OK, id, &projection).await
+        let group = call.directory.change_group(id, call.if_match().as_ref(), change, &members).await?;
+        written(&call, StatusCode::OK, &group, &projection).await
     })
 }
 
@@ -77,7 +80,7 @@ pub fn patch(call: Arc<Call>) -> Answer {
         if !projection.wants("members") {
             return answer(&call, StatusCode::OK, &group, None, &projection);
         }
-        let (group, members, has_more) = call.directory.group_with_members(id, MOST_MEMBERS_ANSWERED).await?;
+        let (members, has_more) = call.directory.members(id, MOST_MEMBERS_ANSWERED).await?;
         if has_more {
             return Ok(with_etag(empty(StatusCode::NO_CONTENT), &group.etag(&[])));
         }
@@ -108,32 +111,31 @@ fn read_body(call: &Call) -> Result<(Document, Vec<shared::patch::MemberValue>),
     Ok((document, members.unwrap_or_default()))
 }
 
-/// Reads a group, and its members if they are wanted.
-async fn read(
+/// The members of a group, if they are wanted.
+async fn members(
     call: &Call,
-    id: ResourceId,
+    group: &Resource,
     projection: &Projection,
-) -> Result<(Resource, Option<Vec<Member>>), ScimError> {
+) -> Result<Option<Vec<Member>>, ScimError> {
     if !projection.wants("members") {
-        return Ok((call.directory.group(id).await?.resource, None));
+        return Ok(None);
     }
-    let (group, members, _) = call.directory.group_with_members(id, usize::MAX).await?;
-    Ok((group, Some(members)))
+    Ok(Some(call.directory.members(group.id, usize::MAX).await?.0))
 }
 
 /// The answer to a write that went well: all of the group, but for members that no answer could hold.
 async fn written(
     call: &Call,
     status: StatusCode,
-    id: ResourceId,
+    group: &Resource,
     projection: &Projection,
 ) -> Result<Response, ScimError> {
-    let (group, members) = read(call, id, projection).await?;
-    let response = answer(call, status, &group, members.as_deref(), projection)?;
+    let members = members(call, group, projection).await?;
+    let response = answer(call, status, group, members.as_deref(), projection)?;
     if response.body().len() <= LONGEST_PAGE {
         return Ok(response);
     }
-    answer(call, status, &group, None, projection)
+    answer(call, status, group, None, projection)
 }
 
 fn answer(

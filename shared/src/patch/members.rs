@@ -24,6 +24,13 @@ pub enum MemberOperation {
     Replace(Vec<MemberValue>),
 }
 
+impl MemberOperation {
+    /// Whether it comes to the same before and behind such operations of others: who else is a member is nothing to it.
+    pub fn commutes(&self) -> bool {
+        matches!(self, Self::Add(_) | Self::Remove(_))
+    }
+}
+
 /// A member as a client names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MemberValue {

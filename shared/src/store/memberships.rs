@@ -36,11 +36,10 @@ enum Change {
     Leave(Member),
 }
 
-/// What a request does to a group's members.
+/// A group, and what a request does to its members.
 struct Changes {
+    group: Resource,
     changes: Vec<Change>,
-    /// Whether they say what the members are in the end, and not just who comes and goes.
-    is_replacement: bool,
 }
 
 impl Directory {
@@ -105,16 +104,17 @@ impl Directory {
         let mut if_match = if_match;
         let mut is_begun = false;
         loop {
-            let (group, changes) = self.read_changes(id, members, is_begun).await?;
+            // Those who come and go commute; what the members are in the end, or at a version, depends on all of them.
+            let is_chained = if_match.is_some() || !members.iter().all(MemberOperation::commutes);
+            let Changes { group, changes } = self.read_changes(id, members, is_chained, is_begun).await?;
             check_version(if_match, &group, &[])?;
             let document = change(&group.document)?;
             let is_new = document != group.document;
-            if !is_new && changes.changes.is_empty() {
+            if !is_new && changes.is_empty() {
                 return Ok(group);
             }
             let next = is_new.then(|| self.next_version(&group, document));
-            let is_chained = changes.is_replacement || if_match.is_some();
-            match self.write_changes(&group, next, &changes.changes, is_chained).await? {
+            match self.write_changes(&group, next, &changes, is_chained).await? {
                 Written::All(group) => return Ok(group),
                 Written::Part => (is_begun, if_match) = (true, None),
                 Written::Nothing => {}
@@ -128,27 +128,32 @@ impl Directory {
         &self,
         id: ResourceId,
         operations: &[MemberOperation],
+        is_chained: bool,
         is_begun: bool,
-    ) -> Result<(Resource, Changes), ScimError> {
+    ) -> Result<Changes, ScimError> {
         if operations.is_empty() {
-            let group = self.group(id).await?;
-            return Ok((group.resource, Changes { changes: Vec::new(), is_replacement: false }));
+            return Ok(Changes { group: self.group(id).await?.resource, changes: Vec::new() });
         }
-        let is_replacement = !operations
-            .iter()
-            .all(|operation| matches!(operation, MemberOperation::Add(_) | MemberOperation::Remove(_)));
         let wanted: HashSet<ResourceId> = operations.iter().flat_map(joining).map(|value| value.id).collect();
         let leaving = operations.iter().flat_map(leaving);
         let present = async {
-            if is_replacement {
-                self.members(id, usize::MAX).await.map(|(members, _)| members)
-            } else {
+            if operations.iter().all(MemberOperation::commutes) {
                 self.members_among(id, wanted.iter().copied().chain(leaving).collect::<BTreeSet<_>>()).await
+            } else {
+                self.members(id, usize::MAX).await.map(|(members, _)| members)
             }
         };
-        let (group, present, found) =
-            tokio::join!(self.group(id), present, self.find_members(wanted.clone()));
-        let (Stored { resource: group, .. }, present, found) = (group?, present?, found?);
+        // A chain begins at a version, which has to be read before the members that it stands for.
+        let group_then_present = async {
+            if is_chained {
+                let group = self.group(id).await?;
+                return Ok((group, present.await?));
+            }
+            let (group, present) = tokio::join!(self.group(id), present);
+            Ok((group?, present?))
+        };
+        let (read, found) = tokio::join!(group_then_present, self.find_members(wanted.clone()));
+        let ((Stored { resource: group, .. }, present), found) = (read?, found?);
         // Whoever went after the first look is no member, and no mistake of the client's.
         if let Some(missing) = wanted.iter().find(|id| !is_begun && !found.contains_key(id)) {
             return Err(nobody(*missing));
@@ -161,7 +166,7 @@ impl Directory {
             after.values().filter(|member| !present.contains_key(&member.id)).cloned().map(Change::Join);
         let leaves =
             present.values().filter(|member| !after.contains_key(&member.id)).cloned().map(Change::Leave);
-        Ok((group, Changes { changes: leaves.chain(joins).collect(), is_replacement }))
+        Ok(Changes { group, changes: leaves.chain(joins).collect() })
     }
 
     /// Who of these is here: with their kinds, and `None` for a deactivated user, who is in no group.

@@ -11,9 +11,7 @@ use super::table::{Outcome, Range};
 use super::transaction::{Expression, Transaction};
 use super::{Directory, StoredUser};
 use crate::error::{ErrorKind, ScimError};
-use crate::resource::{
-    Document, GroupReference, Member, Origin, Resource, ResourceId, ResourceKind, is_active,
-};
+use crate::resource::{Document, GroupReference, Origin, Resource, ResourceId, ResourceKind, is_active};
 use crate::version::Versions;
 
 /// What a creation that failed half-way may take beyond the deadline.
@@ -325,20 +323,6 @@ impl Directory {
         let active = -i8::from(kind == ResourceKind::User && resource.is_active());
         self.count(&mut transaction, kind, id, &CountChange { resources: -1, active })?;
         Ok(self.table.commit(&transaction).await? == Outcome::Committed)
-    }
-
-    /// A group with its members, and whether there are more than `most`: then the list is cut there.
-    ///
-    /// # Errors
-    /// 404.
-    pub async fn group_with_members(
-        &self,
-        id: ResourceId,
-        most: usize,
-    ) -> Result<(Resource, Vec<Member>, bool), ScimError> {
-        let (group, members) = tokio::join!(self.group(id), self.members(id, most));
-        let (members, has_more) = members?;
-        Ok((group?.resource, members, has_more))
     }
 }
 

@@ -1,4 +1,4 @@
-//! The events on file, each replayed through its binary; and the five places that say which routes there are.
+//! The events on file, each replayed through its binary; and the six places that say which routes there are.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -120,13 +120,19 @@ async fn every_event_on_file_is_answered_by_its_binary() {
 }
 
 #[test]
-fn five_places_name_the_same_routes() {
+fn six_places_name_the_same_routes() {
     let prefix = "/{connector}/scim/v2";
     let mut table: BTreeSet<(String, String, String)> = ROUTES
         .iter()
         .map(|route| (route.method.to_owned(), format!("{prefix}{}", route.path), route.function.to_owned()))
         .collect();
     assert_eq!(watch_router(), table, "the router of cargo lambda watch");
+    let behind = |path: &str| path.strip_prefix(prefix).unwrap().to_owned();
+    assert_eq!(
+        readme(),
+        table.iter().map(|(m, p, f)| (m.clone(), behind(p), f.clone())).collect(),
+        "README.md"
+    );
     table.insert((String::new(), "$default".to_owned(), FALLBACK.to_owned()));
     assert_eq!(template(), table, "template.yaml");
     let functions: BTreeSet<String> = table.into_iter().map(|(_, _, function)| function).collect();
@@ -198,6 +204,18 @@ fn watch_router() -> BTreeSet<(String, String, String)> {
     }
     assert_eq!(router["/{connector}/{*path}"].as_str(), Some(FALLBACK));
     routes
+}
+
+/// The rows of the README's table of routes, but for the last, which is whatever no other is.
+fn readme() -> BTreeSet<(String, String, String)> {
+    let text = fs::read_to_string(root().join("README.md")).unwrap();
+    let table = text.split_once("| method | path | function |").unwrap().1;
+    let rows = table.lines().skip(2).take_while(|line| line.starts_with("| "));
+    let cells = |row: &str| row.split('|').map(|cell| cell.trim().replace('`', "")).collect::<Vec<_>>();
+    let mut rows: Vec<_> = rows.map(cells).collect();
+    assert_eq!(rows.pop().unwrap()[1..4], ["any other", "any other", FALLBACK]);
+    let path = |cell: &str| if cell == "/" { String::new() } else { cell.to_owned() };
+    rows.iter().map(|row| (row[1].clone(), path(&row[2]), row[3].clone())).collect()
 }
 
 /// The names of the files in a folder, without their extension.

@@ -80,6 +80,7 @@ pub fn start_log(is_for_people: bool) {
             .json()
             .flatten_event(true)
             .with_current_span(false)
+            .with_span_list(false)
             .with_target(false)
             .without_time()
             .try_init()

@@ -89,7 +89,8 @@ impl Service {
             response.body_mut().clear();
         }
         let status = response.status().as_u16();
-        let ms = began.elapsed().as_millis();
+        // JSON numbers, in the log too, are of 64 bits.
+        let ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         match response.extensions().get::<Plan>() {
             Some(Plan(plan)) => tracing::info!(%method, path, status, ms, id, plan),
             None => tracing::info!(%method, path, status, ms, id),

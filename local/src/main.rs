@@ -1,7 +1,7 @@
 //! `make run`: the whole service in one process.
 
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -48,8 +48,7 @@ async fn run() -> Result<(), String> {
         .await
         .map_err(|error| format!("port {port} cannot be used: {error}"))?;
     let folder = PathBuf::from(variable("DATA_DIR").unwrap_or_else(|| ".local".to_owned()));
-    std::fs::create_dir_all(&folder)
-        .map_err(|error| format!("{} cannot be made: {error}", folder.display()))?;
+    make_private(&folder).map_err(|error| format!("{} cannot be made: {error}", folder.display()))?;
 
     let engine = match configuration::dynamodb_endpoint() {
         Some(_) => None,
@@ -88,6 +87,14 @@ async fn run() -> Result<(), String> {
         engine.stop().await;
     }
     Ok(())
+}
+
+/// Makes a folder that only this user can look into: people's data will be there.
+fn make_private(folder: &Path) -> std::io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.recursive(true).create(folder)
 }
 
 /// The three lines to paste into the identity provider.

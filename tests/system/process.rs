@@ -1,6 +1,7 @@
 //! The program that `make run` starts, as a process: what it prints, what it keeps, how it ends.
 
 use std::io::{BufRead as _, BufReader, Read as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 
@@ -90,6 +91,8 @@ fn user(name: &str) -> serde_json::Value {
 async fn what_was_answered_is_there_after_a_restart_and_after_a_kill() {
     let folder = Folder::new();
     let first = Running::start(&folder.0, &[]);
+    let mode = std::fs::metadata(&folder.0).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o700, "the folder is nobody else's to read");
     let lines = first.lines.clone();
     assert!(
         lines[0].starts_with("http://127.0.0.1:") && lines[0].ends_with("/default/scim/v2"),

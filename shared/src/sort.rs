@@ -80,6 +80,13 @@ impl Sort {
         Ok(Some(SortBy { target, leaf }))
     }
 
+    /// Whether it is the order of ids, in which resources come anyway.
+    pub fn is_by_id(&self) -> bool {
+        let AttributePath { urn, name, sub_attribute } = &self.path;
+        let is_id = urn.is_none() && sub_attribute.is_none() && name.eq_ignore_ascii_case("id");
+        is_id && !self.is_descending
+    }
+
     /// How two resources stand to each other. Whatever has no value is the greatest (RFC 7644 §3.4.2.3).
     pub fn compare(&self, one: Option<&SortKey>, other: Option<&SortKey>) -> Ordering {
         let ascending = match (one, other) {

@@ -17,11 +17,19 @@ const BATCHES_AT_ONCE: usize = 8;
 
 type Item = HashMap<String, AttributeValue>;
 
-/// Writes so many users, without index entries but with exact counts, and gives their ids in order.
+/// Writes so many users, with exact counts but of their index entries only those of userName, and gives their ids in
+/// order.
 pub async fn users(service: &Service, connector: &ConnectorId, count: usize) -> Vec<ResourceId> {
     let mut ids: Vec<ResourceId> = (0..count).map(|_| ResourceId::random()).collect();
     ids.sort_unstable();
-    let items = ids.iter().zip(0..).map(|(id, number)| user(connector, *id, number));
+    let user_names = keys::index(connector, ResourceKind::User, "userName");
+    let items = ids.iter().zip(0..).flat_map(|(id, number)| {
+        let user = user(connector, *id, number);
+        let mut items = index_entries(connector, ResourceKind::User, *id, &user);
+        items.retain(|entry| entry["pk"].as_s() == Ok(&user_names));
+        items.push(user);
+        items
+    });
     let mut counts = [0; 256];
     for id in &ids {
         counts[usize::from(id.bucket())] += 1;

@@ -121,6 +121,23 @@ async fn no_request_passes_its_budget() {
         assert_eq!(page["Resources"][0]["id"], expected, "the page begins where it should, {where_}");
         ledger.record(&format!("a page of 100 of {USERS} users {where_}"), cost, (5, 200.0, 0.0));
     }
+    let by_name = "/Users?filter=userName%20eq%20%22user050000@example.com%22";
+    let (cost, found) = counted.cost("GET", by_name, None, 200).await;
+    assert_eq!(body(&found)["Resources"][0]["id"], json!(users[50_000].to_string()));
+    ledger.record(&format!("find one of {USERS} users by userName"), cost, (3, 3.0, 0.0));
+    // In the order of an index, users are read one by one, 16 at once.
+    for (what, query, round_trips) in [
+        (
+            "a sorted page of 100, descending",
+            "sortBy=userName&sortOrder=descending&count=100".to_owned(),
+            2 + 7,
+        ),
+        ("a page of 100 by id at the end", format!("sortBy=id&startIndex={}&count=100", USERS - 99), 5),
+    ] {
+        let (cost, page) = counted.cost("GET", &format!("/Users?{query}"), None, 200).await;
+        assert_eq!(body(&page)["itemsPerPage"], 100, "{what}");
+        ledger.record(what, cost, (round_trips, 200.0, 0.0));
+    }
     for size in [10, 1_000, USERS - 1] {
         let group = json!({
             "schemas": ["urn:ietf:params:scim:schemas:core:2.0:Group"], "displayName": format!("group of {size}")

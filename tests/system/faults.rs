@@ -249,3 +249,33 @@ async fn the_version_of_a_group_is_never_newer_than_the_members_that_come_with_i
     }
     assert_sound(service(), &faulty.connector.id).await;
 }
+
+#[tokio::test]
+async fn whoever_goes_while_a_page_is_read_makes_nobody_be_seen_twice() {
+    let faulty = Faulty::new().await;
+    let client = faulty.connector.local(service());
+    let stay = users(&client, 12).await;
+    for at in 0.. {
+        let goes = user(&client, "user001x").await;
+        let intruder = {
+            let (client, path) = (client.clone(), format!("/Users/{goes}"));
+            async move { assert_eq!(client.delete(&path).await.status, 204) }
+        };
+        faulty.dynamodb.interrupt(at, intruder);
+        let (mut cursor, mut seen) = (String::new(), Vec::new());
+        loop {
+            let target = format!("/Users?sortBy=userName&count=4&cursor={cursor}");
+            let page = json(&faulty.send("GET", &target, &Value::Null).await);
+            let ids = page["Resources"].as_array().unwrap().iter();
+            seen.extend(ids.map(|user| user["id"].as_str().unwrap().to_owned()).filter(|id| *id != goes));
+            let Some(next) = page.get("nextCursor") else { break };
+            cursor = next.as_str().unwrap().to_owned();
+        }
+        assert_eq!(seen, stay, "{at}");
+        if !faulty.heal_after(at) {
+            assert!(at > 8, "only {at} requests were met");
+            break;
+        }
+    }
+    assert_sound(service(), &faulty.connector.id).await;
+}

@@ -103,6 +103,9 @@ async fn by_cursor_whoever_stays_is_seen_once() {
         "count=7&filter=userName%20sw%20%22u%22",
         "count=7&sortBy=userName",
         "count=7&sortBy=userName&sortOrder=descending",
+        "count=7&sortBy=id",
+        "count=7&sortBy=id&sortOrder=descending&filter=userName%20pr",
+        "count=7&sortBy=name.familyName",
     ] {
         let seen = walk(&client, query, async |number| {
             if let Some(leaver) = go.get(number) {

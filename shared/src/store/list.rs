@@ -6,34 +6,28 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::FutureExt as _;
-use futures_util::future::BoxFuture;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::counts::Counted;
 use super::item;
-use super::keys::{self, Key};
+use super::keys::{self};
 use super::nesting::Ancestry;
 use super::plan::Plan;
-use super::table::{Item, Range, concurrently};
+use super::search::{Match, Seen};
+use super::table::Range;
 use super::{Directory, StoredUser};
 use crate::error::{ErrorKind, ScimError};
 use crate::filter::{Node, Operand, Operator, ResolvedFilter};
 use crate::projection::Projection;
-use crate::resource::{Member, ResourceId, ResourceKind, represent};
-use crate::sort::{Sort, SortBy, SortKey};
+use crate::resource::{ResourceId, ResourceKind, represent};
+use crate::sort::{Sort, SortKey};
 
-/// A query that has to read more resources than this one by one is refused.
-pub const MOST_SCANNED: usize = 200_000;
 /// A query that has to sort more resources than this in memory is refused.
 pub const MOST_SORTED: usize = 50_000;
-/// Matches of which the documents are kept while others are looked for; of the rest, ids only.
-const MOST_KEPT: usize = 5_000;
 /// A page ends before its resources pass this many bytes; a Lambda answer may have 6 MB.
 pub const LONGEST_PAGE: usize = 4_500_000;
-/// Below this many resources a partition is read in one go.
-const SMALL_DIRECTORY: usize = 500;
 /// Groups whose members are read at once for a page.
 const GROUPS_READ_AT_ONCE: usize = 8;
 
@@ -50,6 +44,13 @@ pub struct Query {
     pub count: usize,
     /// The base URL of `meta.location` and `$ref`.
     pub base_url: String,
+}
+
+impl Query {
+    /// The order, unless it is the one that resources of one kind come in anyway.
+    fn order(&self) -> Option<&Sort> {
+        self.sort.as_ref().filter(|sort| self.kinds.len() > 1 || !sort.is_by_id())
+    }
 }
 
 /// The part of a query that concerns one kind of resource.
@@ -93,15 +94,6 @@ pub struct Page {
     pub plan: &'static str,
 }
 
-/// A resource that matches, and its document unless too many do.
-#[derive(Debug)]
-struct Match {
-    kind: ResourceKind,
-    id: ResourceId,
-    key: Option<SortKey>,
-    found: Option<StoredUser>,
-}
-
 /// What a page is cut from.
 struct Matches {
     total: usize,
@@ -119,11 +111,10 @@ impl Directory {
         let matches = self.matches(query).await?;
         let more_behind = matches.page.len() > query.count;
         let page: Vec<&Match> = matches.page.iter().take(query.count).collect();
-        let resources = self.represent_page(&page, query).await?;
-        let is_last = resources.len() == page.len() && !more_behind;
-        let next =
-            if is_last { None } else { resources.len().checked_sub(1).and_then(|last| page.get(last)) };
-        let next = next.map(|last| Position {
+        let (resources, passed) = self.represent_page(&page, query).await?;
+        let is_last = passed == page.len() && !more_behind;
+        let last = if is_last { None } else { passed.checked_sub(1).and_then(|last| page.get(last)) };
+        let next = last.map(|last| Position {
             is_group: last.kind == ResourceKind::Group,
             id: last.id.to_string(),
             key: last.key.clone(),
@@ -137,7 +128,7 @@ impl Directory {
                 None => Some(Counted::All),
                 Some(node) => is_active_filter(*kind, node),
             };
-            match (counted, &query.sort) {
+            match (counted, query.order()) {
                 (Some(counted), None) => return self.page_by_id(*kind, counted, query).await,
                 (Some(Counted::All), Some(sort)) => {
                     if let Some(page) = self.page_by_index(*kind, sort, query).await? {
@@ -188,7 +179,7 @@ impl Directory {
         counted: Counted,
     ) -> Result<Vec<StoredUser>, ScimError> {
         let pk = keys::resources(&self.connector, kind);
-        let mut seen = Seen { skip, counted, passed: 0, found: Vec::new(), items: 0 };
+        let mut seen = Seen::new(skip, counted);
         let mut after = None;
         if wanted == 0 {
             return Ok(Vec::new());
@@ -214,7 +205,7 @@ impl Directory {
         Ok(seen.found)
     }
 
-    /// A page in the order of an index, when there is one that holds every resource.
+    /// A page in the order of an index, either way, when there is one that holds every resource.
     async fn page_by_index(
         &self,
         kind: ResourceKind,
@@ -224,25 +215,34 @@ impl Directory {
         let schema = self.schemas.of(kind);
         let name = sort.resolve(schema)?.and_then(|sort_by| sort_by.index_name());
         let index = schema.indexes.iter().find(|index| Some(&index.name) == name.as_ref() && index.unique);
-        let (Some(index), Start::Index(start), false) = (index, &query.start, sort.is_descending) else {
-            return Ok(None);
+        let Some(index) = index else { return Ok(None) };
+        let (mut to_skip, mut after) = match &query.start {
+            Start::Index(start) => (start.saturating_sub(1), None),
+            Start::After(None) => (0, None),
+            Start::After(Some(Position { key: Some(SortKey::Text(sk)), .. })) => (0, Some(sk.clone())),
+            Start::After(Some(_)) => return Ok(None),
         };
         let total = self.histogram(kind, Counted::All).await?.total();
         let pk = keys::index(&self.connector, kind, &index.name);
-        let mut ids = Vec::new();
-        let mut to_skip = start.saturating_sub(1);
-        let mut after = None;
-        while ids.len() <= query.count && query.count > 0 {
-            let limit = i32::try_from(to_skip + query.count + 1 - ids.len()).unwrap_or(i32::MAX);
-            let (page, next) = self.table.query_page(&pk, &Range::All, after.as_deref(), Some(limit)).await?;
-            ids.extend(page.iter().skip(to_skip).filter_map(item::indexed_id));
-            to_skip = to_skip.saturating_sub(page.len());
+        let mut page = Vec::new();
+        // Past the end there is nothing to skip for.
+        while page.len() <= query.count && query.count > 0 && to_skip < total {
+            let limit = i32::try_from(to_skip + query.count + 1 - page.len()).unwrap_or(i32::MAX);
+            let (items, next) = self
+                .table
+                .query_page_in_order(&pk, &Range::All, after.as_deref(), Some(limit), sort.is_descending)
+                .await?;
+            // The entry's own sort key is its place in this order, to go on behind.
+            page.extend(items.iter().skip(to_skip).filter_map(|item| {
+                let key = SortKey::Text(item.get("sk")?.as_s().ok()?.clone());
+                Some(Match { kind, id: item::indexed_id(item)?, key: Some(key), found: None })
+            }));
+            to_skip = to_skip.saturating_sub(items.len());
             match next {
                 Some(next) => after = Some(next),
                 None => break,
             }
         }
-        let page = ids.into_iter().map(|id| Match { kind, id, key: None, found: None }).collect();
         Ok(Some(Matches { total, page, plan: "sorted" }))
     }
 
@@ -255,7 +255,7 @@ impl Directory {
             matches.extend(found);
             plan = name;
         }
-        if let Some(sort) = &query.sort {
+        if let Some(sort) = query.order() {
             if matches.len() > MOST_SORTED {
                 return Err(ScimError::new(
                     ErrorKind::TooMany,
@@ -272,126 +272,19 @@ impl Directory {
         let first = match &query.start {
             Start::Index(index) => index.saturating_sub(1),
             Start::After(None) => 0,
-            Start::After(Some(last)) => {
-                matches.partition_point(|one| !is_behind(one, last, query.sort.as_ref()))
-            }
+            Start::After(Some(last)) => matches.partition_point(|one| !is_behind(one, last, query.order())),
         };
         let page = matches.into_iter().skip(first).take(query.count + 1).collect();
         Ok(Matches { total, page, plan })
     }
 
-    /// All resources of one kind that match, in the order of ids.
-    async fn search(&self, part: &KindQuery, query: &Query) -> Result<(Vec<Match>, &'static str), ScimError> {
-        let schema = self.schemas.of(part.kind);
-        let plan = part.filter.as_ref().map_or(Plan::Scan, |filter| Plan::new(&filter.root, schema));
-        let sort_by = query.sort.as_ref().map(|sort| sort.resolve(schema)).transpose()?.flatten();
-        let check = Check {
-            directory: self,
-            part,
-            sort_by,
-            base_url: &query.base_url,
-            members: self.members_asked(part).await?,
-        };
-        if plan != Plan::Scan
-            && let Some(ids) = self.candidates(part.kind, &plan).await?
-        {
-            // What fits on a page is read with all that the page needs.
-            let is_page = part.kind == ResourceKind::User
-                && part.projection.wants("groups")
-                && ids.len() <= query.count;
-            let mut found = self.load(part.kind, &ids, is_page || check.asks_groups()).await?;
-            found.sort_by_key(|found| found.stored.resource.id);
-            return Ok((check.keep_matching(found).await?, plan.name()));
-        }
-        Ok((self.scan(part.kind, &check).await?, Plan::Scan.name()))
-    }
-
-    /// Reads the whole partition, in several ranges at once when it is large.
-    async fn scan(&self, kind: ResourceKind, check: &Check<'_>) -> Result<Vec<Match>, ScimError> {
-        let total = self.histogram(kind, Counted::All).await?.total();
-        if total > MOST_SCANNED {
-            return Err(ScimError::new(
-                ErrorKind::TooMany,
-                format!(
-                    "The query would read all {total} resources, and may read {MOST_SCANNED}; filter by an indexed \
-                         attribute, with eq, sw or gt"
-                ),
-            ));
-        }
-        let ranges: Vec<Range> = if total < SMALL_DIRECTORY {
-            vec![Range::All]
-        } else {
-            // A tilde is behind every character of an id.
-            (0..16).map(|digit| Range::Between(format!("{digit:x}"), format!("{digit:x}~"))).collect()
-        };
-        let mut parts = Vec::with_capacity(ranges.len());
-        for range in ranges {
-            parts.push(self.scan_range(kind, range, check));
-        }
-        let mut matches: Vec<Match> = concurrently(parts).await?.into_iter().flatten().collect();
-        for dropped in matches.iter_mut().skip(MOST_KEPT) {
-            dropped.found = None;
-        }
-        Ok(matches)
-    }
-
-    fn scan_range<'a>(
-        &'a self,
-        kind: ResourceKind,
-        range: Range,
-        check: &'a Check<'a>,
-    ) -> BoxFuture<'a, Result<Vec<Match>, ScimError>> {
-        Box::pin(async move {
-            let pk = keys::resources(&self.connector, kind);
-            let mut matches: Vec<Match> = Vec::new();
-            let mut after = None;
-            let mut seen = Seen { skip: 0, counted: Counted::All, passed: 0, found: Vec::new(), items: 0 };
-            loop {
-                let (items, next) = self.table.query_page(&pk, &range, after.as_deref(), None).await?;
-                for item in &items {
-                    seen.take(kind, item)?;
-                }
-                // The memberships of the last one may go on on the next page.
-                let rest = match next {
-                    Some(_) => seen.found.split_off(seen.found.len().saturating_sub(1)),
-                    None => Vec::new(),
-                };
-                let found = std::mem::replace(&mut seen.found, rest);
-                matches.extend(check.keep_matching(found).await?);
-                for dropped in matches.iter_mut().skip(MOST_KEPT) {
-                    dropped.found = None;
-                }
-                match next {
-                    Some(next) => after = Some(next),
-                    None => return Ok(matches),
-                }
-            }
-        })
-    }
-
-    /// Reads resources by their ids, in no order; those that are gone are left out.
-    async fn load(
+    /// Reads what a page needs of its resources, and serialises them until the page is full; and says how many of them
+    /// it came by.
+    async fn represent_page(
         &self,
-        kind: ResourceKind,
-        ids: &[ResourceId],
-        with_groups: bool,
-    ) -> Result<Vec<StoredUser>, ScimError> {
-        let found: Vec<StoredUser> = if with_groups {
-            let reads = ids.iter().map(|id| self.read(kind, *id).boxed()).collect();
-            concurrently(reads).await?.into_iter().flatten().collect()
-        } else {
-            let keys: Vec<Key> = ids.iter().map(|id| keys::resource(&self.connector, kind, *id)).collect();
-            let items = self.table.get_all(&keys).await?;
-            let stored = items.iter().map(|item| item::to_stored(kind, item));
-            stored
-                .map(|stored| Ok(StoredUser { stored: stored?, groups: Vec::new(), has_groups: false }))
-                .collect::<Result<_, ScimError>>()?
-        };
-        Ok(found.into_iter().filter(|found| !found.stored.is_going).collect())
-    }
-
-    /// Reads what a page needs of its resources, and serialises them until the page is full.
-    async fn represent_page(&self, page: &[&Match], query: &Query) -> Result<Vec<Box<RawValue>>, ScimError> {
+        page: &[&Match],
+        query: &Query,
+    ) -> Result<(Vec<Box<RawValue>>, usize), ScimError> {
         let mut found: BTreeMap<ResourceId, StoredUser> = BTreeMap::new();
         for part in &query.kinds {
             let wants_groups = part.kind == ResourceKind::User && part.projection.wants("groups");
@@ -403,9 +296,12 @@ impl Directory {
             let loaded = self.load(part.kind, &ids, wants_groups).await?;
             found.extend(loaded.into_iter().map(|loaded| (loaded.stored.resource.id, loaded)));
         }
-        // Whoever went since the search is left out.
-        let resources: Vec<&StoredUser> =
-            page.iter().filter_map(|one| found.get(&one.id).or(one.found.as_ref())).collect();
+        // Whoever went since the search is left out, and leaves a gap among the places.
+        let (places, resources): (Vec<usize>, Vec<&StoredUser>) = page
+            .iter()
+            .enumerate()
+            .filter_map(|(place, one)| Some((place, found.get(&one.id).or(one.found.as_ref())?)))
+            .unzip();
         let groups: BTreeSet<ResourceId> =
             resources.iter().flat_map(|one| one.groups.iter().copied()).collect();
         let ancestry = self.ancestry(groups).await?;
@@ -415,17 +311,15 @@ impl Directory {
         let mut represented = stream::iter(represented).buffered(GROUPS_READ_AT_ONCE);
         let mut out = Vec::with_capacity(page.len());
         let mut size = 0;
-        while let Some(resource) = represented.try_next().await? {
+        for place in places {
+            let Some(resource) = represented.try_next().await? else { break };
             size += resource.get().len();
             if size > LONGEST_PAGE {
-                if out.is_empty() {
-                    return Err(too_large());
-                }
-                break;
+                return if out.is_empty() { Err(too_large()) } else { Ok((out, place)) };
             }
             out.push(resource);
         }
-        Ok(out)
+        Ok((out, page.len()))
     }
 
     async fn represent_one(
@@ -448,26 +342,6 @@ impl Directory {
         part.projection.apply(&mut out, self.schemas.of(resource.kind));
         serde_json::value::to_raw_value(&out).map_err(ScimError::internal)
     }
-
-    /// What has to be known of members to evaluate a filter on groups.
-    async fn members_asked(&self, part: &KindQuery) -> Result<MembersAsked, ScimError> {
-        let Some(filter) = part.filter.as_ref().filter(|_| part.kind == ResourceKind::Group) else {
-            return Ok(MembersAsked::Some(BTreeMap::new()));
-        };
-        let mut asked = BTreeSet::new();
-        if !collect_members(&filter.root, &mut asked) {
-            return Ok(MembersAsked::All);
-        }
-        let mut groups: BTreeMap<ResourceId, Vec<Member>> = BTreeMap::new();
-        for id in asked {
-            for kind in [ResourceKind::User, ResourceKind::Group] {
-                for group in self.groups_of(kind, id).await? {
-                    groups.entry(group).or_default().push(Member { id, kind, display: None });
-                }
-            }
-        }
-        Ok(MembersAsked::Some(groups))
-    }
 }
 
 /// A group that no answer can hold.
@@ -478,84 +352,6 @@ pub fn too_large() -> ScimError {
             "The resource is larger than the {LONGEST_PAGE} bytes of an answer; ask with excludedAttributes=members"
         ),
     )
-}
-
-/// Items of a partition of resources, as they come: resources, each with its memberships behind it.
-struct Seen {
-    skip: usize,
-    counted: Counted,
-    passed: usize,
-    items: usize,
-    found: Vec<StoredUser>,
-}
-
-impl Seen {
-    fn take(&mut self, kind: ResourceKind, item: &Item) -> Result<(), ScimError> {
-        self.items += 1;
-        match item::name_of(item) {
-            Some((id, Some(group))) => {
-                // A membership whose member is gone is nobody's.
-                if let Some(last) = self.found.last_mut().filter(|last| last.stored.resource.id == id) {
-                    last.groups.push(group);
-                }
-            }
-            Some((_, None)) => {
-                let is_true = |name: &str| item.get(name).is_some_and(|value| value.as_bool() == Ok(&true));
-                let is_counted = match self.counted {
-                    Counted::All => true,
-                    Counted::Active => is_true("active"),
-                    Counted::Inactive => !is_true("active"),
-                };
-                if is_counted && !is_true("going") {
-                    self.passed += 1;
-                    if self.passed > self.skip {
-                        let stored = item::to_stored(kind, item)?;
-                        self.found.push(StoredUser { stored, groups: Vec::new(), has_groups: true });
-                    }
-                }
-            }
-            None => {}
-        }
-        Ok(())
-    }
-}
-
-/// The members that a filter on groups asks for.
-enum MembersAsked {
-    /// Certain ones: by the groups that they are in.
-    Some(BTreeMap<ResourceId, Vec<Member>>),
-    /// It cannot be told before they are read.
-    All,
-}
-
-/// Collects the ids that a filter compares members with; `false` when it asks anything else of members.
-fn collect_members(node: &Node, asked: &mut BTreeSet<ResourceId>) -> bool {
-    match node {
-        Node::And(nodes) | Node::Or(nodes) => nodes.iter().all(|node| collect_members(node, asked)),
-        Node::Not(node) => collect_members(node, asked),
-        Node::Compare(field, operator, operand) if field.attribute == "members" => {
-            match (field.path().as_str(), operator, operand) {
-                ("members.value", Operator::Equal, Operand::Text(id)) => {
-                    asked.extend(ResourceId::parse(id));
-                    true
-                }
-                _ => false,
-            }
-        }
-        Node::Present(field) | Node::ValueFilter(field, _) => field.attribute != "members",
-        Node::Compare(..) | Node::Never => true,
-    }
-}
-
-fn asks(node: &Node, attribute: &str) -> bool {
-    match node {
-        Node::And(nodes) | Node::Or(nodes) => nodes.iter().any(|node| asks(node, attribute)),
-        Node::Not(node) => asks(node, attribute),
-        Node::Compare(field, ..) | Node::Present(field) | Node::ValueFilter(field, _) => {
-            field.attribute == attribute
-        }
-        Node::Never => false,
-    }
 }
 
 /// `active eq true` and `active eq false` by themselves are counted.
@@ -577,52 +373,4 @@ fn is_behind(one: &Match, last: &Position, sort: Option<&Sort>) -> bool {
         .cmp(&last.is_group)
         .then_with(|| one.id.to_string().as_str().cmp(last.id.as_str()));
     by_key.unwrap_or(std::cmp::Ordering::Equal).then(by_id).is_gt()
-}
-
-/// Evaluates a filter on resources as they are read.
-struct Check<'a> {
-    directory: &'a Directory,
-    part: &'a KindQuery,
-    sort_by: Option<SortBy<'static>>,
-    base_url: &'a str,
-    members: MembersAsked,
-}
-
-impl Check<'_> {
-    /// Whether the groups of a user have to be known.
-    fn asks_groups(&self) -> bool {
-        let filter_asks = self.part.filter.as_ref().is_some_and(|filter| asks(&filter.root, "groups"));
-        // Sorting by groups, or filtering by version, which is made of them, is rare enough to be paid for by few.
-        self.part.kind == ResourceKind::User
-            && (filter_asks
-                || self.part.filter.as_ref().is_some_and(|filter| asks(&filter.root, "meta"))
-                || self.sort_by.as_ref().is_some_and(|sort_by| sort_by.asks("groups")))
-    }
-
-    async fn keep_matching(&self, found: Vec<StoredUser>) -> Result<Vec<Match>, ScimError> {
-        let mut groups = BTreeSet::new();
-        if self.asks_groups() {
-            groups.extend(found.iter().flat_map(|found| &found.groups));
-        }
-        let ancestry = self.directory.ancestry(groups).await?;
-        let mut matches = Vec::new();
-        for found in found {
-            let resource = &found.stored.resource;
-            let references = ancestry.references(&found.groups);
-            let all;
-            let members = match &self.members {
-                MembersAsked::Some(members) => members.get(&resource.id).map(Vec::as_slice),
-                MembersAsked::All => {
-                    all = self.directory.members(resource.id, usize::MAX).await?.0;
-                    Some(all.as_slice())
-                }
-            };
-            let full = represent(resource, &references, members, self.base_url);
-            if self.part.filter.as_ref().is_none_or(|filter| filter.matches(&full)) {
-                let key = self.sort_by.as_ref().and_then(|sort_by| sort_by.key(&full));
-                matches.push(Match { kind: self.part.kind, id: resource.id, key, found: Some(found) });
-            }
-        }
-        Ok(matches)
-    }
 }

@@ -16,6 +16,7 @@ mod memberships;
 mod nesting;
 mod plan;
 mod resources;
+mod search;
 pub mod table;
 mod transaction;
 

@@ -260,3 +260,86 @@ impl Bounds {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::filter::Filter;
+    use crate::schema::Schemas;
+
+    const ID: &str = "11111111-1111-4111-8111-111111111111";
+
+    #[track_caller]
+    fn plan(kind: ResourceKind, filter: &str) -> Plan {
+        let schema = Schemas::built_in().of(kind);
+        Plan::new(&Filter::parse(filter).unwrap().resolve(schema).unwrap().root, schema)
+    }
+
+    fn equal(name: &str, value: &str) -> Plan {
+        Plan::Equal(name.to_owned(), value.to_owned())
+    }
+
+    #[test]
+    fn a_filter_on_users_is_planned_to_the_narrowest_index() {
+        let id = ResourceId::parse(ID).unwrap();
+        let unique = |value: &str| Plan::Unique("userName".to_owned(), value.to_owned());
+        let range = |name: &str, bounds| Plan::Between(name.to_owned(), bounds);
+        for (filter, expected) in [
+            (r#"userName eq "Ann""#, unique("ann")),
+            (r#"externalId eq "00U""#, equal("externalId", "00U")),
+            (r#"emails eq "A@x""#, equal("emails.value", "a@x")),
+            (r#"emails[type eq "work" and value eq "A@x"]"#, equal("emails.value", "a@x")),
+            (r#"emails[type eq "work"].value eq "A@x""#, equal("emails.value", "a@x")),
+            (r#"firstName eq "Ann""#, equal("name.givenName", "ann")),
+            (r#"familyName eq "Ash""#, equal("name.familyName", "ash")),
+            (&format!(r#"id eq "{ID}""#), Plan::Id(id)),
+            (r#"id eq "nobody's""#, Plan::Nothing),
+            (&format!(r#"groups eq "{ID}""#), Plan::MembersOf(id)),
+            ("active eq false", equal(index::ACTIVE, index::INACTIVE)),
+            ("active eq true", Plan::Scan),
+            (r#"userName sw "An""#, range("userName", Bounds::StartingWith("an".to_owned()))),
+            (r#"userName gt "An""#, range("userName", Bounds::From("an".to_owned()))),
+            (r#"userName ge "An""#, range("userName", Bounds::From("an".to_owned()))),
+            (r#"userName lt "An""#, range("userName", Bounds::UpTo("an".to_owned()))),
+            (r#"userName le "An""#, range("userName", Bounds::UpTo("an".to_owned()))),
+            // Whoever has no value, or an empty one, is in no index, and may be less than anything.
+            (r#"displayName lt "An""#, Plan::Scan),
+            (r#"displayName eq """#, Plan::Scan),
+            (r#"userName co "nn""#, Plan::Scan),
+            (r#"userName ew "nn""#, Plan::Scan),
+            (r#"userName ne "ann""#, Plan::Scan),
+            ("userName pr", Plan::Scan),
+            (r#"title eq "x""#, Plan::Scan),
+            (r#"not (userName eq "ann")"#, Plan::Scan),
+            (r#"userName eq "ann" and active eq true"#, unique("ann")),
+            (r#"displayName sw "A" and externalId eq "x""#, equal("externalId", "x")),
+            (r#"userName eq "ann" or title eq "x""#, Plan::Scan),
+            (
+                r#"userName eq "ann" or externalId eq "x" or emails eq "a@x""#,
+                Plan::Union(vec![unique("ann"), equal("externalId", "x"), equal("emails.value", "a@x")]),
+            ),
+            (
+                r#"(userName eq "ann" or userName eq "bob") and title eq "x""#,
+                Plan::Union(vec![unique("ann"), unique("bob")]),
+            ),
+        ] {
+            assert_eq!(plan(ResourceKind::User, filter), expected, "{filter}");
+        }
+    }
+
+    #[test]
+    fn a_filter_on_groups_is_planned_to_the_narrowest_index() {
+        let id = ResourceId::parse(ID).unwrap();
+        let unique = Plan::Unique("displayName".to_owned(), "tour guides".to_owned());
+        for (filter, expected) in [
+            (r#"displayName eq "Tour Guides""#, unique.clone()),
+            (&format!(r#"members eq "{ID}""#), Plan::GroupsOf(id)),
+            (&format!(r#"members[value eq "{ID}"]"#), Plan::GroupsOf(id)),
+            (&format!(r#"id eq "{ID}" and members eq "{ID}""#), Plan::Id(id)),
+            (&format!(r#"members eq "{ID}" and displayName eq "Tour Guides""#), unique),
+            ("members pr", Plan::Scan),
+        ] {
+            assert_eq!(plan(ResourceKind::Group, filter), expected, "{filter}");
+        }
+    }
+}

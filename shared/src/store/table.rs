@@ -129,12 +129,25 @@ impl Table {
         after: Option<&str>,
         limit: Option<i32>,
     ) -> Result<(Vec<Item>, Option<String>), ScimError> {
+        self.query_page_in_order(pk, range, after, limit, false).await
+    }
+
+    /// The same, from the end if descending.
+    pub async fn query_page_in_order(
+        &self,
+        pk: &str,
+        range: &Range,
+        after: Option<&str>,
+        limit: Option<i32>,
+        is_descending: bool,
+    ) -> Result<(Vec<Item>, Option<String>), ScimError> {
         let request = self
             .client
             .query()
             .table_name(&self.name)
             .consistent_read(true)
             .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .scan_index_forward(!is_descending)
             .set_limit(limit)
             .set_exclusive_start_key(
                 after.map(|sk| Key { pk: pk.to_owned(), sk: sk.to_owned() }.attributes()),

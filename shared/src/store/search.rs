@@ -1,0 +1,305 @@
+//! Which resources match a filter, and what has to be read to tell: the candidates that a plan finds, or the whole
+//! partition, and of each its groups or members where the filter asks for them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+
+use super::counts::Counted;
+use super::item;
+use super::keys::{self, Key};
+use super::list::{KindQuery, Query};
+use super::plan::Plan;
+use super::table::{Item, Range, concurrently};
+use super::{Directory, StoredUser};
+use crate::error::{ErrorKind, ScimError};
+use crate::filter::{Node, Operand, Operator};
+use crate::resource::{Member, ResourceId, ResourceKind, represent};
+use crate::sort::{SortBy, SortKey};
+
+/// A query that has to read more resources than this one by one is refused.
+const MOST_SCANNED: usize = 200_000;
+/// Matches of which the documents are kept while others are looked for; of the rest, ids only.
+const MOST_KEPT: usize = 5_000;
+/// Below this many resources a partition is read in one go.
+const SMALL_DIRECTORY: usize = 500;
+
+/// A resource that matches, and its document unless too many do.
+#[derive(Debug)]
+pub(super) struct Match {
+    pub kind: ResourceKind,
+    pub id: ResourceId,
+    pub key: Option<SortKey>,
+    pub found: Option<StoredUser>,
+}
+
+impl Directory {
+    /// All resources of one kind that match, in the order of ids.
+    pub(super) async fn search(
+        &self,
+        part: &KindQuery,
+        query: &Query,
+    ) -> Result<(Vec<Match>, &'static str), ScimError> {
+        let schema = self.schemas.of(part.kind);
+        let plan = part.filter.as_ref().map_or(Plan::Scan, |filter| Plan::new(&filter.root, schema));
+        let sort_by = query.sort.as_ref().map(|sort| sort.resolve(schema)).transpose()?.flatten();
+        let check = Check {
+            directory: self,
+            part,
+            sort_by,
+            base_url: &query.base_url,
+            members: self.members_asked(part).await?,
+        };
+        if plan != Plan::Scan
+            && let Some(ids) = self.candidates(part.kind, &plan).await?
+        {
+            // What fits on a page is read with all that the page needs.
+            let is_page = part.kind == ResourceKind::User
+                && part.projection.wants("groups")
+                && ids.len() <= query.count;
+            let mut found = self.load(part.kind, &ids, is_page || check.asks_groups()).await?;
+            found.sort_by_key(|found| found.stored.resource.id);
+            return Ok((check.keep_matching(found).await?, plan.name()));
+        }
+        Ok((self.scan(part.kind, &check).await?, Plan::Scan.name()))
+    }
+
+    /// Reads the whole partition, in several ranges at once when it is large.
+    async fn scan(&self, kind: ResourceKind, check: &Check<'_>) -> Result<Vec<Match>, ScimError> {
+        let total = self.histogram(kind, Counted::All).await?.total();
+        if total > MOST_SCANNED {
+            return Err(ScimError::new(
+                ErrorKind::TooMany,
+                format!(
+                    "The query would read all {total} resources, and may read {MOST_SCANNED}; filter by an indexed \
+                         attribute, with eq, sw or gt"
+                ),
+            ));
+        }
+        let ranges: Vec<Range> = if total < SMALL_DIRECTORY {
+            vec![Range::All]
+        } else {
+            // A tilde is behind every character of an id.
+            (0..16).map(|digit| Range::Between(format!("{digit:x}"), format!("{digit:x}~"))).collect()
+        };
+        let mut parts = Vec::with_capacity(ranges.len());
+        for range in ranges {
+            parts.push(self.scan_range(kind, range, check));
+        }
+        let mut matches: Vec<Match> = concurrently(parts).await?.into_iter().flatten().collect();
+        for dropped in matches.iter_mut().skip(MOST_KEPT) {
+            dropped.found = None;
+        }
+        Ok(matches)
+    }
+
+    fn scan_range<'a>(
+        &'a self,
+        kind: ResourceKind,
+        range: Range,
+        check: &'a Check<'a>,
+    ) -> BoxFuture<'a, Result<Vec<Match>, ScimError>> {
+        Box::pin(async move {
+            let pk = keys::resources(&self.connector, kind);
+            let mut matches: Vec<Match> = Vec::new();
+            let mut after = None;
+            let mut seen = Seen::new(0, Counted::All);
+            loop {
+                let (items, next) = self.table.query_page(&pk, &range, after.as_deref(), None).await?;
+                for item in &items {
+                    seen.take(kind, item)?;
+                }
+                // The memberships of the last one may go on on the next page.
+                let rest = match next {
+                    Some(_) => seen.found.split_off(seen.found.len().saturating_sub(1)),
+                    None => Vec::new(),
+                };
+                let found = std::mem::replace(&mut seen.found, rest);
+                matches.extend(check.keep_matching(found).await?);
+                for dropped in matches.iter_mut().skip(MOST_KEPT) {
+                    dropped.found = None;
+                }
+                match next {
+                    Some(next) => after = Some(next),
+                    None => return Ok(matches),
+                }
+            }
+        })
+    }
+
+    /// Reads resources by their ids, in no order; those that are gone are left out.
+    pub(super) async fn load(
+        &self,
+        kind: ResourceKind,
+        ids: &[ResourceId],
+        with_groups: bool,
+    ) -> Result<Vec<StoredUser>, ScimError> {
+        let found: Vec<StoredUser> = if with_groups {
+            let reads = ids.iter().map(|id| self.read(kind, *id).boxed()).collect();
+            concurrently(reads).await?.into_iter().flatten().collect()
+        } else {
+            let keys: Vec<Key> = ids.iter().map(|id| keys::resource(&self.connector, kind, *id)).collect();
+            let items = self.table.get_all(&keys).await?;
+            let stored = items.iter().map(|item| item::to_stored(kind, item));
+            stored
+                .map(|stored| Ok(StoredUser { stored: stored?, groups: Vec::new(), has_groups: false }))
+                .collect::<Result<_, ScimError>>()?
+        };
+        Ok(found.into_iter().filter(|found| !found.stored.is_going).collect())
+    }
+
+    /// What has to be known of members to evaluate a filter on groups.
+    async fn members_asked(&self, part: &KindQuery) -> Result<MembersAsked, ScimError> {
+        let Some(filter) = part.filter.as_ref().filter(|_| part.kind == ResourceKind::Group) else {
+            return Ok(MembersAsked::Some(BTreeMap::new()));
+        };
+        let mut asked = BTreeSet::new();
+        if !collect_members(&filter.root, &mut asked) {
+            return Ok(MembersAsked::All);
+        }
+        let mut groups: BTreeMap<ResourceId, Vec<Member>> = BTreeMap::new();
+        for id in asked {
+            for kind in [ResourceKind::User, ResourceKind::Group] {
+                for group in self.groups_of(kind, id).await? {
+                    groups.entry(group).or_default().push(Member { id, kind, display: None });
+                }
+            }
+        }
+        Ok(MembersAsked::Some(groups))
+    }
+}
+
+/// Items of a partition of resources, as they come: resources, each with its memberships behind it.
+pub(super) struct Seen {
+    skip: usize,
+    counted: Counted,
+    /// Resources that were counted so far, those that are skipped with them.
+    pub passed: usize,
+    /// Items that came so far.
+    pub items: usize,
+    /// Those behind the skipped.
+    pub found: Vec<StoredUser>,
+}
+
+impl Seen {
+    pub fn new(skip: usize, counted: Counted) -> Self {
+        Self { skip, counted, passed: 0, items: 0, found: Vec::new() }
+    }
+
+    /// Takes the next item.
+    pub fn take(&mut self, kind: ResourceKind, item: &Item) -> Result<(), ScimError> {
+        self.items += 1;
+        match item::name_of(item) {
+            Some((id, Some(group))) => {
+                // A membership whose member is gone is nobody's.
+                if let Some(last) = self.found.last_mut().filter(|last| last.stored.resource.id == id) {
+                    last.groups.push(group);
+                }
+            }
+            Some((_, None)) => {
+                let is_true = |name: &str| item.get(name).is_some_and(|value| value.as_bool() == Ok(&true));
+                let is_counted = match self.counted {
+                    Counted::All => true,
+                    Counted::Active => is_true("active"),
+                    Counted::Inactive => !is_true("active"),
+                };
+                if is_counted && !is_true("going") {
+                    self.passed += 1;
+                    if self.passed > self.skip {
+                        let stored = item::to_stored(kind, item)?;
+                        self.found.push(StoredUser { stored, groups: Vec::new(), has_groups: true });
+                    }
+                }
+            }
+            None => {}
+        }
+        Ok(())
+    }
+}
+
+/// The members that a filter on groups asks for.
+enum MembersAsked {
+    /// Certain ones: by the groups that they are in.
+    Some(BTreeMap<ResourceId, Vec<Member>>),
+    /// It cannot be told before they are read.
+    All,
+}
+
+/// Collects the ids that a filter compares members with; `false` when it asks anything else of members.
+fn collect_members(node: &Node, asked: &mut BTreeSet<ResourceId>) -> bool {
+    match node {
+        Node::And(nodes) | Node::Or(nodes) => nodes.iter().all(|node| collect_members(node, asked)),
+        Node::Not(node) => collect_members(node, asked),
+        Node::Compare(field, operator, operand) if field.attribute == "members" => {
+            match (field.path().as_str(), operator, operand) {
+                ("members.value", Operator::Equal, Operand::Text(id)) => {
+                    asked.extend(ResourceId::parse(id));
+                    true
+                }
+                _ => false,
+            }
+        }
+        Node::Present(field) | Node::ValueFilter(field, _) => field.attribute != "members",
+        Node::Compare(..) | Node::Never => true,
+    }
+}
+
+fn asks(node: &Node, attribute: &str) -> bool {
+    match node {
+        Node::And(nodes) | Node::Or(nodes) => nodes.iter().any(|node| asks(node, attribute)),
+        Node::Not(node) => asks(node, attribute),
+        Node::Compare(field, ..) | Node::Present(field) | Node::ValueFilter(field, _) => {
+            field.attribute == attribute
+        }
+        Node::Never => false,
+    }
+}
+
+/// Evaluates a filter on resources as they are read.
+struct Check<'a> {
+    directory: &'a Directory,
+    part: &'a KindQuery,
+    sort_by: Option<SortBy<'static>>,
+    base_url: &'a str,
+    members: MembersAsked,
+}
+
+impl Check<'_> {
+    /// Whether the groups of a user have to be known.
+    fn asks_groups(&self) -> bool {
+        let filter_asks = self.part.filter.as_ref().is_some_and(|filter| asks(&filter.root, "groups"));
+        // Sorting by groups, or filtering by version, which is made of them, is rare enough to be paid for by few.
+        self.part.kind == ResourceKind::User
+            && (filter_asks
+                || self.part.filter.as_ref().is_some_and(|filter| asks(&filter.root, "meta"))
+                || self.sort_by.as_ref().is_some_and(|sort_by| sort_by.asks("groups")))
+    }
+
+    async fn keep_matching(&self, found: Vec<StoredUser>) -> Result<Vec<Match>, ScimError> {
+        let mut groups = BTreeSet::new();
+        if self.asks_groups() {
+            groups.extend(found.iter().flat_map(|found| &found.groups));
+        }
+        let ancestry = self.directory.ancestry(groups).await?;
+        let mut matches = Vec::new();
+        for found in found {
+            let resource = &found.stored.resource;
+            let references = ancestry.references(&found.groups);
+            let all;
+            let members = match &self.members {
+                MembersAsked::Some(members) => members.get(&resource.id).map(Vec::as_slice),
+                MembersAsked::All => {
+                    all = self.directory.members(resource.id, usize::MAX).await?.0;
+                    Some(all.as_slice())
+                }
+            };
+            let full = represent(resource, &references, members, self.base_url);
+            if self.part.filter.as_ref().is_none_or(|filter| filter.matches(&full)) {
+                let key = self.sort_by.as_ref().and_then(|sort_by| sort_by.key(&full));
+                matches.push(Match { kind: self.part.kind, id: resource.id, key, found: Some(found) });
+            }
+        }
+        Ok(matches)
+    }
+}

@@ -1,5 +1,6 @@
 //! A DynamoDB that throttles, conflicts, fails, or loses requests and answers: nothing is lost, and nothing half done.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use functions::configuration;
@@ -246,6 +247,33 @@ async fn the_version_of_a_group_is_never_newer_than_the_members_that_come_with_i
                 assert_eq!(now.json()["members"], json(&answer)["members"], "{method} {at}");
             }
         }
+    }
+    assert_sound(service(), &faulty.connector.id).await;
+}
+
+#[tokio::test]
+async fn whoever_is_deactivated_at_any_point_of_an_addition_joins_no_group() {
+    let faulty = Faulty::new().await;
+    let client = faulty.connector.local(service());
+    let deactivated = patch(json!([{ "op": "replace", "value": { "active": false } }]));
+    for at in 0.. {
+        let leaver = user(&client, &format!("leaver {at}")).await;
+        let group = group(&client, &format!("joined {at}"), &[]).await;
+        let added = patch(
+            json!([{ "op": "add", "path": "members", "value": values(std::slice::from_ref(&leaver)) }]),
+        );
+        let intruder = {
+            let (client, path, body) = (client.clone(), format!("/Users/{leaver}"), deactivated.clone());
+            async move { assert_eq!(client.patch(&path, &body).await.status, 200) }
+        };
+        faulty.dynamodb.interrupt(at, intruder);
+        assert_eq!(faulty.send("PATCH", &format!("/Groups/{group}"), &added).await.status(), 200, "{at}");
+        if !faulty.heal_after(at) {
+            assert!(at > 2, "only {at} requests were met");
+            break;
+        }
+        assert_eq!(members(&client, &group).await, BTreeSet::new(), "{at}");
+        assert_eq!(client.get(&format!("/Users/{leaver}")).await.json().get("groups"), None, "{at}");
     }
     assert_sound(service(), &faulty.connector.id).await;
 }

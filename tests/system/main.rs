@@ -1,6 +1,7 @@
 //! Whole-system tests: the service is spoken to over HTTP and by nothing else.
 
 mod answers;
+mod authentication;
 mod bad_input;
 mod budgets;
 mod bulk;

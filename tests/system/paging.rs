@@ -76,7 +76,7 @@ async fn pages_of_active_users_hold_no_others() {
 }
 
 /// Walks all pages by cursor; `between` happens after each page.
-async fn walk(client: &Client, query: &str, mut between: impl AsyncFnMut(usize)) -> Vec<String> {
+pub async fn walk(client: &Client, query: &str, mut between: impl AsyncFnMut(usize)) -> Vec<String> {
     let (mut cursor, mut seen) = (String::new(), Vec::new());
     for number in 0.. {
         let found = page(client, &format!("{query}&cursor={cursor}")).await;

@@ -1,17 +1,22 @@
 //! Who is asking. Connectors are read at most once a minute, and a credential that was found good is remembered for as
-//! long as its connector's record still holds it; a wrong one pays for the full check every time.
+//! long as its connector's record still holds it; a wrong one pays for the full check every time, and is counted.
 
 use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use shared::auth::{self, Credential, Presented};
 use shared::error::{ErrorKind, ScimError};
 use shared::store::connectors::{Connector, ConnectorId};
 use shared::store::table::Table;
+use shared::store::trust::{Failures, NOTED_EVERY};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
+
+use crate::request::Request;
 
 /// How long a connector's record is believed: a change to it is in force everywhere after that.
 const BELIEVED_FOR: Duration = Duration::from_secs(60);
@@ -30,7 +35,20 @@ pub struct Authenticator {
     connectors: Mutex<HashMap<ConnectorId, (Instant, Arc<Connector>)>>,
     /// The credential that a header was found to agree with, by a keyed hash of connector and header.
     agreed: Mutex<HashMap<[u8; 32], Credential>>,
+    /// When the use of a credential was noted last.
+    noted: Mutex<HashMap<(ConnectorId, String), Timestamp>>,
     checks: Semaphore,
+}
+
+/// Whoever was let in.
+#[derive(Debug)]
+pub struct Admitted {
+    /// The connector.
+    pub connector: Arc<Connector>,
+    /// The id of the credential.
+    pub credential: String,
+    /// Whether its use is to be noted.
+    pub is_to_be_noted: bool,
 }
 
 impl Authenticator {
@@ -44,6 +62,7 @@ impl Authenticator {
             key,
             connectors: Mutex::default(),
             agreed: Mutex::default(),
+            noted: Mutex::default(),
             checks: Semaphore::new(CHECKS_AT_ONCE),
         })
     }
@@ -51,49 +70,83 @@ impl Authenticator {
     /// The connector that these credentials open.
     ///
     /// # Errors
-    /// 401, the same for an unknown connector as for a wrong password; 403 for a connector that is disabled.
+    /// 401, the same for an unknown connector as for a wrong password; 403 for a connector that is disabled; 429 after
+    /// many wrong passwords from that address, for whoever is not known to this process.
     pub async fn authenticate(
         &self,
         table: &Table,
         id: &str,
-        authorization: Option<&str>,
-    ) -> Result<Arc<Connector>, ScimError> {
+        request: &Request,
+        now: Timestamp,
+    ) -> Result<Admitted, ScimError> {
         let refused = || ScimError::new(ErrorKind::Unauthorized, REFUSED);
-        let connector = match ConnectorId::parse(id) {
-            Some(id) => self.connector(table, id).await?,
-            None => None,
-        };
-        let (Some(connector), Some(header)) = (connector, authorization) else {
-            self.check(Vec::new(), Presented::Bearer { token: String::new() }).await?;
+        let header = request.header("authorization").unwrap_or_default();
+        let (Some(id), Some(presented)) = (ConnectorId::parse(id), Presented::parse(header)) else {
+            // Nothing was guessed, so nothing is counted.
+            self.check(Vec::new(), Presented::nothing(), now).await?;
             return Err(refused());
         };
-        let hash = self.hash(&connector.id, header);
-        let is_known =
-            lock(&self.agreed).get(&hash).is_some_and(|agreed| connector.credentials.contains(agreed));
-        if !is_known {
-            let presented = Presented::parse(header).unwrap_or(Presented::Bearer { token: String::new() });
-            let agreed = self.check(connector.credentials.clone(), presented).await?.ok_or_else(refused)?;
-            remember(&self.agreed, hash, agreed);
-        }
-        if !connector.is_enabled {
-            let detail = format!("The connector {} is disabled", connector.id);
+        let hash = self.hash(&id, header);
+        let remembered = lock(&self.agreed).get(&hash).cloned();
+        let address = network(request.address);
+        let failures = async {
+            if remembered.is_some() {
+                Ok(Failures::default())
+            } else {
+                table.failures(&id, &address, now).await
+            }
+        };
+        let (connector, failures) = tokio::try_join!(self.connector(table, &id), failures)?;
+        let credentials = connector.as_ref().map(|connector| &connector.record.credentials);
+        let is_known = |agreed: &Credential| {
+            agreed.is_live(now) && credentials.is_some_and(|credentials| credentials.contains(agreed))
+        };
+        let agreed = match remembered.filter(is_known) {
+            Some(agreed) => agreed,
+            None => {
+                if let Some(seconds) = failures.blocked_for(now) {
+                    let detail =
+                        "Too many wrong passwords came from this address; wait, and mend the password first";
+                    return Err(ScimError::new(ErrorKind::TooManyRequests(seconds), detail));
+                }
+                match self.check(credentials.cloned().unwrap_or_default(), presented, now).await? {
+                    Some(agreed) => {
+                        remember(&self.agreed, hash, agreed.clone());
+                        agreed
+                    }
+                    None => {
+                        let failures = table.count_failure(&id, &address, now).await?;
+                        tokio::time::sleep(failures.delay()).await;
+                        return Err(refused());
+                    }
+                }
+            }
+        };
+        let connector = connector.ok_or_else(refused)?;
+        if connector.record.disabled.is_some() {
+            let detail = format!("The connector {id} is disabled");
             return Err(ScimError::new(ErrorKind::Forbidden, detail));
         }
-        Ok(connector)
+        let use_of = (id, agreed.id.clone());
+        let is_to_be_noted = lock(&self.noted).get(&use_of).is_none_or(|noted| now - *noted >= NOTED_EVERY);
+        if is_to_be_noted {
+            remember(&self.noted, use_of, now);
+        }
+        Ok(Admitted { connector, credential: agreed.id, is_to_be_noted })
     }
 
-    async fn connector(&self, table: &Table, id: ConnectorId) -> Result<Option<Arc<Connector>>, ScimError> {
+    async fn connector(&self, table: &Table, id: &ConnectorId) -> Result<Option<Arc<Connector>>, ScimError> {
         let now = Instant::now();
-        if let Some((read, connector)) = lock(&self.connectors).get(&id)
+        if let Some((read, connector)) = lock(&self.connectors).get(id)
             && now.duration_since(*read) < BELIEVED_FOR
         {
             return Ok(Some(Arc::clone(connector)));
         }
-        let Some(connector) = table.connector(&id).await?.map(Arc::new) else {
-            lock(&self.connectors).remove(&id);
+        let Some(connector) = table.connector(id).await?.map(Arc::new) else {
+            lock(&self.connectors).remove(id);
             return Ok(None);
         };
-        remember(&self.connectors, id, (now, Arc::clone(&connector)));
+        remember(&self.connectors, id.clone(), (now, Arc::clone(&connector)));
         Ok(Some(connector))
     }
 
@@ -102,9 +155,10 @@ impl Authenticator {
         &self,
         credentials: Vec<Credential>,
         presented: Presented,
+        now: Timestamp,
     ) -> Result<Option<Credential>, ScimError> {
         let _permit = self.checks.acquire().await.map_err(ScimError::internal)?;
-        tokio::task::spawn_blocking(move || presented.find(&credentials).cloned())
+        tokio::task::spawn_blocking(move || presented.find(&credentials, now).cloned())
             .await
             .map_err(ScimError::internal)
     }
@@ -119,6 +173,18 @@ impl Authenticator {
     }
 }
 
+/// What counts as one address: of IPv6, the network that one subscriber has.
+fn network(address: Option<IpAddr>) -> String {
+    match address {
+        None => "unknown".to_owned(),
+        Some(IpAddr::V4(address)) => address.to_string(),
+        Some(IpAddr::V6(address)) => match address.to_ipv4_mapped() {
+            Some(address) => address.to_string(),
+            None => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).to_string(),
+        },
+    }
+}
+
 fn remember<K: Eq + std::hash::Hash, V>(memory: &Mutex<HashMap<K, V>>, key: K, value: V) {
     let mut memory = lock(memory);
     if memory.len() >= MOST_REMEMBERED {
@@ -130,4 +196,21 @@ fn remember<K: Eq + std::hash::Hash, V>(memory: &Mutex<HashMap<K, V>>, key: K, v
 /// A panic elsewhere leaves these maps whole.
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ipv6_network_counts_as_one_address() {
+        for (address, expected) in [
+            ("192.0.2.7", "192.0.2.7"),
+            ("::ffff:192.0.2.7", "192.0.2.7"),
+            ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"),
+        ] {
+            assert_eq!(network(address.parse().ok()), expected);
+        }
+        assert_eq!(network(None), "unknown");
+    }
 }

@@ -1,5 +1,7 @@
 //! What a function is told by its environment: which DynamoDB, which table, which public URL, how much to log.
 
+use std::net::TcpStream;
+use std::path::Path;
 use std::time::Duration;
 
 use aws_config::retry::RetryConfig;
@@ -31,6 +33,35 @@ pub fn public_url() -> Option<String> {
 /// The DynamoDB to use instead of AWS's.
 pub fn dynamodb_endpoint() -> Option<String> {
     std::env::var("DYNAMODB_ENDPOINT").ok().filter(|endpoint| !endpoint.is_empty())
+}
+
+/// The file in a data folder that says where the DynamoDB of a running `make run` listens.
+const ENDPOINT_FILE: &str = "dynamodb-endpoint";
+
+/// Says in a data folder where its DynamoDB listens.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn write_endpoint(folder: &Path, endpoint: &str) -> std::io::Result<()> {
+    std::fs::write(folder.join(ENDPOINT_FILE), endpoint)
+}
+
+/// Where the DynamoDB of a data folder listens.
+///
+/// # Errors
+/// A sentence that says that nothing runs over this folder.
+pub fn read_endpoint(folder: &Path) -> Result<String, String> {
+    let endpoint = std::fs::read_to_string(folder.join(ENDPOINT_FILE)).ok();
+    let answers = |endpoint: &String| {
+        let address = endpoint.trim_start_matches("http://").parse().ok();
+        address.is_some_and(|address| TcpStream::connect_timeout(&address, CONNECT_TIMEOUT).is_ok())
+    };
+    endpoint.filter(answers).ok_or_else(|| {
+        format!(
+            "no `make run` or `make lambda` is running over {}; start one, or name an --endpoint",
+            folder.display()
+        )
+    })
 }
 
 /// A client for the DynamoDB of the environment: AWS's, or the one at `DYNAMODB_ENDPOINT`.

@@ -79,6 +79,7 @@ fn to_request(event: LambdaEvent<ApiGatewayV2httpRequest>) -> Result<Request, Sc
         body,
         origin: format!("https://{domain}"),
         deadline: Instant::now() + remaining.saturating_sub(TIME_TO_ANSWER),
+        address: event.request_context.http.source_ip.and_then(|address| address.parse().ok()),
     })
 }
 

@@ -1,5 +1,7 @@
 //! A request as the handlers see it, wherever it came from.
 
+use std::net::IpAddr;
+
 use http::header::ACCEPT_ENCODING;
 use http::{HeaderMap, Method};
 use percent_encoding::percent_decode_str;
@@ -24,6 +26,8 @@ pub struct Request {
     pub origin: String,
     /// When it must be answered.
     pub deadline: Instant,
+    /// Where it came from, as the network knows it.
+    pub address: Option<IpAddr>,
 }
 
 impl Request {
@@ -43,6 +47,7 @@ impl Request {
             body: Vec::new(),
             origin: self.origin.clone(),
             deadline: self.deadline,
+            address: self.address,
         }
     }
 
@@ -117,6 +122,7 @@ mod tests {
                 body: Vec::new(),
                 origin: String::new(),
                 deadline: Instant::now(),
+                address: None,
             };
             assert_eq!(request.accepts_gzip(), expected, "{header}");
         }

@@ -9,13 +9,13 @@ use jiff::{Timestamp, Unit};
 use shared::error::{ErrorKind, ScimError, chain};
 use shared::resource::ResourceId;
 use shared::schema::Schemas;
-use shared::store::Directory;
 use shared::store::connectors::Connector;
 use shared::store::table::Table;
+use shared::store::{Actor, By, Directory};
 use shared::version::Versions;
 use tokio::time::Instant;
 
-use crate::authentication::Authenticator;
+use crate::authentication::{Admitted, Authenticator};
 use crate::request::Request;
 use crate::response::{self, Plan, Response};
 
@@ -106,8 +106,9 @@ impl Service {
             ));
         };
         let table = Table::new(self.client.clone(), self.table_name.clone(), request.deadline);
-        let authorization = request.header("authorization");
-        let connector = self.authenticator.authenticate(&table, connector, authorization).await?;
+        let now = (self.now)();
+        let admitted = self.authenticator.authenticate(&table, connector, &request, now).await?;
+        let connector = Arc::clone(&admitted.connector);
         if request.body.len() > LONGEST_BODY {
             let detail = format!("The body is {} bytes, and may be {LONGEST_BODY}", request.body.len());
             return Err(ScimError::new(ErrorKind::PayloadTooLarge, detail));
@@ -116,11 +117,13 @@ impl Service {
         let origin = self.public_url.as_ref().unwrap_or(&request.origin);
         let base_url = format!("{origin}/{}/scim/v2", connector.id);
         // Milliseconds are what clients compare, and what other service providers answer.
-        let now = (self.now)();
         let now = now.round(Unit::Millisecond).unwrap_or(now);
-        let directory = Directory::new(table, connector.id.clone(), self.schemas, now);
+        let actor = Actor { by: By::Client(admitted.credential.clone()), request: request.id.clone() };
+        let directory = Directory::new(table.clone(), Arc::clone(&connector), self.schemas, now, actor);
         let path = path.to_vec();
-        handler(Arc::new(Call { request, path, directory, connector, base_url, now })).await
+        let call = Call { request, path, directory, connector, base_url, now };
+        let (response, ()) = tokio::join!(handler(Arc::new(call)), note_use(&table, &admitted, now));
+        response
     }
 }
 
@@ -142,6 +145,16 @@ impl Call {
     /// The versions that the client has already (RFC 7644 §3.14).
     pub fn if_none_match(&self) -> Option<Versions> {
         self.request.header("if-none-match").map(Versions::parse)
+    }
+}
+
+/// Notes that a credential was used, beside the work. Nobody waits for it twice, and no request fails for it.
+async fn note_use(table: &Table, admitted: &Admitted, now: Timestamp) {
+    if !admitted.is_to_be_noted {
+        return;
+    }
+    if let Err(error) = table.note_use(&admitted.connector.id, &admitted.credential, now).await {
+        tracing::warn!(%error, "the use of a credential was not noted");
     }
 }
 

@@ -4,10 +4,11 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use shared::auth::{Credential, CredentialKind, Presented, generate_secret, hash_chosen, hash_generated};
+use shared::auth::{Credential, CredentialKind, Presented, generate_secret};
 use shared::error::{ScimError, chain};
-use shared::store::connectors::{Connector, ConnectorId};
+use shared::store::connectors::{ConnectorId, Record};
 use shared::store::table::Table;
 
 /// The connector that there always is.
@@ -61,29 +62,36 @@ impl Credentials {
     pub async fn install(&self, table: &Table, is_chosen: bool) -> Result<(), String> {
         let said = |error: ScimError| format!("the connector {CONNECTOR} cannot be made: {}", chain(&error));
         let id = ConnectorId::parse(CONNECTOR).ok_or("the connector has no name")?;
-        let present = table.connector(&id).await.map_err(said)?;
+        let now = Timestamp::now();
         let presented = Presented::Basic { username: self.username.clone(), password: self.password.clone() };
-        if present.as_ref().is_some_and(|connector| presented.find(&connector.credentials).is_some()) {
-            return Ok(());
+        let kind = CredentialKind::Basic { username: self.username.clone() };
+        loop {
+            let present = table.connector(&id).await.map_err(said)?;
+            let credentials = present.as_ref().map(|present| present.record.credentials.as_slice());
+            if presented.find(credentials.unwrap_or_default(), now).is_some() {
+                return Ok(());
+            }
+            let credential = if is_chosen {
+                Credential::choose(kind.clone(), &self.password, now)
+            } else {
+                Credential::keep(kind.clone(), &self.password, now)
+            };
+            let credentials = vec![credential.map_err(said)?];
+            let is_written = match present {
+                Some(present) => {
+                    let record = Record { credentials, ..present.record.clone() };
+                    table.write_connector(&present, &record, table.transaction()).await
+                }
+                None => {
+                    let cursor_key = generate_secret().map_err(said)?;
+                    let record = Record::new("Default".to_owned(), now, credentials, cursor_key);
+                    table.create_connector(&id, &record).await
+                }
+            };
+            if is_written.map_err(said)? {
+                return Ok(());
+            }
         }
-        let secret = if is_chosen {
-            hash_chosen(&self.password).map_err(said)?
-        } else {
-            hash_generated(&self.password)
-        };
-        let credential =
-            Credential { kind: CredentialKind::Basic { username: self.username.clone() }, secret };
-        let connector = match present {
-            Some(connector) => Connector { credentials: vec![credential], ..connector },
-            None => Connector {
-                id,
-                name: "Default".to_owned(),
-                is_enabled: true,
-                credentials: vec![credential],
-                cursor_key: generate_secret().map_err(said)?.into_bytes(),
-            },
-        };
-        table.put_connector(&connector).await.map_err(said)
     }
 }
 

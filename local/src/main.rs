@@ -57,6 +57,10 @@ async fn run() -> Result<(), String> {
             Some(Engine::start(Some(&folder.join(DATA_FILE)), engine_port).await?)
         }
     };
+    if let Some(engine) = &engine {
+        let said = |error| format!("{} cannot be written to: {error}", folder.display());
+        configuration::write_endpoint(&folder, &engine.endpoint).map_err(said)?;
+    }
     let client = match &engine {
         Some(engine) => configuration::dynamodb_at(&engine.endpoint).await,
         None => configuration::dynamodb().await,

@@ -1,11 +1,12 @@
 //! The HTTP server: reads a request from its socket, finds its route, writes the answer.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::State;
+use axum::extract::{ConnectInfo, State};
 use functions::request::{Request, encoded_segments, parameters};
 use functions::response;
 use functions::routes;
@@ -36,10 +37,15 @@ pub async fn serve(
 ) -> std::io::Result<()> {
     let origin = format!("http://{}", listener.local_addr()?).into();
     let router = Router::new().fallback(answer).with_state(Server { service: Arc::new(service), origin });
+    let router = router.into_make_service_with_connect_info::<SocketAddr>();
     axum::serve(listener, router).with_graceful_shutdown(stop).await
 }
 
-async fn answer(State(server): State<Server>, request: http::Request<Body>) -> http::Response<Body> {
+async fn answer(
+    State(server): State<Server>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    request: http::Request<Body>,
+) -> http::Response<Body> {
     let (parts, body) = request.into_parts();
     let body = match read(body).await {
         Ok(body) => body,
@@ -54,6 +60,7 @@ async fn answer(State(server): State<Server>, request: http::Request<Body>) -> h
         body: body.into(),
         origin: server.origin.to_string(),
         deadline: Instant::now() + TIME_FOR_A_REQUEST,
+        address: Some(peer.ip()),
     };
     server.service.answer(request, routes::fallback).await.map(Body::from)
 }

@@ -1,73 +1,405 @@
 //! `scimctl connector`: one for each identity provider.
 
+use std::path::PathBuf;
+
 use clap::Subcommand;
-use shared::auth::{Credential, CredentialKind, generate_secret, hash_generated};
-use shared::error::chain;
-use shared::store::connectors::{Connector, ConnectorId};
-use shared::store::table::Table;
+use jiff::{SignedDuration, Timestamp};
+use shared::auth::{Credential, CredentialKind, generate_secret};
+use shared::resource::ResourceKind;
+use shared::store::audit::{self, Operation};
+use shared::store::connectors::{Connector, ConnectorId, Record};
+use shared::store::{Counted, Directory};
+
+use crate::context::{Context, Failure, columns, fail, progress, read_line, remark, say};
+use crate::credentials::{self, Wanted, add, make, minutes};
+use crate::settings;
+
+/// Functions may believe a connector's record for so long after it has changed.
+const BELIEVED_FOR: SignedDuration = SignedDuration::from_secs(60);
 
 /// What can be done with connectors.
 #[derive(Subcommand)]
 pub enum Command {
     /// Make a connector, and print once what the identity provider is to be given
     Create {
-        /// Its name, which becomes a part of the endpoint URL: a–z, 0–9 and -
-        #[arg(long)]
+        /// Its id, which becomes a part of the endpoint URL: a–z, 0–9 and -
+        #[arg(long, value_name = "ID")]
         name: String,
         /// Where the service is, as the stack's output BaseUrl has it
         #[arg(long, value_name = "URL", default_value = "https://HOST")]
         url: String,
+        /// Put random characters behind the id, so that nobody guesses the endpoint URL
+        #[arg(long)]
+        unguessable: bool,
+        /// The username, else the id
+        #[arg(long, conflicts_with = "bearer")]
+        username: Option<String>,
+        /// `-` for a password of your own, on standard input; else one is generated
+        #[arg(long, value_name = "-", value_parser = ["-"], conflicts_with = "bearer")]
+        password: Option<String>,
         /// With a token instead of a username and a password
         #[arg(long)]
         bearer: bool,
     },
     /// List all connectors
     List,
+    /// Show a connector: its credentials and when they were used, its settings, how much is in it
+    Show {
+        /// The connector's id
+        id: String,
+    },
+    /// Serve the requests of a connector again
+    Enable {
+        /// The connector's id
+        id: String,
+    },
+    /// Answer every request of a connector with 403, within a minute
+    Disable {
+        /// The connector's id
+        id: String,
+    },
+    /// Give a connector another name for people; its id and URL stay
+    Rename {
+        /// The connector's id
+        id: String,
+        /// The name
+        name: String,
+    },
+    /// Delete a connector and its whole directory; asks for the id again, on standard input
+    Delete {
+        /// The connector's id
+        id: String,
+    },
+    /// Add a credential beside the one in use, and print it once; retire the old one when the new one is in use
+    Rotate {
+        /// The connector's id
+        id: String,
+        /// A username of its own for the new credential
+        #[arg(long, conflicts_with = "bearer")]
+        username: Option<String>,
+        /// `-` for a password of your own, on standard input; else one is generated
+        #[arg(long, value_name = "-", value_parser = ["-"], conflicts_with = "bearer")]
+        password: Option<String>,
+        /// A token, where the connector has a username and a password, or has tokens already
+        #[arg(long)]
+        bearer: bool,
+    },
+    /// End a credential, within a minute
+    Retire {
+        /// The connector's id
+        id: String,
+        /// The credential's id, as `show` has it
+        credential: String,
+    },
+    /// Say when a credential ends
+    Expires {
+        /// The connector's id
+        id: String,
+        /// The credential's id, as `show` has it
+        credential: String,
+        /// A time as 2027-01-31T00:00:00Z, or `never`
+        when: String,
+    },
+    /// Change settings: `scimctl connector set okta on-delete=refuse rules.exclude-users='svc-*,root'`
+    Set {
+        /// The connector's id
+        id: String,
+        /// SETTING=VALUE, named as in `export`; lists are separated by commas
+        #[arg(required = true, value_name = "SETTING=VALUE")]
+        settings: Vec<String>,
+        /// Only print who would appear and who would disappear
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Give a connector the settings of a file, and the defaults where it says nothing
+    Apply {
+        /// The connector's id
+        id: String,
+        /// The file, as `export` writes it
+        file: PathBuf,
+        /// Only print who would appear and who would disappear
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Print the settings of a connector, for a file under version control
+    Export {
+        /// The connector's id
+        id: String,
+    },
 }
 
-/// Carries out a command, and gives what it prints.
-///
-/// # Errors
-/// A sentence that says what is wrong.
-pub async fn run(command: Command, table: &Table) -> Result<String, String> {
+/// Carries out a command.
+pub async fn run(command: Command, context: &Context) -> Result<(), Failure> {
     match command {
-        Command::Create { name, url, bearer } => {
-            create(table, &name, url.trim_end_matches('/'), bearer).await
+        Command::Create { name, url, unguessable, username, password, bearer } => {
+            let username = (!bearer).then(|| username.unwrap_or_else(|| name.clone()));
+            let wanted = Wanted { username, is_chosen: password.is_some() };
+            create(context, &name, url.trim_end_matches('/'), unguessable, &wanted).await
         }
-        Command::List => list(table).await,
+        Command::List => list(context).await,
+        Command::Show { id } => show(context, &id).await,
+        Command::Enable { id } => {
+            change(context, &id, |record| change_state(record, None)).await?;
+            say(&format!("{id} is enabled"))
+        }
+        Command::Disable { id } => {
+            let now = context.now;
+            change(context, &id, |record| change_state(record, Some(record.disabled.unwrap_or(now)))).await?;
+            say(&format!("{id} is disabled; every function knows within a minute"))
+        }
+        Command::Rename { id, name } => {
+            if name.trim().is_empty() {
+                return fail("a name is not empty");
+            }
+            change(context, &id, |record| {
+                record.name.clone_from(&name);
+                Ok(vec!["name".to_owned()])
+            })
+            .await?;
+            say(&format!("{id} is called {name}"))
+        }
+        Command::Delete { id } => delete(context, &id).await,
+        Command::Rotate { id, username, password, bearer } => {
+            rotate(context, &id, username, password.is_some(), bearer).await
+        }
+        Command::Retire { id, credential } => retire(context, &id, &credential).await,
+        Command::Expires { id, credential, when } => expire(context, &id, &credential, &when).await,
+        Command::Set { id, settings: changes, dry_run } => {
+            let connector = context.connector(&id).await?;
+            let new = settings::changed(&connector.record.settings, &changes)?;
+            settings::put(context, connector, new, dry_run).await
+        }
+        Command::Apply { id, file, dry_run } => {
+            let connector = context.connector(&id).await?;
+            let new = settings::read(&file)?;
+            settings::put(context, connector, new, dry_run).await
+        }
+        Command::Export { id } => {
+            let connector = context.connector(&id).await?;
+            say(&settings::write(&connector.record.settings)?)
+        }
     }
 }
 
-async fn create(table: &Table, name: &str, url: &str, bearer: bool) -> Result<String, String> {
-    let invalid = || format!("{name:?} is no name for a connector: up to 63 of a–z, 0–9 and -");
-    let id = ConnectorId::parse(name).ok_or_else(invalid)?;
-    let secret = generate_secret().map_err(|error| chain(&error))?;
-    let (kind, lines) = if bearer {
-        (CredentialKind::Bearer, format!("Token:         {secret}"))
-    } else {
-        let username = name.to_owned();
-        let lines = format!("Username:      {username}\nPassword:      {secret}");
-        (CredentialKind::Basic { username }, lines)
-    };
-    let connector = Connector {
-        id,
-        name: name.to_owned(),
-        is_enabled: true,
-        credentials: vec![Credential { kind, secret: hash_generated(&secret) }],
-        cursor_key: generate_secret().map_err(|error| chain(&error))?.into_bytes(),
-    };
-    if table.create_connector(&connector).await.map_err(|error| chain(&error))? {
-        Ok(format!("Endpoint URL:  {url}/{name}/scim/v2\n{lines}"))
-    } else {
-        Err(format!("there is a connector {name} already"))
+/// Changes the record of a connector, and leaves a record of it in the audit trail. `change` says which attributes.
+pub async fn change(
+    context: &Context,
+    id: &str,
+    change: impl Fn(&mut Record) -> Result<Vec<String>, Failure>,
+) -> Result<Connector, Failure> {
+    loop {
+        let present = context.connector(id).await?;
+        let mut record = present.record.clone();
+        let attributes = change(&mut record)?;
+        if write(context, &present, &record, attributes).await? {
+            return Ok(Connector { record, revision: present.revision + 1, ..present });
+        }
     }
 }
 
-async fn list(table: &Table) -> Result<String, String> {
-    let connectors = table.connectors().await.map_err(|error| chain(&error))?;
-    let line = |connector: &Connector| {
-        let state = if connector.is_enabled { "enabled" } else { "disabled" };
-        format!("{:<24} {state:<9} {}", connector.id, connector.name)
+/// Writes a record in place of the one that was read; `false` when another writer came between.
+pub async fn write(
+    context: &Context,
+    present: &Connector,
+    record: &Record,
+    attributes: Vec<String>,
+) -> Result<bool, Failure> {
+    let table = context.table();
+    let mut transaction = table.transaction();
+    let (id, days) = (present.id.to_string(), record.settings.audit_days);
+    let what = (Operation::Update, "Connector", id.as_str());
+    transaction.put(audit::record(&present.id, context.actor(), context.now, days, what, attributes))?;
+    Ok(table.write_connector(present, record, transaction).await?)
+}
+
+async fn create(
+    context: &Context,
+    name: &str,
+    url: &str,
+    is_unguessable: bool,
+    wanted: &Wanted,
+) -> Result<(), Failure> {
+    let random = if is_unguessable { format!("-{}", random_id()?) } else { String::new() };
+    let text = format!("{name}{random}");
+    let Some(id) = ConnectorId::parse(&text) else {
+        return fail(format!("{text:?} is no id for a connector: up to 63 of a–z, 0–9 and -"));
     };
-    Ok(connectors.iter().map(line).collect::<Vec<_>>().join("\n"))
+    if context.table().connector(&id).await?.is_some() {
+        return fail(format!("there is a connector {id} already"));
+    }
+    let (credential, lines) = make(wanted, context.now)?;
+    let record = Record::new(name.to_owned(), context.now, vec![credential], generate_secret()?);
+    if !context.table().create_connector(&id, &record).await? {
+        return fail(format!("there is a connector {id} already"));
+    }
+    say(&format!("Endpoint URL:  {url}/{id}/scim/v2\n{lines}"))
+}
+
+/// 80 random bits, in characters that a URL and a person can take.
+fn random_id() -> Result<String, Failure> {
+    let secret: String = generate_secret()?.to_lowercase();
+    Ok(secret.chars().filter(char::is_ascii_alphanumeric).take(20).collect())
+}
+
+async fn list(context: &Context) -> Result<(), Failure> {
+    let mut rows = vec![["CONNECTOR", "STATE", "MADE", "NAME"].map(str::to_owned).to_vec()];
+    for connector in context.table().connectors().await? {
+        let Connector { id, record, .. } = connector;
+        let state = state(&record).to_owned();
+        rows.push(vec![id.to_string(), state, minutes(record.created), record.name]);
+    }
+    say(&columns(&rows))
+}
+
+fn state(record: &Record) -> &'static str {
+    match record.disabled {
+        _ if record.is_going => "deleting",
+        Some(_) => "disabled",
+        None => "enabled",
+    }
+}
+
+async fn show(context: &Context, id: &str) -> Result<(), Failure> {
+    let connector = context.connector(id).await?;
+    let record = &connector.record;
+    let directory = context.directory(connector.clone());
+    let total = async |kind, counted| Ok::<_, Failure>(directory.histogram(kind, counted).await?.total());
+    let users = total(ResourceKind::User, Counted::All).await?;
+    let inactive = total(ResourceKind::User, Counted::Inactive).await?;
+    let groups = total(ResourceKind::Group, Counted::All).await?;
+    let local = total(ResourceKind::LocalGroup, Counted::All).await?;
+    let roles = total(ResourceKind::Role, Counted::All).await?;
+    let facts = [
+        ("Connector:", id.to_owned()),
+        ("Name:", record.name.clone()),
+        ("State:", state(record).to_owned()),
+        ("Made:", minutes(record.created)),
+        ("Users:", format!("{users}, {inactive} of them deactivated")),
+        ("Groups:", format!("{groups} of the identity provider, {local} of operators")),
+        ("Roles:", roles.to_string()),
+    ];
+    let facts: Vec<Vec<String>> =
+        facts.into_iter().map(|(name, value)| vec![name.to_owned(), value]).collect();
+    let credentials = columns(&credentials::rows(context, &connector).await?);
+    say(&format!("{}\n{credentials}\n{}", columns(&facts), settings::write(&record.settings)?))
+}
+
+fn change_state(record: &mut Record, disabled: Option<Timestamp>) -> Result<Vec<String>, Failure> {
+    if record.is_going {
+        return fail("the connector is being deleted; `scimctl connector delete` completes that");
+    }
+    record.disabled = disabled;
+    Ok(vec!["disabled".to_owned()])
+}
+
+async fn rotate(
+    context: &Context,
+    id: &str,
+    username: Option<String>,
+    is_chosen: bool,
+    is_bearer: bool,
+) -> Result<(), Failure> {
+    let connector = context.connector(id).await?;
+    let live = |credential: &&Credential| credential.is_live(context.now);
+    let present: Vec<&Credential> = connector.record.credentials.iter().filter(live).collect();
+    let mut usernames = present.iter().filter_map(|credential| match &credential.kind {
+        CredentialKind::Basic { username } => Some(username.clone()),
+        CredentialKind::Bearer => None,
+    });
+    let known = usernames.next_back();
+    // A connector that has tokens only gets another token.
+    let is_bearer = is_bearer || (username.is_none() && !is_chosen && known.is_none() && !present.is_empty());
+    let username = (!is_bearer).then(|| username.or(known).unwrap_or_else(|| id.to_owned()));
+    let (credential, lines) = make(&Wanted { username, is_chosen }, context.now)?;
+    let new = credential.id.clone();
+    let connector = change(context, id, |record| {
+        add(&mut record.credentials, credential.clone(), context.now)?;
+        Ok(vec!["credentials".to_owned()])
+    })
+    .await?;
+    let rows = columns(&credentials::rows(context, &connector).await?);
+    say(&format!("{lines}\n\n{rows}"))?;
+    remark(&format!(
+        "The new credential is {new}. When the identity provider uses it, end the other: scimctl connector retire {id} \
+         CREDENTIAL"
+    ));
+    Ok(())
+}
+
+async fn retire(context: &Context, id: &str, credential: &str) -> Result<(), Failure> {
+    change(context, id, |record| {
+        find(record, credential)?;
+        record.credentials.retain(|one| one.id != credential);
+        Ok(vec!["credentials".to_owned()])
+    })
+    .await?;
+    say(&format!("{credential} is retired; every function knows within a minute"))
+}
+
+async fn expire(context: &Context, id: &str, credential: &str, when: &str) -> Result<(), Failure> {
+    let expires = match when {
+        "never" => None,
+        when => match when.parse::<Timestamp>() {
+            Ok(time) => Some(time),
+            Err(_) => return fail(format!("{when:?} is no time as 2027-01-31T00:00:00Z, and not never")),
+        },
+    };
+    change(context, id, |record| {
+        find(record, credential)?.expires = expires;
+        Ok(vec!["credentials".to_owned()])
+    })
+    .await?;
+    match expires {
+        Some(time) => say(&format!("{credential} ends at {}", minutes(time))),
+        None => say(&format!("{credential} does not end by itself")),
+    }
+}
+
+fn find<'r>(record: &'r mut Record, credential: &str) -> Result<&'r mut Credential, Failure> {
+    let known = record.credentials.iter_mut().find(|one| one.id == credential);
+    known.ok_or_else(|| Failure(format!("the connector has no credential {credential}")))
+}
+
+/// First nobody gets in any more, then everything goes, the record last: whoever is cut off goes on with the same command.
+async fn delete(context: &Context, id: &str) -> Result<(), Failure> {
+    let connector = context.connector(id).await?;
+    let directory = context.directory(connector);
+    let (users, groups) = counts(&directory).await?;
+    remark(&format!("This deletes {users} users and {groups} groups. Type the connector's id to go on:"));
+    if read_line()? != id {
+        return fail("that is not the connector's id; nothing is deleted");
+    }
+    let now = context.now;
+    let connector = change(context, id, |record| {
+        record.is_going = true;
+        record.disabled = Some(record.disabled.unwrap_or(now));
+        Ok(vec!["disabled".to_owned()])
+    })
+    .await?;
+    // A function that read the record before may write for another minute, behind the back of what deletes.
+    let disabled = connector.record.disabled.unwrap_or(now);
+    let left = BELIEVED_FOR - now.duration_since(disabled);
+    if left > SignedDuration::ZERO {
+        let bar = progress("waiting until every function knows", left.as_secs().unsigned_abs() as usize);
+        for _ in 0..left.as_secs() {
+            tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+            bar.inc(1);
+        }
+        bar.finish_and_clear();
+    }
+    let connector_id = connector.id.clone();
+    let bar = progress("deleting", users + groups);
+    context.directory(connector).clear(|passed| bar.inc(passed)).await?;
+    bar.finish_and_clear();
+    context.table().delete_connector(&connector_id).await?;
+    say(&format!("{id} is deleted; its audit trail stays until it expires"))
+}
+
+/// How many users and groups there are, operators' groups and roles with them.
+async fn counts(directory: &Directory) -> Result<(usize, usize), Failure> {
+    let mut groups = 0;
+    for kind in [ResourceKind::Group, ResourceKind::LocalGroup, ResourceKind::Role] {
+        groups += directory.histogram(kind, Counted::All).await?.total();
+    }
+    Ok((directory.histogram(ResourceKind::User, Counted::All).await?.total(), groups))
 }

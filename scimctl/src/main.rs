@@ -1,18 +1,25 @@
 //! `scimctl`: what an operator does, on the table itself, with the operator's own rights.
 
+mod audit;
+mod check;
 mod connector;
+mod context;
+mod credentials;
+mod entries;
+mod group;
+mod settings;
+mod transfer;
+mod user;
 
 use std::io::Write as _;
+use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
 
-use clap::{Parser, Subcommand};
-use functions::configuration;
-use shared::store::table::Table;
-use tokio::time::Instant;
+use clap::{CommandFactory as _, Parser, Subcommand};
+use clap_complete::Shell;
 
-/// What one command may take.
-const PATIENCE: Duration = Duration::from_secs(30);
+use context::{Context, Failure, Place};
+use transfer::What;
 
 /// Operates Rollcall: works on the DynamoDB table itself, with your own AWS credentials.
 #[derive(Parser)]
@@ -20,16 +27,17 @@ const PATIENCE: Duration = Duration::from_secs(30);
     version,
     after_help = "EXAMPLES:
   scimctl --table rollcall-Table-ABC123 connector create --name okta --url https://abc123.execute-api.eu-west-1.amazonaws.com
-  scimctl --table rollcall --endpoint http://127.0.0.1:8000 connector list"
+  scimctl --local .local connector list
+  scimctl --endpoint http://127.0.0.1:8000 connector rotate okta
+
+EXIT CODES:
+  0  done
+  1  not done, or done in part; the line on standard error says why
+  2  the command line is wrong"
 )]
 struct Arguments {
-    /// The table, as the stack's output TableName has it
-    #[arg(long, env = "TABLE_NAME", default_value = configuration::DEFAULT_TABLE)]
-    table: String,
-
-    /// Another DynamoDB than AWS's, which needs no credentials
-    #[arg(long, value_name = "URL")]
-    endpoint: Option<String>,
+    #[command(flatten)]
+    place: Place,
 
     #[command(subcommand)]
     command: Command,
@@ -40,28 +48,83 @@ enum Command {
     /// Connectors: one for each identity provider
     #[command(subcommand)]
     Connector(connector::Command),
+    /// Users, as the directory shows them; and those made by hand
+    #[command(subcommand)]
+    User(user::Command),
+    /// Groups, as the directory shows them; and those made by hand
+    #[command(subcommand)]
+    Group(group::Command),
+    /// Roles, which operators give to users and groups
+    #[command(subcommand)]
+    Role(group::RoleCommand),
+    /// Write the users or groups that a directory shows to a file, .csv or .jsonl, or as CSV to standard output
+    Export {
+        /// What
+        what: What,
+        /// The connector's id
+        connector: String,
+        /// The file
+        file: Option<PathBuf>,
+        /// Also those that the directory hides, and why
+        #[arg(long)]
+        hidden: bool,
+    },
+    /// Make users or groups of a file, .csv or .jsonl, by hand: the columns are those of `export`
+    Import {
+        /// What
+        what: What,
+        /// The connector's id
+        connector: String,
+        /// The file
+        file: PathBuf,
+    },
+    /// Who changed what, the newest first
+    Audit(audit::Command),
+    /// Look through all of the table for what must not be, and mend it
+    Check(check::Command),
+    /// Print the completions of a shell: `scimctl completions bash > /etc/bash_completion.d/scimctl`
+    Completions {
+        /// Which shell
+        shell: Shell,
+    },
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let client = match &arguments.endpoint {
-        Some(endpoint) => configuration::dynamodb_at(endpoint).await,
-        None => configuration::dynamodb().await,
+    let done = match arguments.command {
+        Command::Completions { shell } => completions(shell),
+        command => run(command, arguments.place).await,
     };
-    let table = Table::new(client, arguments.table, Instant::now() + PATIENCE);
-    let said = match arguments.command {
-        Command::Connector(command) => connector::run(command, &table).await,
-    };
-    // Nothing is left to say it to if this fails.
-    match said {
-        Ok(text) => {
-            let _ = writeln!(std::io::stdout(), "{text}");
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure(error)) => {
+            // Nothing is left to say it to if this fails.
             let _ = writeln!(std::io::stderr(), "scimctl: {error}");
             ExitCode::FAILURE
         }
     }
+}
+
+async fn run(command: Command, place: Place) -> Result<(), Failure> {
+    let context = Context::new(place).await?;
+    match command {
+        Command::Connector(command) => connector::run(command, &context).await,
+        Command::User(command) => user::run(command, &context).await,
+        Command::Group(command) => group::run(command, &context).await,
+        Command::Role(command) => group::run_role(command, &context).await,
+        Command::Export { what, connector, file, hidden } => {
+            transfer::export(&context, what, &connector, file.as_deref(), hidden).await
+        }
+        Command::Import { what, connector, file } => transfer::import(&context, what, &connector, file).await,
+        Command::Audit(command) => audit::run(command, &context).await,
+        Command::Check(command) => check::run(command, &context).await,
+        Command::Completions { .. } => Ok(()),
+    }
+}
+
+fn completions(shell: Shell) -> Result<(), Failure> {
+    let mut out = Vec::new();
+    clap_complete::generate(shell, &mut Arguments::command(), "scimctl", &mut out);
+    context::say(&String::from_utf8_lossy(&out))
 }

@@ -10,6 +10,8 @@ use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
 use argon2::{Algorithm, Argon2, Params, Version};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq as _;
 
@@ -23,16 +25,62 @@ const ARGON2_LANES: u32 = 1;
 const SHA256_PREFIX: &str = "$sha256$";
 
 /// What one request may carry, as a connector keeps it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub struct Credential {
+    /// What people and the audit trail call it.
+    pub id: String,
     /// Basic, with its username, or Bearer.
     pub kind: CredentialKind,
     /// The hash of the password or token.
     pub secret: String,
+    /// When it was made.
+    pub created: Timestamp,
+    /// When it ends, if it does.
+    pub expires: Option<Timestamp>,
+}
+
+impl Credential {
+    /// One with a generated secret, and the secret.
+    ///
+    /// # Errors
+    /// When the system has no randomness.
+    pub fn generate(kind: CredentialKind, now: Timestamp) -> Result<(Self, String), ScimError> {
+        let secret = generate_secret()?;
+        Ok((Self::keep(kind, &secret, now)?, secret))
+    }
+
+    /// One with a secret that was generated before.
+    ///
+    /// # Errors
+    /// When the system has no randomness.
+    pub fn keep(kind: CredentialKind, secret: &str, now: Timestamp) -> Result<Self, ScimError> {
+        Self::new(kind, hash_generated(secret), now)
+    }
+
+    /// One with a secret that somebody chose.
+    ///
+    /// # Errors
+    /// When the system has no randomness.
+    pub fn choose(kind: CredentialKind, secret: &str, now: Timestamp) -> Result<Self, ScimError> {
+        Self::new(kind, hash_chosen(secret)?, now)
+    }
+
+    fn new(kind: CredentialKind, secret: String, now: Timestamp) -> Result<Self, ScimError> {
+        let mut id = [0; 4];
+        getrandom::fill(&mut id).map_err(ScimError::internal)?;
+        let id = id.iter().map(|byte| format!("{byte:02x}")).collect();
+        Ok(Self { id, kind, secret, created: now, expires: None })
+    }
+
+    /// Whether it is good at this time.
+    pub fn is_live(&self, now: Timestamp) -> bool {
+        self.expires.is_none_or(|expires| now < expires)
+    }
 }
 
 /// The two schemes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum CredentialKind {
     /// RFC 7617.
     Basic {
@@ -61,6 +109,11 @@ pub enum Presented {
 }
 
 impl Presented {
+    /// What agrees with no credential.
+    pub fn nothing() -> Self {
+        Self::Basic { username: String::new(), password: String::new() }
+    }
+
     /// Reads the value of an Authorization header; `None` when it is neither Basic nor Bearer.
     pub fn parse(header: &str) -> Option<Self> {
         let (scheme, rest) = header.trim().split_once(' ')?;
@@ -77,11 +130,11 @@ impl Presented {
         Some(Self::Basic { username: username.to_owned(), password: password.to_owned() })
     }
 
-    /// The first of these credentials that agrees with what is presented. Takes as long as one argon2id hash unless a
+    /// The first of these credentials that is live and agrees with what is presented. Takes as long as one argon2id hash unless a
     /// generated secret agrees.
-    pub fn find<'c>(&self, credentials: &'c [Credential]) -> Option<&'c Credential> {
+    pub fn find<'c>(&self, credentials: &'c [Credential], now: Timestamp) -> Option<&'c Credential> {
         let mut has_paid = false;
-        for credential in credentials {
+        for credential in credentials.iter().filter(|credential| credential.is_live(now)) {
             let (agrees, presented) = match (self, &credential.kind) {
                 (Self::Basic { username, password }, CredentialKind::Basic { username: expected }) => {
                     (bool::from(username.as_bytes().ct_eq(expected.as_bytes())), password)
@@ -158,8 +211,10 @@ fn argon2() -> Argon2<'static> {
 mod tests {
     use super::*;
 
+    const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
     fn basic(username: &str, secret: String) -> Credential {
-        Credential { kind: CredentialKind::Basic { username: username.to_owned() }, secret }
+        Credential::new(CredentialKind::Basic { username: username.to_owned() }, secret, NOW).unwrap()
     }
 
     #[test]
@@ -191,19 +246,21 @@ mod tests {
         let credentials = [
             basic("okta", hash_generated(&generated)),
             basic("chosen", hash_chosen("correct horse").unwrap()),
-            Credential { kind: CredentialKind::Bearer, secret: hash_generated("token") },
+            Credential::new(CredentialKind::Bearer, hash_generated("token"), NOW).unwrap(),
         ];
         let present = |username: &str, password: &str| {
             let presented = Presented::Basic { username: username.to_owned(), password: password.to_owned() };
-            presented.find(&credentials).map(|found| credentials.iter().position(|one| one == found).unwrap())
+            presented
+                .find(&credentials, NOW)
+                .map(|found| credentials.iter().position(|one| one == found).unwrap())
         };
         assert_eq!(present("okta", &generated), Some(0));
         assert_eq!(present("chosen", "correct horse"), Some(1));
         assert_eq!(present("chosen", "correct horsf"), None);
         assert_eq!(present("okta", "correct horse"), None);
         assert_eq!(present("nobody", &generated), None);
-        assert!(Presented::Bearer { token: "token".into() }.find(&credentials).is_some());
-        assert!(Presented::Bearer { token: generated }.find(&credentials).is_none());
+        assert!(Presented::Bearer { token: "token".into() }.find(&credentials, NOW).is_some());
+        assert!(Presented::Bearer { token: generated }.find(&credentials, NOW).is_none());
     }
 
     #[test]
@@ -212,5 +269,15 @@ mod tests {
         assert!(kept.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{kept}");
         assert!(!kept.contains("correct"));
         assert_ne!(kept, hash_chosen("correct horse").unwrap());
+    }
+
+    #[test]
+    fn an_expired_credential_agrees_with_nothing() {
+        let (credential, token) = Credential::generate(CredentialKind::Bearer, NOW).unwrap();
+        let expires = NOW + jiff::SignedDuration::from_secs(60);
+        let credentials = [Credential { expires: Some(expires), ..credential }];
+        let presented = Presented::Bearer { token };
+        assert!(presented.find(&credentials, expires - jiff::SignedDuration::from_secs(1)).is_some());
+        assert!(presented.find(&credentials, expires).is_none());
     }
 }

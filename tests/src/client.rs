@@ -73,6 +73,14 @@ impl Client {
         format!("Basic {}", BASE64.encode(format!("{}:{}", self.username, self.password)))
     }
 
+    /// The value of the Authorization header for its token (RFC 6750).
+    ///
+    /// # Panics
+    /// When it has none.
+    pub fn bearer(&self) -> String {
+        format!("Bearer {}", self.token.as_ref().expect("a token"))
+    }
+
     /// Sends one request. `target` is what follows the base URL, query and all.
     ///
     /// Basic credentials are added, unless `headers` has an Authorization of its own; a header with an empty value

@@ -1,5 +1,7 @@
 //! The service without a server: requests are handed to it as a server would, with a deadline of the test's choosing.
 
+use std::net::{IpAddr, Ipv4Addr};
+
 use aws_sdk_dynamodb::Client as DynamoDb;
 use functions::request::{Request, encoded_segments, parameters};
 use functions::response::Response;
@@ -19,6 +21,8 @@ use crate::service::{PATIENCE, TABLE};
 pub struct InProcess {
     functions: Functions,
     client: Client,
+    /// Where the requests come from.
+    pub address: IpAddr,
 }
 
 impl InProcess {
@@ -36,10 +40,23 @@ impl InProcess {
     /// # Panics
     /// When it cannot begin.
     pub async fn with_schemas(dynamodb: DynamoDb, client: Client, schemas: &'static Schemas) -> Self {
-        let functions = Functions::new(dynamodb, TABLE.to_owned(), None, schemas, Timestamp::now);
-        let service = Self { functions: functions.expect("a service"), client };
+        let service = Self::make(dynamodb, client, schemas);
         service.send("GET", "/ServiceProviderConfig", None, PATIENCE).await;
         service
+    }
+
+    /// A service that knows nobody yet.
+    ///
+    /// # Panics
+    /// When it cannot begin.
+    pub fn unknown(dynamodb: DynamoDb, client: Client) -> Self {
+        Self::make(dynamodb, client, Schemas::built_in())
+    }
+
+    fn make(dynamodb: DynamoDb, client: Client, schemas: &'static Schemas) -> Self {
+        let functions = Functions::new(dynamodb, TABLE.to_owned(), None, schemas, Timestamp::now);
+        let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        Self { functions: functions.expect("a service"), client, address }
     }
 
     /// Sends a request that must be answered in this time.
@@ -63,6 +80,7 @@ impl InProcess {
             body: body.map(|body| body.to_string().into_bytes()).unwrap_or_default(),
             origin: format!("{origin}:{port}"),
             deadline: Instant::now() + time,
+            address: Some(self.address),
         };
         self.functions.answer(request, routes::fallback).await
     }

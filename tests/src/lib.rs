@@ -14,5 +14,6 @@ pub mod in_process;
 pub mod lambda;
 pub mod ledger;
 pub mod pattern;
+pub mod scimctl;
 pub mod seed;
 pub mod service;

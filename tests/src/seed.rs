@@ -6,7 +6,9 @@ use aws_sdk_dynamodb::Client as DynamoDb;
 use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
 use futures_util::stream::{self, StreamExt as _};
 use serde_json::{Value, json};
+use shared::filter::fold;
 use shared::resource::{ResourceId, ResourceKind};
+use shared::schema::Schemas;
 use shared::store::connectors::ConnectorId;
 use shared::store::keys::{self, Key};
 
@@ -69,13 +71,35 @@ fn count_item(connector: &ConnectorId, kind: ResourceKind, bucket: u8, count: us
 
 fn index_entries(connector: &ConnectorId, kind: ResourceKind, id: ResourceId, resource: &Item) -> Vec<Item> {
     let document = serde_json::from_str(resource["doc"].as_s().expect("a document")).expect("a document");
-    let keys = crate::dump::index_entries(connector, kind, id, &document, true);
+    let keys = keys_of_entries(connector, kind, id, &document);
     let entry = |key: Key| {
         let mut item = key.attributes();
         item.insert("id".to_owned(), AttributeValue::S(id.to_string()));
         item
     };
     keys.into_iter().map(entry).collect()
+}
+
+/// The keys of the index entries that a resource has.
+fn keys_of_entries(
+    connector: &ConnectorId,
+    kind: ResourceKind,
+    id: ResourceId,
+    document: &Value,
+) -> Vec<Key> {
+    let mut entries = Vec::new();
+    for index in &Schemas::built_in().of(kind).indexes {
+        let value = document.get(&index.attribute).cloned().unwrap_or_default();
+        let elements = if let Value::Array(elements) = value { elements } else { vec![value] };
+        for element in elements {
+            let leaf = index.sub_attribute.as_ref().map_or(&element, |name| &element[name]);
+            let Some(value) = leaf.as_str().filter(|value| !value.is_empty()) else { continue };
+            let value = fold(value, index.case_exact);
+            let sk = if index.unique { keys::index_value(&value) } else { keys::index_entry(&value, id) };
+            entries.push(Key { pk: keys::index(connector, kind, &index.name), sk });
+        }
+    }
+    entries
 }
 
 /// A user of about a kilobyte.
@@ -105,10 +129,9 @@ fn resource(connector: &ConnectorId, kind: ResourceKind, id: ResourceId, documen
         ("modified".to_owned(), text("2026-01-01T00:00:00Z")),
         ("origin".to_owned(), text("scim")),
     ]);
-    match kind {
-        ResourceKind::User => item.insert("active".to_owned(), AttributeValue::Bool(true)),
-        ResourceKind::Group => None,
-    };
+    if kind == ResourceKind::User {
+        item.insert("active".to_owned(), AttributeValue::Bool(true));
+    }
     item
 }
 

@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 use std::sync::mpsc;
-use std::sync::{LazyLock, OnceLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client as DynamoDb;
@@ -13,10 +13,12 @@ use functions::service::Service as Functions;
 use jiff::Timestamp;
 use local::engine::Engine;
 use local::{server, table};
-use shared::auth::{Credential, CredentialKind, generate_secret, hash_generated};
+use shared::auth::{Credential, CredentialKind, generate_secret};
 use shared::schema::Schemas;
-use shared::store::connectors::{Connector, ConnectorId};
+use shared::settings::Settings;
+use shared::store::connectors::{ConnectorId, Record};
 use shared::store::table::Table;
+use shared::store::{Actor, By, Directory};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::time::Instant;
@@ -85,6 +87,11 @@ impl Service {
         &self.endpoint
     }
 
+    /// Where the local server listens: scheme, host and port.
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
     /// A DynamoDB client for this engine.
     pub async fn dynamodb(&self) -> DynamoDb {
         configuration::dynamodb_at(&self.endpoint).await
@@ -93,6 +100,17 @@ impl Service {
     /// The table, as the store uses it.
     pub async fn table(&self) -> Table {
         Table::new(self.dynamodb().await, TABLE.to_owned(), Instant::now() + PATIENCE)
+    }
+
+    /// The directory of a connector, in an operator's hands.
+    ///
+    /// # Panics
+    /// When there is no such connector.
+    pub async fn directory(&self, connector: &ConnectorId) -> Directory {
+        let table = self.table().await;
+        let connector = table.connector(connector).await.expect("DynamoDB answers").expect("a connector");
+        let actor = Actor { by: By::Operator("test".to_owned()), request: "test".to_owned() };
+        Directory::new(table, Arc::new(connector), Schemas::built_in(), Timestamp::now(), actor)
     }
 
     /// Makes a connector with a random name.
@@ -104,20 +122,33 @@ impl Service {
     pub async fn connector_named(&self, name: &str, username: &str, password: &str) -> TestConnector {
         let id = ConnectorId::parse(name).expect("a connector's name");
         let token = secret();
+        let now = Timestamp::now();
         let kind = CredentialKind::Basic { username: username.to_owned() };
         let credentials = vec![
-            Credential { kind, secret: hash_generated(password) },
-            Credential { kind: CredentialKind::Bearer, secret: hash_generated(&token) },
+            Credential::keep(kind, password, now).expect("a password"),
+            Credential::keep(CredentialKind::Bearer, &token, now).expect("a token"),
         ];
-        let connector = Connector {
-            id: id.clone(),
-            name: name.to_owned(),
-            is_enabled: true,
-            credentials,
-            cursor_key: secret().into_bytes(),
-        };
-        self.table().await.put_connector(&connector).await.expect("a connector");
+        let record = Record::new(name.to_owned(), now, credentials, secret());
+        let made = self.table().await.create_connector(&id, &record).await.expect("a connector");
+        assert!(made, "there is a connector {name} already");
         TestConnector { id, username: username.to_owned(), password: password.to_owned(), token }
+    }
+
+    /// Makes a connector with a random name and these settings.
+    pub async fn connector_with(&self, settings: Settings) -> TestConnector {
+        let connector = self.connector().await;
+        self.change_connector(&connector.id, |record| record.settings = settings).await;
+        connector
+    }
+
+    /// Changes the record of a connector, before its first request or for those who read it later.
+    pub async fn change_connector(&self, id: &ConnectorId, change: impl FnOnce(&mut Record)) {
+        let table = self.table().await;
+        let present = table.connector(id).await.expect("DynamoDB answers").expect("a connector");
+        let mut record = present.record.clone();
+        change(&mut record);
+        let is_written = table.write_connector(&present, &record, table.transaction()).await;
+        assert!(is_written.expect("DynamoDB answers"), "nobody else writes to it");
     }
 
     /// A client of a new connector on the local server.

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
-use shared::auth::{CredentialKind, hash_generated};
+use shared::auth::{Credential, CredentialKind};
 use tests::client::Client;
 use tests::in_process::InProcess;
 use tests::service::{PATIENCE, service};
@@ -15,14 +16,12 @@ async fn credentials_that_were_taken_away_are_refused_within_a_minute_where_they
     let client = connector.local(service);
     let renewed = Client::new(&client.base_url, &client.username, "renewed");
     let before = InProcess::new(service.dynamodb().await, client).await;
-    let table = service.table().await;
-    let mut record = table.connector(&connector.id).await.unwrap().unwrap();
-    for credential in &mut record.credentials {
-        if matches!(credential.kind, CredentialKind::Basic { .. }) {
-            credential.secret = hash_generated("renewed");
-        }
-    }
-    table.put_connector(&record).await.unwrap();
+    service
+        .change_connector(&connector.id, |record| {
+            let kind = CredentialKind::Basic { username: "okta".to_owned() };
+            record.credentials = vec![Credential::keep(kind, "renewed", Timestamp::now()).unwrap()];
+        })
+        .await;
     let status =
         async |requests: &InProcess| requests.send("GET", "/Users", None, PATIENCE).await.status().as_u16();
     assert_eq!(status(&before).await, 200, "the record is believed for a while");
@@ -37,9 +36,7 @@ async fn credentials_that_were_taken_away_are_refused_within_a_minute_where_they
 async fn a_disabled_connector_is_refused_after_its_credentials_are_checked() {
     let service = service();
     let connector = service.connector().await;
-    let mut record = service.table().await.connector(&connector.id).await.unwrap().unwrap();
-    record.is_enabled = false;
-    service.table().await.put_connector(&record).await.unwrap();
+    service.change_connector(&connector.id, |record| record.disabled = Some(Timestamp::now())).await;
     let client = connector.local(service);
     let reply = client.get("/Users").await;
     assert_eq!(
@@ -48,4 +45,67 @@ async fn a_disabled_connector_is_refused_after_its_credentials_are_checked() {
     );
     let wrong = Client::new(&client.base_url, &client.username, "wrong");
     assert_eq!(wrong.get("/Users").await.status, 401);
+}
+
+#[tokio::test]
+async fn wrong_passwords_from_one_address_hold_up_nobody_elsewhere_and_nobody_known() {
+    let service = service();
+    let connector = service.connector().await;
+    let client = connector.local(service);
+    let known = InProcess::new(service.dynamodb().await, client.clone()).await;
+    let wrong = Client::new(&client.base_url, &client.username, "wrong");
+    let status = async |client: &Client| client.get("/Users?count=0").await.status;
+    for attempt in 1..=10 {
+        assert_eq!(status(&wrong).await, 401, "{attempt}");
+    }
+    let refused = wrong.get("/Users").await;
+    let wait: u64 = refused.header("retry-after").unwrap().parse().unwrap();
+    assert_eq!((refused.status, refused.json()["status"].as_str()), (429, Some("429")));
+    assert!((800..=900).contains(&wait), "{wait}");
+    assert_eq!(status(&client).await, 429, "a right password from there is not told from a guess");
+    let users =
+        async |requests: &InProcess| requests.send("GET", "/Users", None, PATIENCE).await.status().as_u16();
+    assert_eq!(users(&known).await, 200, "whoever is known to the process is not asked");
+    let mut elsewhere = InProcess::unknown(service.dynamodb().await, client.clone());
+    elsewhere.address = "192.0.2.1".parse().unwrap();
+    assert_eq!(users(&elsewhere).await, 200);
+    let elsewhere = service.connector().await.local(service);
+    assert_eq!(status(&elsewhere).await, 200, "each connector counts for itself");
+}
+
+#[tokio::test]
+async fn the_use_of_a_credential_is_noted_once_an_hour() {
+    let service = service();
+    let connector = service.connector().await;
+    let began = Timestamp::now().as_second();
+    let client = connector.local(service);
+    for _ in 0..2 {
+        assert_eq!(client.get("/Users?count=0").await.status, 200);
+    }
+    let table = service.table().await;
+    let [basic, bearer] = &table.connector(&connector.id).await.unwrap().unwrap().record.credentials[..]
+    else {
+        panic!("two credentials")
+    };
+    let used = table.last_used(&connector.id, &basic.id).await.unwrap().unwrap();
+    assert!((began..began + 60).contains(&used.as_second()));
+    assert_eq!(table.last_used(&connector.id, &bearer.id).await.unwrap(), None);
+    let later = |minutes| used + SignedDuration::from_mins(minutes);
+    for (minutes, noted) in [(59, used), (60, later(60)), (119, later(60)), (121, later(121))] {
+        table.note_use(&connector.id, &basic.id, later(minutes)).await.unwrap();
+        assert_eq!(table.last_used(&connector.id, &basic.id).await.unwrap(), Some(noted), "{minutes}");
+    }
+}
+
+#[tokio::test]
+async fn an_expired_credential_opens_nothing() {
+    let service = service();
+    let connector = service.connector().await;
+    service
+        .change_connector(&connector.id, |record| record.credentials[0].expires = Some(Timestamp::now()))
+        .await;
+    let client = connector.local(service);
+    assert_eq!(client.get("/Users").await.status, 401);
+    let bearer = client.bearer();
+    assert_eq!(client.send("GET", "/Users", &[("authorization", &bearer)], "").await.status, 200);
 }

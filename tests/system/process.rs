@@ -174,39 +174,3 @@ fn what_stands_in_the_way_is_said_in_one_line() {
         assert_eq!(said.lines().count(), 1, "{said}");
     }
 }
-
-#[tokio::test]
-async fn an_operator_makes_a_connector_and_is_told_once_what_to_paste() {
-    let origin = service().client().await.base_url;
-    let origin = origin.rsplitn(4, '/').last().unwrap().to_owned();
-    let name = format!("c{}", Uuid::new_v4().simple());
-    let scimctl = |arguments: &[&str]| {
-        let mut command = Command::new(binaries().join("scimctl"));
-        command.env_clear().args([
-            "--table",
-            tests::service::TABLE,
-            "--endpoint",
-            service().endpoint(),
-            "connector",
-        ]);
-        let output = command.args(arguments).output().unwrap();
-        (output.status.code(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
-    };
-    let (code, said) = scimctl(&["create", "--name", &name, "--url", &origin]);
-    let lines: Vec<&str> = said.lines().map(|line| line.split_once(':').unwrap().1.trim()).collect();
-    let [url, username, password] = lines[..] else { panic!("{code:?} {said}") };
-    assert_eq!((code, url, username), (Some(0), format!("{origin}/{name}/scim/v2").as_str(), name.as_str()));
-    assert_eq!(Client::new(url, username, password).get("/Users").await.json()["totalResults"], 0);
-    assert_eq!(
-        scimctl(&["create", "--name", &name]),
-        (Some(1), format!("scimctl: there is a connector {name} already\n"))
-    );
-    assert_eq!(scimctl(&["create", "--name", "No_Name"]).0, Some(1));
-    assert!(scimctl(&["list"]).1.contains(&format!("{name} enabled")), "listed");
-
-    let (_, said) = scimctl(&["create", "--name", &format!("{name}b"), "--url", &origin, "--bearer"]);
-    let token = said.lines().nth(1).unwrap().split_once(':').unwrap().1.trim();
-    let client = Client::new(&format!("{origin}/{name}b/scim/v2"), "", "");
-    let bearer = format!("Bearer {token}");
-    assert_eq!(client.send("GET", "/Users", &[("authorization", &bearer)], "").await.status, 200);
-}

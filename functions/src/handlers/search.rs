@@ -68,9 +68,13 @@ async fn search(call: &Call, request: &SearchRequest, kinds: &[ResourceKind]) ->
     let start = match request.cursor.as_deref() {
         None => Start::Index(start_index),
         Some("") => Start::After(None),
-        Some(text) => {
-            Start::After(Some(cursor::open(&call.connector.cursor_key, &bound_to, count, text, call.now)?))
-        }
+        Some(text) => Start::After(Some(cursor::open(
+            call.connector.record.cursor_key.as_bytes(),
+            &bound_to,
+            count,
+            text,
+            call.now,
+        )?)),
     };
     let is_root = kinds.len() > 1;
     let kind_query = |kind: &ResourceKind| {
@@ -88,7 +92,9 @@ async fn search(call: &Call, request: &SearchRequest, kinds: &[ResourceKind]) ->
     let page = call.directory.list(&query).await?;
     let next = page.next.as_ref().filter(|_| request.cursor.is_some());
     let next = next
-        .map(|next| cursor::seal(&call.connector.cursor_key, &bound_to, count, next, call.now))
+        .map(|next| {
+            cursor::seal(call.connector.record.cursor_key.as_bytes(), &bound_to, count, next, call.now)
+        })
         .transpose()?;
     let body = match request.cursor {
         Some(_) => ListResponse::by_cursor(page.total, next.as_deref(), &page.resources),

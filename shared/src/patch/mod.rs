@@ -10,9 +10,11 @@ mod parse;
 mod path;
 #[cfg(test)]
 mod tests;
+mod value_path;
 
 pub use members::{MemberOperation, MemberValue, parse_members};
 pub use parse::{MOST_OPERATIONS, PATCH_SCHEMA};
+pub use value_path::ValuePath;
 
 use serde_json::{Map, Value};
 

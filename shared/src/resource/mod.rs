@@ -28,6 +28,10 @@ pub enum ResourceKind {
     User,
     /// RFC 7643 §4.2.
     Group,
+    /// A group that an operator made: clients neither see it nor change it.
+    LocalGroup,
+    /// What an operator lets users be, beside their groups.
+    Role,
 }
 
 impl ResourceKind {
@@ -36,6 +40,8 @@ impl ResourceKind {
         match self {
             Self::User => "User",
             Self::Group => "Group",
+            Self::LocalGroup => "LocalGroup",
+            Self::Role => "Role",
         }
     }
 
@@ -43,7 +49,7 @@ impl ResourceKind {
     pub fn endpoint(self) -> &'static str {
         match self {
             Self::User => "Users",
-            Self::Group => "Groups",
+            Self::Group | Self::LocalGroup | Self::Role => "Groups",
         }
     }
 }

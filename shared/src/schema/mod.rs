@@ -125,7 +125,7 @@ impl Schemas {
     pub fn of(&self, kind: ResourceKind) -> &ResourceSchema {
         match kind {
             ResourceKind::User => &self.user,
-            ResourceKind::Group => &self.group,
+            ResourceKind::Group | ResourceKind::LocalGroup | ResourceKind::Role => &self.group,
         }
     }
 }

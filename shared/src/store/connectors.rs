@@ -1,16 +1,18 @@
-//! Connectors: one identity provider's connection each, with its credentials.
+//! Connectors: one identity provider's connection each, with its credentials and settings.
 
-use std::collections::HashMap;
 use std::fmt;
 
-use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
-use super::item::text;
+use super::item::{number, text};
 use super::keys;
 use super::table::{Item, Outcome, Range, Table};
-use crate::auth::{Credential, CredentialKind};
+use super::transaction::{Expression, Transaction};
+use crate::auth::Credential;
 use crate::error::ScimError;
+use crate::settings::Settings;
 
 /// The id of a connector, which is the first segment of its endpoint URL: 1 to 63 of `a`–`z`, `0`–`9` and `-`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -31,19 +33,42 @@ impl fmt::Display for ConnectorId {
     }
 }
 
-/// A connector as it is stored.
-#[derive(Clone, Debug)]
+/// A connector: who it is, and its record.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Connector {
     /// The id.
     pub id: ConnectorId,
+    /// What is stored of it.
+    pub record: Record,
+    /// Counts the writes to the record.
+    pub revision: u64,
+}
+
+/// What is stored of a connector.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Record {
     /// A name for people.
     pub name: String,
-    /// Whether its requests are served.
-    pub is_enabled: bool,
+    /// When it was made.
+    pub created: Timestamp,
+    /// Since when its requests are refused; `None` while they are served.
+    pub disabled: Option<Timestamp>,
+    /// Whether its deletion has begun.
+    pub is_going: bool,
     /// What its requests may carry.
     pub credentials: Vec<Credential>,
     /// The key that its cursors are sealed with.
-    pub cursor_key: Vec<u8>,
+    pub cursor_key: String,
+    /// How it is to behave.
+    pub settings: Settings,
+}
+
+impl Record {
+    /// The record of a new connector.
+    pub fn new(name: String, created: Timestamp, credentials: Vec<Credential>, cursor_key: String) -> Self {
+        let settings = Settings::default();
+        Self { name, created, disabled: None, is_going: false, credentials, cursor_key, settings }
+    }
 }
 
 impl Table {
@@ -60,61 +85,47 @@ impl Table {
     }
 
     /// Makes a connector; `false` when there is one of the same id.
-    pub async fn create_connector(&self, connector: &Connector) -> Result<bool, ScimError> {
+    pub async fn create_connector(&self, id: &ConnectorId, record: &Record) -> Result<bool, ScimError> {
+        let mut item = keys::connector(id).attributes();
+        item.insert("doc".into(), text(to_json(record)?));
+        item.insert("revision".into(), number(1));
         let mut transaction = self.transaction();
-        transaction.put_new(from_connector(connector))?;
+        transaction.put_new(item)?;
         Ok(self.commit(&transaction).await? == Outcome::Committed)
     }
 
-    /// Writes a connector, in place of one of the same id.
-    pub async fn put_connector(&self, connector: &Connector) -> Result<(), ScimError> {
-        let mut transaction = self.transaction();
-        transaction.put(from_connector(connector))?;
-        match self.commit(&transaction).await? {
-            Outcome::Committed => Ok(()),
-            Outcome::Refused(_) => Err(ScimError::internal("a connector was refused")),
-        }
+    /// Deletes the record of a connector, when nothing else of it is left but the audit trail.
+    pub async fn delete_connector(&self, id: &ConnectorId) -> Result<(), ScimError> {
+        self.delete_all(&[keys::connector(id)]).await
+    }
+
+    /// Writes a new record of a connector, and what belongs to it; `false` when another writer came between.
+    pub async fn write_connector(
+        &self,
+        present: &Connector,
+        record: &Record,
+        mut beside: Transaction,
+    ) -> Result<bool, ScimError> {
+        let update = Expression::new("SET doc = :doc ADD revision :one")
+            .with(":doc", text(to_json(record)?))
+            .with(":one", number(1));
+        let is_present = Expression::new("revision = :revision").with(":revision", number(present.revision));
+        beside.update(&keys::connector(&present.id), update, Some(is_present))?;
+        Ok(self.commit(&beside).await? == Outcome::Committed)
     }
 }
 
-fn from_connector(connector: &Connector) -> Item {
-    let mut item = keys::connector(&connector.id).attributes();
-    item.insert("name".into(), text(&connector.name));
-    item.insert("enabled".into(), AttributeValue::Bool(connector.is_enabled));
-    item.insert("cursorKey".into(), AttributeValue::B(Blob::new(connector.cursor_key.clone())));
-    let credentials = connector.credentials.iter().map(|credential| {
-        let mut out = HashMap::from([("secret".to_owned(), text(&credential.secret))]);
-        if let CredentialKind::Basic { username } = &credential.kind {
-            out.insert("username".to_owned(), text(username));
-        }
-        AttributeValue::M(out)
-    });
-    item.insert("credentials".into(), AttributeValue::L(credentials.collect()));
-    item
+fn to_json(record: &Record) -> Result<String, ScimError> {
+    serde_json::to_string(record).map_err(ScimError::internal)
 }
 
 fn to_connector(id: &ConnectorId, item: &Item) -> Result<Connector, ScimError> {
     let broken = || ScimError::internal(format!("broken item of connector {id}"));
-    let credentials = item.get("credentials").and_then(|value| value.as_l().ok()).ok_or_else(broken)?;
-    let to_credential = |value: &AttributeValue| {
-        let map = value.as_m().ok()?;
-        let string = |name: &str| map.get(name).and_then(|value| value.as_s().ok()).cloned();
-        let kind = match string("username") {
-            Some(username) => CredentialKind::Basic { username },
-            None => CredentialKind::Bearer,
-        };
-        Some(Credential { kind, secret: string("secret")? })
-    };
+    let string = |name: &str| item.get(name).and_then(|value: &AttributeValue| value.as_s().ok());
+    let revision = item.get("revision").and_then(|value| value.as_n().ok()?.parse().ok());
     Ok(Connector {
         id: id.clone(),
-        name: item.get("name").and_then(|value| value.as_s().ok()).cloned().unwrap_or_default(),
-        is_enabled: item.get("enabled").is_some_and(|value| value.as_bool() == Ok(&true)),
-        cursor_key: item
-            .get("cursorKey")
-            .and_then(|value| value.as_b().ok())
-            .ok_or_else(broken)?
-            .as_ref()
-            .to_vec(),
-        credentials: credentials.iter().map(to_credential).collect::<Option<_>>().ok_or_else(broken)?,
+        record: serde_json::from_str(string("doc").ok_or_else(broken)?).map_err(ScimError::internal)?,
+        revision: revision.ok_or_else(broken)?,
     })
 }

@@ -49,7 +49,7 @@ impl Directory {
         let prefix = keys::counts_prefix(kind);
         let range = Range::Prefix(prefix.clone());
         let mut counts = [0; 256];
-        for item in self.table.query(&keys::counts(&self.connector), &range).await? {
+        for item in self.table.query(&keys::counts(&self.connector.id), &range).await? {
             let bucket = item.get("sk").and_then(|sk| sk.as_s().ok()?.strip_prefix(&prefix));
             let bucket = bucket.and_then(|bucket| usize::from_str_radix(bucket, 16).ok());
             if let Some(count) = bucket.and_then(|bucket| counts.get_mut(bucket)) {

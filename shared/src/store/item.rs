@@ -23,6 +23,8 @@ pub struct Stored {
     pub resource: Resource,
     /// Its deletion has begun: to everybody else it is gone.
     pub is_going: bool,
+    /// The client deleted it, and it is kept for operators.
+    pub is_kept: bool,
     /// It has been a member of another group.
     pub is_nested: bool,
 }
@@ -31,7 +33,7 @@ pub struct Stored {
 pub fn unique_name(kind: ResourceKind) -> &'static str {
     match kind {
         ResourceKind::User => "userName",
-        ResourceKind::Group => "displayName",
+        ResourceKind::Group | ResourceKind::LocalGroup | ResourceKind::Role => "displayName",
     }
 }
 
@@ -48,7 +50,6 @@ pub fn number(value: impl ToString) -> AttributeValue {
 /// The item of a new resource.
 pub fn from_resource(key: &Key, resource: &Resource) -> Result<Item, ScimError> {
     let mut item = key.attributes();
-    item.insert("origin".into(), text(resource.origin.name()));
     item.insert("created".into(), text(resource.created.to_string()));
     item.extend(changing_attributes(resource)?.into_iter().map(|(name, value)| (name.to_owned(), value)));
     Ok(item)
@@ -69,6 +70,7 @@ fn placeholder(name: &'static str) -> &'static str {
         "modified" => ":modified",
         "userName" => ":userName",
         "displayName" => ":displayName",
+        "origin" => ":origin",
         _ => ":active",
     }
 }
@@ -89,6 +91,7 @@ fn changing_attributes(resource: &Resource) -> Result<Vec<(&'static str, Attribu
         ("doc", text(document)),
         ("version", number(resource.version)),
         ("modified", text(resource.last_modified.to_string())),
+        ("origin", text(resource.origin.name())),
     ];
     let name = unique_name(resource.kind);
     if let Some(Value::String(value)) = resource.document.get(name) {
@@ -117,6 +120,7 @@ pub fn to_stored(kind: ResourceKind, item: &Item) -> Result<Stored, ScimError> {
             document: serde_json::from_str(string("doc")?).map_err(ScimError::internal)?,
         },
         is_going: is_set("going"),
+        is_kept: is_set("kept"),
         is_nested: is_set("nested"),
     })
 }

@@ -4,12 +4,16 @@
 //! | --- | --- | --- |
 //! | connector | `connectors` | `c` |
 //! | user, group | `c#user`, `c#group` | `id` |
+//! | group that an operator made, role | `c#local`, `c#role` | `id` |
 //! | a member's side of a membership | `c#user`, `c#group` | `member id/group id` |
-//! | a group's side of a membership | `c#group/id` | `member id` |
+//! | a group's (or role's) side of a membership | `c#group/id` | `member id` |
 //! | index entry, unique attribute | `c#user.userName` | folded value |
 //! | index entry, other attribute | `c#user.emails.value` | folded value, `\0`, id |
 //! | count | `c#count` | `user/00` … `group/ff` |
 //! | guard of the nesting of groups | `c#count` | `nesting` |
+//! | audit record | `c#audit/YYYY-MM/x`, x of the resource's id | time, `/`, random |
+//! | when a credential was last used | `used` | `c/credential` |
+//! | wrong passwords of an address | `attempts/c/address` | `failures` |
 
 use std::collections::HashMap;
 
@@ -45,6 +49,8 @@ fn word(kind: ResourceKind) -> &'static str {
     match kind {
         ResourceKind::User => "user",
         ResourceKind::Group => "group",
+        ResourceKind::LocalGroup => "local",
+        ResourceKind::Role => "role",
     }
 }
 
@@ -151,6 +157,29 @@ pub fn count(connector: &ConnectorId, kind: ResourceKind, bucket: u8) -> Key {
 /// The item that every change to the nesting of groups writes, so that two of them cannot close a circle together.
 pub fn nesting(connector: &ConnectorId) -> Key {
     Key { pk: counts(connector), sk: "nesting".to_owned() }
+}
+
+/// The digits that the records of a month are spread by, so that no partition takes all writes.
+pub const AUDIT_SHARDS: &str = "0123456789abcdef";
+
+/// The digit of the records of this resource.
+pub fn audit_shard(id: &str) -> char {
+    id.chars().next().filter(|first| AUDIT_SHARDS.contains(*first)).unwrap_or('0')
+}
+
+/// The partition of the records of one month, `time` being any in it (RFC 3339), and one digit.
+pub fn audit(connector: &ConnectorId, time: &str, shard: char) -> String {
+    format!("{connector}#audit/{}/{shard}", time.get(..7).unwrap_or_default())
+}
+
+/// The item that says when a credential was last used.
+pub fn used(connector: &ConnectorId, credential: &str) -> Key {
+    Key { pk: "used".to_owned(), sk: format!("{connector}/{credential}") }
+}
+
+/// The item that counts the wrong passwords that came for a connector from an address.
+pub fn attempts(connector: &ConnectorId, address: &str) -> Key {
+    Key { pk: format!("attempts/{connector}/{address}"), sk: "failures".to_owned() }
 }
 
 #[cfg(test)]

@@ -178,7 +178,7 @@ impl Directory {
         wanted: usize,
         counted: Counted,
     ) -> Result<Vec<StoredUser>, ScimError> {
-        let pk = keys::resources(&self.connector, kind);
+        let pk = keys::resources(&self.connector.id, kind);
         let mut seen = Seen::new(skip, counted);
         let mut after = None;
         if wanted == 0 {
@@ -223,7 +223,7 @@ impl Directory {
             Start::After(Some(_)) => return Ok(None),
         };
         let total = self.histogram(kind, Counted::All).await?.total();
-        let pk = keys::index(&self.connector, kind, &index.name);
+        let pk = keys::index(&self.connector.id, kind, &index.name);
         let mut page = Vec::new();
         // Past the end there is nothing to skip for.
         while page.len() <= query.count && query.count > 0 && to_skip < total {

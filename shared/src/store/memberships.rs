@@ -9,16 +9,18 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::Directory;
+use super::audit::{self, Operation};
 use super::item::{self, Stored, number, text};
 use super::keys::{self, Key};
 use super::nesting::Guard;
-use super::resources::{check_version, is_staying, is_version, true_value};
+use super::resources::{Added, check_version, is_staying, is_version, true_value};
 use super::table::{Outcome, Range};
 use super::transaction::{Expression, Transaction};
 use crate::error::{ErrorKind, ScimError};
 pub use crate::patch::MemberOperation;
 use crate::patch::MemberValue;
 use crate::resource::{Document, Member, Resource, ResourceId, ResourceKind};
+use crate::settings::OnDeactivate;
 use crate::version::Versions;
 
 /// Items that a transaction holds for one member who joins, and for one who leaves.
@@ -45,7 +47,7 @@ struct Changes {
 impl Directory {
     /// The members of a group in the order of their ids, at most so many, and whether there are more.
     pub async fn members(&self, group: ResourceId, most: usize) -> Result<(Vec<Member>, bool), ScimError> {
-        let pk = keys::members(&self.connector, group);
+        let pk = keys::members(&self.connector.id, group);
         let limit = i32::try_from(most.saturating_add(1)).ok();
         let mut members = Vec::new();
         let mut after = None;
@@ -69,7 +71,8 @@ impl Directory {
         group: ResourceId,
         ids: impl IntoIterator<Item = ResourceId>,
     ) -> Result<Vec<Member>, ScimError> {
-        let keys: Vec<Key> = ids.into_iter().map(|id| keys::group_side(&self.connector, group, id)).collect();
+        let keys: Vec<Key> =
+            ids.into_iter().map(|id| keys::group_side(&self.connector.id, group, id)).collect();
         Ok(self.table.get_all(&keys).await?.iter().filter_map(item::to_member).collect())
     }
 
@@ -100,13 +103,30 @@ impl Directory {
         change: impl Fn(&Document) -> Result<Document, ScimError>,
         members: &[MemberOperation],
     ) -> Result<Resource, ScimError> {
+        self.change_group_of(ResourceKind::Group, id, if_match, change, members).await
+    }
+
+    /// The same for any kind that has members.
+    ///
+    /// # Errors
+    /// As for a group; 403 for an operator where it is the client's.
+    pub async fn change_group_of(
+        &self,
+        kind: ResourceKind,
+        id: ResourceId,
+        if_match: Option<&Versions>,
+        change: impl Fn(&Document) -> Result<Document, ScimError>,
+        members: &[MemberOperation],
+    ) -> Result<Resource, ScimError> {
         let mut pause = self.table.pause();
         let mut if_match = if_match;
         let mut is_begun = false;
         loop {
             // Those who come and go commute; what the members are in the end, or at a version, depends on all of them.
             let is_chained = if_match.is_some() || !members.iter().all(MemberOperation::commutes);
-            let Changes { group, changes } = self.read_changes(id, members, is_chained, is_begun).await?;
+            let Changes { group, changes } =
+                self.read_changes(kind, id, members, is_chained, is_begun).await?;
+            self.check_owner(&group)?;
             check_version(if_match, &group, &[])?;
             let document = change(&group.document)?;
             let is_new = document != group.document;
@@ -126,13 +146,14 @@ impl Directory {
     /// The group as it is, and what is left to do of what the client asks.
     async fn read_changes(
         &self,
+        kind: ResourceKind,
         id: ResourceId,
         operations: &[MemberOperation],
         is_chained: bool,
         is_begun: bool,
     ) -> Result<Changes, ScimError> {
         if operations.is_empty() {
-            return Ok(Changes { group: self.group(id).await?.resource, changes: Vec::new() });
+            return Ok(Changes { group: self.group_of(kind, id).await?.resource, changes: Vec::new() });
         }
         let wanted: HashSet<ResourceId> = operations.iter().flat_map(joining).map(|value| value.id).collect();
         let leaving = operations.iter().flat_map(leaving);
@@ -146,10 +167,10 @@ impl Directory {
         // A chain begins at a version, which has to be read before the members that it stands for.
         let group_then_present = async {
             if is_chained {
-                let group = self.group(id).await?;
+                let group = self.group_of(kind, id).await?;
                 return Ok((group, present.await?));
             }
-            let (group, present) = tokio::join!(self.group(id), present);
+            let (group, present) = tokio::join!(self.group_of(kind, id), present);
             Ok((group?, present?))
         };
         let (read, found) = tokio::join!(group_then_present, self.find_members(wanted.clone()));
@@ -169,7 +190,7 @@ impl Directory {
         Ok(Changes { group, changes: leaves.chain(joins).collect() })
     }
 
-    /// Who of these is here: with their kinds, and `None` for a deactivated user, who is in no group.
+    /// Who of these is here: with their kinds, and `None` for a deactivated user who may join no group.
     async fn find_members(
         &self,
         ids: HashSet<ResourceId>,
@@ -179,13 +200,17 @@ impl Directory {
             let keys: Vec<Key> = ids
                 .iter()
                 .filter(|id| !found.contains_key(*id))
-                .map(|id| keys::resource(&self.connector, kind, *id))
+                .map(|id| keys::resource(&self.connector.id, kind, *id))
                 .collect();
             for item in self.table.get_all(&keys).await? {
                 let is_true = |name: &str| item.get(name).is_some_and(|value| value.as_bool() == Ok(&true));
                 let Some((id, None)) = item::name_of(&item) else { continue };
                 if !is_true("going") {
-                    found.insert(id, (kind == ResourceKind::Group || is_true("active")).then_some(kind));
+                    found.insert(
+                        id,
+                        (kind == ResourceKind::Group || self.lets_inactive_join() || is_true("active"))
+                            .then_some(kind),
+                    );
                 }
             }
         }
@@ -207,11 +232,17 @@ impl Directory {
         let mut is_first = true;
         loop {
             let mut transaction = self.table.transaction();
-            let mut added = BTreeSet::new();
+            let mut added = None;
             match &next {
-                Some(next) if is_first => added = self.write_in(&mut transaction, group, next)?,
+                Some(next) if is_first => added = Some(self.write_in(&mut transaction, group, next)?),
                 _ => self.touch_group(&mut transaction, &latest, is_chained)?,
             }
+            let mut attributes =
+                if is_first { audit::changed(&group.document, &latest.document) } else { Vec::new() };
+            if !rest.is_empty() {
+                attributes.push("members".to_owned());
+            }
+            self.record(&mut transaction, Operation::Update, group.kind, group.id, attributes)?;
             while let Some((change, others)) = rest.split_first() {
                 if !self.write_change(&mut transaction, group.id, change, &mut guard)? {
                     break;
@@ -220,14 +251,13 @@ impl Directory {
             }
             match self.table.commit(&transaction).await? {
                 Outcome::Committed => {}
-                // Not the group's version, and not a member: it is the name.
-                Outcome::Refused(refused)
-                    if refused.iter().any(|position| (1..=added.len()).contains(position)) =>
-                {
-                    return Err(self.why_refused(&latest, &added, 1, &refused));
+                Outcome::Refused(refused) => {
+                    // Not the group's version, and not a member: it is the name.
+                    if let Some(error) = added.and_then(|added: Added| added.refusal(&latest, &refused)) {
+                        return Err(error);
+                    }
+                    return Ok(if is_first { Written::Nothing } else { Written::Part });
                 }
-                Outcome::Refused(_) if is_first => return Ok(Written::Nothing),
-                Outcome::Refused(_) => return Ok(Written::Part),
             }
             if rest.is_empty() {
                 return Ok(Written::All(latest));
@@ -249,7 +279,7 @@ impl Directory {
         is_chained: bool,
     ) -> Result<(), ScimError> {
         let condition = if is_chained { is_version(group.version - 1) } else { is_staying() };
-        let key = keys::resource(&self.connector, ResourceKind::Group, group.id);
+        let key = keys::resource(&self.connector.id, group.kind, group.id);
         transaction.update(&key, self.new_version(), Some(condition))
     }
 
@@ -281,13 +311,14 @@ impl Directory {
                 if transaction.room() < ITEMS_TO_JOIN + guard_items {
                     return Ok(false);
                 }
-                let key = keys::resource(&self.connector, member.kind, member.id);
+                let key = keys::resource(&self.connector.id, member.kind, member.id);
                 match (member.kind, guard.as_mut()) {
                     (ResourceKind::Group, Some(guard)) => {
                         guard.write_once(transaction)?;
                         let nested = Expression::new("SET nested = :true").with(":true", true_value());
                         transaction.update(&key, nested, Some(is_staying()))?;
                     }
+                    _ if self.lets_inactive_join() => transaction.check(&key, is_staying())?,
                     _ => {
                         let is_active = Expression::new("active = :true").with(":true", true_value());
                         transaction.check(&key, is_staying().and(is_active))?;
@@ -301,10 +332,15 @@ impl Directory {
         Ok(true)
     }
 
+    /// A client that does not send memberships again has to be believed when it sends them.
+    fn lets_inactive_join(&self) -> bool {
+        self.settings().on_deactivate == OnDeactivate::KeepGroups
+    }
+
     fn both_sides(&self, group: ResourceId, kind: ResourceKind, member: ResourceId) -> [Key; 2] {
         [
-            keys::group_side(&self.connector, group, member),
-            keys::member_side(&self.connector, kind, member, group),
+            keys::group_side(&self.connector.id, group, member),
+            keys::member_side(&self.connector.id, kind, member, group),
         ]
     }
 
@@ -315,7 +351,7 @@ impl Directory {
         member: ResourceId,
     ) -> Result<Vec<ResourceId>, ScimError> {
         let range = Range::Prefix(keys::member_side_prefix(member));
-        let items = self.table.query(&keys::resources(&self.connector, kind), &range).await?;
+        let items = self.table.query(&keys::resources(&self.connector.id, kind), &range).await?;
         Ok(items.iter().filter_map(|item| item::name_of(item)?.1).collect())
     }
 
@@ -353,7 +389,7 @@ impl Directory {
             for group in groups {
                 if !gone.contains(group) {
                     touched.insert(transaction.len(), *group);
-                    let key = keys::resource(&self.connector, ResourceKind::Group, *group);
+                    let key = keys::resource(&self.connector.id, ResourceKind::Group, *group);
                     let is_there = Expression::new("attribute_exists(pk)");
                     transaction.update(&key, self.new_version(), Some(is_there))?;
                 }
@@ -361,6 +397,7 @@ impl Directory {
                     transaction.delete(&key)?;
                 }
             }
+            self.record(&mut transaction, Operation::Update, kind, member, vec!["groups".to_owned()])?;
             match self.table.commit(&transaction).await? {
                 Outcome::Committed => return Ok(()),
                 Outcome::Refused(refused) => {
@@ -372,7 +409,7 @@ impl Directory {
 
     /// Empties a group whose deletion has begun, so that nobody joins it any more.
     pub(super) async fn remove_all_members(&self, group: ResourceId) -> Result<(), ScimError> {
-        let pk = keys::members(&self.connector, group);
+        let pk = keys::members(&self.connector.id, group);
         loop {
             let (page, _) =
                 self.table.query_page(&pk, &Range::All, None, Some(MEMBERS_REMOVED_AT_ONCE)).await?;

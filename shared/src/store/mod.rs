@@ -6,6 +6,9 @@
 //! A write is one transaction, or a chain of transactions each of which leaves the directory in order and which a
 //! repetition of the same request completes.
 
+pub mod audit;
+pub mod check;
+mod clear;
 pub mod connectors;
 mod counts;
 mod index;
@@ -19,30 +22,59 @@ mod resources;
 mod search;
 pub mod table;
 mod transaction;
+pub mod trust;
 
+pub use audit::{Actor, By};
+pub use counts::{Counted, Histogram};
 pub use item::Stored;
 pub use list::{KindQuery, LONGEST_PAGE, Page, Position, Query, Start, too_large};
+pub use search::Walk;
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 
 use jiff::Timestamp;
 
-use crate::resource::ResourceId;
+use crate::resource::{Origin, ResourceId};
 use crate::schema::Schemas;
-use connectors::ConnectorId;
+use crate::settings::Settings;
+use connectors::Connector;
 use table::Table;
 
 /// The users and groups of one connector, for one request.
 #[derive(Clone, Debug)]
 pub struct Directory {
     table: Table,
-    connector: ConnectorId,
+    connector: Arc<Connector>,
     schemas: &'static Schemas,
     now: Timestamp,
+    actor: Actor,
+    /// Records that this request has left, so that they stay in order.
+    records: Arc<AtomicU32>,
 }
 
 impl Directory {
-    /// The directory of this connector, as of `now`.
-    pub fn new(table: Table, connector: ConnectorId, schemas: &'static Schemas, now: Timestamp) -> Self {
-        Self { table, connector, schemas, now }
+    /// The directory of this connector, as of `now`, in the hands of whoever asks.
+    pub fn new(
+        table: Table,
+        connector: Arc<Connector>,
+        schemas: &'static Schemas,
+        now: Timestamp,
+        actor: Actor,
+    ) -> Self {
+        Self { table, connector, schemas, now, actor, records: Arc::default() }
+    }
+
+    fn settings(&self) -> &Settings {
+        &self.connector.record.settings
+    }
+
+    /// Who owns what is written here.
+    fn origin(&self) -> Origin {
+        match self.actor.by {
+            By::Client(_) => Origin::Scim,
+            By::Operator(_) => Origin::Local,
+        }
     }
 
     /// The schemas of its users and groups.

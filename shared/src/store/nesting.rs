@@ -67,7 +67,7 @@ impl Directory {
         let mut level: Vec<ResourceId> = asked.iter().copied().collect();
         while !level.is_empty() {
             let keys: Vec<Key> =
-                level.iter().map(|id| keys::resource(&self.connector, ResourceKind::Group, *id)).collect();
+                level.iter().map(|id| keys::resource(&self.connector.id, ResourceKind::Group, *id)).collect();
             let mut found = Vec::new();
             for item in self.table.get_all(&keys).await? {
                 let Some((id, None)) = item::name_of(&item) else { continue };
@@ -120,7 +120,7 @@ impl Directory {
             return Ok(None);
         }
         // The guard is read before the groups are: whatever changes after this, changes the guard.
-        let key = keys::nesting(&self.connector);
+        let key = keys::nesting(&self.connector.id);
         let item = self.table.get(&key).await?;
         let seen = item.and_then(|item| item.get("n")?.as_n().ok()?.parse().ok()).unwrap_or_default();
         let ancestry = self.ancestry(BTreeSet::from([group])).await?;

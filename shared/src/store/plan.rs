@@ -182,7 +182,7 @@ impl Directory {
                     let sk = keys::index_value(value);
                     let item = self
                         .table
-                        .get(&keys::Key { pk: keys::index(&self.connector, kind, name), sk })
+                        .get(&keys::Key { pk: keys::index(&self.connector.id, kind, name), sk })
                         .await?;
                     Some(item.as_ref().and_then(item::indexed_id).into_iter().collect())
                 }
@@ -214,7 +214,7 @@ impl Directory {
         name: &str,
         range: &Range,
     ) -> Result<Option<Vec<ResourceId>>, ScimError> {
-        let pk = keys::index(&self.connector, kind, name);
+        let pk = keys::index(&self.connector.id, kind, name);
         let mut ids = Vec::new();
         let mut after = None;
         loop {
@@ -239,7 +239,7 @@ impl Directory {
                 match member.kind {
                     ResourceKind::User => users.push(member.id),
                     ResourceKind::Group if seen.insert(member.id) => rest.push(member.id),
-                    ResourceKind::Group => {}
+                    _ => {}
                 }
             }
             if has_more || users.len() > MOST_CANDIDATES {

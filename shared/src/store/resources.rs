@@ -3,15 +3,21 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use super::audit::{self, Operation};
 use super::index::{self, Entry};
 use super::item::{self, Stored, number};
-use super::keys;
+use super::keys::{self, Key};
 use super::memberships::MemberOperation;
 use super::table::{Outcome, Range};
 use super::transaction::{Expression, Transaction};
 use super::{Directory, StoredUser};
+use crate::entry::is_built_in;
 use crate::error::{ErrorKind, ScimError};
-use crate::resource::{Document, GroupReference, Origin, Resource, ResourceId, ResourceKind, is_active};
+use crate::filter::fold;
+use crate::resource::{
+    self, Document, GroupReference, Origin, Resource, ResourceId, ResourceKind, is_active,
+};
+use crate::settings::{OnDeactivate, OnDelete};
 use crate::version::Versions;
 
 /// What a creation that failed half-way may take beyond the deadline.
@@ -24,17 +30,59 @@ struct CountChange {
 }
 
 impl Directory {
-    /// Makes a user (RFC 7644 §3.3).
+    /// Makes a user (RFC 7644 §3.3). A client that makes a user of a name that an operator's user has takes that user
+    /// over, as the client's from then on.
     ///
     /// # Errors
-    /// `uniqueness` when the userName is taken; `invalidValue` or 413 when the document is too large to keep.
+    /// `uniqueness` when the userName is taken; 403 when the client makes no users; `invalidValue` or 413 when the
+    /// document is too large to keep.
     pub async fn create_user(&self, document: Document) -> Result<Resource, ScimError> {
         let user = self.new_resource(ResourceKind::User, document);
-        let (transaction, entries) = self.creation(&user)?;
+        let (transaction, added) = self.creation(&user)?;
+        if self.makes_no_users() {
+            return match self.adopt(&user).await? {
+                Some(adopted) => Ok(adopted),
+                None => Err(ScimError::new(
+                    ErrorKind::Forbidden,
+                    format!(
+                        "Connector {} updates users who are there already, and makes none; its operators make this one \
+                         first, or turn attribute-only off",
+                        self.connector.id
+                    ),
+                )),
+            };
+        }
         match self.table.commit(&transaction).await? {
             Outcome::Committed => Ok(user),
-            Outcome::Refused(refused) => Err(self.why_refused(&user, &entries, 1, &refused)),
+            Outcome::Refused(refused) => {
+                let error = added.why_refused(&user, &refused);
+                match self.adopt(&user).await? {
+                    Some(adopted) => Ok(adopted),
+                    None => Err(error),
+                }
+            }
         }
+    }
+
+    fn makes_no_users(&self) -> bool {
+        self.origin() == Origin::Scim && self.settings().attribute_only
+    }
+
+    /// Gives the client the user of this name, with this document, if it is an operator's.
+    ///
+    /// # Errors
+    /// `uniqueness` when it is the client's already.
+    async fn adopt(&self, user: &Resource) -> Result<Option<Resource>, ScimError> {
+        let schema = self.schemas.of(ResourceKind::User);
+        let name = index::entries(&user.document, schema)?.into_iter().find(|entry| entry.is_unique);
+        let (Origin::Scim, Some(name)) = (self.origin(), name) else { return Ok(None) };
+        let entry = self.table.get(&name.key(&self.connector.id, ResourceKind::User, user.id)).await?;
+        let Some(id) = entry.and_then(|entry| item::indexed_id(&entry)) else { return Ok(None) };
+        let change = |present: &Resource| match present.origin {
+            Origin::Local => resource::replace(&present.document, user.document.clone(), schema),
+            Origin::Scim => Err(name_taken(&name, user)),
+        };
+        Ok(Some(self.change(id, None, change).await?.0))
     }
 
     /// Makes a group with members (RFC 7644 §3.3).
@@ -46,23 +94,36 @@ impl Directory {
         document: Document,
         members: Vec<MemberOperation>,
     ) -> Result<Resource, ScimError> {
-        let group = self.new_resource(ResourceKind::Group, document);
+        self.create_group_of(ResourceKind::Group, document, members).await
+    }
+
+    /// The same for any kind that has members.
+    ///
+    /// # Errors
+    /// As for a group.
+    pub async fn create_group_of(
+        &self,
+        kind: ResourceKind,
+        document: Document,
+        members: Vec<MemberOperation>,
+    ) -> Result<Resource, ScimError> {
+        let group = self.new_resource(kind, document);
         self.check_members(&members).await?;
-        let (transaction, entries) = self.creation(&group)?;
+        let (transaction, added) = self.creation(&group)?;
         if let Outcome::Refused(refused) = self.table.commit(&transaction).await? {
-            return Err(self.why_refused(&group, &entries, 1, &refused));
+            return Err(added.why_refused(&group, &refused));
         }
         if members.is_empty() {
             return Ok(group);
         }
         let unchanged = |document: &Document| Ok(document.clone());
-        match self.change_group(group.id, None, unchanged, &members).await {
+        match self.change_group_of(kind, group.id, None, unchanged, &members).await {
             Ok(group) => Ok(group),
             // A group that lacks members is not what the client asked for, and its name would refuse the next try.
             Err(error) => {
                 let table = self.table.with_extra_time(TIME_TO_TAKE_BACK);
                 let directory = Self { table, ..self.clone() };
-                if let Err(cause) = directory.delete(ResourceKind::Group, group.id, None).await {
+                if let Err(cause) = directory.remove(kind, group.id).await {
                     tracing::error!(%cause, group = %group.id, "a half-made group could not be taken back");
                 }
                 Err(error)
@@ -77,35 +138,53 @@ impl Directory {
             version: 1,
             created: self.now,
             last_modified: self.now,
-            origin: Origin::Scim,
+            origin: self.origin(),
             document,
         }
     }
 
     /// The transaction that makes a resource: itself, its index entries behind it in order, its count.
-    fn creation(&self, resource: &Resource) -> Result<(Transaction, BTreeSet<Entry>), ScimError> {
+    fn creation(&self, resource: &Resource) -> Result<(Transaction, Added), ScimError> {
         let kind = resource.kind;
         let entries = index::entries(&resource.document, self.schemas.of(kind))?;
         let mut transaction = self.table.transaction();
-        let key = keys::resource(&self.connector, kind, resource.id);
+        let key = keys::resource(&self.connector.id, kind, resource.id);
         transaction.put_new(item::from_resource(&key, resource)?)?;
-        for entry in &entries {
-            self.put_entry(&mut transaction, entry, kind, resource.id)?;
-        }
+        let added = self.add_entries(&mut transaction, resource, entries)?;
         let active = i8::from(kind == ResourceKind::User && resource.is_active());
         self.count(&mut transaction, kind, resource.id, &CountChange { resources: 1, active })?;
-        Ok((transaction, entries))
+        let attributes = audit::changed(&Document::new(), &resource.document);
+        self.record(&mut transaction, Operation::Create, kind, resource.id, attributes)?;
+        Ok((transaction, added))
     }
 
-    fn put_entry(
+    /// Adds index entries to a transaction. The name of a group may not be that of a group of the other side either: one
+    /// is the client's, the other an operator's, and the directory shows both.
+    fn add_entries(
         &self,
         transaction: &mut Transaction,
-        entry: &Entry,
-        kind: ResourceKind,
-        id: ResourceId,
-    ) -> Result<(), ScimError> {
-        let item = entry.item(&self.connector, kind, id);
-        if entry.is_unique { transaction.put_new(item) } else { transaction.put(item) }
+        resource: &Resource,
+        entries: BTreeSet<Entry>,
+    ) -> Result<Added, ScimError> {
+        let (kind, id) = (resource.kind, resource.id);
+        let first = transaction.len();
+        for entry in &entries {
+            let item = entry.item(&self.connector.id, kind, id);
+            if entry.is_unique { transaction.put_new(item)? } else { transaction.put(item)? }
+        }
+        let other = match kind {
+            ResourceKind::Group => ResourceKind::LocalGroup,
+            ResourceKind::LocalGroup => ResourceKind::Group,
+            ResourceKind::User | ResourceKind::Role => return Ok(Added { entries, first }),
+        };
+        for name in entries.iter().filter(|entry| entry.is_unique) {
+            if is_built_in(&name.value) {
+                return Err(taken_elsewhere(resource));
+            }
+            let is_free = Expression::new("attribute_not_exists(pk)");
+            transaction.check(&name.key(&self.connector.id, other, id), is_free)?;
+        }
+        Ok(Added { entries, first })
     }
 
     fn count(
@@ -119,36 +198,25 @@ impl Directory {
             ResourceKind::User => {
                 Expression::new("ADD n :n, active :active").with(":active", number(change.active))
             }
-            ResourceKind::Group => Expression::new("ADD n :n"),
+            _ => Expression::new("ADD n :n"),
         };
-        let key = keys::count(&self.connector, kind, id.bucket());
+        let key = keys::count(&self.connector.id, kind, id.bucket());
         transaction.update(&key, update.with(":n", number(change.resources)), None)
     }
 
-    /// Why a transaction whose index entries stand from position `first` on was refused, when it was for one of them.
-    pub(super) fn why_refused(
-        &self,
-        resource: &Resource,
-        entries: &BTreeSet<Entry>,
-        first: usize,
-        refused: &[usize],
-    ) -> ScimError {
-        let taken = entries.iter().enumerate().find(|(position, _)| refused.contains(&(first + position)));
-        match taken {
-            Some((_, entry)) => {
-                let value = resource.document.get(&entry.index).and_then(|value| value.as_str());
-                ScimError::new(
-                    ErrorKind::Uniqueness,
-                    format!(
-                        "{} {:?} is taken by another {}",
-                        entry.index,
-                        value.unwrap_or(&entry.value),
-                        resource.kind.name().to_lowercase()
-                    ),
-                )
-            }
-            None => ScimError::internal(format!("transaction refused at {refused:?}")),
-        }
+    /// The id of the resource of this unique name.
+    ///
+    /// # Errors
+    /// When DynamoDB fails.
+    pub async fn named(&self, kind: ResourceKind, name: &str) -> Result<Option<ResourceId>, ScimError> {
+        let attribute = item::unique_name(kind);
+        let Some(index) = self.schemas.of(kind).indexes.iter().find(|index| index.name == attribute) else {
+            return Ok(None);
+        };
+        let value = fold(name, index.case_exact);
+        let pk = keys::index(&self.connector.id, kind, attribute);
+        let entry = self.table.get(&Key { pk, sk: keys::index_value(&value) }).await?;
+        Ok(entry.and_then(|entry| item::indexed_id(&entry)))
     }
 
     /// Reads a user and the ids of its groups.
@@ -160,6 +228,26 @@ impl Directory {
         user.filter(|user| !user.stored.is_going).ok_or_else(|| ScimError::not_found(id))
     }
 
+    /// The userNames of these users, in no order; those who are gone are left out.
+    ///
+    /// # Errors
+    /// When DynamoDB fails.
+    pub async fn user_names(&self, ids: &[ResourceId]) -> Result<Vec<String>, ScimError> {
+        let users = self.load(ResourceKind::User, ids, false).await?;
+        let name =
+            |user: &StoredUser| user.stored.resource.document.get("userName")?.as_str().map(str::to_owned);
+        Ok(users.iter().filter_map(name).collect())
+    }
+
+    /// Reads a user whom the client may have deleted, if the connector keeps such users.
+    ///
+    /// # Errors
+    /// When DynamoDB fails.
+    pub async fn kept_user(&self, id: ResourceId) -> Result<Option<StoredUser>, ScimError> {
+        let user = self.read(ResourceKind::User, id).await?;
+        Ok(user.filter(|user| !user.stored.is_going || user.stored.is_kept))
+    }
+
     /// Reads a resource and the ids of the groups it is in, deletion begun or not.
     pub(super) async fn read(
         &self,
@@ -167,7 +255,7 @@ impl Directory {
         id: ResourceId,
     ) -> Result<Option<StoredUser>, ScimError> {
         let range = Range::Prefix(id.to_string());
-        let items = self.table.query(&keys::resources(&self.connector, kind), &range).await?;
+        let items = self.table.query(&keys::resources(&self.connector.id, kind), &range).await?;
         let Some((first, memberships)) = items.split_first() else { return Ok(None) };
         // A membership whose member is gone is no resource.
         let Some((_, None)) = item::name_of(first) else { return Ok(None) };
@@ -180,22 +268,41 @@ impl Directory {
     /// # Errors
     /// 404 when there is no such group, or its deletion has begun.
     pub async fn group(&self, id: ResourceId) -> Result<Stored, ScimError> {
-        let key = keys::resource(&self.connector, ResourceKind::Group, id);
+        self.group_of(ResourceKind::Group, id).await
+    }
+
+    /// The same for any kind that has members.
+    ///
+    /// # Errors
+    /// As for a group.
+    pub async fn group_of(&self, kind: ResourceKind, id: ResourceId) -> Result<Stored, ScimError> {
+        let key = keys::resource(&self.connector.id, kind, id);
         let item = self.table.get(&key).await?;
-        let stored = item.map(|item| item::to_stored(ResourceKind::Group, &item)).transpose()?;
+        let stored = item.map(|item| item::to_stored(kind, &item)).transpose()?;
         stored.filter(|stored| !stored.is_going).ok_or_else(|| ScimError::not_found(id))
     }
 
     /// Changes a user (RFC 7644 §3.5): `change` makes the new document from the present one, and may be called again
-    /// when another writer came between. A user who is inactive in the end is in no group.
+    /// when another writer came between. A user who is inactive in the end is in no group, unless the connector keeps
+    /// memberships. A client that changes an operator's user takes it over.
     ///
     /// # Errors
-    /// 404; 412 when the version is none of `if_match`; `uniqueness`; and whatever `change` refuses.
+    /// 404; 412 when the version is none of `if_match`; `uniqueness`; 403 for an operator where the user is the
+    /// client's; and whatever `change` refuses.
     pub async fn change_user(
         &self,
         id: ResourceId,
         if_match: Option<&Versions>,
         change: impl Fn(&Document) -> Result<Document, ScimError>,
+    ) -> Result<(Resource, Vec<GroupReference>), ScimError> {
+        self.change(id, if_match, |present| change(&present.document)).await
+    }
+
+    async fn change(
+        &self,
+        id: ResourceId,
+        if_match: Option<&Versions>,
+        change: impl Fn(&Resource) -> Result<Document, ScimError>,
     ) -> Result<(Resource, Vec<GroupReference>), ScimError> {
         let mut pause = self.table.pause();
         loop {
@@ -204,24 +311,23 @@ impl Directory {
             if if_match.is_some() {
                 check_version(if_match, &present, &self.group_references(&groups).await?)?;
             }
-            let document = change(&present.document)?;
-            let is_changed = document != present.document;
-            let was_active = present.is_active();
-            let stays_active = is_active(&document);
+            let document = change(&present)?;
+            self.check_owner(&present)?;
+            let is_changed = document != present.document || present.origin != self.origin();
+            let leaves = !is_active(&document) && self.settings().on_deactivate == OnDeactivate::LeaveGroups;
             let user = if is_changed { self.next_version(&present, document) } else { present.clone() };
-            let names =
-                async { if stays_active { self.group_references(&groups).await } else { Ok(Vec::new()) } };
+            let names = async { if leaves { Ok(Vec::new()) } else { self.group_references(&groups).await } };
             if !is_changed {
                 let references = names.await?;
                 // A deactivation that was cut off is completed by the request that repeats it.
-                if !stays_active && !groups.is_empty() {
+                if leaves && !groups.is_empty() {
                     self.leave_all_groups(ResourceKind::User, id, groups).await?;
                 }
                 return Ok((user, references));
             }
             let (outcome, references) = tokio::join!(self.write(&present, &user), names);
             if outcome? {
-                if !stays_active && (was_active || !groups.is_empty()) {
+                if leaves && (present.is_active() || !groups.is_empty()) {
                     self.leave_all_groups(ResourceKind::User, id, groups).await?;
                 }
                 return Ok((user, references?));
@@ -230,19 +336,37 @@ impl Directory {
         }
     }
 
+    /// What came from a client is not an operator's to change.
+    pub(super) fn check_owner(&self, resource: &Resource) -> Result<(), ScimError> {
+        if resource.origin == self.origin() || self.origin() == Origin::Scim {
+            return Ok(());
+        }
+        let detail = format!(
+            "{} {} belongs to the identity provider of connector {}, and is changed there",
+            resource.kind.name(),
+            resource.id,
+            self.connector.id
+        );
+        Err(ScimError::new(ErrorKind::Forbidden, detail))
+    }
+
     /// What a resource is after this write.
     pub(super) fn next_version(&self, present: &Resource, document: Document) -> Resource {
-        Resource { version: present.version + 1, last_modified: self.now, document, ..present.clone() }
+        let version = present.version + 1;
+        Resource { version, last_modified: self.now, origin: self.origin(), document, ..present.clone() }
     }
 
     /// Writes the new version of a resource; `false` when the present one is not that any more.
     async fn write(&self, present: &Resource, next: &Resource) -> Result<bool, ScimError> {
         let mut transaction = self.table.transaction();
         let added = self.write_in(&mut transaction, present, next)?;
+        let operation = if present.origin == next.origin { Operation::Update } else { Operation::Adopt };
+        let attributes = audit::changed(&present.document, &next.document);
+        self.record(&mut transaction, operation, next.kind, next.id, attributes)?;
         match self.table.commit(&transaction).await? {
             Outcome::Committed => Ok(true),
             Outcome::Refused(refused) if refused.contains(&0) => Ok(false),
-            Outcome::Refused(refused) => Err(self.why_refused(next, &added, 1, &refused)),
+            Outcome::Refused(refused) => Err(added.why_refused(next, &refused)),
         }
     }
 
@@ -253,19 +377,16 @@ impl Directory {
         transaction: &mut Transaction,
         present: &Resource,
         next: &Resource,
-    ) -> Result<BTreeSet<Entry>, ScimError> {
+    ) -> Result<Added, ScimError> {
         let (kind, id) = (present.kind, present.id);
         let schema = self.schemas.of(kind);
         let before = index::entries(&present.document, schema)?;
         let after = index::entries(&next.document, schema)?;
-        let key = keys::resource(&self.connector, kind, id);
+        let key = keys::resource(&self.connector.id, kind, id);
         transaction.update(&key, item::update_to(next)?, Some(is_version(present.version)))?;
-        let added: BTreeSet<Entry> = after.difference(&before).cloned().collect();
-        for entry in &added {
-            self.put_entry(transaction, entry, kind, id)?;
-        }
+        let added = self.add_entries(transaction, next, after.difference(&before).cloned().collect())?;
         for entry in before.difference(&after) {
-            transaction.delete(&entry.key(&self.connector, kind, id))?;
+            transaction.delete(&entry.key(&self.connector.id, kind, id))?;
         }
         let active = i8::from(next.is_active()) - i8::from(present.is_active());
         if kind == ResourceKind::User && active != 0 {
@@ -275,55 +396,155 @@ impl Directory {
     }
 
     /// Deletes a resource (RFC 7644 §3.6): first it is gone for everybody and its name is free, then its memberships
-    /// go, then the item. A request that was cut off is completed by the next.
+    /// go, then the item, unless the connector keeps users whom the client deletes. A request that was cut off is
+    /// completed by the next.
     ///
     /// # Errors
-    /// 404; 412 when the version is none of `if_match`.
+    /// 404; 412 when the version is none of `if_match`; 405 where the connector refuses a client's DELETE; 403 for an
+    /// operator where the resource is the client's, and no user whom the client deactivated or deleted.
     pub async fn delete(
         &self,
         kind: ResourceKind,
         id: ResourceId,
         if_match: Option<&Versions>,
     ) -> Result<(), ScimError> {
+        let is_client = self.origin() == Origin::Scim;
+        if is_client && self.settings().on_delete == OnDelete::Refuse {
+            return Err(ScimError::new(
+                ErrorKind::MethodNotAllowed("GET, HEAD, PUT, PATCH"),
+                format!("Connector {} refuses DELETE; deactivate a user instead", self.connector.id),
+            ));
+        }
+        let keeps =
+            is_client && kind == ResourceKind::User && self.settings().on_delete == OnDelete::Deactivate;
         let mut pause = self.table.pause();
         let groups = loop {
             let found = self.read(kind, id).await?.ok_or_else(|| ScimError::not_found(id))?;
             if found.stored.is_going {
+                // Whom a client deleted is gone for it, but for what a request that was cut off left.
+                if is_client && found.stored.is_kept && found.groups.is_empty() {
+                    return Err(ScimError::not_found(id));
+                }
                 break found.groups;
             }
             let resource = found.stored.resource;
+            if !self.is_left_behind(&resource).await? {
+                self.check_owner(&resource)?;
+            }
             if if_match.is_some() {
                 let references = match kind {
                     ResourceKind::User => self.group_references(&found.groups).await?,
-                    ResourceKind::Group => Vec::new(),
+                    _ => Vec::new(),
                 };
                 check_version(if_match, &resource, &references)?;
             }
-            if self.begin_deletion(&resource).await? {
+            if self.begin_deletion(&resource, keeps).await? {
                 break found.groups;
             }
             pause.wait().await?;
         };
-        self.leave_all_groups(kind, id, groups).await?;
-        if kind == ResourceKind::Group {
-            self.remove_all_members(id).await?;
-        }
-        self.table.delete_all(&[keys::resource(&self.connector, kind, id)]).await
+        self.finish_deletion(kind, id, groups, keeps).await
     }
 
-    async fn begin_deletion(&self, resource: &Resource) -> Result<bool, ScimError> {
+    /// Whether the client has done with it: a user whom it deactivated, a group that it emptied.
+    async fn is_left_behind(&self, resource: &Resource) -> Result<bool, ScimError> {
+        match resource.kind {
+            ResourceKind::User => Ok(!resource.is_active()),
+            _ if self.origin() == resource.origin => Ok(true),
+            _ => Ok(self.members(resource.id, 0).await? == (Vec::new(), false)),
+        }
+    }
+
+    /// Takes back what this request made.
+    async fn remove(&self, kind: ResourceKind, id: ResourceId) -> Result<(), ScimError> {
+        let mut pause = self.table.pause();
+        while let Some(found) = self.read(kind, id).await? {
+            if found.stored.is_going || self.begin_deletion(&found.stored.resource, false).await? {
+                return self.finish_deletion(kind, id, found.groups, false).await;
+            }
+            pause.wait().await?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn finish_deletion(
+        &self,
+        kind: ResourceKind,
+        id: ResourceId,
+        groups: Vec<ResourceId>,
+        keeps: bool,
+    ) -> Result<(), ScimError> {
+        self.leave_all_groups(kind, id, groups).await?;
+        if keeps {
+            return Ok(());
+        }
+        if kind != ResourceKind::User {
+            self.remove_all_members(id).await?;
+        }
+        self.table.delete_all(&[keys::resource(&self.connector.id, kind, id)]).await
+    }
+
+    async fn begin_deletion(&self, resource: &Resource, keeps: bool) -> Result<bool, ScimError> {
         let (kind, id) = (resource.kind, resource.id);
         let mut transaction = self.table.transaction();
-        let going = Expression::new("SET going = :true").with(":true", true_value());
-        let key = keys::resource(&self.connector, kind, id);
+        let going = if keeps { "SET going = :true, kept = :true" } else { "SET going = :true" };
+        let going = Expression::new(going).with(":true", true_value());
+        let key = keys::resource(&self.connector.id, kind, id);
         transaction.update(&key, going, Some(is_version(resource.version)))?;
         for entry in index::entries(&resource.document, self.schemas.of(kind))? {
-            transaction.delete(&entry.key(&self.connector, kind, id))?;
+            transaction.delete(&entry.key(&self.connector.id, kind, id))?;
         }
         let active = -i8::from(kind == ResourceKind::User && resource.is_active());
         self.count(&mut transaction, kind, id, &CountChange { resources: -1, active })?;
+        self.record(&mut transaction, Operation::Delete, kind, id, Vec::new())?;
         Ok(self.table.commit(&transaction).await? == Outcome::Committed)
     }
+}
+
+/// The index entries that a transaction adds, one behind the other, and the check of a group's name behind them.
+pub(super) struct Added {
+    entries: BTreeSet<Entry>,
+    first: usize,
+}
+
+impl Added {
+    /// The error of a transaction that was refused, when it was for one of these.
+    pub fn refusal(&self, resource: &Resource, refused: &[usize]) -> Option<ScimError> {
+        let mut entries = self.entries.iter().zip(self.first..);
+        if let Some((entry, _)) = entries.find(|(_, position)| refused.contains(position)) {
+            return Some(name_taken(entry, resource));
+        }
+        let has_check = matches!(resource.kind, ResourceKind::Group | ResourceKind::LocalGroup)
+            && self.entries.iter().any(|entry| entry.is_unique);
+        (has_check && refused.contains(&(self.first + self.entries.len()))).then(|| taken_elsewhere(resource))
+    }
+
+    fn why_refused(&self, resource: &Resource, refused: &[usize]) -> ScimError {
+        self.refusal(resource, refused)
+            .unwrap_or_else(|| ScimError::internal(format!("transaction refused at {refused:?}")))
+    }
+}
+
+fn name_taken(entry: &Entry, resource: &Resource) -> ScimError {
+    let value = resource.document.get(&entry.index).and_then(|value| value.as_str());
+    let value = value.unwrap_or(&entry.value);
+    let kind = resource.kind.name().to_lowercase();
+    ScimError::new(ErrorKind::Uniqueness, format!("{} {value:?} is taken by another {kind}", entry.index))
+}
+
+/// A client's group of an operator's group's name, or of the built-in one's; or the reverse.
+fn taken_elsewhere(resource: &Resource) -> ScimError {
+    let name = resource.document.get("displayName").and_then(|name| name.as_str()).unwrap_or_default();
+    let detail = match (is_built_in(name), resource.kind) {
+        (true, _) => format!("displayName {name:?} is that of a built-in group"),
+        (false, ResourceKind::Group) => {
+            format!("displayName {name:?} is that of a group that an operator made")
+        }
+        (false, _) => format!("displayName {name:?} is that of a group of the identity provider"),
+    };
+    let advice =
+        if resource.kind == ResourceKind::Group { "; rename the group in the identity provider" } else { "" };
+    ScimError::new(ErrorKind::Uniqueness, format!("{detail}{advice}"))
 }
 
 /// 412 unless the version is one that the client named (RFC 7644 §3.14).

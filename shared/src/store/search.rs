@@ -101,31 +101,21 @@ impl Directory {
         check: &'a Check<'a>,
     ) -> BoxFuture<'a, Result<Vec<Match>, ScimError>> {
         Box::pin(async move {
-            let pk = keys::resources(&self.connector, kind);
+            let mut walk = Walk::new(self, kind, range, false);
             let mut matches: Vec<Match> = Vec::new();
-            let mut after = None;
-            let mut seen = Seen::new(0, Counted::All);
-            loop {
-                let (items, next) = self.table.query_page(&pk, &range, after.as_deref(), None).await?;
-                for item in &items {
-                    seen.take(kind, item)?;
-                }
-                // The memberships of the last one may go on on the next page.
-                let rest = match next {
-                    Some(_) => seen.found.split_off(seen.found.len().saturating_sub(1)),
-                    None => Vec::new(),
-                };
-                let found = std::mem::replace(&mut seen.found, rest);
+            while let Some(found) = walk.next().await? {
                 matches.extend(check.keep_matching(found).await?);
                 for dropped in matches.iter_mut().skip(MOST_KEPT) {
                     dropped.found = None;
                 }
-                match next {
-                    Some(next) => after = Some(next),
-                    None => return Ok(matches),
-                }
             }
+            Ok(matches)
         })
+    }
+
+    /// All resources of one kind, in the order of ids, those with them whom the client deleted and operators keep.
+    pub fn walk(&self, kind: ResourceKind) -> Walk<'_> {
+        Walk::new(self, kind, Range::All, true)
     }
 
     /// Reads resources by their ids, in no order; those that are gone are left out.
@@ -139,7 +129,7 @@ impl Directory {
             let reads = ids.iter().map(|id| self.read(kind, *id).boxed()).collect();
             concurrently(reads).await?.into_iter().flatten().collect()
         } else {
-            let keys: Vec<Key> = ids.iter().map(|id| keys::resource(&self.connector, kind, *id)).collect();
+            let keys: Vec<Key> = ids.iter().map(|id| keys::resource(&self.connector.id, kind, *id)).collect();
             let items = self.table.get_all(&keys).await?;
             let stored = items.iter().map(|item| item::to_stored(kind, item));
             stored
@@ -170,10 +160,53 @@ impl Directory {
     }
 }
 
+/// A partition of resources, page after page, in the memory that one page takes.
+pub struct Walk<'a> {
+    directory: &'a Directory,
+    kind: ResourceKind,
+    range: Range,
+    seen: Seen,
+    after: Option<String>,
+    is_done: bool,
+}
+
+impl<'a> Walk<'a> {
+    fn new(directory: &'a Directory, kind: ResourceKind, range: Range, with_kept: bool) -> Self {
+        let seen = Seen { with_kept, ..Seen::new(0, Counted::All) };
+        Self { directory, kind, range, seen, after: None, is_done: false }
+    }
+
+    /// The next resources, with the groups of each; `None` at the end.
+    ///
+    /// # Errors
+    /// When DynamoDB fails, or an item is broken.
+    pub async fn next(&mut self) -> Result<Option<Vec<StoredUser>>, ScimError> {
+        if self.is_done {
+            return Ok(None);
+        }
+        let pk = keys::resources(&self.directory.connector.id, self.kind);
+        let page = self.directory.table.query_page(&pk, &self.range, self.after.as_deref(), None).await?;
+        let (items, next) = page;
+        for item in &items {
+            self.seen.take(self.kind, item)?;
+        }
+        // The memberships of the last one may go on on the next page.
+        let rest = match next {
+            Some(_) => self.seen.found.split_off(self.seen.found.len().saturating_sub(1)),
+            None => Vec::new(),
+        };
+        self.is_done = next.is_none();
+        self.after = next;
+        Ok(Some(std::mem::replace(&mut self.seen.found, rest)))
+    }
+}
+
 /// Items of a partition of resources, as they come: resources, each with its memberships behind it.
 pub(super) struct Seen {
     skip: usize,
     counted: Counted,
+    /// Whether those count whom the client deleted and operators keep.
+    with_kept: bool,
     /// Resources that were counted so far, those that are skipped with them.
     pub passed: usize,
     /// Items that came so far.
@@ -184,7 +217,7 @@ pub(super) struct Seen {
 
 impl Seen {
     pub fn new(skip: usize, counted: Counted) -> Self {
-        Self { skip, counted, passed: 0, items: 0, found: Vec::new() }
+        Self { skip, counted, with_kept: false, passed: 0, items: 0, found: Vec::new() }
     }
 
     /// Takes the next item.
@@ -204,7 +237,8 @@ impl Seen {
                     Counted::Active => is_true("active"),
                     Counted::Inactive => !is_true("active"),
                 };
-                if is_counted && !is_true("going") {
+                let is_there = !is_true("going") || (self.with_kept && is_true("kept"));
+                if is_counted && is_there {
                     self.passed += 1;
                     if self.passed > self.skip {
                         let stored = item::to_stored(kind, item)?;

@@ -11,8 +11,9 @@ use std::time::Duration;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{
-    AttributeValue, DeleteRequest, KeysAndAttributes, ReturnConsumedCapacity, WriteRequest,
+    AttributeValue, DeleteRequest, KeysAndAttributes, ReturnConsumedCapacity, ReturnValue, WriteRequest,
 };
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
@@ -22,7 +23,7 @@ use uuid::Uuid;
 
 use super::item::text;
 use super::keys::Key;
-use super::transaction::Transaction;
+use super::transaction::{Expression, Transaction};
 use crate::error::{ErrorKind, ScimError, chain};
 
 /// An item, as the SDK has it.
@@ -185,6 +186,32 @@ impl Table {
         }
     }
 
+    /// Reads one page of a part of the whole table, and of it the items of the partitions whose names begin so; and the
+    /// key to go on behind, if any. For operators: no request of a client may come to this.
+    pub async fn scan_page(
+        &self,
+        segment: i32,
+        segments: i32,
+        prefix: &str,
+        after: Option<Key>,
+    ) -> Result<(Vec<Item>, Option<Key>), ScimError> {
+        let request = self
+            .client
+            .scan()
+            .table_name(&self.name)
+            .consistent_read(true)
+            .segment(segment)
+            .total_segments(segments)
+            .filter_expression("begins_with(pk, :prefix)")
+            .expression_attribute_values(":prefix", text(prefix))
+            .set_exclusive_start_key(after.map(|key| key.attributes()));
+        let answer = self.retry(move || request.clone().send()).await?;
+        let string = |item: &Item, name: &str| item.get(name)?.as_s().ok().cloned();
+        let next = answer.last_evaluated_key.as_ref();
+        let next = next.and_then(|key| Some(Key { pk: string(key, "pk")?, sk: string(key, "sk")? }));
+        Ok((answer.items.unwrap_or_default(), next))
+    }
+
     /// Writes all of a transaction or nothing (TransactWriteItems), once, however often it has to be sent.
     pub async fn commit(&self, transaction: &Transaction) -> Result<Outcome, ScimError> {
         // One token for all attempts: when an answer was lost, the next attempt finds its own work done.
@@ -208,6 +235,43 @@ impl Table {
             }
             tracing::debug!(cause = chain(&error), "transaction is tried again");
             pause.wait_after(error).await?;
+        }
+    }
+
+    /// Changes one item by itself if a condition holds, and gives it as it is then. An update whose answer was lost
+    /// happens twice: for what may.
+    pub async fn update(
+        &self,
+        key: &Key,
+        update: Expression,
+        condition: Expression,
+    ) -> Result<Option<Item>, ScimError> {
+        let mut values = update.values().unwrap_or_default();
+        values.extend(condition.values().unwrap_or_default());
+        let request = self
+            .client
+            .update_item()
+            .table_name(&self.name)
+            .set_key(Some(key.attributes()))
+            .update_expression(update.text())
+            .condition_expression(condition.text())
+            .set_expression_attribute_values(Some(values))
+            .return_values(ReturnValue::AllNew)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total);
+        let mut pause = Pause::new(self.deadline);
+        loop {
+            match request.clone().send().await {
+                Ok(answer) => return Ok(Some(answer.attributes.unwrap_or_default())),
+                Err(error)
+                    if error
+                        .as_service_error()
+                        .is_some_and(UpdateItemError::is_conditional_check_failed_exception) =>
+                {
+                    return Ok(None);
+                }
+                Err(error) if is_passing(&error) => pause.wait_after(error).await?,
+                Err(error) => return Err(ScimError::internal(error)),
+            }
         }
     }
 
@@ -238,6 +302,11 @@ impl Table {
             }
             pause.wait().await?;
         }
+    }
+
+    /// The same table, for what must be done by another time.
+    pub fn until(&self, deadline: Instant) -> Self {
+        Self { deadline, ..self.clone() }
     }
 
     /// The same table with this much more time: to take back what could not be finished.

@@ -42,7 +42,11 @@ impl Expression {
         self
     }
 
-    fn values(&self) -> Option<Item> {
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
+    pub(super) fn values(&self) -> Option<Item> {
         let values: Item =
             self.values.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
         (!values.is_empty()).then_some(values)

@@ -1,0 +1,180 @@
+//! What every command has: the table, the operator, and ways to say things.
+
+use std::fmt;
+use std::io::{BufRead as _, Write as _};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use functions::configuration;
+use indicatif::{ProgressBar, ProgressStyle};
+use jiff::Timestamp;
+use shared::error::{ErrorKind, ScimError, chain};
+use shared::schema::Schemas;
+use shared::store::connectors::{Connector, ConnectorId};
+use shared::store::table::Table;
+use shared::store::{Actor, By, Directory};
+use tokio::time::Instant;
+use uuid::Uuid;
+
+/// What one request to DynamoDB may take, its repetitions with it.
+const PATIENCE: Duration = Duration::from_secs(15);
+/// What a command that goes through a whole directory may take.
+const LONG_PATIENCE: Duration = Duration::from_hours(24);
+
+/// Where the table is.
+#[derive(Args)]
+pub struct Place {
+    /// The table, as the stack's output TableName has it
+    #[arg(long, env = "TABLE_NAME", default_value = configuration::DEFAULT_TABLE, global = true)]
+    table: String,
+
+    /// Another DynamoDB than AWS's, which needs no credentials
+    #[arg(long, value_name = "URL", global = true)]
+    endpoint: Option<String>,
+
+    /// The data of a `make run` that is running: its folder
+    #[arg(long, value_name = "FOLDER", conflicts_with = "endpoint", global = true)]
+    local: Option<PathBuf>,
+}
+
+/// A sentence that says why something was not done.
+#[derive(Debug)]
+pub struct Failure(pub String);
+
+impl From<ScimError> for Failure {
+    fn from(error: ScimError) -> Self {
+        // What a client would read in a log, an operator reads here.
+        match (error.kind, &error.cause) {
+            (ErrorKind::Internal | ErrorKind::TooManyRequests(_), Some(cause)) => {
+                Self(format!("DynamoDB does not do it: {}", chain(cause.as_ref())))
+            }
+            _ => Self(error.detail.into_owned()),
+        }
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
+/// A failure with this sentence.
+pub fn fail<T>(sentence: impl fmt::Display) -> Result<T, Failure> {
+    Err(Failure(sentence.to_string()))
+}
+
+/// The table, and who works on it.
+pub struct Context {
+    table: Table,
+    actor: Actor,
+    /// The time of this command.
+    pub now: Timestamp,
+}
+
+impl Context {
+    /// Finds the table.
+    pub async fn new(place: Place) -> Result<Self, Failure> {
+        let endpoint = match place.local {
+            Some(folder) => Some(configuration::read_endpoint(&folder).map_err(Failure)?),
+            None => place.endpoint,
+        };
+        let client = match endpoint {
+            Some(endpoint) => configuration::dynamodb_at(&endpoint).await,
+            None => configuration::dynamodb().await,
+        };
+        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let operator =
+            variable("USER").or_else(|| variable("USERNAME")).unwrap_or_else(|| "operator".to_owned());
+        Ok(Self {
+            table: Table::new(client, place.table, Instant::now() + LONG_PATIENCE),
+            actor: Actor { by: By::Operator(operator), request: format!("scimctl-{}", Uuid::new_v4()) },
+            now: Timestamp::now(),
+        })
+    }
+
+    /// The table, for one step.
+    pub fn table(&self) -> Table {
+        self.table.until(Instant::now() + PATIENCE)
+    }
+
+    /// The table, for what takes as long as the directory is large.
+    pub fn patient_table(&self) -> Table {
+        self.table.clone()
+    }
+
+    /// Who works here.
+    pub fn actor(&self) -> &Actor {
+        &self.actor
+    }
+
+    /// The connector of this id.
+    pub async fn connector(&self, id: &str) -> Result<Connector, Failure> {
+        let known = match ConnectorId::parse(id) {
+            Some(id) => self.table().connector(&id).await?,
+            None => None,
+        };
+        known.ok_or_else(|| {
+            Failure(format!("there is no connector {id}; `scimctl connector list` names them"))
+        })
+    }
+
+    /// The directory of a connector, in the hands of the operator.
+    pub fn directory(&self, connector: Connector) -> Directory {
+        let table = self.patient_table();
+        Directory::new(table, Arc::new(connector), Schemas::built_in(), self.now, self.actor.clone())
+    }
+}
+
+/// Prints a text, and a line's end where it has none.
+pub fn say(text: &str) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    match out
+        .write_all(text.as_bytes())
+        .and_then(|()| if text.ends_with('\n') { Ok(()) } else { out.write_all(b"\n") })
+    {
+        // Whoever reads may have seen enough, as `head` has.
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+/// Prints a sentence where it is in nobody's way who reads the output.
+pub fn remark(text: &str) {
+    // Nothing is left to say it to if this fails.
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+/// One line of standard input, without its end.
+pub fn read_line() -> Result<String, Failure> {
+    let mut line = String::new();
+    std::io::stdin().lock().read_line(&mut line)?;
+    Ok(line.trim_end_matches(['\n', '\r']).to_owned())
+}
+
+/// A bar on standard error, which is not drawn where that is no terminal.
+pub fn progress(what: &str, total: usize) -> ProgressBar {
+    let bar = ProgressBar::new(total as u64).with_message(what.to_owned());
+    let style = ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} {eta}");
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar
+}
+
+/// Rows in columns as wide as what stands in them.
+pub fn columns(rows: &[Vec<String>]) -> String {
+    let width =
+        |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
+    let mut out = String::new();
+    for row in rows {
+        let mut line = String::new();
+        for (column, cell) in row.iter().enumerate() {
+            let padding = width(column).unwrap_or_default() - cell.chars().count();
+            line = format!("{line}{cell}{}", " ".repeat(padding + 2));
+        }
+        out.push_str(line.trim_end());
+        out.push('\n');
+    }
+    out
+}

@@ -1,0 +1,396 @@
+//! `scimctl group` and `scimctl role`: what users are in, as the directory shows it; and what an operator makes by hand.
+
+use clap::Subcommand;
+use serde::Serialize;
+use serde_json::{Map, json};
+use shared::entry::{EntryMaker, PUBLIC, is_built_in};
+use shared::patch::{MemberOperation, MemberValue};
+use shared::resource::{Document, Resource, ResourceId, ResourceKind, normalise};
+use shared::schema::Schemas;
+use shared::store::Directory;
+
+use crate::context::{Context, Failure, columns, fail, say};
+use crate::entries::{Groups, for_each_user};
+use crate::user;
+
+const GROUP_SCHEMA: &str = "urn:ietf:params:scim:schemas:core:2.0:Group";
+
+/// What can be done with groups.
+#[derive(Subcommand)]
+pub enum Command {
+    /// List the groups that the directory shows
+    List {
+        /// The connector's id
+        connector: String,
+        /// Also those that it hides, and why
+        #[arg(long)]
+        hidden: bool,
+        /// An object of JSON a line
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show one group
+    Show {
+        /// The connector's id
+        connector: String,
+        /// The group's name or id
+        group: String,
+    },
+    /// List the users of a group, those who are in it by way of another group with them
+    Members {
+        /// The connector's id
+        connector: String,
+        /// The group's name or id
+        group: String,
+        /// Only those who are in it directly
+        #[arg(long)]
+        direct: bool,
+    },
+    /// Make a group by hand
+    Create {
+        /// The connector's id
+        connector: String,
+        /// The name
+        group: String,
+    },
+    /// Give a group that was made by hand another name
+    Rename {
+        /// The connector's id
+        connector: String,
+        /// The group's name or id
+        group: String,
+        /// The new name
+        name: String,
+    },
+    /// Put users, and groups of the identity provider, into a group that was made by hand
+    Add {
+        /// The connector's id
+        connector: String,
+        /// The group's name or id
+        group: String,
+        /// userNames, names of groups, or ids
+        #[arg(required = true)]
+        members: Vec<String>,
+    },
+    /// Take members out of a group that was made by hand
+    Remove {
+        /// The connector's id
+        connector: String,
+        /// The group's name or id
+        group: String,
+        /// userNames, names of groups, or ids
+        #[arg(required = true)]
+        members: Vec<String>,
+    },
+    /// Delete a group that was made by hand, or an empty one that the identity provider left behind
+    Delete {
+        /// The connector's id
+        connector: String,
+        /// The group's name or id
+        group: String,
+    },
+}
+
+/// What can be done with roles.
+#[derive(Subcommand)]
+pub enum RoleCommand {
+    /// List the roles
+    List {
+        /// The connector's id
+        connector: String,
+    },
+    /// Make a role
+    Create {
+        /// The connector's id
+        connector: String,
+        /// The name
+        role: String,
+    },
+    /// Give a role to users, or to groups of the identity provider
+    Assign {
+        /// The connector's id
+        connector: String,
+        /// The role
+        role: String,
+        /// userNames, names of groups, or ids
+        #[arg(required = true)]
+        members: Vec<String>,
+    },
+    /// Take a role away
+    Withdraw {
+        /// The connector's id
+        connector: String,
+        /// The role
+        role: String,
+        /// userNames, names of groups, or ids
+        #[arg(required = true)]
+        members: Vec<String>,
+    },
+    /// Delete a role
+    Delete {
+        /// The connector's id
+        connector: String,
+        /// The role
+        role: String,
+    },
+}
+
+/// A group, as `--json` shows it.
+#[derive(Serialize)]
+struct Line<'a> {
+    id: String,
+    name: &'a str,
+    origin: &'a str,
+    hidden: Option<String>,
+}
+
+/// Carries out a command on groups.
+pub async fn run(command: Command, context: &Context) -> Result<(), Failure> {
+    match command {
+        Command::List { connector, hidden, json } => list(context, &connector, hidden, json).await,
+        Command::Show { connector, group } => show(context, &connector, &group).await,
+        Command::Members { connector, group, direct } => members(context, &connector, &group, direct).await,
+        Command::Create { connector, group } => {
+            let directory = open(context, &connector).await?;
+            create(&directory, ResourceKind::LocalGroup, &group).await
+        }
+        Command::Rename { connector, group, name } => {
+            let directory = open(context, &connector).await?;
+            let (kind, id) = find(&directory, &connector, &group).await?;
+            let renamed = |present: &Document| {
+                let mut document = present.clone();
+                document.insert("displayName".to_owned(), json!(name));
+                normalise(&document, Schemas::built_in().of(kind))
+            };
+            directory.change_group_of(kind, id, None, renamed, &[]).await?;
+            say(&format!("{group} is called {name}"))
+        }
+        Command::Add { connector, group, members } => {
+            let directory = open(context, &connector).await?;
+            let of = find(&directory, &connector, &group).await?;
+            change(&directory, &connector, of, &members, true).await
+        }
+        Command::Remove { connector, group, members } => {
+            let directory = open(context, &connector).await?;
+            let of = find(&directory, &connector, &group).await?;
+            change(&directory, &connector, of, &members, false).await
+        }
+        Command::Delete { connector, group } => {
+            let directory = open(context, &connector).await?;
+            let (kind, id) = find(&directory, &connector, &group).await?;
+            directory.delete(kind, id, None).await?;
+            say(&format!("{group} is deleted"))
+        }
+    }
+}
+
+/// Carries out a command on roles.
+pub async fn run_role(command: RoleCommand, context: &Context) -> Result<(), Failure> {
+    match command {
+        RoleCommand::List { connector } => {
+            let directory = open(context, &connector).await?;
+            let mut rows = vec![["ROLE", "ID"].map(str::to_owned).to_vec()];
+            let groups = Groups::read(&directory).await?;
+            rows.extend(groups.roles().map(|role| vec![name_of(role), role.id.to_string()]));
+            say(&columns(&rows))
+        }
+        RoleCommand::Create { connector, role } => {
+            let directory = open(context, &connector).await?;
+            create(&directory, ResourceKind::Role, &role).await
+        }
+        RoleCommand::Assign { connector, role, members } => {
+            let directory = open(context, &connector).await?;
+            let of = find_role(&directory, &connector, &role).await?;
+            change(&directory, &connector, of, &members, true).await
+        }
+        RoleCommand::Withdraw { connector, role, members } => {
+            let directory = open(context, &connector).await?;
+            let of = find_role(&directory, &connector, &role).await?;
+            change(&directory, &connector, of, &members, false).await
+        }
+        RoleCommand::Delete { connector, role } => {
+            let directory = open(context, &connector).await?;
+            let (kind, id) = find_role(&directory, &connector, &role).await?;
+            directory.delete(kind, id, None).await?;
+            say(&format!("{role} is deleted"))
+        }
+    }
+}
+
+async fn open(context: &Context, connector: &str) -> Result<Directory, Failure> {
+    Ok(context.directory(context.connector(connector).await?))
+}
+
+/// The document of a group of this name.
+pub fn document(name: &str) -> Document {
+    Map::from_iter([("schemas".to_owned(), json!([GROUP_SCHEMA])), ("displayName".to_owned(), json!(name))])
+}
+
+async fn create(directory: &Directory, kind: ResourceKind, name: &str) -> Result<(), Failure> {
+    let document = normalise(&document(name), Schemas::built_in().of(kind))?;
+    let made = directory.create_group_of(kind, document, Vec::new()).await?;
+    say(&format!("{name} is made: {}", made.id))
+}
+
+/// A group by its name, or its id, whoever made it.
+pub async fn find(
+    directory: &Directory,
+    connector: &str,
+    group: &str,
+) -> Result<(ResourceKind, ResourceId), Failure> {
+    if is_built_in(group) {
+        return fail(format!("{PUBLIC} is built in: everybody is in it, and nobody changes it"));
+    }
+    for kind in [ResourceKind::LocalGroup, ResourceKind::Group] {
+        if let Some(id) = directory.named(kind, group).await? {
+            return Ok((kind, id));
+        }
+        if let Some(id) = ResourceId::parse(group)
+            && directory.group_of(kind, id).await.is_ok()
+        {
+            return Ok((kind, id));
+        }
+    }
+    fail(format!("connector {connector} has no group {group}"))
+}
+
+async fn find_role(
+    directory: &Directory,
+    connector: &str,
+    role: &str,
+) -> Result<(ResourceKind, ResourceId), Failure> {
+    match directory.named(ResourceKind::Role, role).await? {
+        Some(id) => Ok((ResourceKind::Role, id)),
+        None => fail(format!("connector {connector} has no role {role}")),
+    }
+}
+
+async fn change(
+    directory: &Directory,
+    connector: &str,
+    (kind, id): (ResourceKind, ResourceId),
+    members: &[String],
+    joins: bool,
+) -> Result<(), Failure> {
+    let mut ids = Vec::new();
+    for member in members {
+        ids.push(find_member(directory, connector, member).await?);
+    }
+    let count = ids.len();
+    let operation = if joins {
+        MemberOperation::Add(
+            ids.into_iter().map(|id| MemberValue { id, kind: None, display: None }).collect(),
+        )
+    } else {
+        MemberOperation::Remove(ids)
+    };
+    let unchanged = |document: &Document| Ok(document.clone());
+    directory.change_group_of(kind, id, None, unchanged, &[operation]).await?;
+    say(&format!("{count} {}", if joins { "are in it" } else { "are not in it" }))
+}
+
+/// A user, or a group of the identity provider. Groups that operators make are in no other, so none contains itself.
+async fn find_member(directory: &Directory, connector: &str, member: &str) -> Result<ResourceId, Failure> {
+    for kind in [ResourceKind::User, ResourceKind::Group] {
+        if let Some(id) = directory.named(kind, member).await? {
+            return Ok(id);
+        }
+    }
+    match ResourceId::parse(member) {
+        Some(id) => Ok(id),
+        None => {
+            fail(format!("connector {connector} has no user {member}, and no group of the identity provider"))
+        }
+    }
+}
+
+fn name_of(group: &Resource) -> String {
+    group.document.get("displayName").and_then(|name| name.as_str()).unwrap_or_default().to_owned()
+}
+
+async fn list(context: &Context, id: &str, with_hidden: bool, is_json: bool) -> Result<(), Failure> {
+    let connector = context.connector(id).await?;
+    let settings = connector.record.settings.clone();
+    let maker = EntryMaker::new(id, &settings, Schemas::built_in())?;
+    let groups = Groups::read(&context.directory(connector)).await?;
+    let mut named: Vec<(String, &'static str, String)> = groups
+        .groups()
+        .map(|group| (maker.group_name(group), group.origin.name(), group.id.to_string()))
+        .collect();
+    named.push((PUBLIC.to_owned(), "built-in", "-".to_owned()));
+    named.sort();
+    let mut rows = vec![["GROUP", "ORIGIN", "ID"].map(str::to_owned).to_vec()];
+    for (name, origin, id) in named {
+        let hidden = maker.hidden_group(&name).map(|why| why.to_string());
+        if hidden.is_some() && !with_hidden {
+            continue;
+        }
+        if is_json {
+            let line = Line { id, name: &name, origin, hidden };
+            say(&serde_json::to_string(&line).map_err(|error| Failure(error.to_string()))?)?;
+            continue;
+        }
+        let origin = hidden.map_or_else(|| origin.to_owned(), |why| format!("{origin}; hidden: {why}"));
+        rows.push(vec![name, origin, id]);
+    }
+    if is_json { Ok(()) } else { say(&columns(&rows)) }
+}
+
+async fn show(context: &Context, id: &str, group: &str) -> Result<(), Failure> {
+    let connector = context.connector(id).await?;
+    let settings = connector.record.settings.clone();
+    let maker = EntryMaker::new(id, &settings, Schemas::built_in())?;
+    let directory = context.directory(connector);
+    let (kind, found) = find(&directory, id, group).await?;
+    let resource = directory.group_of(kind, found).await?.resource;
+    let (members, _) = directory.members(found, usize::MAX).await?;
+    let users = members.iter().filter(|member| member.kind == ResourceKind::User).count();
+    let name = maker.group_name(&resource);
+    let hidden = maker.hidden_group(&name).map_or_else(|| "no".to_owned(), |why| why.to_string());
+    let facts = [
+        ("Id:", resource.id.to_string()),
+        ("Name:", name),
+        ("Members:", format!("{users} users, {} groups", members.len() - users)),
+        ("Hidden:", hidden),
+        ("Owner:", shared::entry::owner(resource.origin, id)),
+    ];
+    let facts: Vec<Vec<String>> =
+        facts.into_iter().map(|(name, value)| vec![name.to_owned(), value]).collect();
+    say(&columns(&facts))
+}
+
+async fn members(context: &Context, id: &str, group: &str, is_direct: bool) -> Result<(), Failure> {
+    let connector = context.connector(id).await?;
+    let settings = connector.record.settings.clone();
+    let maker = EntryMaker::new(id, &settings, Schemas::built_in())?;
+    let directory = context.directory(connector);
+    let wanted = match is_built_in(group) {
+        true => None,
+        false => Some(find(&directory, id, group).await?.1),
+    };
+    let groups = Groups::read(&directory).await?;
+    for_each_user(&directory, |user| {
+        let is_member = match wanted {
+            None => true,
+            Some(group) if is_direct => user.groups.contains(&group),
+            Some(group) => groups.is_in(&user.groups, group),
+        };
+        let entry = groups.entry(user, &maker);
+        if is_member && entry.hidden.is_none() { say(&entry.username) } else { Ok(()) }
+    })
+    .await
+}
+
+/// Whoever stands in a column of names.
+pub async fn members_of(
+    directory: &Directory,
+    connector: &str,
+    names: &[String],
+) -> Result<Vec<MemberValue>, Failure> {
+    let mut members = Vec::with_capacity(names.len());
+    for name in names {
+        let id = user::find(directory, connector, name).await?;
+        members.push(MemberValue { id, kind: Some(ResourceKind::User), display: None });
+    }
+    Ok(members)
+}

@@ -1,0 +1,270 @@
+//! `scimctl user`: the users of a directory, as it shows them; and those that an operator makes by hand.
+
+use clap::{Args, Subcommand};
+use serde_json::{Map, Value, json};
+use shared::entry::{Entry, EntryMaker, owner};
+use shared::filter::Filter;
+use shared::resource::{Document, Origin, ResourceId, ResourceKind, normalise, represent};
+use shared::schema::Schemas;
+use shared::store::{Directory, StoredUser};
+
+use crate::context::{Context, Failure, columns, fail, say};
+use crate::entries::{Groups, for_each_user};
+
+const USER_SCHEMA: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
+/// Rows of a table that share their columns' widths.
+const ROWS_AT_ONCE: usize = 500;
+
+/// What can be done with users.
+#[derive(Subcommand)]
+pub enum Command {
+    /// List the users that the directory shows
+    List {
+        /// The connector's id
+        connector: String,
+        /// Also those that it hides, and why
+        #[arg(long)]
+        hidden: bool,
+        /// Only those that match a SCIM filter: `--filter 'userName sw "a" and active eq true'`
+        #[arg(long)]
+        filter: Option<String>,
+        /// An object of JSON a line
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show one user
+    Show {
+        /// The connector's id
+        connector: String,
+        /// The user's userName or id
+        user: String,
+        /// An object of JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Make a user by hand
+    Create {
+        /// The connector's id
+        connector: String,
+        /// The userName
+        user: String,
+        #[command(flatten)]
+        names: Names,
+    },
+    /// Change a user that was made by hand
+    Set {
+        /// The connector's id
+        connector: String,
+        /// The user's userName or id
+        user: String,
+        #[command(flatten)]
+        names: Names,
+    },
+    /// Delete a user that was made by hand, or that the identity provider deactivated or deleted
+    Delete {
+        /// The connector's id
+        connector: String,
+        /// The user's userName or id
+        user: String,
+    },
+}
+
+/// What an operator says of a user; an empty text takes it away.
+#[derive(Args, Clone, Default)]
+pub struct Names {
+    /// The first name
+    #[arg(long)]
+    pub first_name: Option<String>,
+    /// The last name
+    #[arg(long)]
+    pub last_name: Option<String>,
+    /// The display name, where it is not the first and last name together
+    #[arg(long)]
+    pub display_name: Option<String>,
+    /// The email address
+    #[arg(long)]
+    pub email: Option<String>,
+}
+
+impl Names {
+    /// A document with these names in it, and all else as it was.
+    pub fn put_into(&self, present: &Document) -> Result<Document, Failure> {
+        let mut document = present.clone();
+        let value = |text: &Option<String>| text.as_ref().map(|text| (!text.is_empty()).then(|| json!(text)));
+        let mut put = |name: &str, value: Option<Option<Value>>| match value {
+            Some(Some(value)) => drop(document.insert(name.to_owned(), value)),
+            Some(None) => drop(document.shift_remove(name)),
+            None => {}
+        };
+        put("displayName", value(&self.display_name));
+        let email = self.email.as_ref().map(|email| {
+            (!email.is_empty()).then(|| json!([{ "value": email, "type": "work", "primary": true }]))
+        });
+        put("emails", email);
+        let mut name = document.get("name").and_then(Value::as_object).cloned().unwrap_or_default();
+        for (part, value) in [("givenName", value(&self.first_name)), ("familyName", value(&self.last_name))]
+        {
+            match value {
+                Some(Some(value)) => drop(name.insert(part.to_owned(), value)),
+                Some(None) => drop(name.shift_remove(part)),
+                None => {}
+            }
+        }
+        if name.is_empty() {
+            document.shift_remove("name");
+        } else {
+            document.insert("name".to_owned(), Value::Object(name));
+        }
+        Ok(normalise(&document, Schemas::built_in().of(ResourceKind::User))?)
+    }
+}
+
+/// The document of a user of this name and nothing else.
+pub fn document(user_name: &str) -> Document {
+    Map::from_iter([
+        ("schemas".to_owned(), json!([USER_SCHEMA])),
+        ("userName".to_owned(), json!(user_name)),
+        ("active".to_owned(), json!(true)),
+    ])
+}
+
+/// Carries out a command.
+pub async fn run(command: Command, context: &Context) -> Result<(), Failure> {
+    match command {
+        Command::List { connector, hidden, filter, json } => {
+            list(context, &connector, hidden, filter.as_deref(), json).await
+        }
+        Command::Show { connector, user, json } => show(context, &connector, &user, json).await,
+        Command::Create { connector, user, names } => {
+            let directory = context.directory(context.connector(&connector).await?);
+            let document = names.put_into(&document(&user))?;
+            let made = directory.create_user(document).await?;
+            say(&format!("{user} is made: {}", made.id))
+        }
+        Command::Set { connector, user, names } => {
+            let directory = context.directory(context.connector(&connector).await?);
+            let id = find(&directory, &connector, &user).await?;
+            let present = directory.user(id).await?.stored.resource.document;
+            let wanted = names.put_into(&present)?;
+            directory
+                .change_user(id, None, |document| {
+                    names
+                        .put_into(document)
+                        .map_err(|Failure(error)| shared::error::ScimError::invalid_value(error))
+                })
+                .await?;
+            say(if wanted == present { "nothing changes" } else { "it is changed" })
+        }
+        Command::Delete { connector, user } => {
+            let directory = context.directory(context.connector(&connector).await?);
+            let id = find(&directory, &connector, &user).await?;
+            directory.delete(ResourceKind::User, id, None).await?;
+            say(&format!("{user} is deleted"))
+        }
+    }
+}
+
+/// The id of a user by its userName, or its id.
+pub async fn find(directory: &Directory, connector: &str, user: &str) -> Result<ResourceId, Failure> {
+    if let Some(id) = directory.named(ResourceKind::User, user).await? {
+        return Ok(id);
+    }
+    match ResourceId::parse(user) {
+        Some(id) => Ok(id),
+        None => fail(format!("connector {connector} has no user {user}")),
+    }
+}
+
+/// Whether a SCIM filter matches a user; all do if there is none.
+fn matcher(filter: Option<&str>) -> Result<impl Fn(&StoredUser, &Groups) -> bool, Failure> {
+    let schema = Schemas::built_in().of(ResourceKind::User);
+    let filter = filter.map(|text| Filter::parse(text)?.resolve(schema)).transpose()?;
+    Ok(move |user: &StoredUser, groups: &Groups| {
+        filter.as_ref().is_none_or(|filter| {
+            let references = groups.references(&user.groups);
+            filter.matches(&represent(&user.stored.resource, &references, None, ""))
+        })
+    })
+}
+
+async fn list(
+    context: &Context,
+    id: &str,
+    with_hidden: bool,
+    filter: Option<&str>,
+    is_json: bool,
+) -> Result<(), Failure> {
+    let matches = matcher(filter)?;
+    let connector = context.connector(id).await?;
+    let settings = connector.record.settings.clone();
+    let maker = EntryMaker::new(id, &settings, Schemas::built_in())?;
+    let directory = context.directory(connector);
+    let groups = Groups::read(&directory).await?;
+    let heading = ["USERNAME", "NAME", "EMAIL", "GROUPS", "ORIGIN"].map(str::to_owned).to_vec();
+    let mut rows = vec![heading];
+    for_each_user(&directory, |user| {
+        let entry = groups.entry(user, &maker);
+        if (entry.hidden.is_some() && !with_hidden) || !matches(user, &groups) {
+            return Ok(());
+        }
+        if is_json {
+            return say(&to_json(&entry)?);
+        }
+        rows.push(row(&entry));
+        if rows.len() > ROWS_AT_ONCE {
+            say(&columns(&std::mem::take(&mut rows)))?;
+        }
+        Ok(())
+    })
+    .await?;
+    if is_json || rows.is_empty() { Ok(()) } else { say(&columns(&rows)) }
+}
+
+/// An entry as a line of JSON.
+pub fn to_json(entry: &Entry) -> Result<String, Failure> {
+    serde_json::to_string(entry).map_err(|error| Failure(error.to_string()))
+}
+
+fn row(entry: &Entry) -> Vec<String> {
+    let email = entry.email.clone().unwrap_or_else(|| "-".to_owned());
+    let groups = if entry.groups.is_empty() { "-".to_owned() } else { entry.groups.join(", ") };
+    let hidden = entry.hidden.as_ref().map(|why| format!("{}; hidden: {why}", entry.origin));
+    let origin = hidden.unwrap_or_else(|| entry.origin.to_owned());
+    vec![entry.username.clone(), entry.display_name.clone(), email, groups, origin]
+}
+
+async fn show(context: &Context, id: &str, user: &str, is_json: bool) -> Result<(), Failure> {
+    let connector = context.connector(id).await?;
+    let settings = connector.record.settings.clone();
+    let maker = EntryMaker::new(id, &settings, Schemas::built_in())?;
+    let directory = context.directory(connector);
+    let found = find(&directory, id, user).await?;
+    let kept_or_there = directory.kept_user(found).await?;
+    let Some(found) = kept_or_there else { return fail(format!("connector {id} has no user {user}")) };
+    let groups = Groups::read(&directory).await?;
+    let entry = groups.entry(&found, &maker);
+    if is_json {
+        return say(&to_json(&entry)?);
+    }
+    let text = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
+    let list = |names: &[String]| if names.is_empty() { "-".to_owned() } else { names.join(", ") };
+    let user_name =
+        found.stored.resource.document.get("userName").and_then(Value::as_str).unwrap_or_default();
+    let facts = [
+        ("Id:", entry.id.clone()),
+        ("userName:", user_name.to_owned()),
+        ("Username:", entry.username.clone()),
+        ("First name:", text(entry.first_name.clone())),
+        ("Last name:", text(entry.last_name.clone())),
+        ("Display name:", entry.display_name.clone()),
+        ("Email:", text(entry.email.clone())),
+        ("Groups:", list(&entry.groups)),
+        ("Effective groups:", list(&entry.effective_groups)),
+        ("Roles:", list(&entry.roles)),
+        ("Hidden:", entry.hidden.as_ref().map_or_else(|| "no".to_owned(), ToString::to_string)),
+        ("Owner:", owner(if entry.origin == Origin::Scim.name() { Origin::Scim } else { Origin::Local }, id)),
+    ];
+    let facts: Vec<Vec<String>> =
+        facts.into_iter().map(|(name, value)| vec![name.to_owned(), value]).collect();
+    say(&columns(&facts))
+}

@@ -1,0 +1,79 @@
+//! The operator's command line, as a process.
+
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+
+use crate::service::{Service, TABLE, binaries};
+
+/// What a command did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Done {
+    /// The exit code.
+    pub code: i32,
+    /// Standard output.
+    pub out: String,
+    /// Standard error.
+    pub err: String,
+}
+
+impl Done {
+    /// The output of a command that succeeded.
+    ///
+    /// # Panics
+    /// When it did not.
+    pub fn ok(self) -> String {
+        assert_eq!(self.code, 0, "{}", self.err);
+        self.out
+    }
+
+    /// The one line in which a command says why it failed.
+    ///
+    /// # Panics
+    /// When it did not fail, or said more.
+    pub fn failed(self) -> String {
+        assert_eq!((self.code, self.err.lines().count()), (1, 1), "{self:?}");
+        self.err.trim_end().trim_start_matches("scimctl: ").to_owned()
+    }
+
+    /// The value behind a label in the output.
+    ///
+    /// # Panics
+    /// When there is no such label.
+    pub fn value(&self, label: &str) -> String {
+        let line = self.out.lines().find_map(|line| line.strip_prefix(label));
+        line.unwrap_or_else(|| panic!("{label} in {self:?}")).trim().to_owned()
+    }
+}
+
+/// Runs a command on the table of a service.
+///
+/// # Panics
+/// When the binary is not there.
+pub fn scimctl(service: &Service, arguments: &[&str]) -> Done {
+    scimctl_with(service, arguments, "")
+}
+
+/// The same with standard input.
+///
+/// # Panics
+/// When the binary is not there.
+pub fn scimctl_with(service: &Service, arguments: &[&str], input: &str) -> Done {
+    let mut child = Command::new(binaries().join("scimctl"))
+        .args(["--table", TABLE, "--endpoint", service.endpoint()])
+        .args(arguments)
+        .env("USER", "ada")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("scimctl starts");
+    // A command that fails before it reads closes its input.
+    let _ = child.stdin.take().expect("piped").write_all(input.as_bytes());
+    let output = child.wait_with_output().expect("it ends");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
+    Done {
+        code: output.status.code().expect("an exit code"),
+        out: text(output.stdout),
+        err: text(output.stderr),
+    }
+}

@@ -1,0 +1,209 @@
+//! What is not in order is found, whatever it is, and mended.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use serde_json::{Value, json};
+use shared::resource::{ResourceId, ResourceKind};
+use shared::store::keys::{self, Key};
+use tests::client::Client;
+use tests::dump::{Item, assert_sound};
+use tests::scimctl::scimctl;
+use tests::service::{TABLE, TestConnector, service};
+
+use crate::concurrency::{GROUP, group, patch, user, values};
+
+/// Two users, one of them in a group.
+struct Sound {
+    connector: TestConnector,
+    client: Client,
+    member: ResourceId,
+    other: ResourceId,
+    group: ResourceId,
+}
+
+impl Sound {
+    async fn new() -> Self {
+        let connector = service().connector().await;
+        let client = connector.local(service());
+        let (member, other) = (user(&client, "member").await, user(&client, "other").await);
+        let group = group(&client, "Tour Guides", std::slice::from_ref(&member)).await;
+        let [member, other, group] = [member, other, group].map(|id| ResourceId::parse(&id).unwrap());
+        Self { connector, client, member, other, group }
+    }
+
+    fn user(&self, id: ResourceId) -> Key {
+        keys::resource(&self.connector.id, ResourceKind::User, id)
+    }
+
+    fn entry(&self, name: &str) -> Key {
+        Key { pk: keys::index(&self.connector.id, ResourceKind::User, "userName"), sk: name.to_owned() }
+    }
+
+    async fn take(&self, key: &Key) -> Item {
+        let taken =
+            service().dynamodb().await.delete_item().table_name(TABLE).set_key(Some(key.attributes()));
+        let taken = taken.return_values(aws_sdk_dynamodb::types::ReturnValue::AllOld).send().await.unwrap();
+        taken.attributes.unwrap_or_else(|| panic!("{key:?}"))
+    }
+
+    async fn put(&self, item: Item) {
+        service().dynamodb().await.put_item().table_name(TABLE).set_item(Some(item)).send().await.unwrap();
+    }
+
+    async fn change(&self, key: &Key, name: &str, value: AttributeValue) {
+        let mut item = self.take(key).await;
+        item.insert(name.to_owned(), value);
+        self.put(item).await;
+    }
+}
+
+#[tokio::test]
+async fn whatever_is_not_in_order_is_found_and_mended() {
+    let cases = [
+        "missing-entry",
+        "stray-entry",
+        "entry-of-another",
+        "half-membership",
+        "other-half",
+        "no-member",
+        "no-group",
+        "inactive-member",
+        "wrong-count",
+        "unfinished-deletion",
+        "wrong-active",
+        "stray-item",
+    ];
+    for case in cases {
+        let sound = Sound::new().await;
+        assert_sound(service(), &sound.connector.id).await;
+        let (member, other, group) = (sound.member, sound.other, sound.group);
+        let id = &sound.connector.id;
+        let of_group = keys::resource(id, ResourceKind::Group, group);
+        let expected: &[&str] = match case {
+            "missing-entry" => {
+                sound.take(&sound.entry("member")).await;
+                &["missing-entry"]
+            }
+            "stray-entry" => {
+                let mut entry = sound.entry("nobody").attributes();
+                entry.insert("id".to_owned(), AttributeValue::S(member.to_string()));
+                sound.put(entry).await;
+                &["stray-entry"]
+            }
+            "entry-of-another" => {
+                sound.change(&sound.entry("member"), "id", AttributeValue::S(other.to_string())).await;
+                &["missing-entry", "stray-entry"]
+            }
+            "half-membership" => {
+                sound.take(&keys::group_side(id, group, member)).await;
+                &["half-membership"]
+            }
+            "other-half" => {
+                sound.take(&keys::member_side(id, ResourceKind::User, member, group)).await;
+                &["half-membership"]
+            }
+            "no-member" => {
+                sound.take(&sound.user(member)).await;
+                &["dangling-membership", "stray-entry", "wrong-count"]
+            }
+            "no-group" => {
+                sound.take(&of_group).await;
+                &["dangling-membership", "stray-entry", "wrong-count"]
+            }
+            "inactive-member" => {
+                let deactivated = json!({ "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "userName": "member", "active": false });
+                sound.change(&sound.user(member), "doc", AttributeValue::S(deactivated.to_string())).await;
+                sound.change(&sound.user(member), "active", AttributeValue::Bool(false)).await;
+                &["dangling-membership", "missing-entry", "wrong-count"]
+            }
+            "wrong-count" => {
+                let key = keys::count(id, ResourceKind::User, member.bucket());
+                sound.change(&key, "n", AttributeValue::N("7".to_owned())).await;
+                &["wrong-count"]
+            }
+            "unfinished-deletion" => {
+                let first = sound.client.delete(&format!("/Users/{other}")).await;
+                assert_eq!(first.status, 204);
+                let mut item = sound.user(other).attributes();
+                let doc = json!({ "userName": "other" }).to_string();
+                for (name, value) in [
+                    ("doc", doc.as_str()),
+                    ("origin", "scim"),
+                    ("created", "2026-01-01T00:00:00Z"),
+                    ("modified", "2026-01-01T00:00:00Z"),
+                ] {
+                    item.insert(name.to_owned(), AttributeValue::S(value.to_owned()));
+                }
+                item.insert("version".to_owned(), AttributeValue::N("1".to_owned()));
+                item.insert("going".to_owned(), AttributeValue::Bool(true));
+                sound.put(item).await;
+                &["unfinished-deletion"]
+            }
+            "wrong-active" => {
+                sound.change(&sound.user(other), "active", AttributeValue::Bool(false)).await;
+                &["wrong-active"]
+            }
+            _ => {
+                sound.put(Key { pk: format!("{id}#nothing"), sk: "x".to_owned() }.attributes()).await;
+                &["stray-item"]
+            }
+        };
+        let run = |arguments: &[&str]| {
+            scimctl(service(), &[&["check", &id.to_string(), "--json"], arguments].concat())
+        };
+        let found = run(&[]);
+        let findings: Vec<Value> =
+            found.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let mut names: Vec<&str> =
+            findings.iter().map(|finding| finding["finding"].as_str().unwrap()).collect();
+        names.sort_unstable();
+        assert_eq!((found.code, names), (1, expected.to_vec()), "{case}: {}", found.out);
+        let mended = run(&["--repair"]);
+        let again = run(&["--repair"]);
+        assert_eq!((again.code, again.err.as_str()), (0, ""), "{case}: {} {}", mended.out, again.out);
+        assert_sound(service(), id).await;
+        if ["half-membership", "other-half"].contains(&case) {
+            assert_eq!(
+                sound.client.get(&format!("/Groups/{group}")).await.json()["members"][0]["value"],
+                json!(member.to_string())
+            );
+            assert_eq!(
+                sound.client.get(&format!("/Users/{member}")).await.json()["groups"][0]["value"],
+                json!(group.to_string())
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_check_beside_writers_finds_nothing() {
+    let sound = Sound::new().await;
+    let client = &sound.client;
+    let writes = async {
+        for number in 0..30 {
+            let made = user(client, &format!("user{number}")).await;
+            let joins = patch(
+                json!([{ "op": "add", "path": "members", "value": values(std::slice::from_ref(&made)) }]),
+            );
+            assert_eq!(client.patch(&format!("/Groups/{}", sound.group), &joins).await.status, 200);
+            let body = json!({ "schemas": [GROUP], "displayName": format!("group{number}") });
+            assert_eq!(client.post("/Groups", &body).await.status, 201);
+            if number % 3 == 0 {
+                assert_eq!(client.delete(&format!("/Users/{made}")).await.status, 204);
+            }
+        }
+    };
+    let directory = service().directory(&sound.connector.id).await;
+    let checks = async {
+        let mut found = Vec::new();
+        for _ in 0..5 {
+            found.extend(directory.check(|_| ()).await.unwrap());
+        }
+        // A deletion that goes on while it is looked at is no deletion that was left.
+        found.retain(|finding| finding.name() != "unfinished-deletion");
+        found
+    };
+    let ((), found) = tokio::join!(writes, checks);
+    assert_eq!(found, []);
+    let done = scimctl(service(), &["check", &sound.connector.id.to_string()]);
+    assert_eq!(done.ok(), "everything is in order\n");
+}

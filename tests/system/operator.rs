@@ -1,0 +1,175 @@
+//! What operators do at the command line, and what clients see of it.
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+use shared::store::connectors::ConnectorId;
+use tests::client::Client;
+use tests::scimctl::{scimctl, scimctl_with};
+use tests::service::service;
+use uuid::Uuid;
+
+use crate::concurrency::{group, user, users};
+
+fn name() -> String {
+    format!("c{}", Uuid::new_v4().simple())
+}
+
+fn origin() -> String {
+    service().origin().to_owned()
+}
+
+#[tokio::test]
+async fn an_operator_makes_a_connector_and_is_told_once_what_to_paste() {
+    let (name, origin) = (name(), origin());
+    let made = scimctl(service(), &["connector", "create", "--name", &name, "--url", &origin]);
+    let (url, username, password) =
+        (made.value("Endpoint URL:"), made.value("Username:"), made.value("Password:"));
+    assert_eq!((url.as_str(), username), (format!("{origin}/{name}/scim/v2").as_str(), name.clone()));
+    assert_eq!(Client::new(&url, &name, &password).get("/Users").await.json()["totalResults"], 0);
+    let again = scimctl(service(), &["connector", "create", "--name", &name]);
+    assert_eq!(again.failed(), format!("there is a connector {name} already"));
+    assert!(scimctl(service(), &["connector", "create", "--name", "No_Name"]).failed().contains("no id"));
+
+    let bearer = format!("{name}b");
+    let made = scimctl(service(), &["connector", "create", "--name", &bearer, "--url", &origin, "--bearer"]);
+    let client = Client::new(&format!("{origin}/{bearer}/scim/v2"), "", "").with_token(&made.value("Token:"));
+    assert_eq!(client.send("GET", "/Users", &[("authorization", &client.bearer())], "").await.status, 200);
+
+    let chosen = format!("{name}p");
+    let create =
+        ["connector", "create", "--name", &chosen, "--url", &origin, "--username", "okta", "--password", "-"];
+    assert!(scimctl_with(service(), &create, "short\n").failed().contains("12 characters"));
+    let made = scimctl_with(service(), &create, "correct horse battery\n");
+    assert!(!made.out.contains("horse"), "a password that somebody chose is not shown");
+    let url = made.value("Endpoint URL:");
+    assert_eq!(Client::new(&url, "okta", "correct horse battery").get("/Users").await.status, 200);
+    let in_sight = ["connector", "create", "--name", "x", "--password", "secret"];
+    assert_eq!(scimctl(service(), &in_sight).code, 2, "a password never stands on a command line");
+
+    let made =
+        scimctl(service(), &["connector", "create", "--name", "okta", "--unguessable", "--url", &origin]);
+    let url = made.value("Endpoint URL:");
+    let id = url.split('/').nth(3).unwrap();
+    assert!(id.starts_with("okta-") && id.len() == 25 && ConnectorId::parse(id).is_some(), "{id}");
+}
+
+#[tokio::test]
+async fn credentials_are_rotated_one_beside_the_other_and_retired_by_name() {
+    let (name, origin) = (name(), origin());
+    let run = |arguments: &[&str]| scimctl(service(), &[&["connector"], arguments].concat());
+    let first = run(&["create", "--name", &name, "--url", &origin]);
+    let second = run(&["rotate", &name]);
+    assert_eq!((second.code, second.value("Username:")), (0, name.clone()));
+    let url = first.value("Endpoint URL:");
+    let client = |password: &str| Client::new(&url, &name, password);
+    for made in [&first, &second] {
+        assert_eq!(client(&made.value("Password:")).get("/Users?count=0").await.status, 200);
+    }
+    assert!(run(&["rotate", &name]).failed().starts_with("2 credentials of Basic are live"));
+    let token = run(&["rotate", &name, "--bearer"]).value("Token:");
+    let shown = run(&["show", &name]).ok();
+    let rows: Vec<&str> = shown.lines().filter(|line| line.contains("it is retired")).collect();
+    let [old, new, bearer] = rows[..] else { panic!("{shown}") };
+    assert!(old.contains("Basic") && old.contains(&name) && !old.ends_with("never"), "{old}");
+    assert!(new.contains("Basic") && !new.ends_with("never"), "{new}");
+    assert!(bearer.contains("Bearer") && bearer.ends_with("never"), "{bearer}");
+    let id = |row: &str| row.split_whitespace().next().unwrap().to_owned();
+    run(&["retire", &name, &id(old)]).ok();
+    run(&["expires", &name, &id(bearer), "2026-01-01T00:00:00Z"]).ok();
+    assert!(run(&["retire", &name, &id(old)]).failed().contains("no credential"));
+    assert!(run(&["expires", &name, &id(new), "tomorrow"]).failed().contains("no time"));
+    let shown = run(&["show", &name]).ok();
+    assert!(!shown.contains(&id(old)) && shown.contains("2026-01-01 00:00 UTC, ended"), "{shown}");
+    // Whoever reads the record now, as every function does within a minute, knows.
+    let record =
+        service().table().await.connector(&ConnectorId::parse(&name).unwrap()).await.unwrap().unwrap().record;
+    let find =
+        |presented: shared::auth::Presented| presented.find(&record.credentials, Timestamp::now()).is_some();
+    let basic = |password: String| shared::auth::Presented::Basic { username: name.clone(), password };
+    assert!(!find(basic(first.value("Password:"))) && find(basic(second.value("Password:"))));
+    assert!(!find(shared::auth::Presented::Bearer { token }));
+}
+
+#[tokio::test]
+async fn a_connector_is_disabled_renamed_and_deleted_with_all_that_is_in_it() {
+    let connector = service().connector().await;
+    let id = connector.id.to_string();
+    let run = |arguments: &[&str]| scimctl(service(), &[&["connector"], arguments].concat());
+    run(&["disable", &id]).ok();
+    let client = connector.local(service());
+    assert_eq!(client.get("/Users").await.status, 403);
+    assert!(run(&["list"]).ok().lines().any(|line| line.starts_with(&id) && line.contains(" disabled ")));
+    run(&["enable", &id]).ok();
+    run(&["rename", &id, "Our Okta"]).ok();
+    assert!(run(&["list"]).ok().lines().any(|line| line.starts_with(&id) && line.ends_with("Our Okta")));
+    assert_eq!(
+        run(&["show", "nobody"]).failed(),
+        "there is no connector nobody; `scimctl connector list` names them"
+    );
+
+    let connector = service().connector().await;
+    let (id, client) = (connector.id.to_string(), connector.local(service()));
+    let made = users(&client, 5).await;
+    let inner = group(&client, "inner", &made).await;
+    group(&client, "outer", &[inner]).await;
+    let wrong = scimctl_with(service(), &["connector", "delete", &id], "yes\n");
+    assert_eq!(
+        (wrong.code, wrong.err.lines().last()),
+        (1, Some("scimctl: that is not the connector's id; nothing is deleted"))
+    );
+    assert_eq!(client.get("/Users?count=0").await.json()["totalResults"], 5);
+    let long_ago = Timestamp::now() - SignedDuration::from_hours(1);
+    service().change_connector(&connector.id, |record| record.disabled = Some(long_ago)).await;
+    let deleted = scimctl_with(service(), &["connector", "delete", &id], &format!("{id}\n"));
+    assert_eq!(deleted.ok(), format!("{id} is deleted; its audit trail stays until it expires\n"));
+    let left = tests::dump::dump(service(), &connector.id).await;
+    assert!(left.keys().all(|(pk, _)| pk.contains("#audit/")), "{left:?}");
+    assert!(service().table().await.connector(&connector.id).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn settings_are_set_one_by_one_applied_from_a_file_and_written_back() {
+    let connector = service().connector().await;
+    let (id, client) = (connector.id.to_string(), connector.local(service()));
+    user(&client, "ann@example.com").await;
+    user(&client, "root").await;
+    group(&client, "Admins", &[]).await;
+    let run = |arguments: &[&str]| scimctl(service(), &[&["connector"], arguments].concat());
+    let set = ["set", &id, "rules.exclude-users=root,svc-*", "rules.exclude-groups=admin*", "audit-days=30"];
+    let dry = run(&[&set[..], &["--dry-run"]].concat()).ok();
+    assert_eq!(dry, "- group Admins\n- user root\n");
+    run(&set).ok();
+    let exported = run(&["export", &id]).ok();
+    assert!(
+        exported.contains("exclude-users = [\"root\", \"svc-*\"]") && exported.contains("audit-days = 30"),
+        "{exported}"
+    );
+    let file = std::env::temp_dir().join(format!("rollcall-{}.toml", Uuid::new_v4()));
+    std::fs::write(&file, exported.replace("\"root\"", "\"ann*\"")).unwrap();
+    let path = file.to_str().unwrap();
+    assert_eq!(
+        run(&["apply", &id, path, "--dry-run"]).ok().lines().collect::<std::collections::BTreeSet<_>>(),
+        ["+ user root", "- user ann@example.com"].into()
+    );
+    run(&["apply", &id, path]).ok();
+    assert_eq!(run(&["apply", &id, path]).ok(), "nothing changes\n");
+    assert_eq!(run(&["export", &id]).ok(), std::fs::read_to_string(&file).unwrap());
+    std::fs::write(&file, "on-delte = \"refuse\"").unwrap();
+    let wrong = run(&["apply", &id, path]);
+    assert!(wrong.code == 1 && wrong.err.contains("on-delte"), "{wrong:?}");
+    std::fs::remove_file(file).unwrap();
+    for (setting, said) in [
+        ("mapping.email=emials.value", "mapping.email: \"emials.value\" names no attribute of a User"),
+        ("on-delete=maybe", "unknown variant `maybe`, expected one of `delete`, `deactivate`, `refuse`"),
+        ("audit-days=x", "audit-days is \"x\", and must be a number"),
+        ("audit-days=0", "audit-days is 0, and must be 1 to 3653"),
+        ("colour=red", "there is no setting colour; `scimctl connector export` names them"),
+        ("rules=x", "there is no setting rules; `scimctl connector export` names them"),
+        ("on-delete", "\"on-delete\" is not SETTING=VALUE"),
+    ] {
+        assert_eq!(run(&["set", &id, setting]).failed(), said);
+    }
+    // What a rule hides is answered over SCIM as before.
+    let names = client.get("/Users?attributes=userName").await.json();
+    assert_eq!(names["totalResults"], json!(2));
+}

@@ -1,0 +1,272 @@
+//! What the settings of a connector, and what operators made by hand, change for its clients.
+
+use serde_json::{Value, json};
+use shared::settings::{OnDeactivate, OnDelete, Settings};
+use tests::client::Client;
+use tests::dump::assert_sound;
+use tests::scimctl::scimctl;
+use tests::service::{TestConnector, service};
+
+use crate::concurrency::{GROUP, USER, group, members, patch, user, users, values};
+
+async fn with(settings: Settings) -> (TestConnector, Client) {
+    let connector = service().connector_with(settings).await;
+    let client = connector.local(service());
+    (connector, client)
+}
+
+fn active(active: bool) -> Value {
+    patch(json!([{ "op": "replace", "value": { "active": active } }]))
+}
+
+fn run(connector: &TestConnector, arguments: &[&str]) -> tests::scimctl::Done {
+    let id = connector.id.to_string();
+    let [noun, verb, rest @ ..] = arguments else { panic!("a command") };
+    scimctl(service(), &[&[*noun, *verb, &id], rest].concat())
+}
+
+#[tokio::test]
+async fn a_connector_that_keeps_groups_gives_them_back_with_the_user() {
+    let (_, client) = with(Settings { on_deactivate: OnDeactivate::KeepGroups, ..Settings::default() }).await;
+    let made = users(&client, 2).await;
+    let group = group(&client, "Tour Guides", &made[..1]).await;
+    let path = format!("/Users/{}", made[0]);
+    let away = client.patch(&path, &active(false)).await.json();
+    assert_eq!((&away["active"], &away["groups"][0]["value"]), (&json!(false), &json!(group)));
+    assert_eq!(client.get(&path).await.json(), away);
+    assert_eq!(client.patch(&path, &active(true)).await.json()["groups"][0]["value"], json!(group));
+    // Who does not send memberships again is believed when it sends them.
+    client.patch(&format!("/Users/{}", made[1]), &active(false)).await;
+    let joins = patch(json!([{ "op": "add", "path": "members", "value": values(&made[1..]) }]));
+    assert_eq!(client.patch(&format!("/Groups/{group}"), &joins).await.status, 200);
+    assert_eq!(members(&client, &group).await, made.iter().cloned().collect());
+}
+
+#[tokio::test]
+async fn a_connector_may_keep_whom_its_client_deletes_for_operators() {
+    let (connector, client) = with(Settings { on_delete: OnDelete::Deactivate, ..Settings::default() }).await;
+    let leaver = user(&client, "ann@example.com").await;
+    let group = group(&client, "Tour Guides", std::slice::from_ref(&leaver)).await;
+    let path = format!("/Users/{leaver}");
+    assert_eq!(client.delete(&path).await.status, 204);
+    for reply in
+        [client.get(&path).await, client.delete(&path).await, client.patch(&path, &active(true)).await]
+    {
+        assert_eq!(reply.status, 404);
+    }
+    assert_eq!(client.get("/Users").await.json()["totalResults"], 0);
+    assert_eq!(members(&client, &group).await, [].into());
+    let shown = run(&connector, &["user", "show", &leaver]).ok();
+    assert!(shown.contains("deleted by the client") && shown.contains("ann@example.com"), "{shown}");
+    assert_sound(service(), &connector.id).await;
+    let again = user(&client, "ann@example.com").await;
+    assert_ne!(again, leaver, "the name was free");
+    run(&connector, &["user", "delete", &leaver]).ok();
+    assert!(run(&connector, &["user", "show", &leaver]).failed().contains("no user"));
+    assert_eq!(client.delete(&format!("/Groups/{group}")).await.status, 204);
+    assert_sound(service(), &connector.id).await;
+}
+
+#[tokio::test]
+async fn a_connector_may_refuse_deletion() {
+    let (_, client) = with(Settings { on_delete: OnDelete::Refuse, ..Settings::default() }).await;
+    let user = user(&client, "ann@example.com").await;
+    let group = group(&client, "Tour Guides", std::slice::from_ref(&user)).await;
+    for path in [format!("/Users/{user}"), format!("/Groups/{group}")] {
+        let refused = client.delete(&path).await;
+        assert_eq!((refused.status, refused.header("allow")), (405, Some("GET, HEAD, PUT, PATCH")));
+        assert!(refused.json()["detail"].as_str().unwrap().contains("refuses DELETE"));
+        assert_eq!(client.get(&path).await.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_makes_no_users_updates_those_who_are_there() {
+    let (connector, client) = with(Settings { attribute_only: true, ..Settings::default() }).await;
+    let post =
+        async |name: &str| client.post("/Users", &json!({ "schemas": [USER], "userName": name })).await;
+    let refused = post("ann@example.com").await;
+    assert_eq!((refused.status, refused.json()["scimType"].as_str()), (403, None));
+    assert!(refused.json()["detail"].as_str().unwrap().contains("makes none"));
+    run(&connector, &["user", "create", "ann@example.com"]).ok();
+    assert_eq!(post("ANN@example.com").await.status, 201);
+    assert_eq!(post("ann@example.com").await.status, 409);
+    assert_sound(service(), &connector.id).await;
+}
+
+#[tokio::test]
+async fn whom_an_operator_made_a_client_takes_over_with_the_same_id() {
+    let (connector, client) = with(Settings::default()).await;
+    let made = |name: &str| {
+        let said = run(&connector, &["user", "create", name, "--first-name", "Ann", "--email", "a@b.c"]).ok();
+        said.trim().rsplit(' ').next().unwrap().to_owned()
+    };
+    let owner = |id: &str| {
+        let entry: Value =
+            serde_json::from_str(&run(&connector, &["user", "show", id, "--json"]).ok()).unwrap();
+        entry["origin"].clone()
+    };
+    let (posted, put, patched, seen) = (made("posted"), made("put"), made("patched"), made("seen"));
+    let found = client.get("/Users?filter=userName%20eq%20%22POSTED%22").await.json();
+    assert_eq!(found["Resources"][0]["id"], json!(posted), "a look-up finds the operator's user");
+    let reply =
+        client.post("/Users", &json!({ "schemas": [USER], "userName": "Posted", "title": "x" })).await;
+    let body = reply.json();
+    assert_eq!((reply.status, &body["id"], &body["title"]), (201, &json!(posted), &json!("x")));
+    assert_eq!((body.get("name"), body.get("emails")), (None, None), "it is what the client says");
+    assert!(reply.header("location").unwrap().ends_with(&posted));
+    let again = client.post("/Users", &json!({ "schemas": [USER], "userName": "posted" })).await;
+    assert_eq!((again.status, &again.json()["scimType"]), (409, &json!("uniqueness")));
+    let path = format!("/Users/{put}");
+    assert_eq!(client.put(&path, &json!({ "schemas": [USER], "userName": "put" })).await.status, 200);
+    let nothing = patch(json!([{ "op": "replace", "path": "userName", "value": "patched" }]));
+    assert_eq!(client.patch(&format!("/Users/{patched}"), &nothing).await.status, 200);
+    assert_eq!(client.get(&format!("/Users/{seen}")).await.status, 200);
+    assert_eq!(
+        [&posted, &put, &patched, &seen].map(|id| owner(id)),
+        ["scim", "scim", "scim", "local"].map(Value::from)
+    );
+    let refused = run(&connector, &["user", "set", "posted", "--email", "x@y.z"]).failed();
+    assert!(
+        refused.contains(&format!("belongs to the identity provider of connector {}", connector.id)),
+        "{refused}"
+    );
+    assert!(run(&connector, &["user", "delete", "posted"]).failed().contains("belongs to"));
+    run(&connector, &["user", "delete", "seen"]).ok();
+    client.patch(&format!("/Users/{put}"), &active(false)).await;
+    run(&connector, &["user", "delete", "put"]).ok();
+    assert_eq!(client.get("/Users").await.json()["totalResults"], 2);
+    assert_sound(service(), &connector.id).await;
+}
+
+#[tokio::test]
+async fn groups_and_roles_of_operators_are_out_of_a_clients_sight_and_reach() {
+    let (connector, client) = with(Settings::default()).await;
+    let ann = user(&client, "ann").await;
+    let sales = group(&client, "Sales", std::slice::from_ref(&ann)).await;
+    let said = run(&connector, &["group", "create", "Stewards"]).ok();
+    let stewards = said.trim().rsplit(' ').next().unwrap().to_owned();
+    run(&connector, &["group", "add", "Stewards", "ann", "Sales"]).ok();
+    run(&connector, &["role", "create", "approver"]).ok();
+    run(&connector, &["role", "assign", "approver", "Sales"]).ok();
+    let path = format!("/Groups/{stewards}");
+    let put = json!({ "schemas": [GROUP], "displayName": "Mine" });
+    for reply in [client.get(&path).await, client.put(&path, &put).await, client.delete(&path).await] {
+        assert_eq!(reply.status, 404);
+    }
+    let groups = client.get("/Groups?sortBy=displayName").await.json();
+    assert_eq!((&groups["totalResults"], &groups["Resources"][0]["id"]), (&json!(1), &json!(sales)));
+    assert_eq!(
+        client.get("/Groups?filter=displayName%20eq%20%22stewards%22").await.json()["totalResults"],
+        0
+    );
+    let shown = client.get(&format!("/Users/{ann}")).await.json();
+    assert_eq!(shown["groups"].as_array().unwrap().len(), 1);
+    for name in ["STEWARDS", "Public"] {
+        let pushed = json!({ "schemas": [GROUP], "displayName": name });
+        for reply in
+            [client.post("/Groups", &pushed).await, client.put(&format!("/Groups/{sales}"), &pushed).await]
+        {
+            assert_eq!((reply.status, &reply.json()["scimType"]), (409, &json!("uniqueness")));
+            let detail = reply.json()["detail"].as_str().unwrap().to_owned();
+            assert!(detail.ends_with("; rename the group in the identity provider"), "{detail}");
+        }
+    }
+    assert!(run(&connector, &["group", "create", "sales"]).failed().contains("of the identity provider"));
+    assert!(run(&connector, &["group", "create", "public"]).failed().contains("built-in"));
+    assert!(run(&connector, &["group", "rename", "Sales", "x"]).failed().contains("belongs to"));
+    assert!(run(&connector, &["group", "remove", "Sales", "ann"]).failed().contains("belongs to"));
+    let entry: Value =
+        serde_json::from_str(&run(&connector, &["user", "show", "ann", "--json"]).ok()).unwrap();
+    assert_eq!(
+        (&entry["groups"], &entry["effective_groups"], &entry["roles"]),
+        (&json!(["Sales", "Stewards"]), &json!(["Sales", "Stewards", "public"]), &json!(["approver"]))
+    );
+    for group in ["Stewards", "public", "Sales"] {
+        assert_eq!(run(&connector, &["group", "members", group]).ok(), "ann\n");
+    }
+    assert_sound(service(), &connector.id).await;
+    client.patch(&format!("/Users/{ann}"), &active(false)).await;
+    let entry: Value =
+        serde_json::from_str(&run(&connector, &["user", "show", "ann", "--json"]).ok()).unwrap();
+    assert_eq!((&entry["groups"], &entry["hidden"]), (&json!([]), &json!("deactivated")));
+    assert!(run(&connector, &["group", "show", "Stewards"]).ok().contains("0 users, 1 groups"));
+    run(&connector, &["group", "rename", "Stewards", "Keepers"]).ok();
+    run(&connector, &["role", "withdraw", "approver", "Sales"]).ok();
+    run(&connector, &["role", "delete", "approver"]).ok();
+    run(&connector, &["group", "delete", "Keepers"]).ok();
+    assert_sound(service(), &connector.id).await;
+}
+
+#[tokio::test]
+async fn each_change_leaves_one_record_of_who_changed_what() {
+    let (connector, client) = with(Settings::default()).await;
+    let credential =
+        service().table().await.connector(&connector.id).await.unwrap().unwrap().record.credentials[0]
+            .id
+            .clone();
+    let ann = user(&client, "ann").await;
+    let group = group(&client, "Sales", &[]).await;
+    let joins =
+        patch(json!([{ "op": "add", "path": "members", "value": values(std::slice::from_ref(&ann)) }]));
+    client.patch(&format!("/Groups/{group}"), &joins).await;
+    client.patch(&format!("/Groups/{group}"), &joins).await;
+    let named =
+        patch(json!([{ "op": "replace", "value": { "name.familyName": "Secret", "title": "Hidden" } }]));
+    client.patch(&format!("/Users/{ann}"), &named).await;
+    client.patch(&format!("/Users/{ann}"), &active(false)).await;
+    client.delete(&format!("/Users/{ann}")).await;
+    run(&connector, &["group", "create", "Stewards"]).ok();
+    let read = |arguments: &[&str]| -> Vec<Value> {
+        let id = connector.id.to_string();
+        let said = scimctl(service(), &[&["audit", &id, "--json"], arguments].concat()).ok();
+        assert!(!said.contains("Secret") && !said.contains("Hidden"), "{said}");
+        said.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    let short = |record: &Value| {
+        let attributes = record["attributes"].as_array().unwrap().iter().map(|name| name.as_str().unwrap());
+        format!(
+            "{} {} {}",
+            record["operation"].as_str().unwrap(),
+            record["kind"].as_str().unwrap(),
+            attributes.collect::<Vec<_>>().join(" ")
+        )
+    };
+    let of_ann = read(&["--resource", &ann]);
+    let mut changes: Vec<String> = of_ann.iter().map(short).collect();
+    changes.reverse();
+    assert_eq!(
+        changes,
+        [
+            "create User schemas userName",
+            "update User name title",
+            "update User active",
+            "update User groups",
+            "delete User "
+        ]
+    );
+    assert!(of_ann.iter().all(|record| record["by"] == "client"
+        && record["who"] == json!(credential)
+        && record["id"] == json!(ann)));
+    let all = read(&[]);
+    assert_eq!(all.len(), 8, "an addition that changed nothing left no record: {all:?}");
+    let (newest, times): (&Value, Vec<&str>) =
+        (&all[0], all.iter().map(|record| record["time"].as_str().unwrap()).collect());
+    assert_eq!(
+        (&newest["by"], &newest["who"], short(newest)),
+        (&json!("operator"), &json!("ada"), "create LocalGroup schemas displayName".to_owned())
+    );
+    assert!(times.is_sorted_by(|newer, older| newer >= older), "{times:?}");
+    assert_eq!(read(&["--limit", "3"]), all[..3]);
+    assert_eq!(
+        read(&["--until", "2020-01-01T00:00:00Z", "--since", "2019-10-01T00:00:00Z"]),
+        [Value::Null; 0]
+    );
+    let expires = tests::dump::dump(service(), &connector.id).await;
+    let expires = expires
+        .iter()
+        .filter(|((pk, _), _)| pk.contains("#audit/"))
+        .map(|(_, item)| item["expires"].as_n().unwrap().parse::<i64>().unwrap());
+    let year = jiff::Timestamp::now().as_second() + 365 * 86_400;
+    assert!(expires.into_iter().all(|expires| (year - 600..=year).contains(&expires)));
+}

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_sdk_dynamodb::Client;
 use clap::Args;
 use functions::configuration;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -68,6 +69,8 @@ pub fn fail<T>(sentence: impl fmt::Display) -> Result<T, Failure> {
 
 /// The table, and who works on it.
 pub struct Context {
+    client: Client,
+    table_name: String,
     table: Table,
     actor: Actor,
     /// The time of this command.
@@ -89,10 +92,22 @@ impl Context {
         let operator =
             variable("USER").or_else(|| variable("USERNAME")).unwrap_or_else(|| "operator".to_owned());
         Ok(Self {
-            table: Table::new(client, place.table, Instant::now() + LONG_PATIENCE),
+            table: Table::new(client.clone(), place.table.clone(), Instant::now() + LONG_PATIENCE),
+            client,
+            table_name: place.table,
             actor: Actor { by: By::Operator(operator), request: format!("scimctl-{}", Uuid::new_v4()) },
             now: Timestamp::now(),
         })
+    }
+
+    /// DynamoDB itself.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// The table's name.
+    pub fn table_name(&self) -> &str {
+        &self.table_name
     }
 
     /// The table, for one step.

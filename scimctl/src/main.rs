@@ -5,6 +5,7 @@ mod check;
 mod connector;
 mod context;
 mod credentials;
+mod doctor;
 mod entries;
 mod group;
 mod settings;
@@ -82,6 +83,8 @@ enum Command {
     Audit(audit::Command),
     /// Look through all of the table for what must not be, and mend it
     Check(check::Command),
+    /// Look whether a deployed stack is as it should be, and a connector answers
+    Doctor(doctor::Command),
     /// Print the completions of a shell: `scimctl completions bash > /etc/bash_completion.d/scimctl`
     Completions {
         /// Which shell
@@ -119,6 +122,7 @@ async fn run(command: Command, place: Place) -> Result<(), Failure> {
         Command::Import { what, connector, file } => transfer::import(&context, what, &connector, file).await,
         Command::Audit(command) => audit::run(command, &context).await,
         Command::Check(command) => check::run(command, &context).await,
+        Command::Doctor(command) => doctor::run(command, &context).await,
         Command::Completions { .. } => Ok(()),
     }
 }

@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 use shared::entry::{Entry, EntryMaker, owner};
 use shared::filter::Filter;
-use shared::resource::{Document, Origin, ResourceId, ResourceKind, normalise, represent};
+use shared::resource::{Document, Origin, ResourceId, ResourceKind, normalise, represent_to_match};
 use shared::schema::Schemas;
 use shared::store::{Directory, StoredUser};
 
@@ -182,7 +182,7 @@ fn matcher(filter: Option<&str>) -> Result<impl Fn(&StoredUser, &Groups) -> bool
     Ok(move |user: &StoredUser, groups: &Groups| {
         filter.as_ref().is_none_or(|filter| {
             let references = groups.references(&user.groups);
-            filter.matches(&represent(&user.stored.resource, &references, None, ""))
+            filter.matches(&represent_to_match(&user.stored.resource, &references, None, ""))
         })
     })
 }

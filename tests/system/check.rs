@@ -1,5 +1,7 @@
 //! What is not in order is found, whatever it is, and mended.
 
+use std::sync::LazyLock;
+
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::{Value, json};
 use shared::resource::{ResourceId, ResourceKind};
@@ -7,9 +9,15 @@ use shared::store::keys::{self, Key};
 use tests::client::Client;
 use tests::dump::{Item, assert_sound};
 use tests::scimctl::scimctl;
-use tests::service::{TABLE, TestConnector, service};
+use tests::service::{Service, TABLE, TestConnector};
 
 use crate::concurrency::{GROUP, group, patch, user, values};
+
+/// A table of its own, since each of these reads all of it.
+fn service() -> &'static Service {
+    static SERVICE: LazyLock<Service> = LazyLock::new(Service::start);
+    &SERVICE
+}
 
 /// Two users, one of them in a group.
 struct Sound {

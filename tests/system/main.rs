@@ -9,6 +9,7 @@ mod check;
 mod concurrency;
 mod conformance;
 mod conversations;
+mod directory;
 mod events;
 mod extensions;
 mod faults;

@@ -8,7 +8,7 @@ pub use normalise::{
     decode_base64, finish, is_primary, normalise, normalise_attribute, parse_object, type_name,
 };
 pub use replace::replace;
-pub use representation::{GroupReference, Member, location, represent};
+pub use representation::{GroupReference, Member, location, represent, represent_to_match};
 
 use std::fmt;
 

@@ -41,6 +41,20 @@ impl Member {
     }
 }
 
+/// The resource as a filter sees it: as the client does, but that a user who was never said to be active or not is.
+pub fn represent_to_match(
+    resource: &Resource,
+    groups: &[GroupReference],
+    members: Option<&[Member]>,
+    base_url: &str,
+) -> Map<String, Value> {
+    let mut out = represent(resource, groups, members, base_url);
+    if resource.kind == ResourceKind::User && !out.contains_key("active") {
+        out.insert("active".into(), true.into());
+    }
+    out
+}
+
 /// The resource as the client sees it, every attribute there. `members` is `None` where nobody reads them.
 pub fn represent(
     resource: &Resource,

@@ -15,7 +15,7 @@ use super::table::{Item, Range, concurrently};
 use super::{Directory, StoredUser};
 use crate::error::{ErrorKind, ScimError};
 use crate::filter::{Node, Operand, Operator};
-use crate::resource::{Member, ResourceId, ResourceKind, represent};
+use crate::resource::{Member, ResourceId, ResourceKind, represent_to_match};
 use crate::sort::{SortBy, SortKey};
 
 /// A query that has to read more resources than this one by one is refused.
@@ -328,7 +328,7 @@ impl Check<'_> {
                     Some(all.as_slice())
                 }
             };
-            let full = represent(resource, &references, members, self.base_url);
+            let full = represent_to_match(resource, &references, members, self.base_url);
             if self.part.filter.as_ref().is_none_or(|filter| filter.matches(&full)) {
                 let key = self.sort_by.as_ref().and_then(|sort_by| sort_by.key(&full));
                 matches.push(Match { kind: self.part.kind, id: resource.id, key, found: Some(found) });

@@ -85,7 +85,7 @@ impl Credentials {
                 None => {
                     let cursor_key = generate_secret().map_err(said)?;
                     let record = Record::new("Default".to_owned(), now, credentials, cursor_key);
-                    table.create_connector(&id, &record).await
+                    table.create_connector(&id, &record, table.transaction()).await
                 }
             };
             if is_written.map_err(said)? {

@@ -8,6 +8,7 @@ use shared::auth::{Credential, CredentialKind, generate_secret};
 use shared::resource::ResourceKind;
 use shared::store::audit::{self, Operation};
 use shared::store::connectors::{Connector, ConnectorId, Record};
+use shared::store::transaction::Transaction;
 use shared::store::{Counted, Directory};
 
 use crate::context::{Context, Failure, columns, fail, progress, read_line, remark, say};
@@ -204,12 +205,23 @@ pub async fn write(
     record: &Record,
     attributes: Vec<String>,
 ) -> Result<bool, Failure> {
-    let table = context.table();
-    let mut transaction = table.transaction();
-    let (id, days) = (present.id.to_string(), record.settings.audit_days);
-    let what = (Operation::Update, "Connector", id.as_str());
-    transaction.put(audit::record(&present.id, context.actor(), context.now, days, what, attributes))?;
-    Ok(table.write_connector(present, record, transaction).await?)
+    let beside = audited(context, &present.id, record, Operation::Update, attributes)?;
+    Ok(context.table().write_connector(present, record, beside).await?)
+}
+
+/// A transaction that leaves a record of what an operator does to a connector.
+fn audited(
+    context: &Context,
+    id: &ConnectorId,
+    record: &Record,
+    operation: Operation,
+    attributes: Vec<String>,
+) -> Result<Transaction, Failure> {
+    let mut transaction = context.table().transaction();
+    let (text, days) = (id.to_string(), record.settings.audit_days);
+    let what = (operation, "Connector", text.as_str());
+    transaction.put(audit::record(id, context.actor(), context.now, days, what, attributes))?;
+    Ok(transaction)
 }
 
 async fn create(
@@ -229,7 +241,8 @@ async fn create(
     }
     let (credential, lines) = make(wanted, context.now)?;
     let record = Record::new(name.to_owned(), context.now, vec![credential], generate_secret()?);
-    if !context.table().create_connector(&id, &record).await? {
+    let beside = audited(context, &id, &record, Operation::Create, vec!["credentials".to_owned()])?;
+    if !context.table().create_connector(&id, &record, beside).await? {
         return fail(format!("there is a connector {id} already"));
     }
     say(&format!("Endpoint URL:  {url}/{id}/scim/v2\n{lines}"))

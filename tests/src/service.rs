@@ -129,8 +129,9 @@ impl Service {
             Credential::keep(CredentialKind::Bearer, &token, now).expect("a token"),
         ];
         let record = Record::new(name.to_owned(), now, credentials, secret());
-        let made = self.table().await.create_connector(&id, &record).await.expect("a connector");
-        assert!(made, "there is a connector {name} already");
+        let table = self.table().await;
+        let made = table.create_connector(&id, &record, table.transaction()).await;
+        assert!(made.expect("DynamoDB answers"), "there is a connector {name} already");
         TestConnector { id, username: username.to_owned(), password: password.to_owned(), token }
     }
 

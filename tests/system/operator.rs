@@ -2,10 +2,12 @@
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
-use shared::store::connectors::ConnectorId;
+use shared::resource::{ResourceId, ResourceKind};
+use shared::store::connectors::{ConnectorId, Record};
+use shared::store::keys;
 use tests::client::Client;
 use tests::scimctl::{scimctl, scimctl_with};
-use tests::service::service;
+use tests::service::{TABLE, service};
 use uuid::Uuid;
 
 use crate::concurrency::{group, user, users};
@@ -102,6 +104,12 @@ async fn a_connector_is_disabled_renamed_and_deleted_with_all_that_is_in_it() {
     run(&["enable", &id]).ok();
     run(&["rename", &id, "Our Okta"]).ok();
     assert!(run(&["list"]).ok().lines().any(|line| line.starts_with(&id) && line.ends_with("Our Okta")));
+    let records = scimctl(service(), &["audit", &id, "--json"]).ok();
+    let records: Vec<serde_json::Value> =
+        records.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let changed: Vec<&str> = records.iter().map(|record| record["attributes"][0].as_str().unwrap()).collect();
+    assert_eq!(changed, ["name", "disabled", "disabled"]);
+    assert!(records.iter().all(|record| record["kind"] == "Connector" && record["who"] == "ada"));
     assert_eq!(
         run(&["show", "nobody"]).failed(),
         "there is no connector nobody; `scimctl connector list` names them"
@@ -118,8 +126,14 @@ async fn a_connector_is_disabled_renamed_and_deleted_with_all_that_is_in_it() {
         (1, Some("scimctl: that is not the connector's id; nothing is deleted"))
     );
     assert_eq!(client.get("/Users?count=0").await.json()["totalResults"], 5);
+    // As a deletion left it that was cut off: an hour ago, with a user gone whose memberships and entries are there.
     let long_ago = Timestamp::now() - SignedDuration::from_hours(1);
-    service().change_connector(&connector.id, |record| record.disabled = Some(long_ago)).await;
+    let cut_off = |record: &mut Record| (record.disabled, record.is_going) = (Some(long_ago), true);
+    service().change_connector(&connector.id, cut_off).await;
+    let gone = keys::resource(&connector.id, ResourceKind::User, ResourceId::parse(&made[0]).unwrap());
+    let delete = service().dynamodb().await.delete_item().table_name(TABLE).set_key(Some(gone.attributes()));
+    delete.send().await.unwrap();
+    assert!(run(&["enable", &id]).failed().contains("is being deleted"));
     let deleted = scimctl_with(service(), &["connector", "delete", &id], &format!("{id}\n"));
     assert_eq!(deleted.ok(), format!("{id} is deleted; its audit trail stays until it expires\n"));
     let left = tests::dump::dump(service(), &connector.id).await;

@@ -84,14 +84,18 @@ impl Table {
         items.iter().filter_map(|item| Some(to_connector(&id(item)?, item))).collect()
     }
 
-    /// Makes a connector; `false` when there is one of the same id.
-    pub async fn create_connector(&self, id: &ConnectorId, record: &Record) -> Result<bool, ScimError> {
+    /// Makes a connector, and writes what belongs to it; `false` when there is one of the same id.
+    pub async fn create_connector(
+        &self,
+        id: &ConnectorId,
+        record: &Record,
+        mut beside: Transaction,
+    ) -> Result<bool, ScimError> {
         let mut item = keys::connector(id).attributes();
         item.insert("doc".into(), text(to_json(record)?));
         item.insert("revision".into(), number(1));
-        let mut transaction = self.transaction();
-        transaction.put_new(item)?;
-        Ok(self.commit(&transaction).await? == Outcome::Committed)
+        beside.put_new(item)?;
+        Ok(self.commit(&beside).await? == Outcome::Committed)
     }
 
     /// Deletes the record of a connector, when nothing else of it is left but the audit trail.

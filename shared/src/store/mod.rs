@@ -21,7 +21,7 @@ mod plan;
 mod resources;
 mod search;
 pub mod table;
-mod transaction;
+pub mod transaction;
 pub mod trust;
 
 pub use audit::{Actor, By};

@@ -6,14 +6,12 @@ use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use futures_util::future::BoxFuture;
-use http::{HeaderMap, Response, StatusCode};
-use http_body_util::{BodyExt as _, Full};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
+use http::{HeaderMap, Response};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::AbortHandle;
+
+use crate::forward::{Forward, refusal};
 
 /// What goes wrong with one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,8 +51,7 @@ struct Plan {
 
 #[derive(Clone)]
 struct Proxy {
-    engine: String,
-    http: Client<HttpConnector, Full<Bytes>>,
+    forward: Forward,
     plan: Arc<Mutex<Plan>>,
 }
 
@@ -75,8 +72,7 @@ impl FaultyDynamoDb {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let endpoint = format!("http://{}", listener.local_addr().expect("a bound address"));
         let plan = Arc::new(Mutex::new(Plan::default()));
-        let http = Client::builder(TokioExecutor::new()).build_http();
-        let proxy = Proxy { engine: engine.to_owned(), http, plan: Arc::clone(&plan) };
+        let proxy = Proxy { forward: Forward::to(engine), plan: Arc::clone(&plan) };
         let router = Router::new().fallback(answer).with_state(proxy);
         let server =
             tokio::spawn(async move { axum::serve(listener, router).await.expect("the proxy is served") });
@@ -123,7 +119,7 @@ async fn answer(State(proxy): State<Proxy>, headers: HeaderMap, body: Bytes) -> 
     let is_transaction =
         headers.get("x-amz-target").is_some_and(|target| target.as_bytes().ends_with(b"TransactWriteItems"));
     match fault {
-        None => proxy.forward(&headers, body).await,
+        None => proxy.forward.send(&headers, body).await,
         Some(Fault::Throttled) => {
             refusal(400, &json!({ "__type": "com.amazon.coral.availability#ThrottlingException" }))
         }
@@ -153,33 +149,10 @@ async fn answer(State(proxy): State<Proxy>, headers: HeaderMap, body: Bytes) -> 
         }
         Some(Fault::LostRequest) => cut_off(),
         Some(Fault::LostAnswer) => {
-            proxy.forward(&headers, body).await;
+            proxy.forward.send(&headers, body).await;
             cut_off()
         }
     }
-}
-
-impl Proxy {
-    async fn forward(&self, headers: &HeaderMap, body: Bytes) -> Response<Body> {
-        let mut request = http::Request::post(&self.engine).body(Full::new(body)).expect("a request");
-        for name in ["content-type", "x-amz-target", "authorization", "x-amz-date"] {
-            if let Some(value) = headers.get(name) {
-                request.headers_mut().insert(name, value.clone());
-            }
-        }
-        let (parts, body) = self.http.request(request).await.expect("the engine answers").into_parts();
-        let body = body.collect().await.expect("the engine answers in full").to_bytes();
-        Response::from_parts(parts, Body::from(body))
-    }
-}
-
-fn refusal(status: u16, body: &Value) -> Response<Body> {
-    let mut response = Response::new(Body::from(body.to_string()));
-    *response.status_mut() = StatusCode::from_u16(status).expect("a status");
-    response
-        .headers_mut()
-        .insert("content-type", http::HeaderValue::from_static("application/x-amz-json-1.0"));
-    response
 }
 
 /// An answer that ends before it is whole, and the connection with it.

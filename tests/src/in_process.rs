@@ -40,7 +40,7 @@ impl InProcess {
     /// # Panics
     /// When it cannot begin.
     pub async fn with_schemas(dynamodb: DynamoDb, client: Client, schemas: &'static Schemas) -> Self {
-        let service = Self::make(dynamodb, client, schemas);
+        let service = Self::make(dynamodb, client, schemas, Timestamp::now);
         service.send("GET", "/ServiceProviderConfig", None, PATIENCE).await;
         service
     }
@@ -50,11 +50,19 @@ impl InProcess {
     /// # Panics
     /// When it cannot begin.
     pub fn unknown(dynamodb: DynamoDb, client: Client) -> Self {
-        Self::make(dynamodb, client, Schemas::built_in())
+        Self::at(dynamodb, client, Timestamp::now)
     }
 
-    fn make(dynamodb: DynamoDb, client: Client, schemas: &'static Schemas) -> Self {
-        let functions = Functions::new(dynamodb, TABLE.to_owned(), None, schemas, Timestamp::now);
+    /// The same with a clock of its own.
+    ///
+    /// # Panics
+    /// When it cannot begin.
+    pub fn at(dynamodb: DynamoDb, client: Client, now: fn() -> Timestamp) -> Self {
+        Self::make(dynamodb, client, Schemas::built_in(), now)
+    }
+
+    fn make(dynamodb: DynamoDb, client: Client, schemas: &'static Schemas, now: fn() -> Timestamp) -> Self {
+        let functions = Functions::new(dynamodb, TABLE.to_owned(), None, schemas, now);
         let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
         Self { functions: functions.expect("a service"), client, address }
     }

@@ -55,14 +55,16 @@ impl Lambda {
     }
 
     /// Functions that are binaries in a folder, named as they are. They see these environment variables and Lambda's
-    /// own, and nothing of this process's.
+    /// own, and nothing of this process's; `{function}` in one stands for the function's name.
     pub fn of_binaries(folder: impl Into<PathBuf>, environment: &[(&str, &str)]) -> Self {
         let folder = folder.into();
         let environment: Vec<(String, String)> =
             environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         Self::new(move |function| {
             let mut command = Command::new(folder.join(function));
-            command.env_clear().envs(environment.iter().cloned());
+            let of_function =
+                |(name, value): &(String, String)| (name.clone(), value.replace("{function}", function));
+            command.env_clear().envs(environment.iter().map(of_function));
             command
         })
     }

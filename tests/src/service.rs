@@ -27,6 +27,7 @@ use uuid::Uuid;
 use crate::client::Client;
 use crate::gateway::{DEFAULT_ROUTE, Gateway};
 use crate::lambda::Lambda;
+use crate::rights;
 
 /// The table's name.
 pub const TABLE: &str = "rollcall-test";
@@ -162,6 +163,7 @@ impl Service {
         self.gateway.get_or_init(|| {
             let (endpoint, (send, receive)) = (self.endpoint.clone(), mpsc::channel());
             self.runtime.as_ref().expect("it runs until it is dropped").spawn(async move {
+                let endpoint = rights::start(&endpoint).await;
                 let lambda = Lambda::of_binaries(
                     binaries(),
                     &[

@@ -1,5 +1,6 @@
 //! Who is let in, and until when.
 
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -108,4 +109,24 @@ async fn an_expired_credential_opens_nothing() {
     assert_eq!(client.get("/Users").await.status, 401);
     let bearer = client.bearer();
     assert_eq!(client.send("GET", "/Users", &[("authorization", &bearer)], "").await.status, 200);
+}
+
+/// How far the clock of the next test is ahead, in seconds.
+static AHEAD: AtomicI64 = AtomicI64::new(0);
+
+fn later() -> Timestamp {
+    Timestamp::now() + SignedDuration::from_secs(AHEAD.load(Ordering::Relaxed))
+}
+
+#[tokio::test]
+async fn a_credential_that_expires_is_refused_where_it_was_remembered() {
+    let service = service();
+    let connector = service.connector().await;
+    let ends = Timestamp::now() + SignedDuration::from_secs(30);
+    service.change_connector(&connector.id, |record| record.credentials[0].expires = Some(ends)).await;
+    let requests = InProcess::at(service.dynamodb().await, connector.local(service), later);
+    let status = async || requests.send("GET", "/Users", None, PATIENCE).await.status().as_u16();
+    assert_eq!(status().await, 200);
+    AHEAD.store(31, Ordering::Relaxed);
+    assert_eq!(status().await, 401);
 }

@@ -10,6 +10,7 @@ use functions::routes::{FALLBACK, ROUTES};
 use serde_json::{Value, json};
 use shared::resource::ResourceId;
 use tests::pattern::differences;
+use tests::rights::functions_of;
 use tests::service::Service;
 use tests::{dump, seed};
 
@@ -180,14 +181,6 @@ fn template() -> BTreeSet<(String, String, String)> {
         }
     }
     routes
-}
-
-fn functions_of(template: &str) -> Vec<(String, &str)> {
-    let blocks = template.split("Type: AWS::Serverless::Function").skip(1);
-    let name = |block: &str| {
-        block.split_once("Binary: ").unwrap().1.split([' ', '}', '\n']).next().unwrap().to_owned()
-    };
-    blocks.map(|block| (name(block), block.split("Type: AWS::Logs").next().unwrap())).collect()
 }
 
 /// The routes of `cargo lambda watch`, whose last one is whatever no other is.

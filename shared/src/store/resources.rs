@@ -82,7 +82,12 @@ impl Directory {
             Origin::Local => resource::replace(&present.document, user.document.clone(), schema),
             Origin::Scim => Err(name_taken(&name, user)),
         };
-        Ok(Some(self.change(id, None, change).await?.0))
+        match self.change(id, None, change).await {
+            Ok((adopted, _)) => Ok(Some(adopted)),
+            // It went since the look-up.
+            Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Makes a group with members (RFC 7644 §3.3).

@@ -1,0 +1,149 @@
+//! IAM between the functions and DynamoDB: a proxy on loopback that lets each function do what `template.yaml` gives it
+//! the right to do, and nothing else.
+
+use std::collections::{BTreeSet, HashMap};
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use http::{HeaderMap, Response, Uri};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+
+use crate::forward::{Forward, refusal};
+
+/// What one statement of a policy allows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Statement {
+    actions: BTreeSet<String>,
+    /// The partitions that it is limited to, if it is.
+    leading_keys: Option<Vec<String>>,
+}
+
+#[derive(Clone)]
+struct Proxy {
+    forward: Forward,
+    rights: Arc<HashMap<String, Vec<Statement>>>,
+}
+
+/// Starts the proxy, and gives its URL, in which `{function}` stands for the function that asks.
+///
+/// # Panics
+/// When there is no port to listen on, or no template.
+pub async fn start(engine: &str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let endpoint = format!("http://{}/{{function}}", listener.local_addr().expect("a bound address"));
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../template.yaml");
+    let rights = Arc::new(rights(&fs::read_to_string(path).expect("a template")));
+    let router = Router::new().fallback(answer).with_state(Proxy { forward: Forward::to(engine), rights });
+    tokio::spawn(async move { axum::serve(listener, router).await.expect("the proxy is served") });
+    endpoint
+}
+
+async fn answer(State(proxy): State<Proxy>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response<Body> {
+    let function = uri.path().trim_matches('/');
+    let target = headers.get("x-amz-target").and_then(|target| target.to_str().ok()).unwrap_or_default();
+    let operation = target.rsplit('.').next().unwrap_or_default();
+    let request: Value = serde_json::from_slice(&body).expect("a request");
+    for (action, pk) in needs(operation, &request) {
+        let allows = |statement: &Statement| {
+            let is_there = |pattern: &String| match pattern.strip_suffix('*') {
+                Some(prefix) => pk.starts_with(prefix),
+                None => pk == *pattern,
+            };
+            statement.actions.contains(action)
+                && statement.leading_keys.as_ref().is_none_or(|keys| keys.iter().any(is_there))
+        };
+        if !proxy.rights.get(function).is_some_and(|statements| statements.iter().any(allows)) {
+            let message = format!("{function} is not authorized to perform dynamodb:{action} on {pk:?}");
+            let kind = "com.amazon.coral.service#AccessDeniedException";
+            return refusal(400, &json!({ "__type": kind, "Message": message }));
+        }
+    }
+    proxy.forward.send(&headers, body).await
+}
+
+/// The actions that a request is, each with the partition that it is about, where it is one.
+fn needs<'r>(operation: &'r str, request: &Value) -> Vec<(&'r str, String)> {
+    let pk = |key: &Value| key["pk"]["S"].as_str().unwrap_or_default().to_owned();
+    if operation != "TransactWriteItems" {
+        return vec![(operation, pk(&request["Key"]))];
+    }
+    let items = request["TransactItems"].as_array().expect("a transaction").iter();
+    let action = |item: &Value| match item {
+        item if item.get("Put").is_some() => ("PutItem", pk(&item["Put"]["Item"])),
+        item if item.get("Update").is_some() => ("UpdateItem", pk(&item["Update"]["Key"])),
+        item if item.get("Delete").is_some() => ("DeleteItem", pk(&item["Delete"]["Key"])),
+        item => ("ConditionCheckItem", pk(&item["ConditionCheck"]["Key"])),
+    };
+    items.map(action).collect()
+}
+
+/// What each function may do.
+fn rights(template: &str) -> HashMap<String, Vec<Statement>> {
+    let policies: HashMap<&str, Vec<Statement>> = template
+        .split("\n    Type: AWS::IAM::ManagedPolicy")
+        .collect::<Vec<_>>()
+        .windows(2)
+        .map(|pair| {
+            let name = pair[0].lines().last().expect("a name").trim().trim_end_matches(':');
+            let end = pair[1].find("\n\n").unwrap_or(pair[1].len());
+            (name, pair[1][..end].split("Effect: Allow").skip(1).map(statement).collect())
+        })
+        .collect();
+    functions_of(template)
+        .into_iter()
+        .map(|(function, block)| {
+            let line =
+                block.lines().find_map(|line| line.trim().strip_prefix("Policies: [")).expect("policies");
+            let names = line.trim_end_matches(']').split(", ").map(|name| name.trim_start_matches("!Ref "));
+            (function, names.flat_map(|name| policies[name].clone()).collect())
+        })
+        .collect()
+}
+
+fn statement(text: &str) -> Statement {
+    let words = text.split("dynamodb:").skip(1);
+    let word = |text: &str| text.chars().take_while(char::is_ascii_alphabetic).collect::<String>();
+    let keys = text.split_once("\"dynamodb:LeadingKeys\": [").map(|(_, keys)| {
+        let keys = keys.split(']').next().unwrap_or_default();
+        keys.split(',').map(|key| key.trim().to_owned()).collect()
+    });
+    Statement { actions: words.map(word).filter(|word| word != "LeadingKeys").collect(), leading_keys: keys }
+}
+
+/// The functions of a template, each with its block of text.
+///
+/// # Panics
+/// When a function names no binary.
+pub fn functions_of(template: &str) -> Vec<(String, &str)> {
+    let blocks = template.split("Type: AWS::Serverless::Function").skip(1);
+    let name = |block: &str| {
+        let rest = block.split_once("Binary: ").expect("a binary").1;
+        rest.split([' ', '}', '\n']).next().unwrap_or_default().to_owned()
+    };
+    blocks.map(|block| (name(block), block.split("Type: AWS::Logs").next().unwrap_or_default())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rights_of_the_template_are_read() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../template.yaml");
+        let rights = rights(&fs::read_to_string(path).unwrap());
+        let set =
+            |actions: &[&str]| actions.iter().map(|action| (*action).to_owned()).collect::<BTreeSet<_>>();
+        let keys = vec!["used".to_owned(), "attempts/*".to_owned()];
+        let expected = [
+            Statement { actions: set(&["GetItem", "Query", "BatchGetItem"]), leading_keys: None },
+            Statement { actions: set(&["UpdateItem"]), leading_keys: Some(keys) },
+        ];
+        assert_eq!((rights.len(), &rights["users-get"][..]), (22, &expected[..]));
+        assert_eq!(rights["fallback"].len(), 3);
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 use jiff::{SignedDuration, Timestamp};
 use shared::auth::{Credential, CredentialKind, generate_secret};
 use shared::resource::ResourceKind;
@@ -32,15 +32,8 @@ pub enum Command {
         /// Put random characters behind the id, so that nobody guesses the endpoint URL
         #[arg(long)]
         unguessable: bool,
-        /// The username, else the id
-        #[arg(long, conflicts_with = "bearer")]
-        username: Option<String>,
-        /// `-` for a password of your own, on standard input; else one is generated
-        #[arg(long, value_name = "-", value_parser = ["-"], conflicts_with = "bearer")]
-        password: Option<String>,
-        /// With a token instead of a username and a password
-        #[arg(long)]
-        bearer: bool,
+        #[command(flatten)]
+        secret: Secret,
     },
     /// List all connectors
     List,
@@ -75,15 +68,8 @@ pub enum Command {
     Rotate {
         /// The connector's id
         id: String,
-        /// A username of its own for the new credential
-        #[arg(long, conflicts_with = "bearer")]
-        username: Option<String>,
-        /// `-` for a password of your own, on standard input; else one is generated
-        #[arg(long, value_name = "-", value_parser = ["-"], conflicts_with = "bearer")]
-        password: Option<String>,
-        /// A token, where the connector has a username and a password, or has tokens already
-        #[arg(long)]
-        bearer: bool,
+        #[command(flatten)]
+        secret: Secret,
     },
     /// End a credential, within a minute
     Retire {
@@ -129,10 +115,24 @@ pub enum Command {
     },
 }
 
+/// A new credential: Basic, unless a token is asked for.
+#[derive(Args)]
+pub struct Secret {
+    /// The username, else that of the credential in use, else the connector's id
+    #[arg(long, conflicts_with = "bearer")]
+    username: Option<String>,
+    /// `-` for a password of your own, on standard input; else one is generated
+    #[arg(long, value_name = "-", value_parser = ["-"], conflicts_with = "bearer")]
+    password: Option<String>,
+    /// A token instead of a username and a password
+    #[arg(long)]
+    bearer: bool,
+}
+
 /// Carries out a command.
 pub async fn run(command: Command, context: &Context) -> Result<(), Failure> {
     match command {
-        Command::Create { name, url, unguessable, username, password, bearer } => {
+        Command::Create { name, url, unguessable, secret: Secret { username, password, bearer } } => {
             let username = (!bearer).then(|| username.unwrap_or_else(|| name.clone()));
             let wanted = Wanted { username, is_chosen: password.is_some() };
             create(context, &name, url.trim_end_matches('/'), unguessable, &wanted).await
@@ -160,9 +160,7 @@ pub async fn run(command: Command, context: &Context) -> Result<(), Failure> {
             say(&format!("{id} is called {name}"))
         }
         Command::Delete { id } => delete(context, &id).await,
-        Command::Rotate { id, username, password, bearer } => {
-            rotate(context, &id, username, password.is_some(), bearer).await
-        }
+        Command::Rotate { id, secret } => rotate(context, &id, secret).await,
         Command::Retire { id, credential } => retire(context, &id, &credential).await,
         Command::Expires { id, credential, when } => expire(context, &id, &credential, &when).await,
         Command::Set { id, settings: changes, dry_run } => {
@@ -305,13 +303,9 @@ fn change_state(record: &mut Record, disabled: Option<Timestamp>) -> Result<Vec<
     Ok(vec!["disabled".to_owned()])
 }
 
-async fn rotate(
-    context: &Context,
-    id: &str,
-    username: Option<String>,
-    is_chosen: bool,
-    is_bearer: bool,
-) -> Result<(), Failure> {
+async fn rotate(context: &Context, id: &str, secret: Secret) -> Result<(), Failure> {
+    let Secret { username, password, bearer: is_bearer } = secret;
+    let is_chosen = password.is_some();
     let connector = context.connector(id).await?;
     let live = |credential: &&Credential| credential.is_live(context.now);
     let present: Vec<&Credential> = connector.record.credentials.iter().filter(live).collect();

@@ -4,8 +4,9 @@ use clap::Subcommand;
 use serde::Serialize;
 use serde_json::{Map, json};
 use shared::entry::{EntryMaker, PUBLIC, is_built_in};
+use shared::filter::Filter;
 use shared::patch::{MemberOperation, MemberValue};
-use shared::resource::{Document, Resource, ResourceId, ResourceKind, normalise};
+use shared::resource::{Document, Resource, ResourceId, ResourceKind, normalise, represent_to_match};
 use shared::schema::Schemas;
 use shared::store::Directory;
 
@@ -25,6 +26,9 @@ pub enum Command {
         /// Also those that it hides, and why
         #[arg(long)]
         hidden: bool,
+        /// Only those that match a SCIM filter: `--filter 'displayName sw "a"'`
+        #[arg(long)]
+        filter: Option<String>,
         /// An object of JSON a line
         #[arg(long)]
         json: bool,
@@ -35,6 +39,9 @@ pub enum Command {
         connector: String,
         /// The group's name or id
         group: String,
+        /// An object of JSON
+        #[arg(long)]
+        json: bool,
     },
     /// List the users of a group, those who are in it by way of another group with them
     Members {
@@ -45,6 +52,12 @@ pub enum Command {
         /// Only those who are in it directly
         #[arg(long)]
         direct: bool,
+        /// Also those whom the directory hides
+        #[arg(long)]
+        hidden: bool,
+        /// An entry, as an object of JSON, a line
+        #[arg(long)]
+        json: bool,
     },
     /// Make a group by hand
     Create {
@@ -147,9 +160,13 @@ struct Line<'a> {
 /// Carries out a command on groups.
 pub async fn run(command: Command, context: &Context) -> Result<(), Failure> {
     match command {
-        Command::List { connector, hidden, json } => list(context, &connector, hidden, json).await,
-        Command::Show { connector, group } => show(context, &connector, &group).await,
-        Command::Members { connector, group, direct } => members(context, &connector, &group, direct).await,
+        Command::List { connector, hidden, filter, json } => {
+            list(context, &connector, hidden, filter.as_deref(), json).await
+        }
+        Command::Show { connector, group, json } => show(context, &connector, &group, json).await,
+        Command::Members { connector, group, direct, hidden, json } => {
+            members(context, &connector, &group, direct, hidden, json).await
+        }
         Command::Create { connector, group } => {
             let directory = open(context, &connector).await?;
             create(&directory, ResourceKind::LocalGroup, &group).await
@@ -276,7 +293,6 @@ async fn change(
     for member in members {
         ids.push(find_member(directory, connector, member).await?);
     }
-    let count = ids.len();
     let operation = if joins {
         MemberOperation::Add(
             ids.into_iter().map(|id| MemberValue { id, kind: None, display: None }).collect(),
@@ -286,7 +302,7 @@ async fn change(
     };
     let unchanged = |document: &Document| Ok(document.clone());
     directory.change_group_of(kind, id, None, unchanged, &[operation]).await?;
-    say(&format!("{count} {}", if joins { "are in it" } else { "are not in it" }))
+    say(&format!("{}: {}", if joins { "in it" } else { "not in it" }, members.join(", ")))
 }
 
 /// A user, or a group of the identity provider. Groups that operators make are in no other, so none contains itself.
@@ -308,16 +324,33 @@ fn name_of(group: &Resource) -> String {
     group.document.get("displayName").and_then(|name| name.as_str()).unwrap_or_default().to_owned()
 }
 
-async fn list(context: &Context, id: &str, with_hidden: bool, is_json: bool) -> Result<(), Failure> {
+async fn list(
+    context: &Context,
+    id: &str,
+    with_hidden: bool,
+    filter: Option<&str>,
+    is_json: bool,
+) -> Result<(), Failure> {
+    let schema = Schemas::built_in().of(ResourceKind::Group);
+    let filter = filter.map(|text| Filter::parse(text)?.resolve(schema)).transpose()?;
     let connector = context.connector(id).await?;
     let settings = connector.record.settings.clone();
     let maker = EntryMaker::new(id, &settings, Schemas::built_in())?;
-    let groups = Groups::read(&context.directory(connector)).await?;
-    let mut named: Vec<(String, &'static str, String)> = groups
-        .groups()
-        .map(|group| (maker.group_name(group), group.origin.name(), group.id.to_string()))
-        .collect();
-    named.push((PUBLIC.to_owned(), "built-in", "-".to_owned()));
+    let directory = context.directory(connector);
+    let groups = Groups::read(&directory).await?;
+    let mut named: Vec<(String, &'static str, String)> = Vec::new();
+    for group in groups.groups() {
+        if let Some(filter) = &filter {
+            let (members, _) = directory.members(group.id, usize::MAX).await?;
+            if !filter.matches(&represent_to_match(group, &[], Some(&members), "")) {
+                continue;
+            }
+        }
+        named.push((maker.group_name(group), group.origin.name(), group.id.to_string()));
+    }
+    if filter.is_none() {
+        named.push((PUBLIC.to_owned(), "built-in", "-".to_owned()));
+    }
     named.sort();
     let mut rows = vec![["GROUP", "ORIGIN", "ID"].map(str::to_owned).to_vec()];
     for (name, origin, id) in named {
@@ -336,7 +369,7 @@ async fn list(context: &Context, id: &str, with_hidden: bool, is_json: bool) -> 
     if is_json { Ok(()) } else { say(&columns(&rows)) }
 }
 
-async fn show(context: &Context, id: &str, group: &str) -> Result<(), Failure> {
+async fn show(context: &Context, id: &str, group: &str, is_json: bool) -> Result<(), Failure> {
     let connector = context.connector(id).await?;
     let settings = connector.record.settings.clone();
     let maker = EntryMaker::new(id, &settings, Schemas::built_in())?;
@@ -346,7 +379,12 @@ async fn show(context: &Context, id: &str, group: &str) -> Result<(), Failure> {
     let (members, _) = directory.members(found, usize::MAX).await?;
     let users = members.iter().filter(|member| member.kind == ResourceKind::User).count();
     let name = maker.group_name(&resource);
-    let hidden = maker.hidden_group(&name).map_or_else(|| "no".to_owned(), |why| why.to_string());
+    let hidden = maker.hidden_group(&name).map(|why| why.to_string());
+    if is_json {
+        let line = Line { id: resource.id.to_string(), name: &name, origin: resource.origin.name(), hidden };
+        return say(&serde_json::to_string(&line).map_err(|error| Failure(error.to_string()))?);
+    }
+    let hidden = hidden.unwrap_or_else(|| "no".to_owned());
     let facts = [
         ("Id:", resource.id.to_string()),
         ("Name:", name),
@@ -359,7 +397,14 @@ async fn show(context: &Context, id: &str, group: &str) -> Result<(), Failure> {
     say(&columns(&facts))
 }
 
-async fn members(context: &Context, id: &str, group: &str, is_direct: bool) -> Result<(), Failure> {
+async fn members(
+    context: &Context,
+    id: &str,
+    group: &str,
+    is_direct: bool,
+    with_hidden: bool,
+    is_json: bool,
+) -> Result<(), Failure> {
     let connector = context.connector(id).await?;
     let settings = connector.record.settings.clone();
     let maker = EntryMaker::new(id, &settings, Schemas::built_in())?;
@@ -376,7 +421,10 @@ async fn members(context: &Context, id: &str, group: &str, is_direct: bool) -> R
             Some(group) => groups.is_in(&user.groups, group),
         };
         let entry = groups.entry(user, &maker);
-        if is_member && entry.hidden.is_none() { say(&entry.username) } else { Ok(()) }
+        if !is_member || (entry.hidden.is_some() && !with_hidden) {
+            return Ok(());
+        }
+        say(&if is_json { user::to_json(&entry)? } else { entry.username })
     })
     .await
 }

@@ -47,13 +47,29 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     /// Connectors: one for each identity provider
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "EXAMPLES:
+  scimctl connector create --name okta --url https://scim.example.com
+  scimctl connector rotate okta
+  scimctl connector set okta rules.exclude-users='svc-*,root' --dry-run"
+    )]
     Connector(connector::Command),
     /// Users, as the directory shows them; and those made by hand
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "EXAMPLES:
+  scimctl user list okta --hidden --filter 'active eq false'
+  scimctl user create okta ann@example.com --first-name Ann --last-name Ash"
+    )]
     User(user::Command),
     /// Groups, as the directory shows them; and those made by hand
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "EXAMPLES:
+  scimctl group members okta 'Data Stewards'
+  scimctl group add okta 'Data Stewards' ann@example.com Sales"
+    )]
     Group(group::Command),
     /// Roles, which operators give to users and groups
     #[command(subcommand)]
@@ -79,7 +95,7 @@ enum Command {
         /// The file
         file: PathBuf,
     },
-    /// Who changed what, the newest first
+    /// Who changed what, the newest first: `scimctl audit okta --since 2026-11-01T00:00:00Z --json`
     Audit(audit::Command),
     /// Look through all of the table for what must not be, and mend it
     Check(check::Command),

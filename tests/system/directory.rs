@@ -97,6 +97,18 @@ async fn the_directory_is_listed_with_the_groups_that_users_have_in_the_end() {
     assert_eq!(names, ["Everybody", "Sales, EMEA", "public"]);
     assert_eq!(run(&connector, &["group", "members", "Everybody"]).ok(), "Ann@example.com\n");
     assert_eq!(run(&connector, &["group", "members", "Everybody", "--direct"]).ok(), "");
+    let members = run(&connector, &["group", "members", "public", "--hidden", "--json"]).ok();
+    assert_eq!(members.lines().count(), 2);
+    assert!(members.lines().all(|line| serde_json::from_str::<Value>(line).unwrap()["username"].is_string()));
+    let of_ann = format!("members.value eq \"{ann}\"");
+    let filtered = run(&connector, &["group", "list", "--json", "--filter", &of_ann]).ok();
+    let group: Value = serde_json::from_str(&filtered).unwrap();
+    assert_eq!(
+        (&group["name"], &group["origin"], &group["hidden"]),
+        (&json!("Sales, EMEA"), &json!("scim"), &Value::Null)
+    );
+    let shown = run(&connector, &["group", "show", "Sales, EMEA", "--json"]).ok();
+    assert_eq!(serde_json::from_str::<Value>(&shown).unwrap(), group);
     let shown = run(&connector, &["user", "show", "ANN@example.com"]).ok();
     assert!(shown.contains("the identity provider of connector") && shown.contains("Everybody"), "{shown}");
     assert!(run(&connector, &["user", "show", "carl"]).failed().ends_with("has no user carl"));

@@ -47,6 +47,7 @@ async fn one_fault_anywhere_is_overcome_and_nothing_is_done_twice() {
     let faulty = Faulty::new().await;
     let client = faulty.connector.local(service());
     let members_of = users(&client, 3).await;
+    let operator = service().directory(&faulty.connector.id).await;
     let (mut made, mut met) = (3, 0);
     for fault in FAULTS {
         for at in 0.. {
@@ -101,6 +102,24 @@ async fn one_fault_anywhere_is_overcome_and_nothing_is_done_twice() {
             faulty.dynamodb.fail(at, fault, false);
             let left = faulty.send("PATCH", &format!("/Users/{leaver}"), &body).await;
             assert_eq!((left.status().as_u16(), json(&left).get("groups")), (200, None));
+            if !faulty.heal_after(at) {
+                break;
+            }
+            met += 1;
+        }
+        for at in 0.. {
+            let name = format!("adopted {fault:?} {at}");
+            let document = json!({ "schemas": [USER], "userName": name });
+            let by_hand = operator.create_user(document.as_object().unwrap().clone()).await.unwrap();
+            made += 1;
+            faulty.dynamodb.fail(at, fault, false);
+            let adopted = faulty.send("POST", "/Users", &document).await;
+            let body = json(&adopted);
+            assert_eq!(
+                (adopted.status().as_u16(), &body["id"], &body["meta"]["version"]),
+                (201, &json!(by_hand.id.to_string()), &json!("W/\"2\"")),
+                "{name}"
+            );
             if !faulty.heal_after(at) {
                 break;
             }

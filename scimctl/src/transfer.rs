@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use futures_util::stream::{self, StreamExt as _};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use shared::entry::{Entry, EntryMaker};
 use shared::error::ScimError;
 use shared::patch::MemberOperation;
@@ -36,9 +36,13 @@ pub enum What {
 #[serde(default)]
 struct UserRow {
     username: String,
+    #[serde(deserialize_with = "said")]
     first_name: Option<String>,
+    #[serde(deserialize_with = "said")]
     last_name: Option<String>,
+    #[serde(deserialize_with = "said")]
     display_name: Option<String>,
+    #[serde(deserialize_with = "said")]
     email: Option<String>,
     groups: String,
     effective_groups: String,
@@ -48,12 +52,18 @@ struct UserRow {
     id: String,
 }
 
+/// An empty cell says that there is none; a column that is not there says nothing.
+fn said<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    Ok(Some(Option::deserialize(deserializer)?.unwrap_or_default()))
+}
+
 /// A group as a row of a file.
 #[derive(Debug, Default, Deserialize, Serialize)]
 #[serde(default)]
 struct GroupRow {
     name: String,
-    members: String,
+    #[serde(deserialize_with = "said")]
+    members: Option<String>,
     origin: String,
     hidden: Option<String>,
     id: String,
@@ -102,7 +112,7 @@ pub async fn export(
                 let (members, _) = directory.members(one.id, usize::MAX).await?;
                 let users: Vec<_> =
                     members.iter().filter(|one| one.kind == ResourceKind::User).map(|one| one.id).collect();
-                let members = join(&directory.user_names(&users).await?);
+                let members = Some(join(&directory.user_names(&users).await?));
                 let origin = one.origin.name().to_owned();
                 rows.write(GroupRow { name, members, origin, hidden, id: one.id.to_string() })?;
             }
@@ -280,14 +290,8 @@ async fn import_user(directory: &Directory, row: UserRow) -> Result<Imported, Fa
     if row.username.is_empty() {
         return fail("there is no username");
     }
-    // An empty cell says that there is none.
-    let said = |value: Option<String>| Some(value.unwrap_or_default());
-    let names = Names {
-        first_name: said(row.first_name),
-        last_name: said(row.last_name),
-        display_name: said(row.display_name),
-        email: said(row.email),
-    };
+    let UserRow { first_name, last_name, display_name, email, .. } = row;
+    let names = Names { first_name, last_name, display_name, email };
     let Some(id) = directory.named(ResourceKind::User, &row.username).await? else {
         directory.create_user(names.put_into(&user::document(&row.username))?).await?;
         return Ok(Imported::Made);
@@ -304,11 +308,15 @@ async fn import_group(directory: &Directory, connector: &str, row: GroupRow) -> 
     if row.name.is_empty() {
         return fail("there is no name");
     }
-    let members = group::members_of(directory, connector, &split(&row.members)).await?;
+    let members = match &row.members {
+        Some(names) => Some(group::members_of(directory, connector, &split(names)).await?),
+        None => None,
+    };
     let Some(id) = directory.named(ResourceKind::LocalGroup, &row.name).await? else {
         let document =
             normalise(&group::document(&row.name), Schemas::built_in().of(ResourceKind::LocalGroup))?;
-        let members = if members.is_empty() { Vec::new() } else { vec![MemberOperation::Add(members)] };
+        let members = members.filter(|members| !members.is_empty());
+        let members = members.map(MemberOperation::Add).into_iter().collect();
         directory.create_group_of(ResourceKind::LocalGroup, document, members).await?;
         return Ok(Imported::Made);
     };
@@ -317,7 +325,7 @@ async fn import_group(directory: &Directory, connector: &str, row: GroupRow) -> 
         return fail("it belongs to the identity provider");
     }
     let unchanged = |document: &Document| Ok(document.clone());
-    let replace = [MemberOperation::Replace(members)];
+    let replace: Vec<MemberOperation> = members.map(MemberOperation::Replace).into_iter().collect();
     let group = directory.change_group_of(ResourceKind::LocalGroup, id, None, unchanged, &replace).await?;
     Ok(if group.version == present.version { Imported::Unchanged } else { Imported::Changed })
 }

@@ -182,6 +182,11 @@ async fn rows_that_cannot_be_imported_are_named_and_the_others_are_there() {
     );
     let carl = client.get("/Users?filter=userName%20eq%20%22carl%22").await.json()["Resources"][0].clone();
     assert_eq!((carl.get("name"), &carl["emails"][0]["value"]), (None, &json!("carl@example.org")));
+    let silent = folder.file("silent.csv", "username\ncarl\n");
+    assert_eq!(
+        run(&connector, &["import", "users", &silent]).ok(),
+        "0 made, 0 changed, 1 as they were, 0 refused\n"
+    );
     let lines = folder.file("groups.jsonl", "{\"name\": \"Team\", \"members\": \"carl; emil\"}\n\n{\"name\": 1}\n{\"name\": \"Sales, EMEA\"}\n{\"name\": \"T\", \"members\": \"zoe\"}\n");
     let imported = run(&connector, &["import", "groups", &lines]);
     assert_eq!((imported.code, imported.out.as_str()), (1, "1 made, 0 changed, 0 as they were, 3 refused\n"));
@@ -190,7 +195,18 @@ async fn rows_that_cannot_be_imported_are_named_and_the_others_are_there() {
         "{}",
         imported.err
     );
+    let silent = folder.file("silent.jsonl", "{\"name\": \"team\"}\n");
+    assert_eq!(
+        run(&connector, &["import", "groups", &silent]).ok(),
+        "0 made, 0 changed, 1 as they were, 0 refused\n"
+    );
     assert_eq!(run(&connector, &["group", "members", "team"]).ok().lines().count(), 2);
+    let fewer = folder.file("fewer.csv", "name,members\nteam,emil\n");
+    assert_eq!(
+        run(&connector, &["import", "groups", &fewer]).ok(),
+        "0 made, 1 changed, 0 as they were, 0 refused\n"
+    );
+    assert_eq!(run(&connector, &["group", "members", "team"]).ok(), "emil\n");
     assert_sound(service(), &connector.id).await;
     assert!(
         run(&connector, &["import", "users", &folder.name("none.csv")]).failed().contains("No such file")

@@ -1,6 +1,7 @@
 //! `make run`: the whole service in one process.
 
 use std::io::Write as _;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -14,6 +15,7 @@ use local::{server, table};
 use shared::schema::Schemas;
 use shared::store::table::Table;
 use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 
 const DEFAULT_PORT: u16 = 3000;
@@ -79,13 +81,15 @@ async fn run() -> Result<(), String> {
         Some(url) => url.clone(),
         None => format!("http://{}", listener.local_addr().map_err(|error| error.to_string())?),
     };
+    // Before anything is said: who reads the lines may end the process at once.
+    let stop = stop().map_err(|error| format!("signals cannot be heard: {error}"))?;
     say(&origin, &credentials, engine.as_ref().filter(|_| is_engine_only))?;
     if is_engine_only {
-        stop().await;
+        stop.await;
     } else {
         let service = Service::new(client, table_name, public_url, Schemas::built_in(), Timestamp::now);
         let service = service.map_err(|error| error.to_string())?;
-        server::serve(listener, service, stop()).await.map_err(|error| error.to_string())?;
+        server::serve(listener, service, stop).await.map_err(|error| error.to_string())?;
     }
     if let Some(engine) = engine {
         engine.stop().await;
@@ -96,9 +100,7 @@ async fn run() -> Result<(), String> {
 /// Makes a folder that only this user can look into: people's data will be there.
 fn make_private(folder: &Path) -> std::io::Result<()> {
     let mut builder = std::fs::DirBuilder::new();
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.recursive(true).create(folder)
+    builder.mode(0o700).recursive(true).create(folder)
 }
 
 /// The three lines to paste into the identity provider.
@@ -114,20 +116,14 @@ fn say(origin: &str, credentials: &Credentials, engine: Option<&Engine>) -> Resu
     .map_err(|error| error.to_string())
 }
 
-/// Resolves at SIGTERM or Ctrl-C.
-async fn stop() {
-    let interrupted = tokio::signal::ctrl_c();
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminated) = signal(SignalKind::terminate()) {
-            tokio::select! {
-                _ = interrupted => {}
-                _ = terminated.recv() => {}
-            }
-            return;
+/// Listens from now on, and resolves at SIGTERM or Ctrl-C.
+fn stop() -> std::io::Result<impl Future<Output = ()> + Send + 'static> {
+    let (mut terminated, mut interrupted) =
+        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    Ok(async move {
+        tokio::select! {
+            _ = terminated.recv() => {}
+            _ = interrupted.recv() => {}
         }
-    }
-    // Without a handler the process ends at once, which loses nothing.
-    let _ = interrupted.await;
+    })
 }

@@ -115,6 +115,8 @@ impl Authenticator {
                         agreed
                     }
                     None => {
+                        // What was good once is a wrong password like any other from now on.
+                        lock(&self.agreed).remove(&hash);
                         let failures = table.count_failure(&id, &address, now).await?;
                         tokio::time::sleep(failures.delay()).await;
                         return Err(refused());

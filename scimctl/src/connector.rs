@@ -218,7 +218,7 @@ fn audited(
     let mut transaction = context.table().transaction();
     let (text, days) = (id.to_string(), record.settings.audit_days);
     let what = (operation, "Connector", text.as_str());
-    transaction.put(audit::record(id, context.actor(), context.now, days, what, attributes))?;
+    transaction.put(audit::record(id, context.actor(), context.now, days, what, attributes, 0))?;
     Ok(transaction)
 }
 
@@ -405,7 +405,7 @@ async fn delete(context: &Context, id: &str) -> Result<(), Failure> {
 /// How many users and groups there are, operators' groups and roles with them.
 async fn counts(directory: &Directory) -> Result<(usize, usize), Failure> {
     let mut groups = 0;
-    for kind in [ResourceKind::Group, ResourceKind::LocalGroup, ResourceKind::Role] {
+    for kind in ResourceKind::WITH_MEMBERS {
         groups += directory.histogram(kind, Counted::All).await?.total();
     }
     Ok((directory.histogram(ResourceKind::User, Counted::All).await?.total(), groups))

@@ -17,7 +17,7 @@ impl Groups {
     /// Reads them: all groups stay in memory, however many users there are.
     pub async fn read(directory: &Directory) -> Result<Self, Failure> {
         let mut all = BTreeMap::new();
-        for kind in [ResourceKind::Group, ResourceKind::LocalGroup, ResourceKind::Role] {
+        for kind in ResourceKind::WITH_MEMBERS {
             let mut walk = directory.walk(kind);
             while let Some(page) = walk.next().await? {
                 all.extend(

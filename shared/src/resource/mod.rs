@@ -35,6 +35,11 @@ pub enum ResourceKind {
 }
 
 impl ResourceKind {
+    /// All kinds.
+    pub const ALL: [Self; 4] = [Self::User, Self::Group, Self::LocalGroup, Self::Role];
+    /// Those that have members.
+    pub const WITH_MEMBERS: [Self; 3] = [Self::Group, Self::LocalGroup, Self::Role];
+
     /// The name of the resource type, as in `meta.resourceType`.
     pub fn name(self) -> &'static str {
         match self {

@@ -17,6 +17,9 @@ use super::transaction::Transaction;
 use crate::error::ScimError;
 use crate::resource::{Document, ResourceId, ResourceKind};
 
+/// No record is kept for longer: ten years, and the months at both ends.
+const MONTHS_KEPT: i32 = 122;
+
 /// Who asks for a change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Actor {
@@ -99,12 +102,11 @@ impl Directory {
             days,
             (operation, kind.name(), &id),
             attributes,
+            self.records.fetch_add(1, Ordering::Relaxed),
         );
-        transaction.put(in_order(item, self.records.fetch_add(1, Ordering::Relaxed)))
+        transaction.put(item)
     }
-}
 
-impl Directory {
     /// Reads the records from one time to another, the newest first; of one resource, if one is named.
     ///
     /// # Errors
@@ -123,7 +125,8 @@ impl Directory {
         let (first, last) = (format!("{since:.3}"), format!("{until:.3}~"));
         let mut records: Vec<AuditRecord> = Vec::new();
         // Month after month, backwards, until there is enough.
-        let (begin, mut month) = (month_of(&first), month_of(&last));
+        let oldest = month_of(&format!("{:.3}", self.now)) - MONTHS_KEPT;
+        let (begin, mut month) = (month_of(&first).max(oldest), month_of(&last));
         while records.len() < most && month >= begin {
             let range = Range::Between(first.clone(), last.clone());
             let name = format!("{:04}-{:02}", month.div_euclid(12), month.rem_euclid(12) + 1);
@@ -171,7 +174,7 @@ fn month_of(time: &str) -> i32 {
     number(0..4) * 12 + number(5..7) - 1
 }
 
-/// The item of a record.
+/// The item of a record, `position` being its place among those of its request.
 pub fn record(
     connector: &ConnectorId,
     actor: &Actor,
@@ -179,13 +182,14 @@ pub fn record(
     days: u32,
     (operation, kind, id): (Operation, &str, &str),
     attributes: Vec<String>,
+    position: u32,
 ) -> Item {
     let (by, who) = match &actor.by {
         By::Client(credential) => ("client", credential),
         By::Operator(name) => ("operator", name),
     };
     let time = format!("{now:.3}");
-    let sk = format!("{time}/{}", Uuid::new_v4().simple());
+    let sk = format!("{time}/{position:06}{}", Uuid::new_v4().simple());
     let pk = keys::audit(connector, &time, keys::audit_shard(id));
     let mut item = Key { pk, sk }.attributes();
     let expires = now.as_second() + SignedDuration::from_hours(24 * i64::from(days)).as_secs();
@@ -199,16 +203,6 @@ pub fn record(
         ("attributes".to_owned(), AttributeValue::L(attributes.into_iter().map(text).collect())),
         ("expires".to_owned(), number(expires)),
     ]);
-    item
-}
-
-/// The records of one request come in the order in which it left them.
-fn in_order(mut item: Item, position: u32) -> Item {
-    if let Some(AttributeValue::S(sk)) = item.get_mut("sk")
-        && let Some((time, random)) = sk.split_once('/')
-    {
-        *sk = format!("{time}/{position:06}{random}");
-    }
     item
 }
 

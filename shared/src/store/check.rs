@@ -19,8 +19,6 @@ use crate::error::ScimError;
 use crate::resource::{Member, ResourceId, ResourceKind};
 use crate::settings::OnDeactivate;
 
-const KINDS: [ResourceKind; 4] =
-    [ResourceKind::User, ResourceKind::Group, ResourceKind::LocalGroup, ResourceKind::Role];
 /// Parts of the table that are read at the same time.
 const SEGMENTS: i32 = 4;
 
@@ -149,7 +147,8 @@ impl Directory {
         if space.starts_with("audit/") || (space == "count" && sk == "nesting") {
             return Ok(());
         }
-        if let Some(kind) = KINDS.into_iter().find(|kind| pk == keys::resources(connector, *kind)) {
+        if let Some(kind) = ResourceKind::ALL.into_iter().find(|kind| pk == keys::resources(connector, *kind))
+        {
             match keys::parse_resources_sk(&sk) {
                 Some((id, None)) => self.take_resource(survey, kind, id, item)?,
                 Some((member, Some(group))) => *survey.memberships.entry((group, member)).or_default() |= 2,
@@ -161,7 +160,7 @@ impl Directory {
         {
             *survey.memberships.entry((group, member)).or_default() |= 1;
         } else if space == "count" {
-            let kind = KINDS.into_iter().find(|kind| sk.starts_with(&keys::counts_prefix(*kind)));
+            let kind = ResourceKind::ALL.into_iter().find(|kind| sk.starts_with(&keys::counts_prefix(*kind)));
             let bucket = sk.rsplit_once('/').and_then(|(_, bucket)| u8::from_str_radix(bucket, 16).ok());
             match kind.zip(bucket) {
                 Some(place) => {
@@ -277,7 +276,7 @@ impl Directory {
         let is_of = |kind: &ResourceKind| {
             entry.pk.starts_with(&format!("{}.", keys::resources(&self.connector.id, *kind)))
         };
-        KINDS.into_iter().find(is_of)
+        ResourceKind::ALL.into_iter().find(is_of)
     }
 
     /// Mends what was found; `false` when it cannot be, or somebody else was faster.
@@ -398,7 +397,7 @@ impl Directory {
             there.extend(self.table.get(&side).await?.map(|_| side));
         }
         let mut ends = (None, None);
-        for kind in KINDS {
+        for kind in ResourceKind::ALL {
             for (id, end) in [(group, &mut ends.0), (member, &mut ends.1)] {
                 let Some(item) = self.table.get(&self.key_of(kind, id)).await? else { continue };
                 let stored = item::to_stored(kind, &item)?;

@@ -4,7 +4,7 @@ use super::Directory;
 use super::index::ACTIVE;
 use super::item;
 use super::keys::{self, Key};
-use super::table::Range;
+use super::table::{Item, Range};
 use crate::error::ScimError;
 use crate::resource::ResourceKind;
 
@@ -19,14 +19,14 @@ impl Directory {
     /// When DynamoDB fails.
     pub async fn clear(&self, passed: impl Fn(u64)) -> Result<(), ScimError> {
         let connector = &self.connector.id;
-        for kind in [ResourceKind::Group, ResourceKind::LocalGroup, ResourceKind::Role, ResourceKind::User] {
+        // Users last: while a group is there, its members can be found.
+        for kind in ResourceKind::WITH_MEMBERS.into_iter().chain([ResourceKind::User]) {
             let pk = keys::resources(connector, kind);
             loop {
                 let (items, _) = self.table.query_page(&pk, &Range::All, None, Some(AT_ONCE)).await?;
                 let resources = items.iter().filter_map(item::name_of).filter(|(_, group)| group.is_none());
                 let ids: Vec<_> = resources.map(|(id, _)| id).collect();
                 if kind != ResourceKind::User {
-                    // While a group is there its members can be found.
                     for id in &ids {
                         self.clear_partition(&keys::members(connector, *id)).await?;
                     }
@@ -57,8 +57,8 @@ impl Directory {
     }
 
     /// Deletes these items of a partition; `false` when there are none.
-    async fn delete_items(&self, pk: &str, items: &[super::table::Item]) -> Result<bool, ScimError> {
-        let sk = |item: &super::table::Item| item.get("sk")?.as_s().ok().cloned();
+    async fn delete_items(&self, pk: &str, items: &[Item]) -> Result<bool, ScimError> {
+        let sk = |item: &Item| item.get("sk")?.as_s().ok().cloned();
         let keys: Vec<Key> = items.iter().filter_map(sk).map(|sk| Key { pk: pk.to_owned(), sk }).collect();
         self.table.delete_all(&keys).await?;
         Ok(!keys.is_empty())

@@ -38,7 +38,6 @@ impl Directory {
     /// document is too large to keep.
     pub async fn create_user(&self, document: Document) -> Result<Resource, ScimError> {
         let user = self.new_resource(ResourceKind::User, document);
-        let (transaction, added) = self.creation(&user)?;
         if self.makes_no_users() {
             return match self.adopt(&user).await? {
                 Some(adopted) => Ok(adopted),
@@ -52,6 +51,7 @@ impl Directory {
                 )),
             };
         }
+        let (transaction, added) = self.creation(&user)?;
         match self.table.commit(&transaction).await? {
             Outcome::Committed => Ok(user),
             Outcome::Refused(refused) => {
@@ -74,13 +74,13 @@ impl Directory {
     /// `uniqueness` when it is the client's already.
     async fn adopt(&self, user: &Resource) -> Result<Option<Resource>, ScimError> {
         let schema = self.schemas.of(ResourceKind::User);
-        let name = index::entries(&user.document, schema)?.into_iter().find(|entry| entry.is_unique);
+        let attribute = item::unique_name(ResourceKind::User);
+        let name = user.document.get(attribute).and_then(|name| name.as_str());
         let (Origin::Scim, Some(name)) = (self.origin(), name) else { return Ok(None) };
-        let entry = self.table.get(&name.key(&self.connector.id, ResourceKind::User, user.id)).await?;
-        let Some(id) = entry.and_then(|entry| item::indexed_id(&entry)) else { return Ok(None) };
+        let Some(id) = self.named(ResourceKind::User, name).await? else { return Ok(None) };
         let change = |present: &Resource| match present.origin {
             Origin::Local => resource::replace(&present.document, user.document.clone(), schema),
-            Origin::Scim => Err(name_taken(&name, user)),
+            Origin::Scim => Err(name_taken(attribute, name, user)),
         };
         match self.change(id, None, change).await {
             Ok((adopted, _)) => Ok(Some(adopted)),
@@ -517,7 +517,8 @@ impl Added {
     pub fn refusal(&self, resource: &Resource, refused: &[usize]) -> Option<ScimError> {
         let mut entries = self.entries.iter().zip(self.first..);
         if let Some((entry, _)) = entries.find(|(_, position)| refused.contains(position)) {
-            return Some(name_taken(entry, resource));
+            let value = resource.document.get(&entry.index).and_then(|value| value.as_str());
+            return Some(name_taken(&entry.index, value.unwrap_or(&entry.value), resource));
         }
         let has_check = matches!(resource.kind, ResourceKind::Group | ResourceKind::LocalGroup)
             && self.entries.iter().any(|entry| entry.is_unique);
@@ -530,11 +531,9 @@ impl Added {
     }
 }
 
-fn name_taken(entry: &Entry, resource: &Resource) -> ScimError {
-    let value = resource.document.get(&entry.index).and_then(|value| value.as_str());
-    let value = value.unwrap_or(&entry.value);
+fn name_taken(attribute: &str, value: &str, resource: &Resource) -> ScimError {
     let kind = resource.kind.name().to_lowercase();
-    ScimError::new(ErrorKind::Uniqueness, format!("{} {value:?} is taken by another {kind}", entry.index))
+    ScimError::new(ErrorKind::Uniqueness, format!("{attribute} {value:?} is taken by another {kind}"))
 }
 
 /// A client's group of an operator's group's name, or of the built-in one's; or the reverse.

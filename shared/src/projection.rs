@@ -92,14 +92,19 @@ impl Projection {
             if !is_answered(attribute.returned, asked(None)) {
                 return false;
             }
-            for element in elements(value) {
+            let keep_sub_attributes = |element: &mut Map<String, Value>| {
                 element.retain(|name, _| {
                     let sub = attribute.sub_attributes.iter().find(|sub| sub.name == *name);
                     sub.is_none_or(|sub| is_answered(sub.returned, asked(Some(&sub.name))))
                 });
-            }
-            if let Value::Array(elements) = value {
-                elements.retain(|element| !is_empty(element));
+            };
+            match value {
+                Value::Object(element) => keep_sub_attributes(element),
+                Value::Array(elements) => {
+                    elements.iter_mut().filter_map(Value::as_object_mut).for_each(keep_sub_attributes);
+                    elements.retain(|element| !is_empty(element));
+                }
+                _ => {}
             }
             !is_empty(value)
         });
@@ -150,15 +155,6 @@ fn is_answered(returned: Returned, asked: Asked) -> bool {
         Returned::Never => false,
         Returned::Default => asked != Asked::Unwanted,
         Returned::Request => asked == Asked::Wanted,
-    }
-}
-
-/// The objects that a complex value is, or is made of.
-fn elements(value: &mut Value) -> Vec<&mut Map<String, Value>> {
-    match value {
-        Value::Object(element) => vec![element],
-        Value::Array(elements) => elements.iter_mut().filter_map(Value::as_object_mut).collect(),
-        _ => Vec::new(),
     }
 }
 

@@ -62,16 +62,10 @@ pub fn represent(
     members: Option<&[Member]>,
     base_url: &str,
 ) -> Map<String, Value> {
-    let mut out = Map::with_capacity(resource.document.len() + 4);
-    if let Some(schemas) = resource.document.get("schemas") {
-        out.insert("schemas".into(), schemas.clone());
-    }
-    out.insert("id".into(), resource.id.to_string().into());
-    for (name, value) in &resource.document {
-        if name != "schemas" {
-            out.insert(name.clone(), value.clone());
-        }
-    }
+    // A copy as a whole: entry by entry, every name would have to be hashed again.
+    let mut out = resource.document.clone();
+    // Behind `schemas`, which documents begin with, as readers are used to.
+    out.shift_insert(out.len().min(1), "id".into(), resource.id.to_string().into());
     if !groups.is_empty() {
         let groups = groups.iter().map(|group| group_to_json(group, base_url)).collect();
         out.insert("groups".into(), Value::Array(groups));

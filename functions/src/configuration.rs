@@ -10,7 +10,10 @@ use aws_config::{BehaviorVersion, ConfigLoader};
 use aws_sdk_dynamodb::Client;
 use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::Layer as _;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// The table when `TABLE_NAME` does not say otherwise.
 pub const DEFAULT_TABLE: &str = "rollcall";
@@ -99,21 +102,16 @@ fn loader() -> ConfigLoader {
 pub fn start_log(is_for_people: bool) {
     let level = std::env::var("LOG_LEVEL").unwrap_or_else(|_| "info".to_owned());
     // Libraries speak up when something is wrong; what they do otherwise is nobody's concern.
-    let filter =
-        EnvFilter::try_new(format!("{level},aws_config=warn,aws_runtime=warn,dynoxide=error,hyper=warn"));
-    let builder =
-        tracing_subscriber::fmt().with_env_filter(filter.unwrap_or_else(|_| EnvFilter::new("info")));
-    // A log that is there already, as in tests, is as good.
-    let _ = if is_for_people {
-        builder.with_target(false).with_ansi(false).try_init()
+    let filter: Result<Targets, _> =
+        format!("{level},aws_config=warn,aws_runtime=warn,dynoxide=error,hyper=warn").parse();
+    let filter = filter.unwrap_or_else(|_| Targets::new().with_default(LevelFilter::INFO));
+    let lines = tracing_subscriber::fmt::layer().with_target(false);
+    let lines = if is_for_people {
+        lines.with_ansi(false).boxed()
     } else {
-        builder
-            .json()
-            .flatten_event(true)
-            .with_current_span(false)
-            .with_span_list(false)
-            .with_target(false)
-            .without_time()
-            .try_init()
+        let lines = lines.json().flatten_event(true).with_current_span(false).with_span_list(false);
+        lines.without_time().boxed()
     };
+    // A log that is there already, as in tests, is as good.
+    let _ = tracing_subscriber::registry().with(lines.with_filter(filter)).try_init();
 }

@@ -1,0 +1,100 @@
+//! The way from the SDK to the embedded engine that needs no socket: what the SDK would send is handed over as it is.
+
+use std::fmt;
+
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_runtime_api::http::StatusCode;
+use aws_smithy_types::body::SdkBody;
+use dynoxide::actions::transact_write_items::{TransactWriteItemsRequest, TransactWriteItemsResponse};
+use dynoxide::{Database, DynoxideError};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// An engine in this process.
+#[derive(Clone)]
+pub struct InProcess {
+    database: Database,
+}
+
+impl InProcess {
+    /// The way to this engine.
+    pub fn new(database: Database) -> Self {
+        Self { database }
+    }
+
+    /// What the engine answers to an operation of DynamoDB.
+    fn run(&self, operation: &str, body: &[u8]) -> Result<Vec<u8>, DynoxideError> {
+        match operation {
+            "GetItem" => self.answer(body, Database::get_item),
+            "Query" => self.answer(body, Database::query),
+            "BatchGetItem" => self.answer(body, Database::batch_get_item),
+            "BatchWriteItem" => self.answer(body, Database::batch_write_item),
+            "TransactWriteItems" => self.answer(body, transact),
+            "PutItem" => self.answer(body, Database::put_item),
+            "UpdateItem" => self.answer(body, Database::update_item),
+            "DeleteItem" => self.answer(body, Database::delete_item),
+            "Scan" => self.answer(body, Database::scan),
+            "CreateTable" => self.answer(body, Database::create_table),
+            "DescribeTable" => self.answer(body, Database::describe_table),
+            "UpdateTimeToLive" => self.answer(body, Database::update_time_to_live),
+            _ => Err(DynoxideError::UnsupportedCapability(format!("{operation} is not used here"))),
+        }
+    }
+
+    fn answer<Request: DeserializeOwned, Answer: Serialize>(
+        &self,
+        body: &[u8],
+        run: impl FnOnce(&Database, Request) -> Result<Answer, DynoxideError>,
+    ) -> Result<Vec<u8>, DynoxideError> {
+        let unreadable = |error: serde_json::Error| DynoxideError::SerializationException(error.to_string());
+        let request = serde_json::from_slice(body).map_err(unreadable)?;
+        serde_json::to_vec(&run(&self.database, request)?).map_err(unreadable)
+    }
+}
+
+/// A token is there for an answer that gets lost on its way, which none does here; and the engine looks through all tokens
+/// of the last ten minutes at each transaction.
+fn transact(
+    database: &Database,
+    request: TransactWriteItemsRequest,
+) -> Result<TransactWriteItemsResponse, DynoxideError> {
+    database.transact_write_items(TransactWriteItemsRequest { client_request_token: None, ..request })
+}
+
+impl fmt::Debug for InProcess {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("InProcess")
+    }
+}
+
+impl HttpConnector for InProcess {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let engine = self.clone();
+        HttpConnectorFuture::new(async move {
+            let target = request.headers().get("x-amz-target").unwrap_or_default();
+            let operation = target.rsplit('.').next().unwrap_or_default();
+            let body = request
+                .body()
+                .bytes()
+                .ok_or_else(|| ConnectorError::user("a request to DynamoDB is not a stream".into()))?;
+            let (status, body) = match engine.run(operation, body) {
+                Ok(body) => (200, body),
+                Err(error) => (error.status_code(), error.to_json().into_bytes()),
+            };
+            let status =
+                StatusCode::try_from(status).map_err(|error| ConnectorError::other(error.into(), None))?;
+            Ok(HttpResponse::new(status, SdkBody::from(body)))
+        })
+    }
+}
+
+impl HttpClient for InProcess {
+    fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
+        SharedHttpConnector::new(self.clone())
+    }
+}

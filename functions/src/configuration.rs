@@ -5,9 +5,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use aws_config::retry::RetryConfig;
+use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, ConfigLoader};
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::HttpClient;
 use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use tracing_subscriber::Layer as _;
@@ -81,6 +83,20 @@ pub async fn dynamodb() -> Client {
 pub async fn dynamodb_at(endpoint: &str) -> Client {
     let loader = loader().endpoint_url(endpoint).region("local").test_credentials();
     Client::new(&loader.load().await)
+}
+
+/// A client for a DynamoDB in this process, which asks for no credentials and is not far away.
+pub async fn dynamodb_over(engine: impl HttpClient + 'static) -> Client {
+    let loader = aws_config::defaults(BehaviorVersion::latest())
+        .http_client(engine)
+        .endpoint_url("http://localhost")
+        .region("local")
+        .no_credentials()
+        .retry_config(RetryConfig::disabled())
+        .timeout_config(TimeoutConfig::disabled())
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
+    let config = aws_sdk_dynamodb::config::Builder::from(&loader.load().await).allow_no_auth();
+    Client::from_conf(config.build())
 }
 
 fn loader() -> ConfigLoader {

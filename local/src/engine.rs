@@ -1,18 +1,23 @@
-//! The embedded DynamoDB engine, spoken to over a loopback socket like the real one.
+//! The embedded DynamoDB engine: on a loopback socket like the real one, and without one for this process.
 
 use std::path::Path;
 
+use aws_sdk_dynamodb::Client;
 use dynoxide::Database;
 use dynoxide::server::serve_with_shutdown;
+use functions::configuration;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+
+use crate::in_process::InProcess;
 
 /// An engine that serves until it is stopped.
 #[derive(Debug)]
 pub struct Engine {
     /// Where it is: `http://127.0.0.1:PORT`.
     pub endpoint: String,
+    in_process: InProcess,
     stop: oneshot::Sender<()>,
     task: JoinHandle<Result<(), String>>,
 }
@@ -35,11 +40,17 @@ impl Engine {
             .await
             .map_err(|error| format!("port {port} is not free for the DynamoDB engine: {error}"))?;
         let address = listener.local_addr().map_err(|error| error.to_string())?;
+        let in_process = InProcess::new(database.clone());
         let (stop, stopped) = oneshot::channel();
         // A sender that is dropped stops the engine too.
         let stopped = async { drop(stopped.await) };
         let task = tokio::spawn(serve_with_shutdown(listener, database, stopped));
-        Ok(Self { endpoint: format!("http://{address}"), stop, task })
+        Ok(Self { endpoint: format!("http://{address}"), in_process, stop, task })
+    }
+
+    /// A client for it in this process.
+    pub async fn client(&self) -> Client {
+        configuration::dynamodb_over(self.in_process.clone()).await
     }
 
     /// Stops it when what is running has been answered.

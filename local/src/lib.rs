@@ -2,5 +2,6 @@
 
 pub mod credentials;
 pub mod engine;
+pub mod in_process;
 pub mod server;
 pub mod table;

@@ -64,7 +64,7 @@ async fn run() -> Result<(), String> {
         configuration::write_endpoint(&folder, &engine.endpoint).map_err(said)?;
     }
     let client = match &engine {
-        Some(engine) => configuration::dynamodb_at(&engine.endpoint).await,
+        Some(engine) => engine.client().await,
         None => configuration::dynamodb().await,
     };
     let table_name = configuration::table_name();

@@ -19,7 +19,7 @@ pub type Dump = BTreeMap<(String, String), Item>;
 /// When the engine does not answer.
 pub async fn dump(service: &Service, connector: &ConnectorId) -> Dump {
     let prefix = AttributeValue::S(format!("{connector}#"));
-    let client = service.dynamodb().await;
+    let client = service.dynamodb();
     let scan = client.scan().table_name(TABLE).filter_expression("begins_with(pk, :c)");
     let mut pages = scan.expression_attribute_values(":c", prefix).into_paginator().items().send();
     let mut dump = Dump::new();

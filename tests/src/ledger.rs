@@ -3,6 +3,7 @@
 //! which a warm function reads once a minute, is left out: what a request costs must not depend on the clock.
 
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use aws_sdk_dynamodb::Client as DynamoDb;
 use aws_sdk_dynamodb::config::interceptors::{
@@ -21,6 +22,7 @@ use functions::response::Response;
 use serde_json::Value;
 use shared::store::keys;
 
+use crate::away::away;
 use crate::in_process::InProcess;
 use crate::service::{PATIENCE, Service, TestConnector};
 
@@ -124,7 +126,7 @@ impl CountedService {
     /// A counted service for one connector, whose credentials it has checked already, as a warm function has.
     pub async fn new(service: &Service, connector: &TestConnector) -> Self {
         let counter = Counter::default();
-        let config = service.dynamodb().await.config().to_builder().interceptor(counter.clone()).build();
+        let config = away(&service.dynamodb(), Duration::ZERO).interceptor(counter.clone()).build();
         let service = InProcess::new(DynamoDb::from_conf(config), connector.local(service)).await;
         Self { counter, service }
     }
@@ -140,10 +142,19 @@ impl CountedService {
         body: Option<&Value>,
         status: u16,
     ) -> (Cost, Response) {
-        *self.counter.cost() = Cost::default();
-        let response = self.service.send(method, target, body, PATIENCE).await;
+        let (cost, response) = self.send(method, target, body).await;
         let text = String::from_utf8_lossy(response.body());
         assert_eq!(response.status().as_u16(), status, "{method} {target}: {text}");
+        (cost, response)
+    }
+
+    /// The same, whatever the answer is.
+    ///
+    /// # Panics
+    /// When not all of the cost could be read.
+    pub async fn send(&self, method: &str, target: &str, body: Option<&Value>) -> (Cost, Response) {
+        *self.counter.cost() = Cost::default();
+        let response = self.service.send(method, target, body, PATIENCE).await;
         let cost = *self.counter.cost();
         assert_eq!((cost.unread, cost.running), (0, 0), "{method} {target}");
         (cost, response)

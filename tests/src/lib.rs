@@ -3,6 +3,7 @@
 //!
 //! Nothing here knows how the service is made: it is spoken to over HTTP, in one process or in one per function.
 
+pub mod away;
 pub mod captures;
 pub mod client;
 pub mod dump;

@@ -38,7 +38,7 @@ pub async fn users(service: &Service, connector: &ConnectorId, count: usize) -> 
     }
     let counts = (0..=255).zip(counts).filter(|(_, count)| *count > 0);
     let counts = counts.map(|(bucket, users)| count_item(connector, ResourceKind::User, bucket, users));
-    put_all(&service.dynamodb().await, items.chain(counts).collect()).await;
+    put_all(&service.dynamodb(), items.chain(counts).collect()).await;
     ids
 }
 
@@ -47,7 +47,7 @@ pub async fn user_with_id(service: &Service, connector: &ConnectorId, id: Resour
     let count = count_item(connector, ResourceKind::User, id.bucket(), 1);
     let document = user(connector, id, 0);
     let entries = index_entries(connector, ResourceKind::User, id, &document);
-    put_all(&service.dynamodb().await, [document, count].into_iter().chain(entries).collect()).await;
+    put_all(&service.dynamodb(), [document, count].into_iter().chain(entries).collect()).await;
 }
 
 /// Writes one group with this id.
@@ -56,7 +56,7 @@ pub async fn group_with_id(service: &Service, connector: &ConnectorId, id: Resou
     let group = resource(connector, ResourceKind::Group, id, &document);
     let count = count_item(connector, ResourceKind::Group, id.bucket(), 1);
     let entries = index_entries(connector, ResourceKind::Group, id, &group);
-    put_all(&service.dynamodb().await, [group, count].into_iter().chain(entries).collect()).await;
+    put_all(&service.dynamodb(), [group, count].into_iter().chain(entries).collect()).await;
 }
 
 fn count_item(connector: &ConnectorId, kind: ResourceKind, bucket: u8, count: usize) -> Item {
@@ -150,7 +150,7 @@ pub async fn members(service: &Service, connector: &ConnectorId, group: Resource
             edge(keys::member_side(connector, ResourceKind::User, *user, group), false),
         ]
     });
-    put_all(&service.dynamodb().await, items.collect()).await;
+    put_all(&service.dynamodb(), items.collect()).await;
 }
 
 async fn put_all(client: &DynamoDb, items: Vec<Item>) {

@@ -7,7 +7,6 @@ use std::sync::{Arc, LazyLock, OnceLock};
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client as DynamoDb;
-use functions::configuration;
 use functions::routes::{FALLBACK, ROUTES};
 use functions::service::Service as Functions;
 use jiff::Timestamp;
@@ -38,6 +37,7 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 /// The engine, the local server and, once asked for, the functions.
 pub struct Service {
     runtime: Option<Runtime>,
+    dynamodb: DynamoDb,
     endpoint: String,
     origin: String,
     gateway: OnceLock<Gateway>,
@@ -64,23 +64,31 @@ impl Service {
     /// # Panics
     /// When it does not begin.
     pub fn start() -> Self {
+        Self::start_over(None)
+    }
+
+    /// The same, over data in this file.
+    ///
+    /// # Panics
+    /// When it does not begin.
+    pub fn start_over(file: Option<PathBuf>) -> Self {
         let runtime = Runtime::new().expect("a runtime");
         let (send, receive) = mpsc::channel();
         runtime.spawn(async move {
-            let engine = Engine::start(None, 0).await.expect("an engine");
-            let client = configuration::dynamodb_at(&engine.endpoint).await;
+            let engine = Engine::start(file.as_deref(), 0).await.expect("an engine");
+            let client = engine.client().await;
             table::ensure(&client, TABLE).await.expect("a table");
             let functions =
-                Functions::new(client, TABLE.to_owned(), None, Schemas::built_in(), Timestamp::now);
+                Functions::new(client.clone(), TABLE.to_owned(), None, Schemas::built_in(), Timestamp::now);
             let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
             let origin = format!("http://{}", listener.local_addr().expect("a bound address"));
-            send.send((engine.endpoint.clone(), origin)).expect("somebody waits for it");
+            send.send((client, engine.endpoint.clone(), origin)).expect("somebody waits for it");
             let served = server::serve(listener, functions.expect("a service"), std::future::pending());
             served.await.expect("requests are served");
             engine.stop().await;
         });
-        let (endpoint, origin) = receive.recv().expect("the service has begun");
-        Self { runtime: Some(runtime), endpoint, origin, gateway: OnceLock::new() }
+        let (dynamodb, endpoint, origin) = receive.recv().expect("the service has begun");
+        Self { runtime: Some(runtime), dynamodb, endpoint, origin, gateway: OnceLock::new() }
     }
 
     /// The URL of the DynamoDB engine.
@@ -94,13 +102,13 @@ impl Service {
     }
 
     /// A DynamoDB client for this engine.
-    pub async fn dynamodb(&self) -> DynamoDb {
-        configuration::dynamodb_at(&self.endpoint).await
+    pub fn dynamodb(&self) -> DynamoDb {
+        self.dynamodb.clone()
     }
 
     /// The table, as the store uses it.
-    pub async fn table(&self) -> Table {
-        Table::new(self.dynamodb().await, TABLE.to_owned(), Instant::now() + PATIENCE)
+    pub fn table(&self) -> Table {
+        Table::new(self.dynamodb(), TABLE.to_owned(), Instant::now() + PATIENCE)
     }
 
     /// The directory of a connector, in an operator's hands.
@@ -108,7 +116,7 @@ impl Service {
     /// # Panics
     /// When there is no such connector.
     pub async fn directory(&self, connector: &ConnectorId) -> Directory {
-        let table = self.table().await;
+        let table = self.table();
         let connector = table.connector(connector).await.expect("DynamoDB answers").expect("a connector");
         let actor = Actor { by: By::Operator("test".to_owned()), request: "test".to_owned() };
         Directory::new(table, Arc::new(connector), Schemas::built_in(), Timestamp::now(), actor)
@@ -130,7 +138,7 @@ impl Service {
             Credential::keep(CredentialKind::Bearer, &token, now).expect("a token"),
         ];
         let record = Record::new(name.to_owned(), now, credentials, secret());
-        let table = self.table().await;
+        let table = self.table();
         let made = table.create_connector(&id, &record, table.transaction()).await;
         assert!(made.expect("DynamoDB answers"), "there is a connector {name} already");
         TestConnector { id, username: username.to_owned(), password: password.to_owned(), token }
@@ -145,7 +153,7 @@ impl Service {
 
     /// Changes the record of a connector, before its first request or for those who read it later.
     pub async fn change_connector(&self, id: &ConnectorId, change: impl FnOnce(&mut Record)) {
-        let table = self.table().await;
+        let table = self.table();
         let present = table.connector(id).await.expect("DynamoDB answers").expect("a connector");
         let mut record = present.record.clone();
         change(&mut record);

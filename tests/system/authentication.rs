@@ -16,7 +16,7 @@ async fn credentials_that_were_taken_away_are_refused_within_a_minute_where_they
     let connector = service.connector().await;
     let client = connector.local(service);
     let renewed = Client::new(&client.base_url, &client.username, "renewed");
-    let before = InProcess::new(service.dynamodb().await, client).await;
+    let before = InProcess::new(service.dynamodb(), client).await;
     service
         .change_connector(&connector.id, |record| {
             let kind = CredentialKind::Basic { username: "okta".to_owned() };
@@ -53,7 +53,7 @@ async fn wrong_passwords_from_one_address_hold_up_nobody_elsewhere_and_nobody_kn
     let service = service();
     let connector = service.connector().await;
     let client = connector.local(service);
-    let known = InProcess::new(service.dynamodb().await, client.clone()).await;
+    let known = InProcess::new(service.dynamodb(), client.clone()).await;
     let wrong = Client::new(&client.base_url, &client.username, "wrong");
     let status = async |client: &Client| client.get("/Users?count=0").await.status;
     for attempt in 1..=10 {
@@ -67,7 +67,7 @@ async fn wrong_passwords_from_one_address_hold_up_nobody_elsewhere_and_nobody_kn
     let users =
         async |requests: &InProcess| requests.send("GET", "/Users", None, PATIENCE).await.status().as_u16();
     assert_eq!(users(&known).await, 200, "whoever is known to the process is not asked");
-    let mut elsewhere = InProcess::unknown(service.dynamodb().await, client.clone());
+    let mut elsewhere = InProcess::unknown(service.dynamodb(), client.clone());
     elsewhere.address = "192.0.2.1".parse().unwrap();
     assert_eq!(users(&elsewhere).await, 200);
     let elsewhere = service.connector().await.local(service);
@@ -83,7 +83,7 @@ async fn the_use_of_a_credential_is_noted_once_an_hour() {
     for _ in 0..2 {
         assert_eq!(client.get("/Users?count=0").await.status, 200);
     }
-    let table = service.table().await;
+    let table = service.table();
     let [basic, bearer] = &table.connector(&connector.id).await.unwrap().unwrap().record.credentials[..]
     else {
         panic!("two credentials")
@@ -124,7 +124,7 @@ async fn a_credential_that_expires_is_refused_where_it_was_remembered() {
     let connector = service.connector().await;
     let ends = Timestamp::now() + SignedDuration::from_secs(30);
     service.change_connector(&connector.id, |record| record.credentials[0].expires = Some(ends)).await;
-    let requests = InProcess::at(service.dynamodb().await, connector.local(service), later);
+    let requests = InProcess::at(service.dynamodb(), connector.local(service), later);
     let status = async || requests.send("GET", "/Users", None, PATIENCE).await.status().as_u16();
     assert_eq!(status().await, 200);
     AHEAD.store(31, Ordering::Relaxed);

@@ -47,14 +47,13 @@ impl Sound {
     }
 
     async fn take(&self, key: &Key) -> Item {
-        let taken =
-            service().dynamodb().await.delete_item().table_name(TABLE).set_key(Some(key.attributes()));
+        let taken = service().dynamodb().delete_item().table_name(TABLE).set_key(Some(key.attributes()));
         let taken = taken.return_values(aws_sdk_dynamodb::types::ReturnValue::AllOld).send().await.unwrap();
         taken.attributes.unwrap_or_else(|| panic!("{key:?}"))
     }
 
     async fn put(&self, item: Item) {
-        service().dynamodb().await.put_item().table_name(TABLE).set_item(Some(item)).send().await.unwrap();
+        service().dynamodb().put_item().table_name(TABLE).set_item(Some(item)).send().await.unwrap();
     }
 
     async fn change(&self, key: &Key, name: &str, value: AttributeValue) {

@@ -51,7 +51,7 @@ fn body(response: &Response) -> Value {
 #[tokio::test]
 async fn an_extension_takes_a_file_and_nothing_else() {
     let client = service().client().await;
-    let requests = InProcess::with_schemas(service().dynamodb().await, client, schemas()).await;
+    let requests = InProcess::with_schemas(service().dynamodb(), client, schemas()).await;
     let send = async |method: &str, target: &str, sent: &Value| {
         requests.send(method, target, Some(sent), PATIENCE).await
     };

@@ -84,7 +84,7 @@ async fn credentials_are_rotated_one_beside_the_other_and_retired_by_name() {
     assert!(!shown.contains(&id(old)) && shown.contains("2026-01-01 00:00 UTC, ended"), "{shown}");
     // Whoever reads the record now, as every function does within a minute, knows.
     let record =
-        service().table().await.connector(&ConnectorId::parse(&name).unwrap()).await.unwrap().unwrap().record;
+        service().table().connector(&ConnectorId::parse(&name).unwrap()).await.unwrap().unwrap().record;
     let find =
         |presented: shared::auth::Presented| presented.find(&record.credentials, Timestamp::now()).is_some();
     let basic = |password: String| shared::auth::Presented::Basic { username: name.clone(), password };
@@ -131,14 +131,14 @@ async fn a_connector_is_disabled_renamed_and_deleted_with_all_that_is_in_it() {
     let cut_off = |record: &mut Record| (record.disabled, record.is_going) = (Some(long_ago), true);
     service().change_connector(&connector.id, cut_off).await;
     let gone = keys::resource(&connector.id, ResourceKind::User, ResourceId::parse(&made[0]).unwrap());
-    let delete = service().dynamodb().await.delete_item().table_name(TABLE).set_key(Some(gone.attributes()));
+    let delete = service().dynamodb().delete_item().table_name(TABLE).set_key(Some(gone.attributes()));
     delete.send().await.unwrap();
     assert!(run(&["enable", &id]).failed().contains("is being deleted"));
     let deleted = scimctl_with(service(), &["connector", "delete", &id], &format!("{id}\n"));
     assert_eq!(deleted.ok(), format!("{id} is deleted; its audit trail stays until it expires\n"));
     let left = tests::dump::dump(service(), &connector.id).await;
     assert!(left.keys().all(|(pk, _)| pk.contains("#audit/")), "{left:?}");
-    assert!(service().table().await.connector(&connector.id).await.unwrap().is_none());
+    assert!(service().table().connector(&connector.id).await.unwrap().is_none());
 }
 
 #[tokio::test]

@@ -202,9 +202,7 @@ async fn groups_and_roles_of_operators_are_out_of_a_clients_sight_and_reach() {
 async fn each_change_leaves_one_record_of_who_changed_what() {
     let (connector, client) = with(Settings::default()).await;
     let credential =
-        service().table().await.connector(&connector.id).await.unwrap().unwrap().record.credentials[0]
-            .id
-            .clone();
+        service().table().connector(&connector.id).await.unwrap().unwrap().record.credentials[0].id.clone();
     let ann = user(&client, "ann").await;
     let group = group(&client, "Sales", &[]).await;
     let joins =

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use http::header::CONTENT_ENCODING;
 use jiff::Timestamp;
 use lambda_http::LambdaEvent;
 use lambda_http::aws_lambda_events::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
@@ -16,7 +17,7 @@ use tokio::time::Instant;
 
 use crate::configuration;
 use crate::request::{Request, decoded_segments, parameters};
-use crate::response::{self, Response};
+use crate::response::{self, Packing, Response, packed};
 use crate::service::{Handler, Service};
 
 /// What the runtime says when it cannot go on.
@@ -87,11 +88,16 @@ fn to_event(response: Response) -> ApiGatewayV2httpResponse {
     let (parts, body) = response.into_parts();
     let mut event = ApiGatewayV2httpResponse::default();
     event.status_code = i64::from(parts.status.as_u16());
+    let is_text = !parts.headers.contains_key(CONTENT_ENCODING);
     event.headers = parts.headers;
     if !body.is_empty() {
-        // What was compressed is not text; the SDK's types write it in base64.
-        let body =
-            String::from_utf8(body).map_or_else(|binary| Body::Binary(binary.into_bytes()), Body::Text);
+        // What was compressed is no text; the SDK's types write it in base64.
+        let body = match packed(&body, is_text).0 {
+            Packing::Base64 => Body::Binary(body),
+            Packing::Text => {
+                String::from_utf8(body).map_or_else(|binary| Body::Binary(binary.into_bytes()), Body::Text)
+            }
+        };
         event.is_base64_encoded = matches!(body, Body::Binary(_));
         event.body = Some(body);
     }

@@ -36,6 +36,13 @@ impl Request {
         self.headers.get(name)?.to_str().ok()
     }
 
+    /// The values of a header that is a list, one behind the other however many lines they came in (RFC 9110 §5.3).
+    pub fn list(&self, name: &str) -> Option<String> {
+        let lines: Vec<&str> =
+            self.headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
+        (!lines.is_empty()).then(|| lines.join(", "))
+    }
+
     /// A request that is a part of this one: of the same client, until the same time, and otherwise empty.
     pub fn part(&self, method: Method) -> Self {
         Self {
@@ -53,13 +60,16 @@ impl Request {
 
     /// Whether the client takes its answer compressed.
     pub fn accepts_gzip(&self) -> bool {
-        let header = self.header(ACCEPT_ENCODING.as_str()).unwrap_or_default();
-        header.split(',').any(|coding| {
-            let mut parts = coding.split(';').map(str::trim);
-            let is_gzip = parts.next().is_some_and(|name| name.eq_ignore_ascii_case("gzip") || name == "*");
-            let is_refused = parts.any(|weight| matches!(weight, "q=0" | "q=0.0" | "q=0.00" | "q=0.000"));
-            is_gzip && !is_refused
-        })
+        let header = self.list(ACCEPT_ENCODING.as_str()).unwrap_or_default();
+        let is_accepted = |coding: &str| {
+            let mut parts =
+                header.split(',').map(|part| part.split(';').map(str::trim)).find_map(|mut part| {
+                    part.next().filter(|name| name.eq_ignore_ascii_case(coding)).map(|_| part)
+                })?;
+            Some(!parts.any(|weight| matches!(weight, "q=0" | "q=0.0" | "q=0.00" | "q=0.000")))
+        };
+        // RFC 9110 §12.5.3: the asterisk stands for what is not named.
+        is_accepted("gzip").or_else(|| is_accepted("*")).unwrap_or(false)
     }
 }
 
@@ -110,6 +120,8 @@ mod tests {
             ("deflate, gzip;q=0.5", true),
             ("*", true),
             ("gzip;q=0", false),
+            ("gzip;q=0, *", false),
+            ("*;q=0, gzip", true),
             ("identity", false),
             ("", false),
         ] {

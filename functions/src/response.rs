@@ -15,11 +15,23 @@ use shared::error::{ErrorKind, ScimError};
 /// The media type of every body (RFC 7644 §3.1).
 pub const MEDIA_TYPE: &str = "application/scim+json";
 
+/// What HTTP API passes on from a function, in bytes.
+pub const LONGEST_ANSWER: usize = 6 * 1024 * 1024 - 64 * 1024;
+
 /// Below this many bytes compression is not worth its while.
 const SHORTEST_COMPRESSED: usize = 1_400;
 
 /// An answer.
 pub type Response = http::Response<Vec<u8>>;
+
+/// How a body leaves a function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Packing {
+    /// As a JSON string.
+    Text,
+    /// In base64.
+    Base64,
+}
 
 /// How the answer to a query was found, for the log.
 #[derive(Clone, Copy, Debug)]
@@ -91,6 +103,18 @@ pub fn compress(mut response: Response, accepts_gzip: bool) -> Response {
     response
 }
 
+/// How a body leaves a function, inside a JSON document, and how many bytes it takes there: as text, in which quotes
+/// and backslashes take two, unless it is no text, or would be too long so and is shorter in base64.
+pub fn packed(body: &[u8], is_text: bool) -> (Packing, usize) {
+    let as_text = body.len() + body.iter().filter(|byte| matches!(byte, b'"' | b'\\')).count();
+    let as_base64 = body.len().div_ceil(3) * 4;
+    if is_text && as_text <= LONGEST_ANSWER.max(as_base64) {
+        (Packing::Text, as_text)
+    } else {
+        (Packing::Base64, as_base64)
+    }
+}
+
 fn set(response: &mut Response, name: HeaderName, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
         response.headers_mut().insert(name, value);
@@ -100,6 +124,16 @@ fn set(response: &mut Response, name: HeaderName, value: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_long_body_of_many_quotes_leaves_in_base64() {
+        assert_eq!(packed(b"{\"a\":\"\\\"\"}", true), (Packing::Text, 10 + 6));
+        assert_eq!(packed(b"plain text", false), (Packing::Base64, 16));
+        let half = LONGEST_ANSWER / 2;
+        assert_eq!(packed(&vec![b'"'; half], true), (Packing::Text, LONGEST_ANSWER));
+        assert_eq!(packed(&vec![b'"'; half + 1], true), (Packing::Base64, (half + 1).div_ceil(3) * 4));
+        assert_eq!(packed(&vec![b'x'; LONGEST_ANSWER + 1], true), (Packing::Text, LONGEST_ANSWER + 1));
+    }
 
     #[test]
     fn an_error_says_what_http_asks_it_to_say() {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use aws_sdk_dynamodb::Client;
 use futures_util::future::BoxFuture;
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
 use http::{Method, StatusCode};
 use jiff::{Timestamp, Unit};
 use shared::error::{ErrorKind, ScimError, chain};
@@ -17,12 +18,10 @@ use tokio::time::Instant;
 
 use crate::authentication::{Admitted, Authenticator};
 use crate::request::Request;
-use crate::response::{self, Plan, Response};
+use crate::response::{self, LONGEST_ANSWER, Plan, Response, packed};
 
 /// The largest body that is read, in bytes: what Lambda hands to a function.
 pub const LONGEST_BODY: usize = 6 * 1024 * 1024;
-/// What HTTP API passes on from a function, in bytes.
-const LONGEST_ANSWER: usize = 6 * 1024 * 1024 - 64 * 1024;
 
 /// All that requests have in common.
 #[derive(Debug)]
@@ -86,6 +85,9 @@ impl Service {
         };
         let mut response = fit(response::compress(response, accepts_gzip));
         if method == Method::HEAD {
+            // RFC 9110 §9.3.2: what a GET would be answered with, but for the body.
+            let length = response.body().len();
+            response.headers_mut().insert(CONTENT_LENGTH, length.into());
             response.body_mut().clear();
         }
         let status = response.status().as_u16();
@@ -139,12 +141,12 @@ impl Call {
 
     /// The versions that the resource must be at (RFC 7644 §3.14).
     pub fn if_match(&self) -> Option<Versions> {
-        self.request.header("if-match").map(Versions::parse)
+        self.request.list("if-match").as_deref().map(Versions::parse)
     }
 
     /// The versions that the client has already (RFC 7644 §3.14).
     pub fn if_none_match(&self) -> Option<Versions> {
-        self.request.header("if-none-match").map(Versions::parse)
+        self.request.list("if-none-match").as_deref().map(Versions::parse)
     }
 }
 
@@ -190,9 +192,7 @@ fn accepts_a_missing_content_type(media_type: &str) -> bool {
 
 /// An answer that could not leave a function is replaced by one that says what to do.
 fn fit(response: Response) -> Response {
-    // What is not text travels in base64, which is a third longer.
-    let is_binary = response.headers().contains_key("content-encoding");
-    let length = if is_binary { response.body().len() / 3 * 4 } else { response.body().len() };
+    let (_, length) = packed(response.body(), !response.headers().contains_key(CONTENT_ENCODING));
     if length <= LONGEST_ANSWER || response.status() != StatusCode::OK {
         return response;
     }

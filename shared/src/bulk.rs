@@ -71,6 +71,9 @@ impl BulkRequest {
             }
             None => return Err(invalid("Operations is missing".to_owned())),
         };
+        if operations.is_empty() {
+            return Err(invalid("Operations is empty, and must hold one at least".to_owned()));
+        }
         if operations.len() > MOST_BULK_OPERATIONS {
             let detail =
                 format!("There are {} operations, and may be {MOST_BULK_OPERATIONS}", operations.len());
@@ -144,6 +147,11 @@ impl BulkOperation {
         }
         collect(&self.data, &mut |text| found.extend(references(text)));
         found
+    }
+
+    /// The bulkId of the resource that it is about, where the path names it so.
+    pub fn subject(&self) -> Option<&str> {
+        self.path.get(1)?.strip_prefix(PREFIX)
     }
 
     /// Whether, of two operations, this one has to wait for an earlier one for other reasons than a bulkId: they are

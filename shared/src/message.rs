@@ -112,8 +112,10 @@ impl SearchRequest {
                 "startindex" => request.start_index = Some(whole_number(name, value)?),
                 "count" => request.count = Some(whole_number(name, value)?),
                 "cursor" => request.cursor = Some(text(name, value)?),
-                "attributes" => request.attributes = Some(list(name, value)?),
-                "excludedattributes" => request.excluded_attributes = Some(list(name, value)?),
+                "attributes" => request.attributes = Some(accepts_names_as_one_string(name, value)?),
+                "excludedattributes" => {
+                    request.excluded_attributes = Some(accepts_names_as_one_string(name, value)?);
+                }
                 _ => {}
             }
         }
@@ -161,7 +163,8 @@ fn whole_number(name: &str, value: &Value) -> Result<i64, ScimError> {
     value.as_i64().ok_or_else(wrong)
 }
 
-fn list(name: &str, value: &Value) -> Result<Vec<String>, ScimError> {
+/// Some clients write `attributes` in a body as they do in a URL.
+fn accepts_names_as_one_string(name: &str, value: &Value) -> Result<Vec<String>, ScimError> {
     match value {
         Value::Array(values) => values.iter().map(|value| text(name, value)).collect(),
         Value::String(value) => Ok(names(value)),

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::attribute_path::AttributePath;
 use crate::error::{ErrorKind, ScimError};
-use crate::filter::fold;
+use crate::filter::{accepts_parts_of_a_name_without_the_name, fold};
 use crate::resource::is_primary;
 use crate::schema::{Attribute, Resolved, ResourceSchema, Returned, Target, Type};
 
@@ -68,7 +68,8 @@ impl Sort {
     pub fn resolve<'s>(&self, schema: &'s ResourceSchema) -> Result<Option<SortBy<'s>>, ScimError> {
         let invalid =
             || ScimError::new(ErrorKind::InvalidPath, format!("sortBy {} cannot be sorted by", self.path));
-        let Some(resolved) = schema.resolve(&self.path) else { return Ok(None) };
+        let aliased = accepts_parts_of_a_name_without_the_name(&self.path, schema);
+        let Some(resolved) = schema.resolve(aliased.as_ref().unwrap_or(&self.path)) else { return Ok(None) };
         let Resolved::Attribute(target) = resolved else { return Err(invalid()) };
         let leaf = match target.leaf() {
             leaf if leaf.kind != Type::Complex => leaf,
@@ -78,6 +79,19 @@ impl Sort {
             return Err(invalid());
         }
         Ok(Some(SortBy { target, leaf }))
+    }
+
+    /// Checks that one of these resource types has the attribute: resources that do not are sorted behind those that do.
+    ///
+    /// # Errors
+    /// `invalidPath` when none of them has it.
+    pub fn check<'s>(&self, schemas: impl IntoIterator<Item = &'s ResourceSchema>) -> Result<(), ScimError> {
+        for schema in schemas {
+            if self.resolve(schema)?.is_some() {
+                return Ok(());
+            }
+        }
+        Err(ScimError::new(ErrorKind::InvalidPath, format!("sortBy {} is no attribute here", self.path)))
     }
 
     /// Whether it is the order of ids, in which resources come anyway.
@@ -112,6 +126,11 @@ impl SortBy<'_> {
             Some(sub_attribute) => format!("{}.{}", self.target.attribute.name, sub_attribute.name),
             None => self.target.attribute.name.clone(),
         })
+    }
+
+    /// Whether it is the attribute at this path.
+    pub fn is_by(&self, path: &str) -> bool {
+        self.index_name().is_some_and(|name| name == path)
     }
 
     /// Whether it is this attribute, or a part of it.

@@ -32,7 +32,11 @@ impl Versions {
 }
 
 fn opaque(etag: &str) -> &str {
-    let etag = etag.strip_prefix("W/").unwrap_or(etag);
+    accepts_a_version_without_quotes(etag.strip_prefix("W/").unwrap_or(etag))
+}
+
+/// Some clients send what is in the quotes.
+fn accepts_a_version_without_quotes(etag: &str) -> &str {
     etag.strip_prefix('"').and_then(|etag| etag.strip_suffix('"')).unwrap_or(etag)
 }
 

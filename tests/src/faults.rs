@@ -28,9 +28,13 @@ pub enum Fault {
     LostRequest,
     /// The request is carried out, and the connection ends before the answer arrives.
     LostAnswer,
+    /// It is refused for good.
+    Denied,
+    /// Another transaction holds the first item of this one, and has written what the second must not meet.
+    HalfWritten,
 }
 
-/// All faults.
+/// All faults that pass.
 pub const FAULTS: [Fault; 6] = [
     Fault::Throttled,
     Fault::NoCapacity,
@@ -133,12 +137,16 @@ async fn answer(State(proxy): State<Proxy>, headers: HeaderMap, body: Bytes) -> 
         Some(Fault::ServerError) => {
             refusal(500, &json!({ "__type": "com.amazonaws.dynamodb.v20120810#InternalServerError" }))
         }
-        Some(Fault::Conflict) => {
+        Some(fault @ (Fault::Conflict | Fault::HalfWritten)) => {
             let request: Value = serde_json::from_slice(&body).expect("a request");
             let items = request["TransactItems"].as_array().expect("a transaction").len();
             let mut reasons = vec![json!({ "Code": "None" }); items];
             reasons[0] =
                 json!({ "Code": "TransactionConflict", "Message": "Transaction is ongoing for the item" });
+            if fault == Fault::HalfWritten {
+                reasons[1] =
+                    json!({ "Code": "ConditionalCheckFailed", "Message": "The conditional request failed" });
+            }
             refusal(
                 400,
                 &json!({
@@ -146,6 +154,9 @@ async fn answer(State(proxy): State<Proxy>, headers: HeaderMap, body: Bytes) -> 
                     "Message": "Transaction cancelled", "CancellationReasons": reasons
                 }),
             )
+        }
+        Some(Fault::Denied) => {
+            refusal(400, &json!({ "__type": "com.amazonaws.dynamodb.v20120810#AccessDeniedException" }))
         }
         Some(Fault::LostRequest) => cut_off(),
         Some(Fault::LostAnswer) => {

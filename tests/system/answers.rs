@@ -85,7 +85,13 @@ async fn a_version_guards_what_it_is_the_version_of() {
         ("GET", "if-none-match", "*", none(), 304),
         ("GET", "if-none-match", "W/\"7\"", none(), 200),
         ("PUT", "if-match", "W/\"7\"", put.clone(), 412),
-        ("PATCH", "if-match", "W/\"7\"", patch(json!([])).to_string(), 412),
+        (
+            "PATCH",
+            "if-match",
+            "W/\"7\"",
+            patch(json!([{ "op": "add", "path": "title", "value": "x" }])).to_string(),
+            412,
+        ),
         ("DELETE", "if-match", "W/\"7\"", none(), 412),
         ("PUT", "if-match", "W/\"1\"", put.clone(), 200),
         ("PUT", "if-match", "W/\"2\"", put.clone(), 200),
@@ -105,11 +111,28 @@ async fn a_version_guards_what_it_is_the_version_of() {
         (before.header("etag"), &before.json()["meta"]["version"]),
         (Some("W/\"2\""), &json!("W/\"2\""))
     );
-    // What groups a user is in is part of what a client reads, and so of the version.
+    // What groups a user is in, and how they are called, is part of what a client reads, and so of the version.
     let id = path.rsplit_once('/').unwrap().1.to_owned();
-    group(&client, "g", &[id]).await;
+    let group = group(&client, "g", &[id]).await;
+    let joined = client.get(&path).await;
+    assert_ne!(joined.header("etag"), before.header("etag"));
+    let renamed = patch(json!([{ "op": "replace", "path": "displayName", "value": "h" }]));
+    assert_eq!(client.patch(&format!("/Groups/{group}"), &renamed).await.status, 200);
     let after = client.get(&path).await;
-    assert_ne!(after.header("etag"), before.header("etag"));
+    assert_ne!(after.header("etag"), joined.header("etag"));
+    // It is the same wherever it is shown, and whatever of the user is.
+    for query in [
+        "",
+        "&excludedAttributes=groups",
+        "&attributes=meta&sortBy=userName",
+        "&filter=userName%20eq%20%22ann%22&excludedAttributes=groups",
+        "&filter=meta.version%20pr&sortBy=meta.version",
+    ] {
+        let listed = client.get(&format!("/Users?count=5{query}")).await.json();
+        assert_eq!(listed["Resources"][0]["meta"]["version"], after.json()["meta"]["version"], "{query}");
+    }
+    let versions = [("if-none-match", "W/\"7\""), ("if-none-match", after.header("etag").unwrap())];
+    assert_eq!(client.send("GET", &path, &versions, "").await.status, 304, "a list in two lines is one list");
     assert_eq!(send("GET", "if-none-match", "W/\"2\"", none()).await.status, 200);
     assert_eq!(send("DELETE", "if-match", after.header("etag").unwrap(), none()).await.status, 204);
 }
@@ -128,6 +151,8 @@ async fn answers_are_compressed_for_those_who_accept_it_and_head_is_get_without_
         (head.status, head.body.len(), head.header("content-type")),
         (200, 0, Some("application/scim+json"))
     );
+    let length = client.get("/ServiceProviderConfig").await.body.len().to_string();
+    assert_eq!(head.header("content-length"), Some(length.as_str()));
     for (method, path, allow) in [
         ("POST", "/ServiceProviderConfig", "GET, HEAD"),
         ("DELETE", "/Groups", "GET, HEAD, POST"),
@@ -181,6 +206,10 @@ async fn discovery_says_what_is_true() {
         types["Resources"][0]["schemaExtensions"],
         json!([{ "schema": ENTERPRISE, "required": false }])
     );
+    for path in ["/ServiceProviderConfig", "/ResourceTypes/User", &format!("/Schemas/{USER}")] {
+        let reply = client.get(path).await;
+        assert_eq!(reply.header("location"), Some(format!("{}{path}", client.base_url).as_str()));
+    }
     for path in ["/Schemas/urn:none", "/ResourceTypes/Device"] {
         assert_eq!(client.get(path).await.status, 404, "{path}");
     }
@@ -221,6 +250,11 @@ async fn a_page_ends_before_it_is_too_long_and_a_group_too_large_says_so() {
         assert_eq!(client.get(&format!("{path}?{query}")).await.json()["displayName"], "large");
         assert_eq!(client.get(&format!("/Groups?{query}")).await.json()["totalResults"], 1);
     }
+    // RFC 7644 §3.5.2: a PATCH of a large group has no body, unless attributes are asked for.
+    let renamed = patch(json!([{ "op": "replace", "path": "displayName", "value": "larger" }]));
+    assert_eq!(client.patch(&path, &renamed).await.status, 204);
+    let asked = client.patch(&format!("{path}?attributes=displayName,members.value"), &renamed).await;
+    assert_eq!((asked.status, &asked.json()["displayName"]), (200, &json!("larger")));
     let packed = client.send("GET", &path, &[("accept-encoding", "gzip")], "").await;
     assert_eq!(packed.json()["members"].as_array().unwrap().len(), 40_000, "compressed, it fits");
 }

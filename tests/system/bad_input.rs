@@ -55,7 +55,10 @@ async fn bad_bodies_and_queries_are_refused_and_change_nothing() {
         ("POST", "/Users", user_with("x509Certificates", json!([{ "value": "!" }])), 400, "invalidValue", "x509Certificates.value is a string, and must be a base64 string"),
         ("POST", "/Users", user_with("emails", json!([{ "value": "a", "primary": true }, { "value": "b", "primary": true }])), 400, "invalidValue", "emails has more than one primary value"),
         ("POST", "/Users", user_with("emails", json!(emails)), 400, "invalidValue", "The User has 51 values that are indexed (userName, externalId, emails.value, name.givenName, name.familyName, displayName), and may have 46"),
-        ("POST", "/Users", user_with("title", json!("x".repeat(300_000))), 413, "", "The User would be 300086 bytes, and may be 300000"),
+        ("POST", "/Users", user_with("title", json!("x".repeat(300_000))), 413, "", "The User would be 300089 bytes, and may be 300000"),
+        // The name stands in an item twice.
+        ("POST", "/Users", json!({ "schemas": [USER], "userName": "x".repeat(250_000) }).to_string(), 413, "", "The User would be 500072 bytes, and may be 300000"),
+        ("POST", "/Groups", json!({ "schemas": [GROUP], "displayName": "g", "members": [{ "value": ann, "display": "x".repeat(1_025) }] }).to_string(), 400, "invalidValue", &format!("members: the display of {ann} is 1025 bytes, and may be 1024")),
         ("POST", "/Users", json!({ "schemas": [USER], "userName": "ANN" }).to_string(), 409, "uniqueness", "userName \"ANN\" is taken by another user"),
         ("POST", "/Groups", json!({ "schemas": [GROUP] }).to_string(), 400, "invalidValue", "displayName is required and missing"),
         ("POST", "/Groups", json!({ "schemas": [GROUP], "displayName": "tour guides" }).to_string(), 409, "uniqueness", "displayName \"tour guides\" is taken by another group"),

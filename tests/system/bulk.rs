@@ -106,6 +106,44 @@ async fn references_in_a_circle_are_made_in_two_steps() {
 }
 
 #[tokio::test]
+async fn what_is_made_in_two_steps_is_finished_before_anything_else_is_done_with_it() {
+    let connector = service().connector().await;
+    let client = connector.local(service());
+    let manager = |of: &str| json!({ "manager": { "value": format!("bulkId:{of}") } });
+    let of_ann =
+        |method: &str, data: Value| json!({ "method": method, "path": "/Users/bulkId:ann", "data": data });
+    let titled = json!({
+        "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"],
+        "Operations": [{ "op": "add", "path": "title", "value": "Boss" }]
+    });
+    let circle = [
+        post_user("ann", json!({ "userName": "ann", ENTERPRISE: manager("bob") })),
+        post_user("bob", json!({ "userName": "bob", ENTERPRISE: manager("cat") })),
+        post_user("cat", json!({ "userName": "cat", ENTERPRISE: manager("ann") })),
+    ];
+    let [ann, bob, cat] = circle.clone();
+    let done = send(&client, bulk(json!([ann, bob, cat, of_ann("PATCH", titled)]))).await;
+    assert_eq!(statuses(&done), ["201", "201", "201", "200"]);
+    let user = client.get(&format!("/Users/{}", id(&done[0]))).await.json();
+    assert_eq!(
+        (&user["title"], &user[ENTERPRISE]["manager"]["value"]),
+        (&json!("Boss"), &json!(id(&done[1])))
+    );
+    for made in &done[..3] {
+        assert_eq!(client.delete(&format!("/Users/{}", id(made))).await.status, 204);
+    }
+    let [ann, bob, cat] = circle;
+    let done = send(&client, bulk(json!([ann, bob, cat, of_ann("DELETE", Value::Null)]))).await;
+    assert_eq!(statuses(&done), ["201", "201", "201", "204"]);
+    let oneself = post_user("eve", json!({ "userName": "eve", ENTERPRISE: manager("eve") }));
+    let done = send(&client, bulk(json!([oneself]))).await;
+    assert_eq!(statuses(&done), ["201"]);
+    let user = client.get(&format!("/Users/{}", id(&done[0]))).await.json();
+    assert_eq!(user[ENTERPRISE]["manager"]["value"], id(&done[0]));
+    assert_sound(service(), &connector.id).await;
+}
+
+#[tokio::test]
 async fn each_operation_has_its_own_outcome() {
     let connector = service().connector().await;
     let client = connector.local(service());

@@ -1,12 +1,16 @@
 //! Requests that meet. Whatever they leave, the table is in order.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
+use aws_sdk_dynamodb::Client as DynamoDb;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
+use tests::away::away;
 use tests::client::{Client, Reply};
 use tests::dump::assert_sound;
-use tests::service::{TestConnector, service};
+use tests::in_process::InProcess;
+use tests::service::{PATIENCE, TestConnector, service};
 
 async fn connector() -> (TestConnector, Client) {
     let connector = service().connector().await;
@@ -56,6 +60,42 @@ async fn add(client: &Client, group: &str, members: &[String]) -> Reply {
 
 async fn total(client: &Client, endpoint: &str) -> u64 {
     client.get(&format!("/{endpoint}?count=0")).await.json()["totalResults"].as_u64().unwrap()
+}
+
+#[tokio::test]
+async fn a_group_that_is_renamed_the_same_by_many_at_once_is_renamed() {
+    let (connector, client) = connector().await;
+    let path = format!("/Groups/{}", group(&client, "before", &[]).await);
+    // Each reads the group before any writes it.
+    let dynamodb = away(&service().dynamodb(), Duration::ZERO).build();
+    let requests = InProcess::new(DynamoDb::from_conf(dynamodb), client.clone()).await;
+    let body = patch(json!([{ "op": "replace", "value": { "displayName": "after" } }]));
+    let sent = join_all((0..6).map(|_| requests.send("PATCH", &path, Some(&body), PATIENCE))).await;
+    assert_eq!(sent.iter().map(|reply| reply.status().as_u16()).collect::<Vec<_>>(), [200; 6]);
+    assert_eq!(client.get(&path).await.json()["displayName"], "after");
+    assert_sound(service(), &connector.id).await;
+}
+
+#[tokio::test]
+async fn groups_stand_in_each_other_no_deeper_than_they_may_from_wherever_they_are_built() {
+    let (connector, client) = connector().await;
+    let mut towers = Vec::new();
+    for tower in ["a", "b"] {
+        let mut inner: Vec<String> = Vec::new();
+        for level in 0..17 {
+            inner = vec![group(&client, &format!("{tower}{level}"), &inner).await];
+            towers.push(inner[0].clone());
+        }
+    }
+    let (lowest, top) = (&towers[0], &towers[33]);
+    let joined = add(&client, lowest, std::slice::from_ref(top)).await;
+    assert_eq!((joined.status, &joined.json()["scimType"]), (400, &json!("invalidValue")), "34 levels");
+    assert_eq!(add(&client, lowest, std::slice::from_ref(&towers[32])).await.status, 200, "33 levels");
+    let member = user(&client, "ann").await;
+    assert_eq!(add(&client, &towers[17], std::slice::from_ref(&member)).await.status, 200);
+    let groups = client.get(&format!("/Users/{member}")).await.json()["groups"].as_array().unwrap().len();
+    assert_eq!(groups, 34, "17 and 16 that stand in each other, and one more that the sixteenth is in");
+    assert_sound(service(), &connector.id).await;
 }
 
 #[tokio::test]

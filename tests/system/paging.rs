@@ -139,6 +139,10 @@ async fn a_cursor_is_good_for_the_next_page_of_its_query_only() {
         (&other, format!("count=2&cursor={cursor}"), "invalidCursor"),
         (&client, format!("count=3&cursor={cursor}"), "invalidCount"),
         (&client, "count=1001&cursor=".to_owned(), "invalidCount"),
+        // RFC 9865 §2.1: behind a page of nothing there would be no next one.
+        (&client, "count=0&cursor=".to_owned(), "invalidCount"),
+        (&client, "count=-1&cursor=".to_owned(), "invalidCount"),
+        (&client, "sortBy=shoeSize".to_owned(), "invalidPath"),
     ] {
         let reply = client.get(&format!("/Users?{query}")).await;
         assert_eq!((reply.status, &reply.json()["scimType"]), (400, &json!(scim_type)), "{query}");

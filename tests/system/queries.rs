@@ -10,6 +10,7 @@ use shared::filter::Filter;
 use shared::resource::ResourceKind;
 use shared::schema::Schemas;
 use tests::client::Client;
+use tests::ledger::CountedService;
 use tests::service::service;
 
 use crate::concurrency::{GROUP, USER, group, patch, values};
@@ -266,4 +267,31 @@ async fn groups_in_groups_reach_their_members_however_deep() {
     let members = client.get(&format!("/Groups/{}", groups[6])).await.json();
     assert_eq!((&members["members"][0]["type"], &members["schemas"]), (&json!("Group"), &json!([GROUP])));
     tests::dump::assert_sound(service(), &connector.id).await;
+}
+
+#[tokio::test]
+async fn what_two_indexes_find_is_read_where_both_find_it() {
+    let connector = service().connector().await;
+    let counted = CountedService::new(service(), &connector).await;
+    for number in 0..240 {
+        let given = if number < 125 { "Ann" } else { "Bob" };
+        let family = if number < 120 { "Lee" } else { "Ash" };
+        let body = json!({
+            "schemas": [USER],
+            "userName": format!("user{number}"),
+            "name": { "givenName": given, "familyName": family }
+        });
+        counted.cost("POST", "/Users?attributes=id", Some(&body), 201).await;
+    }
+    let filter = "givenName%20eq%20%22ann%22%20and%20familyName%20eq%20%22ash%22";
+    let (cost, answer) = counted.cost("GET", &format!("/Users?filter={filter}"), None, 200).await;
+    let answer: Value = serde_json::from_slice(answer.body()).unwrap();
+    let names: BTreeSet<&str> = answer["Resources"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|user| user["userName"].as_str().unwrap())
+        .collect();
+    assert_eq!(names, BTreeSet::from(["user120", "user121", "user122", "user123", "user124"]));
+    assert!(cost.read_units < 30.0, "the users of one index alone would be {} units", cost.read_units);
 }

@@ -2,7 +2,7 @@
 //!
 //! Operations that do not depend on each other run at the same time. One waits for those whose bulkIds it refers to, and
 //! for earlier ones about the same resource or name. Where references go in a circle, the first resource of it is
-//! made without them and then replaced by what was sent (§3.7.1).
+//! made without them, and replaced by what was sent as soon as they are there (§3.7.1).
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -52,57 +52,125 @@ pub fn process(call: Arc<Call>) -> BoxFuture<'static, Result<Response, ScimError
     })
 }
 
-/// Carries out what can be, wave after wave. `None` stands for what was not begun.
+/// A request that is being carried out, wave after wave.
+struct Progress<'a> {
+    call: &'a Arc<Call>,
+    operations: &'a [BulkOperation],
+    waits_for: Vec<BTreeSet<usize>>,
+    /// `None` stands for what was not begun.
+    outcomes: Vec<Option<Outcome>>,
+    resolved: Resolved,
+    /// Creations that lack what they refer to, until that is there.
+    unfinished: BTreeSet<usize>,
+    at_once: usize,
+}
+
+/// Carries out what can be. `None` stands for what was not begun.
 async fn carry_out(call: &Arc<Call>, request: &BulkRequest) -> Vec<Option<Outcome>> {
-    let operations = &request.operations;
-    let waits_for = dependencies(operations);
-    let mut outcomes: Vec<Option<Outcome>> = operations.iter().map(|_| None).collect();
-    let mut resolved = Resolved::new();
-    let mut in_two_steps = Vec::new();
-    // Who counts errors to stop at one wants them in order.
-    let at_once = if request.fail_on_errors.is_some() { 1 } else { AT_ONCE };
+    let mut progress = Progress {
+        call,
+        operations: &request.operations,
+        waits_for: dependencies(&request.operations),
+        outcomes: request.operations.iter().map(|_| None).collect(),
+        resolved: Resolved::new(),
+        unfinished: BTreeSet::new(),
+        // Who counts errors to stop at one wants them in order.
+        at_once: if request.fail_on_errors.is_some() { 1 } else { AT_ONCE },
+    };
     loop {
-        let errors = outcomes.iter().flatten().filter(|outcome| outcome.error.is_some()).count() as u64;
-        if request.fail_on_errors.is_some_and(|most| errors >= most) {
-            break;
-        }
-        let open: BTreeSet<usize> =
-            (0..).zip(&outcomes).filter(|(_, one)| one.is_none()).map(|(index, _)| index).collect();
-        let is_ready = |index: &usize| waits_for.get(*index).is_none_or(|others| others.is_disjoint(&open));
-        let mut wave: Vec<usize> = open.iter().copied().filter(is_ready).collect();
+        progress.finish(false).await;
+        let errors = progress.outcomes.iter().flatten().filter(|outcome| outcome.error.is_some()).count();
+        let is_over = request.fail_on_errors.is_some_and(|most| errors as u64 >= most);
+        let wave = if is_over { Vec::new() } else { progress.next_wave() };
         if wave.is_empty() {
-            let is_creation = |index: &usize| operations.get(*index).is_some_and(|one| one.method == "POST");
-            let Some(index) = open.iter().copied().find(is_creation).or(open.first().copied()) else { break };
-            in_two_steps.push(index);
-            wave.push(index);
+            progress.finish(true).await;
+            return progress.outcomes;
         }
-        if at_once == 1 {
-            wave.truncate(1);
+        progress.carry_out(wave).await;
+    }
+}
+
+impl Progress<'_> {
+    fn open(&self) -> BTreeSet<usize> {
+        (0..).zip(&self.outcomes).filter(|(_, one)| one.is_none()).map(|(index, _)| index).collect()
+    }
+
+    fn has_its_turn(&self, index: usize, open: &BTreeSet<usize>) -> bool {
+        self.waits_for.get(index).is_none_or(|others| others.is_disjoint(open))
+    }
+
+    /// Takes the second step of those creations for which all is there by now; or of all, when nothing more will come.
+    async fn finish(&mut self, is_over: bool) {
+        let open = self.open();
+        let finished: Vec<usize> = self
+            .unfinished
+            .iter()
+            .copied()
+            .filter(|index| is_over || self.has_its_turn(*index, &open))
+            .collect();
+        for index in finished {
+            self.unfinished.remove(&index);
+            if let (Some(operation), Some(Some(outcome))) =
+                (self.operations.get(index), self.outcomes.get_mut(index))
+            {
+                finish(self.call, operation, &self.resolved, outcome).await;
+            }
         }
+    }
+
+    /// What can be carried out now: what waits for nothing any more; or, where references go in a circle, one creation
+    /// of it without them. Nothing when nothing is left.
+    fn next_wave(&mut self) -> Vec<usize> {
+        let open = self.open();
+        let creation = |index: usize| self.operations.get(index).filter(|one| one.method == "POST");
+        // What is about a creation waits until that is finished, which would undo it.
+        let unfinished: BTreeSet<&str> =
+            self.unfinished.iter().filter_map(|index| creation(*index)?.bulk_id.as_deref()).collect();
+        let is_about_unfinished = |operation: &BulkOperation| {
+            operation.subject().is_some_and(|subject| unfinished.contains(subject))
+        };
+        let is_ready = |index: &usize| {
+            let operation = self.operations.get(*index);
+            self.has_its_turn(*index, &open) && !operation.is_some_and(is_about_unfinished)
+        };
+        let mut wave: Vec<usize> = open.iter().copied().filter(is_ready).take(self.wave_size()).collect();
+        let refers_to_itself = |index: &usize| {
+            let made = creation(*index).and_then(|one| Some((one, one.bulk_id.as_ref()?)));
+            made.is_some_and(|(one, bulk_id)| one.references().contains(bulk_id))
+        };
+        let mut in_two_steps: Vec<usize> = wave.iter().copied().filter(refers_to_itself).collect();
+        if wave.is_empty() {
+            let is_creation = |index: &usize| creation(*index).is_some();
+            wave.extend(open.iter().copied().find(is_creation).or(open.first().copied()));
+            in_two_steps.clone_from(&wave);
+        }
+        self.unfinished.extend(in_two_steps);
+        wave
+    }
+
+    fn wave_size(&self) -> usize {
+        if self.at_once == 1 { 1 } else { usize::MAX }
+    }
+
+    async fn carry_out(&mut self, wave: Vec<usize>) {
         let steps: Vec<(usize, Result<BulkOperation, ScimError>)> = wave
             .iter()
-            .filter_map(|index| Some((*index, operations.get(*index)?)))
-            .map(|(index, operation)| match in_two_steps.contains(&index) {
-                true => (index, Ok(operation.without_unresolved(&resolved))),
-                false => (index, operation.resolve(&resolved)),
+            .filter_map(|index| Some((*index, self.operations.get(*index)?)))
+            .map(|(index, operation)| match self.unfinished.contains(&index) {
+                true => (index, Ok(operation.without_unresolved(&self.resolved))),
+                false => (index, operation.resolve(&self.resolved)),
             })
             .collect();
-        for (index, outcome) in run_all(call, steps, at_once).await {
-            let bulk_id = operations.get(index).and_then(|operation| operation.bulk_id.clone());
+        for (index, outcome) in run_all(self.call, steps, self.at_once).await {
+            let bulk_id = self.operations.get(index).and_then(|operation| operation.bulk_id.clone());
             if let (Some(bulk_id), Some(id)) = (bulk_id, outcome.new_id()) {
-                resolved.insert(bulk_id, id);
+                self.resolved.insert(bulk_id, id);
             }
-            if let Some(place) = outcomes.get_mut(index) {
+            if let Some(place) = self.outcomes.get_mut(index) {
                 *place = Some(outcome);
             }
         }
     }
-    for index in in_two_steps {
-        if let (Some(operation), Some(Some(outcome))) = (operations.get(index), outcomes.get_mut(index)) {
-            finish(call, operation, &resolved, outcome).await;
-        }
-    }
-    outcomes
 }
 
 /// For each operation those that it waits for.

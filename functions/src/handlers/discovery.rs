@@ -13,7 +13,7 @@ use shared::error::{ErrorKind, ScimError};
 use shared::message::{DEFAULT_PAGE_SIZE, ListResponse, MAX_PAGE_SIZE};
 use shared::resource::ResourceKind;
 
-use crate::response::{Response, json as answer};
+use crate::response::{Response, json as answer, with_location};
 use crate::service::Call;
 
 type Answer = BoxFuture<'static, Result<Response, ScimError>>;
@@ -28,47 +28,44 @@ pub fn service_provider_config(call: Arc<Call>) -> Answer {
                 "primary": is_primary
             })
         };
-        answer(
-            StatusCode::OK,
-            &json!({
-                "schemas": ["urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig"],
-                "patch": { "supported": true },
-                "bulk": {
-                    "supported": true,
-                    "maxOperations": MOST_BULK_OPERATIONS,
-                    "maxPayloadSize": LONGEST_BULK
-                },
-                "filter": { "supported": true, "maxResults": MAX_PAGE_SIZE },
-                "changePassword": { "supported": false },
-                "sort": { "supported": true },
-                "etag": { "supported": true },
-                "pagination": {
-                    "cursor": true,
-                    "index": true,
-                    "defaultPaginationMethod": "index",
-                    "defaultPageSize": DEFAULT_PAGE_SIZE,
-                    "maxPageSize": MAX_PAGE_SIZE,
-                    "cursorTimeout": CURSOR_TIMEOUT_SECONDS
-                },
-                "authenticationSchemes": [
-                    scheme(
-                        "httpbasic",
-                        "HTTP Basic",
-                        "The connector's username and password",
-                        "https://www.rfc-editor.org/info/rfc7617",
-                        true,
-                    ),
-                    scheme(
-                        "oauthbearertoken",
-                        "Bearer token",
-                        "The connector's token",
-                        "https://www.rfc-editor.org/info/rfc6750",
-                        false,
-                    ),
-                ],
-                "meta": meta(&call, "ServiceProviderConfig", "ServiceProviderConfig"),
-            }),
-        )
+        one(&json!({
+            "schemas": ["urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig"],
+            "patch": { "supported": true },
+            "bulk": {
+                "supported": true,
+                "maxOperations": MOST_BULK_OPERATIONS,
+                "maxPayloadSize": LONGEST_BULK
+            },
+            "filter": { "supported": true, "maxResults": MAX_PAGE_SIZE },
+            "changePassword": { "supported": false },
+            "sort": { "supported": true },
+            "etag": { "supported": true },
+            "pagination": {
+                "cursor": true,
+                "index": true,
+                "defaultPaginationMethod": "index",
+                "defaultPageSize": DEFAULT_PAGE_SIZE,
+                "maxPageSize": MAX_PAGE_SIZE,
+                "cursorTimeout": CURSOR_TIMEOUT_SECONDS
+            },
+            "authenticationSchemes": [
+                scheme(
+                    "httpbasic",
+                    "HTTP Basic",
+                    "The connector's username and password",
+                    "https://www.rfc-editor.org/info/rfc7617",
+                    true,
+                ),
+                scheme(
+                    "oauthbearertoken",
+                    "Bearer token",
+                    "The connector's token",
+                    "https://www.rfc-editor.org/info/rfc6750",
+                    false,
+                ),
+            ],
+            "meta": meta(&call, "ServiceProviderConfig", "ServiceProviderConfig"),
+        }))
     })
 }
 
@@ -89,7 +86,7 @@ pub fn resource_type(call: Arc<Call>) -> Answer {
         refuse_filter(&call)?;
         let id = last_segment(&call);
         let kind = [ResourceKind::User, ResourceKind::Group].into_iter().find(|kind| kind.name() == id);
-        answer(StatusCode::OK, &resource_type_json(&call, kind.ok_or_else(|| ScimError::not_found(id))?)?)
+        one(&resource_type_json(&call, kind.ok_or_else(|| ScimError::not_found(id))?)?)
     })
 }
 
@@ -114,7 +111,7 @@ pub fn schema(call: Arc<Call>) -> Answer {
         let schema =
             call.directory.schemas().schemas.iter().find(|schema| schema.id.eq_ignore_ascii_case(id));
         let schema = schema.ok_or_else(|| ScimError::not_found(id))?;
-        answer(StatusCode::OK, &described(&call, "Schema", "Schemas", &schema.id, schema)?)
+        one(&described(&call, "Schema", "Schemas", &schema.id, schema)?)
     })
 }
 
@@ -143,6 +140,11 @@ fn described(
 
 fn meta(call: &Call, kind: &str, path: &str) -> Value {
     json!({ "resourceType": kind, "location": format!("{}/{path}", call.base_url) })
+}
+
+fn one(resource: &Value) -> Result<Response, ScimError> {
+    let location = resource.pointer("/meta/location").and_then(Value::as_str).unwrap_or_default();
+    Ok(with_location(answer(StatusCode::OK, resource)?, location))
 }
 
 fn list(resources: &[Value]) -> Result<Response, ScimError> {

@@ -34,8 +34,7 @@ pub fn create(call: Arc<Call>) -> Answer {
         let (document, members) = read_body(&call)?;
         let members = if members.is_empty() { Vec::new() } else { vec![MemberOperation::Add(members)] };
         let group = call.directory.create_group(document, members).await?;
-        let location = location(&call.base_url, group.kind, group.id);
-        Ok(with_location(written(&call, StatusCode::CREATED, &group, &projection).await?, &location))
+        written(&call, StatusCode::CREATED, &group, &projection).await
     })
 }
 
@@ -77,8 +76,9 @@ pub fn patch(call: Arc<Call>) -> Answer {
             .directory
             .change_group(id, call.if_match().as_ref(), change, patch.member_operations())
             .await?;
-        if !projection.wants("members") {
-            return answer(&call, StatusCode::OK, &group, None, &projection);
+        // RFC 7644 §3.5.2: whoever names attributes gets them.
+        if !projection.wants("members") || parameters(&call)?.attributes.is_some() {
+            return written(&call, StatusCode::OK, &group, &projection).await;
         }
         let (members, has_more) = call.directory.members(id, MOST_MEMBERS_ANSWERED).await?;
         if has_more {
@@ -147,5 +147,6 @@ fn answer(
 ) -> Result<Response, ScimError> {
     let mut out = represent(group, &[], members, &call.base_url);
     projection.apply(&mut out, schema(call));
-    Ok(with_etag(json(status, &out)?, &group.etag(&[])))
+    let response = with_location(json(status, &out)?, &location(&call.base_url, group.kind, group.id));
+    Ok(with_etag(response, &group.etag(&[])))
 }

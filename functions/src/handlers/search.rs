@@ -62,6 +62,9 @@ async fn search(call: &Call, request: &SearchRequest, kinds: &[ResourceKind]) ->
     let filter = request.filter.as_deref().map(Filter::parse).transpose()?;
     let sort_by = request.sort_by.as_deref();
     let sort = sort_by.map(|by| Sort::parse(by, request.sort_order.as_deref())).transpose()?;
+    if let Some(sort) = &sort {
+        sort.check(kinds.iter().map(|kind| call.directory.schemas().of(*kind)))?;
+    }
     let bound_to = bound_to(kinds, filter.as_ref(), sort.as_ref());
     // RFC 7644 §3.4.2.4: an index below 1 is 1.
     let start_index = usize::try_from(request.start_index.unwrap_or(1)).unwrap_or(1).max(1);
@@ -106,12 +109,12 @@ async fn search(call: &Call, request: &SearchRequest, kinds: &[ResourceKind]) ->
 }
 
 /// RFC 7644 §3.4.2.4: a negative count is 0, and a page may be smaller than was asked for; RFC 9865 §2.1: by cursor, a
-/// count that is too large is an error.
+/// count that is too large is an error, and so is one of nothing, behind which there would be no next page.
 fn page_size(request: &SearchRequest) -> Result<usize, ScimError> {
     let Some(count) = request.count else { return Ok(DEFAULT_PAGE_SIZE) };
     let count = usize::try_from(count).unwrap_or(0);
-    if request.cursor.is_some() && count > MAX_PAGE_SIZE {
-        let detail = format!("count is {count}, and may be {MAX_PAGE_SIZE}");
+    if request.cursor.is_some() && !(1..=MAX_PAGE_SIZE).contains(&count) {
+        let detail = format!("count is {count}, and may be from 1 to {MAX_PAGE_SIZE}");
         return Err(ScimError::new(ErrorKind::InvalidCount, detail));
     }
     Ok(count.min(MAX_PAGE_SIZE))

@@ -13,7 +13,7 @@ use shared::resource::{
 use shared::schema::ResourceSchema;
 
 use super::search::{self, parameters};
-use crate::response::{self, Response, empty, json, with_etag, with_location};
+use crate::response::{Response, empty, json, with_etag, with_location};
 use crate::service::Call;
 
 type Answer = BoxFuture<'static, Result<Response, ScimError>>;
@@ -29,8 +29,7 @@ pub fn create(call: Arc<Call>) -> Answer {
         let (schema, projection) = (schema(&call), projection(&call)?);
         let document = normalise(&parse_object(&call.request.body)?, schema)?;
         let user = call.directory.create_user(document).await?;
-        let location = location(&call.base_url, user.kind, user.id);
-        Ok(with_location(answer(&call, StatusCode::CREATED, &user, &[], &projection)?, &location))
+        answer(&call, StatusCode::CREATED, &user, &[], &projection)
     })
 }
 
@@ -95,5 +94,6 @@ fn answer(
 ) -> Result<Response, ScimError> {
     let mut out = represent(user, groups, None, &call.base_url);
     projection.apply(&mut out, schema(call));
-    Ok(response::with_etag(json(status, &out)?, &user.etag(groups)))
+    let response = with_location(json(status, &out)?, &location(&call.base_url, user.kind, user.id));
+    Ok(with_etag(response, &user.etag(groups)))
 }

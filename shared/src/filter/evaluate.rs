@@ -11,6 +11,7 @@ use super::expression::Operator;
 use super::fold;
 use super::resolve::{Field, Node, Operand, ResolvedFilter};
 use crate::resource::decode_base64;
+use crate::schema::Type;
 
 impl ResolvedFilter {
     /// Whether a resource, or an element where this is a value filter, matches. Its names are canonical.
@@ -29,7 +30,7 @@ fn matches(node: &Node, resource: &Map<String, Value>) -> bool {
         Node::ValueFilter(field, node) => values(field, resource)
             .any(|element| element.as_object().is_some_and(|element| matches(node, element))),
         Node::Compare(field, operator, operand) => {
-            let mut values = values(field, resource).filter(|value| !value.is_null()).peekable();
+            let mut values = compared(field, resource).filter(|value| !value.is_null()).peekable();
             if values.peek().is_none() {
                 return *operator == Operator::NotEqual;
             }
@@ -38,22 +39,46 @@ fn matches(node: &Node, resource: &Map<String, Value>) -> bool {
     }
 }
 
+/// The values of a field that a comparison looks at. RFC 7643 §2.4: an element that does not say that it is the primary one
+/// is not.
+fn compared<'v>(field: &'v Field, resource: &'v Map<String, Value>) -> impl Iterator<Item = &'v Value> {
+    let leaf = field.sub_attribute.as_ref().unwrap_or(&field.attribute);
+    let is_primary = field.kind == Type::Boolean && leaf == "primary";
+    let unsaid_of_each = (is_primary && field.sub_attribute.is_some()).then_some(NOT_PRIMARY);
+    let elements = elements(field, resource);
+    // In brackets the element is the resource.
+    let unsaid_of_this =
+        (is_primary && field.sub_attribute.is_none() && elements.is_empty()).then_some(NOT_PRIMARY);
+    elements
+        .iter()
+        .filter_map(move |element| value_of(field, element).or(unsaid_of_each))
+        .chain(unsaid_of_this)
+}
+
+const NOT_PRIMARY: &Value = &Value::Bool(false);
+
 /// The values of a field: one, none, or as many as there are elements.
 fn values<'v>(field: &'v Field, resource: &'v Map<String, Value>) -> impl Iterator<Item = &'v Value> {
+    elements(field, resource).iter().filter_map(|element| value_of(field, element))
+}
+
+fn elements<'v>(field: &Field, resource: &'v Map<String, Value>) -> &'v [Value] {
     let attributes = match &field.extension {
         Some(urn) => resource.get(urn).and_then(Value::as_object),
         None => Some(resource),
     };
-    let elements = match attributes.and_then(|attributes| attributes.get(&field.attribute)) {
-        Some(Value::Array(elements)) => elements.as_slice(),
+    match attributes.and_then(|attributes| attributes.get(&field.attribute)) {
+        Some(Value::Array(elements)) => elements,
         Some(one) => std::slice::from_ref(one),
         None => &[],
-    };
-    elements.iter().filter_map(move |element| match (&field.sub_attribute, element) {
-        (Some(name), Value::Object(element)) => element.get(name),
-        (Some(_), _) => None,
-        (None, element) => Some(element),
-    })
+    }
+}
+
+fn value_of<'v>(field: &Field, element: &'v Value) -> Option<&'v Value> {
+    match &field.sub_attribute {
+        Some(name) => element.as_object()?.get(name),
+        None => Some(element),
+    }
 }
 
 /// `pr`: not empty, and not an object or array in which nothing is.
@@ -191,6 +216,11 @@ mod tests {
             ("emails[primary eq \"True\"]", true),
             ("emails[not (type eq \"work\")]", true),
             ("emails[primary pr and type eq \"home\"]", false),
+            ("emails[primary eq false and type eq \"home\"]", true),
+            ("emails[primary eq false and type eq \"work\"]", false),
+            ("emails[primary ne false and type eq \"home\"]", false),
+            ("emails.primary eq false", true),
+            ("phoneNumbers.primary eq false", false),
             ("emails.value ne \"bjensen@example.com\"", true),
             ("not (emails.value eq \"bjensen@example.com\")", false),
             ("groups eq \"e9e30dba-f08f-4109-8486-d5c6a331660a\"", true),
@@ -264,6 +294,10 @@ mod tests {
             ("userName eq \"x\" or displayName eq \"tour guides\"", true),
             ("userName pr and displayName pr", false),
             ("emails[type eq \"work\"]", false),
+            ("userName ne \"x\"", true),
+            ("userName eq null", true),
+            ("userName ne null", false),
+            ("not (userName pr)", true),
         ] {
             let filter = Filter::parse(filter).unwrap().resolve_lenient(schema).unwrap();
             assert_eq!(filter.matches(group.as_object().unwrap()), expected);

@@ -7,6 +7,7 @@ mod parse;
 mod resolve;
 
 pub use expression::{Expression, Filter, Literal, Operator};
+pub(crate) use resolve::accepts_parts_of_a_name_without_the_name;
 pub use resolve::{Field, Node, Operand, ResolvedFilter};
 
 pub(crate) use parse::Parser;

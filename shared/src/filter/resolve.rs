@@ -146,7 +146,7 @@ fn resolve(expression: &Expression, scope: Scope<'_>) -> Result<Node, ScimError>
         },
         Expression::Compare(path, operator, literal) => match find(path, scope)? {
             Some(target) => compare(path, &target, *operator, literal),
-            None => Ok(Node::Never),
+            None => Ok(compare_nothing(*operator, literal)),
         },
         Expression::ValueFilter(path, inner) => match find(path, scope)? {
             Some(target) if target.sub_attribute.is_none() && target.attribute.kind == Type::Complex => {
@@ -156,6 +156,15 @@ fn resolve(expression: &Expression, scope: Scope<'_>) -> Result<Node, ScimError>
             Some(_) => Err(invalid(format!("{path} has no sub-attributes to filter by in brackets"))),
             None => Ok(Node::Never),
         },
+    }
+}
+
+/// RFC 7644 §3.4.2.1: an attribute that a resource type does not have is one without a value.
+fn compare_nothing(operator: Operator, literal: &Literal) -> Node {
+    match (operator, literal) {
+        (Operator::Equal, Literal::Null) => Node::Not(Box::new(Node::Never)),
+        (Operator::NotEqual, literal) if *literal != Literal::Null => Node::Not(Box::new(Node::Never)),
+        _ => Node::Never,
     }
 }
 
@@ -194,7 +203,7 @@ fn find<'s>(path: &AttributePath, scope: Scope<'s>) -> Result<Option<Target<'s>>
 
 /// `givenName` and `firstName`, `familyName` and `lastName`: clients of the product that this one takes the place of
 /// send them.
-fn accepts_parts_of_a_name_without_the_name(
+pub fn accepts_parts_of_a_name_without_the_name(
     path: &AttributePath,
     schema: &ResourceSchema,
 ) -> Option<AttributePath> {

@@ -6,7 +6,9 @@ use super::parse::numbered;
 use super::{ElementFilter, Operation, Patch, Place, Verb};
 use crate::error::{ErrorKind, ScimError};
 use crate::filter::fold;
-use crate::resource::{Document, finish, is_primary, normalise_attribute};
+use crate::resource::{
+    Document, accepts_an_array_of_one_for_a_single_value, finish, is_primary, normalise_attribute, parts,
+};
 use crate::schema::{Attribute, Mutability, ResourceSchema, Returned, Target};
 
 impl Patch<'_> {
@@ -27,6 +29,14 @@ impl Patch<'_> {
 fn apply(document: &mut Document, operation: &Operation<'_>) -> Result<(), ScimError> {
     let target = match &operation.place {
         Place::Extension(extension) => {
+            let present = document.get(&extension.id).and_then(Value::as_object);
+            let is_kept = |attribute: &&Attribute| {
+                attribute.mutability == Mutability::Immutable
+                    && present.is_some_and(|present| present.contains_key(&attribute.name))
+            };
+            if let Some(kept) = extension.attributes.iter().find(is_kept) {
+                return Err(immutable(&kept.name));
+            }
             document.shift_remove(&extension.id);
             return Ok(());
         }
@@ -99,6 +109,11 @@ fn attribute(
         }
         return Ok(None);
     }
+    if let (Some(Value::Object(present)), Some(given)) = (present, parts(attribute, &operation.value)) {
+        let mut merged = present.clone();
+        merge(&mut merged, given, attribute)?;
+        return Ok((!merged.is_empty()).then_some(Value::Object(merged)));
+    }
     let given = normalise_attribute(attribute, &operation.value, &attribute.name)?;
     match (operation.verb, present, given) {
         // RFC 7644 §3.5.2.1: what is there stays, what is new is appended.
@@ -109,18 +124,23 @@ fn attribute(
                 _ => Vec::new(),
             };
             for element in given {
-                if !elements.iter().any(|present| contains(present, &element)) {
-                    elements.push(element);
-                    let last = elements.len() - 1;
-                    keep_one_primary(&mut elements, &[last], attribute)?;
+                if elements.iter().any(|present| contains(present, &element)) {
+                    continue;
                 }
+                let place = elements.iter().position(|present| is_same_value(present, &element));
+                match (place.and_then(|place| elements.get_mut(place)), &element) {
+                    (Some(Value::Object(present)), Value::Object(given)) => merge(present, given, attribute)?,
+                    _ => elements.push(element),
+                }
+                let place = place.unwrap_or(elements.len() - 1);
+                keep_one_primary(&mut elements, &[place], attribute)?;
             }
             Ok(Some(Value::Array(elements)))
         }
-        // Sub-attributes that are not named stay as they are.
+        // A manager who is said by id alone is another one with what else there is to say of managers.
         (_, Some(Value::Object(present)), Some(Value::Object(given))) => {
             let mut merged = present.clone();
-            merge(&mut merged, given, attribute)?;
+            merge(&mut merged, &given, attribute)?;
             Ok(Some(Value::Object(merged)))
         }
         (_, _, given) => Ok(given),
@@ -173,7 +193,8 @@ fn elements(
         elements.retain(|element| !is_selected(element));
         return Ok(non_empty(elements));
     }
-    if selected.is_empty() && operation.verb != Verb::Remove {
+    let is_described = selected.is_empty() && operation.verb != Verb::Remove;
+    if is_described {
         let described = accepts_a_filter_as_the_description_of_an_element(filter, attribute)?;
         elements.push(Value::Object(described));
         selected.push(elements.len() - 1);
@@ -184,23 +205,26 @@ fn elements(
             set_in(&mut elements, &selected, attribute, sub_attribute, value.as_ref())?;
         }
         None => {
-            let given = normalise_attribute(attribute, &operation.value, &attribute.name)?;
-            let given = match given.as_ref().and_then(Value::as_array).map(Vec::as_slice) {
-                Some([Value::Object(given)]) => given.clone(),
-                _ => {
-                    let detail = format!("A value for the selected {} must be one object", attribute.name);
-                    return Err(ScimError::invalid_value(detail));
-                }
+            let one_object = || {
+                let detail = format!("A value for the selected {} must be one object", attribute.name);
+                ScimError::invalid_value(detail)
             };
+            let is_whole = operation.verb == Verb::Replace && !is_described;
+            let whole = normalise_attribute(attribute, &operation.value, &attribute.name)?;
             for index in &selected {
                 let Some(Value::Object(element)) = elements.get_mut(*index) else { continue };
-                if operation.verb == Verb::Replace && present.is_some() {
-                    *element = given.clone();
+                if is_whole {
+                    *element = match whole.as_ref().and_then(Value::as_array).map(Vec::as_slice) {
+                        Some([Value::Object(whole)]) => whole.clone(),
+                        _ => return Err(one_object()),
+                    };
                 } else {
-                    merge(element, given.clone(), attribute)?;
+                    let given = accepts_an_array_of_one_for_a_single_value(&operation.value).as_object();
+                    merge(element, given.ok_or_else(one_object)?, attribute)?;
                 }
             }
             keep_one_primary(&mut elements, &selected, attribute)?;
+            elements.retain(|element| element.as_object().is_none_or(|element| !element.is_empty()));
         }
     }
     Ok(non_empty(elements))
@@ -272,15 +296,25 @@ fn set_in(
     Ok(())
 }
 
+/// Writes an object to a complex value (RFC 7644 §3.5.2.3): what it does not name stays, what it says to be null goes
+/// (RFC 7643 §2.5), what is unknown or read-only is ignored, as everywhere.
 fn merge(
     values: &mut Map<String, Value>,
-    given: Map<String, Value>,
+    given: &Map<String, Value>,
     attribute: &Attribute,
 ) -> Result<(), ScimError> {
-    for (name, value) in given {
-        if let Some(sub_attribute) = attribute.sub_attribute(&name) {
-            set(values, sub_attribute, Some(&value))?;
+    let named = given.iter().filter_map(|(name, value)| Some((attribute.sub_attribute(name)?, value)));
+    let mut named: Vec<(&Attribute, &Value)> =
+        named.filter(|(sub_attribute, _)| sub_attribute.mutability != Mutability::ReadOnly).collect();
+    // First the value: a `$ref` that comes with it is of this one.
+    named.sort_by_key(|(sub_attribute, _)| sub_attribute.name != "value");
+    for (sub_attribute, value) in named {
+        let path = format!("{}.{}", attribute.name, sub_attribute.name);
+        let value = normalise_attribute(sub_attribute, value, &path)?;
+        if value.is_none() && sub_attribute.required {
+            return Err(required(&path));
         }
+        set(values, sub_attribute, value.as_ref())?;
     }
     Ok(())
 }
@@ -304,6 +338,10 @@ fn set(
         None => {
             values.shift_remove(&attribute.name);
         }
+    }
+    if attribute.name == "value" {
+        // What it referred to is not what it stands for any more.
+        values.shift_remove("$ref");
     }
     Ok(())
 }
@@ -343,6 +381,12 @@ fn contains(present: &Value, given: &Value) -> bool {
         }
         _ => present == given,
     }
+}
+
+/// RFC 7643 §2.4: no two elements have one type and value.
+fn is_same_value(present: &Value, given: &Value) -> bool {
+    let is_alike = |name: &str| present.get(name) == given.get(name);
+    given.get("value").is_some() && is_alike("value") && is_alike("type")
 }
 
 fn non_empty(elements: Vec<Value>) -> Option<Value> {

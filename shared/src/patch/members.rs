@@ -9,6 +9,9 @@ use crate::error::{ErrorKind, ScimError};
 use crate::filter::{Node, Operand, Operator, ResolvedFilter};
 use crate::resource::{ResourceId, ResourceKind, normalise_attribute};
 
+/// The longest `display` of a member, in bytes: it is kept with the membership, of which a transaction holds many.
+const LONGEST_DISPLAY: usize = 1_024;
+
 /// What is done to the members of a group.
 #[derive(Clone, Debug, PartialEq)]
 pub enum MemberOperation {
@@ -20,6 +23,8 @@ pub enum MemberOperation {
     RemoveAll,
     /// All leave whom the filter matches.
     RemoveMatching(ResolvedFilter),
+    /// These take the place of all whom the filter matches, of one at least.
+    ReplaceMatching(ResolvedFilter, Vec<MemberValue>),
     /// These are the members.
     Replace(Vec<MemberValue>),
 }
@@ -45,7 +50,7 @@ pub struct MemberValue {
 /// Reads `members` as they were normalised, each once.
 ///
 /// # Errors
-/// `invalidValue` for a value that can be nobody's id.
+/// `invalidValue` for a value that can be nobody's id, and for a `display` that is too long to keep.
 pub fn parse_members(members: &Value) -> Result<Vec<MemberValue>, ScimError> {
     let mut seen = HashSet::new();
     let mut values = Vec::new();
@@ -57,8 +62,14 @@ pub fn parse_members(members: &Value) -> Result<Vec<MemberValue>, ScimError> {
         let is_kind =
             |kind: &ResourceKind| text("type").is_some_and(|word| word.eq_ignore_ascii_case(kind.name()));
         let kind = [ResourceKind::User, ResourceKind::Group].into_iter().find(is_kind);
+        let display = text("display").map(str::to_owned);
+        if let Some(length) = display.as_ref().map(String::len).filter(|length| *length > LONGEST_DISPLAY) {
+            let detail =
+                format!("members: the display of {id} is {length} bytes, and may be {LONGEST_DISPLAY}");
+            return Err(ScimError::invalid_value(detail));
+        }
         if seen.insert(id) {
-            values.push(MemberValue { id, kind, display: text("display").map(str::to_owned) });
+            values.push(MemberValue { id, kind, display });
         }
     }
     Ok(values)
@@ -91,11 +102,13 @@ pub(super) fn read(
         (Verb::Remove, None) if value.is_null() => operations.push(MemberOperation::RemoveAll),
         (Verb::Remove, None) => operations.push(MemberOperation::Remove(accepts_removal_by_a_list(value))),
         (Verb::Remove, Some(filter)) => operations.push(removal(filter)),
-        (Verb::Replace, Some(filter)) => {
-            let members = named()?;
-            operations.push(removal(filter));
-            operations.push(MemberOperation::Add(members));
-        }
+        (Verb::Replace, Some(filter)) => match removal(filter) {
+            // Who is named by id need not be there: the filter describes a member as `emails[type eq "work"]` does an address.
+            MemberOperation::RemoveMatching(filter) => {
+                operations.push(MemberOperation::ReplaceMatching(filter, named()?));
+            }
+            removal => operations.extend([removal, MemberOperation::Add(named()?)]),
+        },
         (Verb::Add, Some(_)) => {
             let detail = "Members are added with the path members, without a filter";
             return Err(ScimError::new(ErrorKind::InvalidPath, detail));
@@ -121,11 +134,16 @@ fn removal(filter: ResolvedFilter) -> MemberOperation {
     }
 }
 
-/// Whether a filter is `value eq "…"`, or some of them joined by `or`; then who they are.
+/// Whether a filter is `value eq "…"` or `$ref eq "…"`, or some of them joined by `or`; then who they are.
 fn names_values(node: &Node, ids: &mut Vec<ResourceId>) -> bool {
     match node {
         Node::Compare(field, Operator::Equal, Operand::Text(id)) if field.attribute == "value" => {
             ids.extend(ResourceId::parse(id));
+            true
+        }
+        // A reference ends with the id of whom it refers to.
+        Node::Compare(field, Operator::Equal, Operand::Text(url)) if field.attribute == "$ref" => {
+            ids.extend(url.rsplit('/').next().and_then(ResourceId::parse));
             true
         }
         Node::Or(nodes) => nodes.iter().all(|node| names_values(node, ids)),

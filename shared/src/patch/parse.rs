@@ -30,6 +30,9 @@ impl<'s> Patch<'s> {
             }
             None => return Err(invalid("Operations is missing".to_owned())),
         };
+        if operations.is_empty() {
+            return Err(invalid("Operations is empty, and must hold one at least".to_owned()));
+        }
         if operations.len() > MOST_OPERATIONS {
             let detail = format!("There are {} operations, and may be {MOST_OPERATIONS}", operations.len());
             return Err(ScimError::invalid_value(detail));
@@ -62,18 +65,24 @@ struct Reader<'p, 's> {
 impl<'s> Reader<'_, 's> {
     fn read(&mut self, operation: &Map<String, Value>) -> Result<(), ScimError> {
         let verb = verb(member(operation, "op"))?;
-        let value = member(operation, "value").unwrap_or(&Value::Null);
-        match member(operation, "path") {
-            None | Some(Value::Null) => self.read_without_path(verb, value),
-            Some(Value::String(text)) if text.trim().is_empty() => self.read_without_path(verb, value),
-            Some(Value::String(text)) => match path::parse(text, self.schema)? {
-                Some(place) => self.read_with_path(verb, place, value),
-                None => Err(path::invalid(format!("A {} has no attribute {text}", self.schema.kind.name()))),
-            },
+        let path = match member(operation, "path") {
+            None | Some(Value::Null) => None,
+            Some(Value::String(text)) => Some(text).filter(|text| !accepts_an_empty_path(text)),
             Some(other) => {
                 let detail = format!("path is {}, and must be a string", type_name(other));
-                Err(ScimError::new(ErrorKind::InvalidSyntax, detail))
+                return Err(ScimError::new(ErrorKind::InvalidSyntax, detail));
             }
+        };
+        let value = match member(operation, "value") {
+            Some(value) => value,
+            None if verb == Verb::Remove => &Value::Null,
+            // RFC 7644 §3.5.2.1. A client that means to take a value away says so.
+            None => return Err(ScimError::invalid_value("value is missing")),
+        };
+        let Some(path) = path else { return self.read_without_path(verb, value) };
+        match path::parse(path, self.schema)? {
+            Some(place) => self.read_with_path(verb, place, value),
+            None => Err(path::invalid(format!("A {} has no attribute {path}", self.schema.kind.name()))),
         }
     }
 
@@ -91,8 +100,8 @@ impl<'s> Reader<'_, 's> {
         self.push(verb, place, value)
     }
 
-    /// RFC 7644 §3.5.2.1 and §3.5.2.3: without a path the value is a part of the resource. Names in it that are paths
-    /// are taken for such, which Entra ID needs; what is unknown or read-only is ignored, as in the body of a PUT.
+    /// RFC 7644 §3.5.2.1 and §3.5.2.3: without a path the value is a part of the resource; what is unknown or read-only is
+    /// ignored, as in the body of a PUT.
     fn read_without_path(&mut self, verb: Verb, value: &Value) -> Result<(), ScimError> {
         if verb == Verb::Remove {
             // RFC 7644 §3.5.2.2
@@ -103,7 +112,7 @@ impl<'s> Reader<'_, 's> {
             return Err(ScimError::invalid_value(detail));
         };
         for (name, value) in values {
-            match path::parse(name, self.schema) {
+            match accepts_a_path_as_a_name(name, self.schema) {
                 Ok(Some(Place::Extension(extension))) => self.read_extension(verb, extension, value)?,
                 Ok(Some(place)) if is_writable(&place) => self.push(verb, place, value)?,
                 Ok(_) => {}
@@ -174,6 +183,19 @@ fn verb(op: Option<&Value>) -> Result<Verb, ScimError> {
         Some(other) => invalid(type_name(other)),
         None => invalid("missing"),
     }
+}
+
+/// An empty path is none.
+fn accepts_an_empty_path(text: &str) -> bool {
+    text.trim().is_empty()
+}
+
+/// Entra ID sends `{"name.givenName": …}`, and whole filters in such names.
+fn accepts_a_path_as_a_name<'s>(
+    name: &str,
+    schema: &'s ResourceSchema,
+) -> Result<Option<Place<'s>>, ScimError> {
+    path::parse(name, schema)
 }
 
 /// Entra ID sends `Add`, `Remove` and `Replace`.

@@ -179,7 +179,53 @@ fn operations_that_clients_send_do_what_they_mean() {
         ),
         (json!([{ "op": "replace", "path": "password", "value": "secret" }]), json!({})),
         (json!([{ "op": "add", "value": { "shoeSize": 7, "meta": {}, "groups": [] } }]), json!({})),
-        (json!([]), json!({})),
+        // What an object does not name stays, what it says to be null goes, what is unknown or read-only is nothing.
+        (
+            json!([{ "op": "replace", "path": "name", "value": { "givenName": null } }]),
+            json!({ "name": { "familyName": "Lee" } }),
+        ),
+        (
+            json!([{ "op": "replace", "value": { "name": { "givenName": null, "familyName": "Li" } } }]),
+            json!({ "name": { "familyName": "Li" } }),
+        ),
+        (json!([{ "op": "replace", "path": "name", "value": {} }]), json!({})),
+        (json!([{ "op": "add", "path": "name", "value": { "shoeSize": 7 } }]), json!({})),
+        (
+            json!([{ "op": "replace", "path": format!("{ENTERPRISE}:manager"), "value": { "displayName": "x" } }]),
+            json!({}),
+        ),
+        (
+            json!([{ "op": "replace", "path": "name", "value": { "givenName": null, "familyName": null } }]),
+            json!({ "name": null }),
+        ),
+        (
+            json!([{ "op": "add", "path": "emails[type eq \"work\"]", "value": { "primary": null, "display": "W" } }]),
+            json!({ "emails": [{ "value": "a@work", "type": "work", "display": "W" }, home] }),
+        ),
+        // A described element keeps what describes it.
+        (
+            json!([{ "op": "replace", "path": "emails[type eq \"fax\"]", "value": { "value": "f@x" } }]),
+            json!({ "emails": [work("a@work"), home, { "type": "fax", "value": "f@x" }] }),
+        ),
+        // A reference to who is not the value any more is gone.
+        (
+            json!([
+                { "op": "add", "path": "manager", "value": { "$ref": "x", "value": "7" } },
+                { "op": "replace", "path": "manager", "value": { "value": "8" } }
+            ]),
+            json!({ ENTERPRISE: { "department": "Tours", "manager": { "value": "8" } } }),
+        ),
+        // RFC 7643 §2.4: no two elements have one type and value, and who is not said to be primary is not.
+        (
+            json!([{ "op": "add", "path": "emails", "value": [{ "value": "a@home", "type": "home", "primary": true }] }]),
+            json!({ "emails": [
+                { "value": "a@work", "type": "work", "primary": false }, { "value": "a@home", "type": "home", "primary": true }
+            ] }),
+        ),
+        (
+            json!([{ "op": "replace", "path": "emails[primary eq false].display", "value": "H" }]),
+            json!({ "emails": [work("a@work"), { "value": "a@home", "type": "home", "display": "H" }] }),
+        ),
     ] {
         assert_eq!(changed(operations.clone()), expected, "{operations}");
     }
@@ -194,6 +240,13 @@ fn what_cannot_be_done_is_refused_with_its_reason() {
             "400 invalidSyntax: Operation 1: op is missing, and must be add, remove or replace",
         ),
         (json!([7]), "400 invalidSyntax: Operation 1 is a number, and must be an object"),
+        (json!([]), "400 invalidSyntax: Operations is empty, and must hold one at least"),
+        (json!([{ "op": "replace", "path": "title" }]), "400 invalidValue: Operation 1: value is missing"),
+        (json!([{ "op": "add" }]), "400 invalidValue: Operation 1: value is missing"),
+        (
+            json!([{ "op": "replace", "path": "emails[type eq \"home\"]", "value": { "display": null } }]),
+            "400 invalidValue: Operation 1: A value for the selected emails must be one object",
+        ),
         (
             json!([{ "op": "add", "path": 7 }]),
             "400 invalidSyntax: Operation 1: path is a number, and must be a string",
@@ -312,6 +365,10 @@ fn operations_on_members_are_kept_for_the_store_in_their_order() {
             json!([{ "op": "replace", "path": format!("members[value eq \"{a}\"]"), "value": { "value": c.to_string() } }]),
             vec![remove(&[a]), add(&[c])],
         ),
+        (
+            json!([{ "op": "remove", "path": format!("members[$ref eq \"https://x/default/scim/v2/Users/{a}\"]") }]),
+            vec![remove(&[a])],
+        ),
     ] {
         let patch = parse(ResourceKind::Group, operations.clone()).unwrap();
         assert_eq!(patch.member_operations(), expected, "{operations}");
@@ -321,6 +378,13 @@ fn operations_on_members_are_kept_for_the_store_in_their_order() {
             .unwrap();
     assert!(matches!(matching.member_operations(), [MemberOperation::RemoveMatching(_)]));
     for (operation, expected) in [
+        (json!({ "op": "replace", "path": "members" }), "400 invalidValue: Operation 1: value is missing"),
+        (
+            json!({ "op": "add", "path": "members", "value": [{ "value": a.to_string(), "display": "x".repeat(1_025) }] }),
+            &format!(
+                "400 invalidValue: Operation 1: members: the display of {a} is 1025 bytes, and may be 1024"
+            ),
+        ),
         (
             json!({ "op": "replace", "path": format!("members[value eq \"{a}\"].display"), "value": "x" }),
             "400 mutability: Operation 1: A member is added or removed as a whole; its sub-attributes are immutable",

@@ -5,7 +5,8 @@ mod replace;
 mod representation;
 
 pub use normalise::{
-    decode_base64, finish, is_primary, normalise, normalise_attribute, parse_object, type_name,
+    accepts_an_array_of_one_for_a_single_value, decode_base64, finish, is_primary, normalise,
+    normalise_attribute, parse_object, parts, type_name,
 };
 pub use replace::replace;
 pub use representation::{GroupReference, Member, location, represent, represent_to_match};
@@ -133,17 +134,17 @@ impl Resource {
     }
 
     /// The version as an ETag (RFC 7644 §3.14). A user's `groups` are part of what a client reads, and are
-    /// written with the group, so the ids of a user's groups are part of the user's version.
+    /// written with the group, so the ids and names of a user's groups are part of the user's version.
     pub fn etag(&self, groups: &[GroupReference]) -> String {
         if groups.is_empty() {
             return format!("W/\"{}\"", self.version);
         }
-        let mut ids: Vec<String> = groups
+        let mut shown: Vec<String> = groups
             .iter()
-            .map(|group| format!("{}{}", group.id, if group.direct { "" } else { "*" }))
+            .map(|GroupReference { id, display, direct }| format!("{id}{direct}{display:?}"))
             .collect();
-        ids.sort_unstable();
-        let digest = Sha256::digest(ids.concat());
+        shown.sort_unstable();
+        let digest = Sha256::digest(shown.concat());
         let hash: String = digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
         format!("W/\"{}-{hash}\"", self.version)
     }

@@ -96,8 +96,7 @@ fn check_required(schema: &Schema, values: &Map<String, Value>, prefix: &str) ->
     }
 }
 
-/// `schemas` of a body: URNs that nobody here knows are let pass (OneLogin sends SCIM 1 ones, Entra ID its own),
-/// but a body that says it is something else is not taken for a resource of this type.
+/// `schemas` of a body, when there is one: who says that it is something else is not taken for a resource of this type.
 fn check_schemas(value: &Value, schema: &ResourceSchema) -> Result<(), ScimError> {
     let invalid = |detail: String| Err(ScimError::new(ErrorKind::InvalidSyntax, detail));
     let Value::Array(urns) = value else {
@@ -107,14 +106,18 @@ fn check_schemas(value: &Value, schema: &ResourceSchema) -> Result<(), ScimError
         let Value::String(urn) = urn else {
             return invalid(format!("schemas holds {}, and must be an array of URNs", type_name(urn)));
         };
-        let folded = urn.to_ascii_lowercase();
-        let other = folded.starts_with("urn:ietf:params:scim:schemas:core:2.0:")
-            || folded.starts_with("urn:ietf:params:scim:api:messages:");
-        if other && !urn.eq_ignore_ascii_case(&schema.core.id) {
+        if !urn.eq_ignore_ascii_case(&schema.core.id) && !accepts_a_urn_that_says_nothing_here(urn) {
             return invalid(format!("schemas names {urn}, and {} is expected here", schema.core.id));
         }
     }
     Ok(())
+}
+
+/// OneLogin names SCIM 1's schema, Entra ID one of its own. An extension is there when its attributes are, said or not.
+fn accepts_a_urn_that_says_nothing_here(urn: &str) -> bool {
+    let urn = urn.to_ascii_lowercase();
+    !urn.starts_with("urn:ietf:params:scim:schemas:core:2.0:")
+        && !urn.starts_with("urn:ietf:params:scim:api:messages:")
 }
 
 fn normalise_extension(extension: &Schema, value: &Value) -> Result<Option<Map<String, Value>>, ScimError> {
@@ -224,8 +227,7 @@ fn normalise_complex(attribute: &Attribute, value: &Value, path: &str) -> Result
             None => return Err(wrong_type(path, "an object", other)),
         },
     };
-    // Entra ID clears a manager with an empty value: a reference to nobody is none.
-    if !attribute.multi_valued && values.get("value").and_then(Value::as_str) == Some("") {
+    if !attribute.multi_valued && accepts_an_empty_value_for_none(values) {
         return Ok(None);
     }
     let mut out = Map::with_capacity(values.len());
@@ -261,8 +263,20 @@ fn accepts_one_value_for_a_multi_valued_attribute(value: &Value) -> &[Value] {
     std::slice::from_ref(value)
 }
 
+/// The sub-attributes that a value for a single-valued complex attribute speaks of, as they were sent; `None` when it is
+/// no object, or stands for no value.
+pub fn parts<'v>(attribute: &Attribute, value: &'v Value) -> Option<&'v Map<String, Value>> {
+    let values = accepts_an_array_of_one_for_a_single_value(value).as_object()?;
+    (!attribute.multi_valued && !accepts_an_empty_value_for_none(values)).then_some(values)
+}
+
+/// Entra ID clears a manager with an empty value: a reference to nobody is none.
+fn accepts_an_empty_value_for_none(values: &Map<String, Value>) -> bool {
+    values.get("value").and_then(Value::as_str) == Some("")
+}
+
 /// Entra ID sends a manager as an array of one; an empty array is no value (RFC 7643 §2.5).
-fn accepts_an_array_of_one_for_a_single_value(value: &Value) -> &Value {
+pub fn accepts_an_array_of_one_for_a_single_value(value: &Value) -> &Value {
     match value.as_array().map(Vec::as_slice) {
         Some([one]) => one,
         Some([]) => &Value::Null,

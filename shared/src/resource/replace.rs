@@ -37,8 +37,29 @@ fn keep_immutable(
     present: &Map<String, Value>,
     new: &mut Map<String, Value>,
 ) -> Result<(), ScimError> {
+    for attribute in schema.attributes.iter().filter(|attribute| !attribute.multi_valued) {
+        let Some(Value::Object(values)) = present.get(&attribute.name) else { continue };
+        let mut new_values = match new.get(&attribute.name) {
+            Some(Value::Object(new)) => new.clone(),
+            _ => Map::new(),
+        };
+        let path = format!("{prefix}{}.", attribute.name);
+        keep_immutable_attributes(&attribute.sub_attributes, &path, values, &mut new_values)?;
+        if !new_values.is_empty() {
+            new.insert(attribute.name.clone(), Value::Object(new_values));
+        }
+    }
+    keep_immutable_attributes(&schema.attributes, prefix, present, new)
+}
+
+fn keep_immutable_attributes(
+    attributes: &[Attribute],
+    prefix: &str,
+    present: &Map<String, Value>,
+    new: &mut Map<String, Value>,
+) -> Result<(), ScimError> {
     let is_immutable = |attribute: &&Attribute| attribute.mutability == Mutability::Immutable;
-    for attribute in schema.attributes.iter().filter(is_immutable) {
+    for attribute in attributes.iter().filter(is_immutable) {
         let Some(value) = present.get(&attribute.name) else { continue };
         match new.get(&attribute.name) {
             None => {

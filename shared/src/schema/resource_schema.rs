@@ -36,6 +36,8 @@ pub struct Index {
     pub case_exact: bool,
     /// Whether a value may occur once only.
     pub unique: bool,
+    /// Whether every resource has a value.
+    pub required: bool,
 }
 
 /// What an attribute path means.
@@ -113,6 +115,7 @@ impl ResourceSchema {
             sub_attribute: target.sub_attribute.map(|attribute| attribute.name.clone()),
             case_exact: leaf.case_exact,
             unique: leaf.uniqueness != Uniqueness::None && !target.attribute.multi_valued,
+            required: leaf.required && target.attribute.required && target.extension.is_none(),
         })
     }
 

@@ -13,7 +13,7 @@ use super::transaction::Expression;
 use crate::error::{ErrorKind, ScimError};
 use crate::resource::{Member, Origin, Resource, ResourceId, ResourceKind};
 
-/// The largest document, in bytes; an item holds 400 KB at most, keys and all.
+/// The largest document with its name, in bytes; an item holds 400 KB at most, keys and all.
 pub const LONGEST_DOCUMENT: usize = 300_000;
 
 /// A resource as it was read, with what only the store cares for.
@@ -77,14 +77,14 @@ fn placeholder(name: &'static str) -> &'static str {
 
 fn changing_attributes(resource: &Resource) -> Result<Vec<(&'static str, AttributeValue)>, ScimError> {
     let document = serde_json::to_string(&resource.document).map_err(ScimError::internal)?;
-    if document.len() > LONGEST_DOCUMENT {
+    let name = unique_name(resource.kind);
+    let name_value = resource.document.get(name).and_then(Value::as_str);
+    // The name stands in the item a second time.
+    let length = document.len() + name_value.map_or(0, str::len);
+    if length > LONGEST_DOCUMENT {
         return Err(ScimError::new(
             ErrorKind::PayloadTooLarge,
-            format!(
-                "The {} would be {} bytes, and may be {LONGEST_DOCUMENT}",
-                resource.kind.name(),
-                document.len()
-            ),
+            format!("The {} would be {length} bytes, and may be {LONGEST_DOCUMENT}", resource.kind.name()),
         ));
     }
     let mut attributes = vec![
@@ -93,8 +93,7 @@ fn changing_attributes(resource: &Resource) -> Result<Vec<(&'static str, Attribu
         ("modified", text(resource.last_modified.to_string())),
         ("origin", text(resource.origin.name())),
     ];
-    let name = unique_name(resource.kind);
-    if let Some(Value::String(value)) = resource.document.get(name) {
+    if let Some(value) = name_value {
         attributes.push((name, text(value)));
     }
     if resource.kind == ResourceKind::User {
@@ -105,7 +104,12 @@ fn changing_attributes(resource: &Resource) -> Result<Vec<(&'static str, Attribu
 
 /// A resource from its item.
 pub fn to_stored(kind: ResourceKind, item: &Item) -> Result<Stored, ScimError> {
-    let broken = || ScimError::internal(format!("broken item {:?} {:?}", item.get("pk"), item.get("sk")));
+    let key = |name: &str| item.get(name).and_then(|value| value.as_s().ok()).map_or("?", String::as_str);
+    let broken_by = |why: String| {
+        ScimError::internal(format!("the item {:?} {:?} cannot be read{why}", key("pk"), key("sk")))
+    };
+    let broken = || broken_by(String::new());
+    let time = |text: &str| text.parse().map_err(|error: jiff::Error| broken_by(format!(": {error}")));
     let string = |name: &str| item.get(name).and_then(|value| value.as_s().ok()).ok_or_else(broken);
     let is_set = |name: &str| item.get(name).is_some_and(|value| value.as_bool() == Ok(&true));
     let version = item.get("version").and_then(|value| value.as_n().ok()).and_then(|text| text.parse().ok());
@@ -114,10 +118,11 @@ pub fn to_stored(kind: ResourceKind, item: &Item) -> Result<Stored, ScimError> {
             kind,
             id: ResourceId::parse(string("sk")?).ok_or_else(broken)?,
             version: version.ok_or_else(broken)?,
-            created: string("created")?.parse().map_err(ScimError::internal)?,
-            last_modified: string("modified")?.parse().map_err(ScimError::internal)?,
+            created: time(string("created")?)?,
+            last_modified: time(string("modified")?)?,
             origin: if string("origin")? == Origin::Local.name() { Origin::Local } else { Origin::Scim },
-            document: serde_json::from_str(string("doc")?).map_err(ScimError::internal)?,
+            document: serde_json::from_str(string("doc")?)
+                .map_err(|error| broken_by(format!(": {error}")))?,
         },
         is_going: is_set("going"),
         is_kept: is_set("kept"),

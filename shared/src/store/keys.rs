@@ -122,11 +122,21 @@ pub fn index_value(folded: &str) -> String {
 
 /// A value as far as a sort key can hold it, for ranges.
 pub fn index_prefix(folded: &str) -> &str {
-    let mut end = folded.len().min(LONGEST_VALUE);
+    cut(folded, LONGEST_VALUE)
+}
+
+fn cut(folded: &str, longest: usize) -> &str {
+    let mut end = folded.len().min(longest);
     while !folded.is_char_boundary(end) {
         end -= 1;
     }
     folded.get(..end).unwrap_or_default()
+}
+
+/// Where a range begins that holds every value from this one on. A value that is greater may be cut as much as three bytes
+/// before the end of what a key holds, in front of a character that does not fit, so this is cut there at the latest.
+pub fn index_bound(folded: &str) -> &str {
+    cut(folded, LONGEST_VALUE - 3)
 }
 
 /// What the sort keys of the entries of one value begin with, in an index that is not unique.
@@ -194,6 +204,19 @@ mod tests {
         assert_ne!(index_value(&long), index_value(&other));
         assert_eq!(index_prefix(&long).len(), 512);
         assert_eq!(index_value("a"), "a");
+    }
+
+    #[test]
+    fn a_range_begins_before_every_value_that_is_greater() {
+        let start = "q".repeat(511);
+        for end in ["z", "é", "€", "😀", "\u{10ffff}", "é and more"] {
+            for from in ["y", "zzz", "é", "\u{80}", "😀"] {
+                let (value, from) = (format!("{start}{end}"), format!("{start}{from}"));
+                if value > from {
+                    assert!(index_value(&value).as_str() >= index_bound(&from), "{end} from {from}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -64,6 +64,13 @@ pub struct KindQuery {
     pub projection: Projection,
 }
 
+impl KindQuery {
+    /// Whether the groups of a user have to be known: they are answered, or are a part of the version that is.
+    pub(super) fn wants_groups(&self) -> bool {
+        self.kind == ResourceKind::User && (self.projection.wants("groups") || self.projection.wants("meta"))
+    }
+}
+
 /// Where a page begins.
 #[derive(Clone, Debug)]
 pub enum Start {
@@ -287,7 +294,7 @@ impl Directory {
     ) -> Result<(Vec<Box<RawValue>>, usize), ScimError> {
         let mut found: BTreeMap<ResourceId, StoredUser> = BTreeMap::new();
         for part in &query.kinds {
-            let wants_groups = part.kind == ResourceKind::User && part.projection.wants("groups");
+            let wants_groups = part.wants_groups();
             let is_missing = |one: &&&Match| {
                 one.kind == part.kind
                     && one.found.as_ref().is_none_or(|found| wants_groups && !found.has_groups)

@@ -8,6 +8,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
+use aws_sdk_dynamodb::types::AttributeValue;
+
 use super::Directory;
 use super::audit::{self, Operation};
 use super::item::{self, Stored, number, text};
@@ -17,6 +19,7 @@ use super::resources::{Added, check_version, is_staying, is_version, true_value}
 use super::table::{Outcome, Range};
 use super::transaction::{Expression, Transaction};
 use crate::error::{ErrorKind, ScimError};
+use crate::filter::ResolvedFilter;
 pub use crate::patch::MemberOperation;
 use crate::patch::MemberValue;
 use crate::resource::{Document, Member, Resource, ResourceId, ResourceKind};
@@ -26,8 +29,8 @@ use crate::version::Versions;
 /// Items that a transaction holds for one member who joins, and for one who leaves.
 const ITEMS_TO_JOIN: usize = 3;
 const ITEMS_TO_LEAVE: usize = 2;
-/// Groups that a member leaves in one transaction: both sides and the group's version each.
-const GROUPS_LEFT_AT_ONCE: usize = 33;
+/// Groups that a member leaves in one transaction: both sides and the group's version each; the member, the audit record.
+const GROUPS_LEFT_AT_ONCE: usize = 32;
 /// Memberships of a deleted group that are read, then deleted, at once.
 const MEMBERS_REMOVED_AT_ONCE: i32 = 1_000;
 
@@ -181,8 +184,9 @@ impl Directory {
         }
         let present: BTreeMap<ResourceId, Member> =
             present.into_iter().map(|member| (member.id, member)).collect();
-        let after =
-            operations.iter().fold(present.clone(), |members, operation| apply(members, operation, &found));
+        let after = operations
+            .iter()
+            .try_fold(present.clone(), |members, operation| apply(members, operation, &found))?;
         let joins =
             after.values().filter(|member| !present.contains_key(&member.id)).cloned().map(Change::Join);
         let leaves =
@@ -252,8 +256,11 @@ impl Directory {
             match self.table.commit(&transaction).await? {
                 Outcome::Committed => {}
                 Outcome::Refused(refused) => {
-                    // Not the group's version, and not a member: it is the name.
-                    if let Some(error) = added.and_then(|added: Added| added.refusal(&latest, &refused)) {
+                    // Only where the group is what it was does its name say anything: else another writer may have
+                    // given it this very name.
+                    let is_as_it_was = !refused.contains(&0);
+                    let refusal = added.and_then(|added: Added| added.refusal(&latest, &refused));
+                    if let Some(error) = refusal.filter(|_| is_as_it_was) {
                         return Err(error);
                     }
                     return Ok(if is_first { Written::Nothing } else { Written::Part });
@@ -355,7 +362,8 @@ impl Directory {
         Ok(items.iter().filter_map(|item| item::name_of(item)?.1).collect())
     }
 
-    /// Takes somebody out of all groups, the known ones first, until there is none.
+    /// Takes somebody who is inactive, or going, out of all groups, the known ones first, until there is none. Stops when
+    /// they are back: whoever brought them back may have put them into groups since.
     pub(super) async fn leave_all_groups(
         &self,
         kind: ResourceKind,
@@ -365,7 +373,9 @@ impl Directory {
         let mut groups = known;
         loop {
             for some in groups.chunks(GROUPS_LEFT_AT_ONCE) {
-                self.leave_groups(kind, member, some).await?;
+                if !self.leave_groups(kind, member, some).await? {
+                    return Ok(());
+                }
             }
             // Whoever was added while this ran stood before the condition that now keeps others out.
             groups = self.groups_of(kind, member).await?;
@@ -375,16 +385,20 @@ impl Directory {
         }
     }
 
+    /// `false` when the member is back.
     async fn leave_groups(
         &self,
         kind: ResourceKind,
         member: ResourceId,
         groups: &[ResourceId],
-    ) -> Result<(), ScimError> {
+    ) -> Result<bool, ScimError> {
         // Groups that are gone have no version to write.
         let mut gone: BTreeSet<ResourceId> = BTreeSet::new();
         loop {
             let mut transaction = self.table.transaction();
+            let is_leaving = "attribute_not_exists(pk) OR attribute_exists(going) OR active = :false";
+            let is_leaving = Expression::new(is_leaving).with(":false", AttributeValue::Bool(false));
+            transaction.check(&keys::resource(&self.connector.id, kind, member), is_leaving)?;
             let mut touched = HashMap::new();
             for group in groups {
                 if !gone.contains(group) {
@@ -399,7 +413,8 @@ impl Directory {
             }
             self.record(&mut transaction, Operation::Update, kind, member, vec!["groups".to_owned()])?;
             match self.table.commit(&transaction).await? {
-                Outcome::Committed => return Ok(()),
+                Outcome::Committed => return Ok(true),
+                Outcome::Refused(refused) if refused.contains(&0) => return Ok(false),
                 Outcome::Refused(refused) => {
                     gone.extend(refused.iter().filter_map(|position| touched.get(position)));
                 }
@@ -440,7 +455,9 @@ enum Written {
 
 fn joining(operation: &MemberOperation) -> &[MemberValue] {
     match operation {
-        MemberOperation::Add(values) | MemberOperation::Replace(values) => values,
+        MemberOperation::Add(values)
+        | MemberOperation::Replace(values)
+        | MemberOperation::ReplaceMatching(_, values) => values,
         _ => &[],
     }
 }
@@ -460,43 +477,54 @@ fn joining_group(change: &Change) -> Option<ResourceId> {
 }
 
 /// The members after one operation. Those who are not found, or deactivated, do not join.
+///
+/// # Errors
+/// `noTarget` where there has to be somebody to take the place of, and is not (RFC 7644 §3.5.2.3).
 fn apply(
     mut members: BTreeMap<ResourceId, Member>,
     operation: &MemberOperation,
     found: &HashMap<ResourceId, Option<ResourceKind>>,
-) -> BTreeMap<ResourceId, Member> {
+) -> Result<BTreeMap<ResourceId, Member>, ScimError> {
     let member = |value: &MemberValue| {
         let kind = found.get(&value.id).copied().flatten()?;
         Some(Member { id: value.id, kind, display: value.display.clone() })
     };
     match operation {
-        MemberOperation::Add(values) => {
-            for member in values.iter().filter_map(member) {
-                members.entry(member.id).or_insert(member);
-            }
-        }
+        MemberOperation::Add(values) => add(&mut members, values.iter().filter_map(member)),
         MemberOperation::Remove(ids) => {
             for id in ids {
                 members.remove(id);
             }
         }
         MemberOperation::RemoveAll => members.clear(),
-        MemberOperation::RemoveMatching(filter) => {
-            members.retain(|_, member| match member.to_json("") {
-                serde_json::Value::Object(member) => !filter.matches(&member),
-                _ => true,
-            });
+        MemberOperation::RemoveMatching(filter) => members.retain(|_, member| !is_match(filter, member)),
+        MemberOperation::ReplaceMatching(filter, values) => {
+            let before = members.len();
+            members.retain(|_, member| !is_match(filter, member));
+            if members.len() == before {
+                let detail = "No member matches, and the filter does not name one by its value";
+                return Err(ScimError::new(ErrorKind::NoTarget, detail));
+            }
+            add(&mut members, values.iter().filter_map(member));
         }
         MemberOperation::Replace(values) => {
             let wanted: BTreeMap<ResourceId, Member> =
                 values.iter().filter_map(member).map(|member| (member.id, member)).collect();
             members.retain(|id, _| wanted.contains_key(id));
-            for (id, member) in wanted {
-                members.entry(id).or_insert(member);
-            }
+            add(&mut members, wanted.into_values());
         }
     }
-    members
+    Ok(members)
+}
+
+fn add(members: &mut BTreeMap<ResourceId, Member>, joining: impl Iterator<Item = Member>) {
+    for member in joining {
+        members.entry(member.id).or_insert(member);
+    }
+}
+
+fn is_match(filter: &ResolvedFilter, member: &Member) -> bool {
+    member.to_json("").as_object().is_some_and(|member| filter.matches(member))
 }
 
 fn nobody(id: ResourceId) -> ScimError {

@@ -13,7 +13,7 @@ use super::transaction::{Expression, Transaction};
 use crate::error::ScimError;
 use crate::resource::{GroupReference, ResourceId, ResourceKind};
 
-/// A group may stand below so many levels of groups when another is put into it; reading follows any depth.
+/// Below how many levels of groups a group may stand.
 pub const DEEPEST_NESTING: usize = 32;
 
 /// Some groups and all groups above them.
@@ -105,6 +105,26 @@ impl Directory {
         Ok((id, Node { name, parents }))
     }
 
+    /// How many levels of groups there are from these down; one more than there may be stands for any more.
+    async fn levels_below(&self, groups: Vec<ResourceId>) -> Result<usize, ScimError> {
+        let mut levels = 0;
+        let mut level = groups;
+        while !level.is_empty() && levels <= DEEPEST_NESTING {
+            levels += 1;
+            let below = level.iter().map(|id| self.groups_in(*id).boxed()).collect();
+            let below: BTreeSet<ResourceId> = concurrently(below).await?.into_iter().flatten().collect();
+            level = below.into_iter().collect();
+        }
+        Ok(levels)
+    }
+
+    /// The groups among the members of a group.
+    async fn groups_in(&self, group: ResourceId) -> Result<Vec<ResourceId>, ScimError> {
+        let (members, _) = self.members(group, usize::MAX).await?;
+        let groups = members.iter().filter(|member| member.kind == ResourceKind::Group);
+        Ok(groups.map(|member| member.id).collect())
+    }
+
     /// Before groups are put into a group: checks that none of them is, or contains, that group, and reads the guard
     /// that keeps it so until the transaction. `None` when no group is put into it.
     ///
@@ -129,9 +149,10 @@ impl Directory {
                 "members: group {circle} cannot be in group {group}, which is that group or in it"
             )));
         }
-        if ancestry.depth > DEEPEST_NESTING {
+        // The group itself is counted with those above it, those who join with those below them.
+        if ancestry.depth + self.levels_below(joining).await? > DEEPEST_NESTING + 1 {
             return Err(ScimError::invalid_value(format!(
-                "members: group {group} stands below {DEEPEST_NESTING} groups, and takes no group into it"
+                "members: groups would stand in each other more than {DEEPEST_NESTING} levels deep below group {group}"
             )));
         }
         Ok(Some(Guard { key, seen, is_written: false }))

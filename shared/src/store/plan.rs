@@ -1,6 +1,10 @@
 //! From a filter to the cheapest way of reading what it may match. The filter is evaluated on what was read, so a plan
 //! may find too much and must never find too little.
 
+use std::collections::BTreeSet;
+
+use futures_util::future::BoxFuture;
+
 use super::Directory;
 use super::index;
 use super::item;
@@ -13,6 +17,8 @@ use crate::schema::ResourceSchema;
 
 /// A plan that finds more than this is not worth following: the whole partition is read instead.
 const MOST_CANDIDATES: usize = 10_000;
+/// So many candidates are sooner read than another index that might leave fewer.
+const FEW_CANDIDATES: usize = 100;
 
 /// How to find the resources that a filter may match.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,6 +39,8 @@ pub enum Plan {
     Between(String, Bounds),
     /// Whatever any of these finds.
     Union(Vec<Plan>),
+    /// Whatever all of these find, the narrowest first.
+    Intersection(Vec<Plan>),
     /// Everything.
     Scan,
 }
@@ -54,15 +62,30 @@ impl Plan {
         match node {
             Node::Never => Self::Nothing,
             Node::Compare(field, operator, operand) => Self::compare(field, *operator, operand, schema),
-            // All of them hold, so the narrowest finds them.
-            Node::And(nodes) => {
-                let plans = nodes.iter().map(|node| Self::new(node, schema));
-                plans.min_by_key(Self::breadth).unwrap_or(Self::Scan)
-            }
+            Node::And(nodes) => Self::intersection(nodes.iter().map(|node| Self::new(node, schema))),
             // One of them holds, so it takes a plan for each.
             Node::Or(nodes) => Self::union(nodes.iter().map(|node| Self::new(node, schema))),
             Node::ValueFilter(field, node) => Self::value_filter(field, node, schema),
             Node::Not(_) | Node::Present(_) => Self::Scan,
+        }
+    }
+
+    /// All of them hold, so any plan finds whoever matches, and those that all find are fewer.
+    fn intersection(plans: impl Iterator<Item = Self>) -> Self {
+        let mut parts = Vec::new();
+        for plan in plans {
+            match plan {
+                Self::Scan => {}
+                Self::Intersection(plans) => parts.extend(plans),
+                plan => parts.push(plan),
+            }
+        }
+        parts.sort_by_key(Self::breadth);
+        match parts.first() {
+            None => Self::Scan,
+            // What finds one at most needs no help.
+            Some(first) if parts.len() == 1 || first.breadth() <= Self::BREADTH_OF_ONE => first.clone(),
+            Some(_) => Self::Intersection(parts),
         }
     }
 
@@ -109,7 +132,7 @@ impl Plan {
             Operator::StartsWith => range(Bounds::StartingWith(folded)),
             Operator::Greater | Operator::GreaterOrEqual => range(Bounds::From(folded)),
             // An index holds no empty values, and they are less than any other.
-            Operator::Less | Operator::LessOrEqual if index.unique => range(Bounds::UpTo(folded)),
+            Operator::Less | Operator::LessOrEqual if index.required => range(Bounds::UpTo(folded)),
             _ => Self::Scan,
         }
     }
@@ -121,20 +144,21 @@ impl Plan {
                 Self::compare(&field.with_sub_attribute(inner), *operator, operand, schema)
             }
             Node::And(nodes) => {
-                let plans = nodes.iter().map(|node| Self::value_filter(field, node, schema));
-                plans.min_by_key(Self::breadth).unwrap_or(Self::Scan)
+                Self::intersection(nodes.iter().map(|node| Self::value_filter(field, node, schema)))
             }
             Node::Or(nodes) => Self::union(nodes.iter().map(|node| Self::value_filter(field, node, schema))),
             _ => Self::Scan,
         }
     }
 
+    const BREADTH_OF_ONE: usize = 2;
+
     /// How much it may find, as far as can be told without looking.
     fn breadth(&self) -> usize {
         match self {
             Self::Nothing => 0,
             Self::Id(_) => 1,
-            Self::Unique(..) => 2,
+            Self::Unique(..) => Self::BREADTH_OF_ONE,
             Self::Equal(name, _) if name != index::ACTIVE => 3,
             Self::GroupsOf(_) => 4,
             Self::MembersOf(_) => 5,
@@ -142,6 +166,7 @@ impl Plan {
             Self::Equal(..) => 7,
             Self::Between(..) => 8,
             Self::Union(plans) => plans.iter().map(Self::breadth).max().unwrap_or(0) + plans.len(),
+            Self::Intersection(plans) => plans.first().map_or(usize::MAX, Self::breadth),
             Self::Scan => usize::MAX,
         }
     }
@@ -157,55 +182,76 @@ impl Plan {
             Self::MembersOf(_) => "members-of",
             Self::Between(..) => "range",
             Self::Union(_) => "union",
+            Self::Intersection(_) => "intersection",
             Self::Scan => "scan",
         }
     }
 }
 
 impl Directory {
-    /// The ids that a plan finds, in their order; `None` when there are so many that a scan is cheaper.
-    pub(super) async fn candidates(
-        &self,
+    /// The ids that a plan finds; `None` when there are so many that a scan is cheaper.
+    pub(super) fn candidates<'a>(
+        &'a self,
         kind: ResourceKind,
-        plan: &Plan,
-    ) -> Result<Option<Vec<ResourceId>>, ScimError> {
-        let parts = match plan {
-            Plan::Union(parts) => parts.as_slice(),
-            one => std::slice::from_ref(one),
-        };
-        let mut found = std::collections::BTreeSet::new();
-        for part in parts {
-            let ids = match part {
-                Plan::Nothing => Some(Vec::new()),
-                Plan::Id(id) => Some(vec![*id]),
+        plan: &'a Plan,
+    ) -> BoxFuture<'a, Result<Option<BTreeSet<ResourceId>>, ScimError>> {
+        Box::pin(async move {
+            let found = match plan {
+                Plan::Nothing => BTreeSet::new(),
+                Plan::Id(id) => BTreeSet::from([*id]),
                 Plan::Unique(name, value) => {
-                    let sk = keys::index_value(value);
-                    let item = self
-                        .table
-                        .get(&keys::Key { pk: keys::index(&self.connector.id, kind, name), sk })
-                        .await?;
-                    Some(item.as_ref().and_then(item::indexed_id).into_iter().collect())
+                    let pk = keys::index(&self.connector.id, kind, name);
+                    let item = self.table.get(&keys::Key { pk, sk: keys::index_value(value) }).await?;
+                    item.as_ref().and_then(item::indexed_id).into_iter().collect()
                 }
                 Plan::Equal(name, value) => {
-                    self.indexed(kind, name, &Range::Prefix(keys::index_entry_prefix(value))).await?
+                    let range = Range::Prefix(keys::index_entry_prefix(value));
+                    return self.indexed(kind, name, &range).await;
                 }
-                Plan::Between(name, bounds) => self.indexed(kind, name, &bounds.range()).await?,
+                Plan::Between(name, bounds) => return self.indexed(kind, name, &bounds.range()).await,
                 Plan::GroupsOf(member) => {
                     let mut groups = self.groups_of(ResourceKind::User, *member).await?;
                     groups.extend(self.groups_of(ResourceKind::Group, *member).await?);
-                    Some(groups)
+                    groups.into_iter().collect()
                 }
-                Plan::MembersOf(group) => self.users_below(*group).await?,
-                // Unions hold no unions.
-                Plan::Union(_) | Plan::Scan => None,
+                Plan::MembersOf(group) => return self.users_below(*group).await,
+                Plan::Union(parts) => {
+                    let mut found = BTreeSet::new();
+                    for part in parts {
+                        let Some(ids) = self.candidates(kind, part).await? else { return Ok(None) };
+                        found.extend(ids);
+                        if found.len() > MOST_CANDIDATES {
+                            return Ok(None);
+                        }
+                    }
+                    found
+                }
+                Plan::Intersection(parts) => return self.candidates_of_all(kind, parts).await,
+                Plan::Scan => return Ok(None),
             };
-            let Some(ids) = ids else { return Ok(None) };
-            found.extend(ids);
-            if found.len() > MOST_CANDIDATES {
-                return Ok(None);
+            Ok(Some(found))
+        })
+    }
+
+    /// The ids that all of some plans find, or more. A part that finds too many to tell is passed over.
+    async fn candidates_of_all(
+        &self,
+        kind: ResourceKind,
+        parts: &[Plan],
+    ) -> Result<Option<BTreeSet<ResourceId>>, ScimError> {
+        let mut found: Option<BTreeSet<ResourceId>> = None;
+        for part in parts {
+            if found.as_ref().is_some_and(|found| found.len() <= FEW_CANDIDATES) {
+                break;
+            }
+            if let Some(ids) = self.candidates(kind, part).await? {
+                found = Some(match found {
+                    Some(found) => found.intersection(&ids).copied().collect(),
+                    None => ids,
+                });
             }
         }
-        Ok(Some(found.into_iter().collect()))
+        Ok(found)
     }
 
     async fn indexed(
@@ -213,9 +259,9 @@ impl Directory {
         kind: ResourceKind,
         name: &str,
         range: &Range,
-    ) -> Result<Option<Vec<ResourceId>>, ScimError> {
+    ) -> Result<Option<BTreeSet<ResourceId>>, ScimError> {
         let pk = keys::index(&self.connector.id, kind, name);
-        let mut ids = Vec::new();
+        let mut ids = BTreeSet::new();
         let mut after = None;
         loop {
             let (page, next) = self.table.query_page(&pk, range, after.as_deref(), None).await?;
@@ -229,15 +275,17 @@ impl Directory {
     }
 
     /// The users who are in a group, directly or by way of the groups in it.
-    async fn users_below(&self, group: ResourceId) -> Result<Option<Vec<ResourceId>>, ScimError> {
-        let mut users = Vec::new();
-        let mut seen = std::collections::BTreeSet::from([group]);
+    async fn users_below(&self, group: ResourceId) -> Result<Option<BTreeSet<ResourceId>>, ScimError> {
+        let mut users = BTreeSet::new();
+        let mut seen = BTreeSet::from([group]);
         let mut rest = vec![group];
         while let Some(group) = rest.pop() {
             let (members, has_more) = self.members(group, MOST_CANDIDATES).await?;
             for member in members {
                 match member.kind {
-                    ResourceKind::User => users.push(member.id),
+                    ResourceKind::User => {
+                        users.insert(member.id);
+                    }
                     ResourceKind::Group if seen.insert(member.id) => rest.push(member.id),
                     _ => {}
                 }
@@ -255,7 +303,7 @@ impl Bounds {
     fn range(&self) -> Range {
         match self {
             Self::StartingWith(value) => Range::Prefix(keys::index_prefix(value).to_owned()),
-            Self::From(value) => Range::From(keys::index_prefix(value).to_owned()),
+            Self::From(value) => Range::From(keys::index_bound(value).to_owned()),
             Self::UpTo(value) => Range::UpTo(format!("{}\u{10ffff}", keys::index_prefix(value))),
         }
     }
@@ -312,7 +360,17 @@ mod tests {
             (r#"title eq "x""#, Plan::Scan),
             (r#"not (userName eq "ann")"#, Plan::Scan),
             (r#"userName eq "ann" and active eq true"#, unique("ann")),
-            (r#"displayName sw "A" and externalId eq "x""#, equal("externalId", "x")),
+            (
+                r#"displayName sw "A" and externalId eq "x" and title pr"#,
+                Plan::Intersection(vec![
+                    equal("externalId", "x"),
+                    range("displayName", Bounds::StartingWith("a".to_owned())),
+                ]),
+            ),
+            (
+                r#"displayName sw "A" and title pr"#,
+                range("displayName", Bounds::StartingWith("a".to_owned())),
+            ),
             (r#"userName eq "ann" or title eq "x""#, Plan::Scan),
             (
                 r#"userName eq "ann" or externalId eq "x" or emails eq "a@x""#,

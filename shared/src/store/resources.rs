@@ -21,7 +21,8 @@ use crate::settings::{OnDeactivate, OnDelete};
 use crate::version::Versions;
 
 /// What a creation that failed half-way may take beyond the deadline.
-const TIME_TO_TAKE_BACK: Duration = Duration::from_secs(2);
+/// Less than a function keeps back for its answer.
+const TIME_TO_TAKE_BACK: Duration = Duration::from_secs(1);
 
 /// How a write changes the counts: resources, and active ones among them.
 struct CountChange {

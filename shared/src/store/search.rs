@@ -54,10 +54,9 @@ impl Directory {
         if plan != Plan::Scan
             && let Some(ids) = self.candidates(part.kind, &plan).await?
         {
+            let ids: Vec<ResourceId> = ids.into_iter().collect();
             // What fits on a page is read with all that the page needs.
-            let is_page = part.kind == ResourceKind::User
-                && part.projection.wants("groups")
-                && ids.len() <= query.count;
+            let is_page = part.wants_groups() && ids.len() <= query.count;
             let mut found = self.load(part.kind, &ids, is_page || check.asks_groups()).await?;
             found.sort_by_key(|found| found.stored.resource.id);
             return Ok((check.keep_matching(found).await?, plan.name()));
@@ -302,12 +301,13 @@ struct Check<'a> {
 impl Check<'_> {
     /// Whether the groups of a user have to be known.
     fn asks_groups(&self) -> bool {
-        let filter_asks = self.part.filter.as_ref().is_some_and(|filter| asks(&filter.root, "groups"));
-        // Sorting by groups, or filtering by version, which is made of them, is rare enough to be paid for by few.
+        let filter_asks = |name| self.part.filter.as_ref().is_some_and(|filter| asks(&filter.root, name));
+        // A version is made of them too.
+        let is_sorted_by = |sort_by: &SortBy<'_>| sort_by.asks("groups") || sort_by.is_by("meta.version");
         self.part.kind == ResourceKind::User
-            && (filter_asks
-                || self.part.filter.as_ref().is_some_and(|filter| asks(&filter.root, "meta"))
-                || self.sort_by.as_ref().is_some_and(|sort_by| sort_by.asks("groups")))
+            && (filter_asks("groups")
+                || filter_asks("meta")
+                || self.sort_by.as_ref().is_some_and(is_sorted_by))
     }
 
     async fn keep_matching(&self, found: Vec<StoredUser>) -> Result<Vec<Match>, ScimError> {

@@ -5,7 +5,7 @@
 //! the request's deadline; after that the client is told to come back (429). The SDK's own retries are off, so
 //! that there is one clock.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
@@ -91,12 +91,14 @@ impl Table {
 
     /// Reads any number of items, in no order; those that are not there are left out.
     pub async fn get_all(&self, keys: &[Key]) -> Result<Vec<Item>, ScimError> {
+        // BatchGetItem refuses to be asked for one item twice.
+        let keys: Vec<&Key> = keys.iter().collect::<BTreeSet<_>>().into_iter().collect();
         let batches = keys.chunks(BATCH_GET_LIMIT).map(|batch| self.get_batch(batch).boxed()).collect();
         Ok(concurrently(batches).await?.into_iter().flatten().collect())
     }
 
-    async fn get_batch(&self, keys: &[Key]) -> Result<Vec<Item>, ScimError> {
-        let mut wanted: Vec<Item> = keys.iter().map(Key::attributes).collect();
+    async fn get_batch(&self, keys: &[&Key]) -> Result<Vec<Item>, ScimError> {
+        let mut wanted: Vec<Item> = keys.iter().map(|key| key.attributes()).collect();
         let mut items = Vec::with_capacity(keys.len());
         let mut pause = Pause::new(self.deadline);
         loop {
@@ -202,8 +204,10 @@ impl Table {
             .consistent_read(true)
             .segment(segment)
             .total_segments(segments)
-            .filter_expression("begins_with(pk, :prefix)")
-            .expression_attribute_values(":prefix", text(prefix))
+            .set_filter_expression((!prefix.is_empty()).then(|| "begins_with(pk, :prefix)".to_owned()))
+            .set_expression_attribute_values(
+                (!prefix.is_empty()).then(|| HashMap::from([(":prefix".to_owned(), text(prefix))])),
+            )
             .set_exclusive_start_key(after.map(|key| key.attributes()));
         let answer = self.retry(move || request.clone().send()).await?;
         let string = |item: &Item, name: &str| item.get(name)?.as_s().ok().cloned();
@@ -225,16 +229,17 @@ impl Table {
                 .client_request_token(&token)
                 .return_consumed_capacity(ReturnConsumedCapacity::Total)
                 .send();
-            let Err(error) = sent.await else { return Ok(Outcome::Committed) };
-            let refused = refused_items(&error);
-            if !refused.is_empty() {
-                return Ok(Outcome::Refused(refused));
+            let Err(error) = self.in_time(sent).await? else { return Ok(Outcome::Committed) };
+            if is_passing(&error) || is_passing_cancellation(&error) {
+                tracing::debug!(cause = chain(&error), "transaction is tried again");
+                pause.wait_after(error).await?;
+                continue;
             }
-            if !is_passing(&error) && !is_passing_cancellation(&error) {
+            let refused = refused_items(&error);
+            if refused.is_empty() {
                 return Err(ScimError::internal(error));
             }
-            tracing::debug!(cause = chain(&error), "transaction is tried again");
-            pause.wait_after(error).await?;
+            return Ok(Outcome::Refused(refused));
         }
     }
 
@@ -260,7 +265,7 @@ impl Table {
             .return_consumed_capacity(ReturnConsumedCapacity::Total);
         let mut pause = Pause::new(self.deadline);
         loop {
-            match request.clone().send().await {
+            match self.in_time(request.clone().send()).await? {
                 Ok(answer) => return Ok(Some(answer.attributes.unwrap_or_default())),
                 Err(error)
                     if error
@@ -324,6 +329,19 @@ impl Table {
         Transaction::new(&self.name)
     }
 
+    /// Waits for an answer for as long as there is time for it; after that the request is as if its answer was lost.
+    fn in_time<T>(&self, sent: impl Future<Output = T>) -> impl Future<Output = Result<T, ScimError>> {
+        // The SDK's futures are large, and would be a part of every future around them.
+        let (deadline, sent) = (self.deadline, Box::pin(sent));
+        async move {
+            // What is not begun in time is not begun at all.
+            if Instant::now() >= deadline {
+                return Err(busy());
+            }
+            tokio::time::timeout_at(deadline, sent).await.map_err(|_| busy())
+        }
+    }
+
     async fn retry<T, E, Fut>(&self, mut send: impl FnMut() -> Fut) -> Result<T, ScimError>
     where
         Fut: Future<Output = Result<T, SdkError<E>>>,
@@ -331,7 +349,7 @@ impl Table {
     {
         let mut pause = Pause::new(self.deadline);
         loop {
-            match send().await {
+            match self.in_time(send()).await? {
                 Ok(answer) => return Ok(answer),
                 Err(error) if is_passing(&error) => {
                     tracing::debug!(cause = chain(&error), "request is tried again");
@@ -368,10 +386,7 @@ impl Pause {
         let pause = self.longest.mul_f64(share);
         self.longest = (self.longest * 2).min(LONGEST_PAUSE);
         if Instant::now() + pause >= self.deadline {
-            return Err(ScimError::new(
-                ErrorKind::TooManyRequests(RETRY_AFTER_SECONDS),
-                "The directory is busy; nothing of this request is left half done that a repetition would not complete",
-            ));
+            return Err(busy());
         }
         tokio::time::sleep(pause).await;
         Ok(())
@@ -383,6 +398,13 @@ impl Pause {
     ) -> Result<(), ScimError> {
         self.wait().await.map_err(|error| ScimError { cause: Some(Box::new(cause)), ..error })
     }
+}
+
+fn busy() -> ScimError {
+    ScimError::new(
+        ErrorKind::TooManyRequests(RETRY_AFTER_SECONDS),
+        "The directory is busy; nothing of this request is left half done that a repetition would not complete",
+    )
 }
 
 /// Whether the same request may succeed if sent again: it was throttled, or it is not known what became of it.
@@ -414,11 +436,11 @@ fn refused_items(error: &SdkError<TransactWriteItemsError>) -> Vec<usize> {
     codes.into_iter().enumerate().filter(|(_, code)| refused(*code)).map(|(position, _)| position).collect()
 }
 
-/// Whether a transaction was cancelled for reasons that pass: another one held an item, or there was no capacity.
+/// Whether a transaction was cancelled for a reason that passes: another one held an item, or there was no capacity. A
+/// condition that failed beside it says nothing yet, as it may have met what the other one was about to write.
 fn is_passing_cancellation(error: &SdkError<TransactWriteItemsError>) -> bool {
-    let codes = cancellation_codes(error);
-    let passing = ["None", "TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"];
-    !codes.is_empty() && codes.into_iter().all(|code| code.is_none_or(|code| passing.contains(&code)))
+    let passing = ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"];
+    cancellation_codes(error).into_iter().flatten().any(|code| passing.contains(&code))
 }
 
 fn cancellation_codes(error: &SdkError<TransactWriteItemsError>) -> Vec<Option<&str>> {

@@ -12,6 +12,7 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::HttpClient;
 use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use http::Uri;
 use tracing_subscriber::Layer as _;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -69,14 +70,21 @@ pub fn read_endpoint(folder: &Path) -> Result<String, String> {
     })
 }
 
-/// A client for the DynamoDB of the environment: AWS's, or the one at `DYNAMODB_ENDPOINT`.
+/// A client for the DynamoDB of the environment: AWS's, or the one at `DYNAMODB_ENDPOINT`, which asks for no credentials
+/// if it is on this machine and there are none in the environment.
 pub async fn dynamodb() -> Client {
-    let loader = loader();
-    let loader = match dynamodb_endpoint() {
-        Some(endpoint) => loader.endpoint_url(endpoint),
-        None => loader,
-    };
-    Client::new(&loader.load().await)
+    let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let has_credentials = is_set("AWS_ACCESS_KEY_ID") || is_set("AWS_PROFILE");
+    match dynamodb_endpoint() {
+        Some(endpoint) if is_on_loopback(&endpoint) && !has_credentials => dynamodb_at(&endpoint).await,
+        Some(endpoint) => Client::new(&loader().endpoint_url(endpoint).load().await),
+        None => Client::new(&loader().load().await),
+    }
+}
+
+fn is_on_loopback(endpoint: &str) -> bool {
+    let endpoint = endpoint.parse::<Uri>().unwrap_or_default();
+    matches!(endpoint.host(), Some("127.0.0.1" | "localhost" | "[::1]"))
 }
 
 /// A client for a DynamoDB that asks for no credentials.
@@ -130,4 +138,24 @@ pub fn start_log(is_for_people: bool) {
     };
     // A log that is there already, as in tests, is as good.
     let _ = tracing_subscriber::registry().with(lines.with_filter(filter)).try_init();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_on_this_machine_is_on_loopback() {
+        for (endpoint, expected) in [
+            ("http://127.0.0.1:8000", true),
+            ("http://localhost:8000/", true),
+            ("http://[::1]:8000", true),
+            ("https://dynamodb.eu-west-1.amazonaws.com", false),
+            ("http://localhost.example.com:8000", false),
+            ("http://127.0.0.1@example.com", false),
+            ("not a URL", false),
+        ] {
+            assert_eq!(is_on_loopback(endpoint), expected, "{endpoint}");
+        }
+    }
 }

@@ -31,13 +31,11 @@ impl Credentials {
     /// # Errors
     /// A sentence that says what is wrong with the folder.
     pub fn find(username: Option<String>, password: Option<String>, folder: &Path) -> Result<Self, String> {
-        let kept = Self::read_or_make(folder);
-        match (username, password) {
-            (Some(username), Some(password)) => Ok(Self { username, password }),
-            (None, Some(password)) => Ok(Self { username: USERNAME.to_owned(), password }),
-            (Some(username), None) => Ok(Self { username, ..kept? }),
-            (None, None) => kept,
-        }
+        let found = match password {
+            Some(password) => Self { username: USERNAME.to_owned(), password },
+            None => Self::read_or_make(folder)?,
+        };
+        Ok(Self { username: username.unwrap_or(found.username), ..found })
     }
 
     fn read_or_make(folder: &Path) -> Result<Self, String> {

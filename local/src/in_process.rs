@@ -41,6 +41,7 @@ impl InProcess {
             "Scan" => self.answer(body, Database::scan),
             "CreateTable" => self.answer(body, Database::create_table),
             "DescribeTable" => self.answer(body, Database::describe_table),
+            "DescribeTimeToLive" => self.answer(body, Database::describe_time_to_live),
             "UpdateTimeToLive" => self.answer(body, Database::update_time_to_live),
             _ => Err(DynoxideError::UnsupportedCapability(format!("{operation} is not used here"))),
         }

@@ -1,5 +1,6 @@
 //! `make run`: the whole service in one process.
 
+use std::fs::{File, TryLockError};
 use std::io::Write as _;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
@@ -15,13 +16,17 @@ use local::{server, table};
 use shared::schema::Schemas;
 use shared::store::table::Table;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::time::Instant;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
+use tokio::time::{Instant, timeout};
 
 const DEFAULT_PORT: u16 = 3000;
 const DATA_FILE: &str = "dynamodb.sqlite";
+const LOCK_FILE: &str = "lock";
 /// What the beginning may take: a DynamoDB that is out of reach must not be waited for.
 const TIME_TO_BEGIN: Duration = Duration::from_secs(10);
+/// What the engine may take to end. Its operations take milliseconds: who is not done then has sent half of a request.
+const TIME_TO_END: Duration = Duration::from_secs(1);
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -52,11 +57,13 @@ async fn run() -> Result<(), String> {
     let folder = PathBuf::from(variable("DATA_DIR").unwrap_or_else(|| ".local".to_owned()));
     make_private(&folder).map_err(|error| format!("{} cannot be made: {error}", folder.display()))?;
 
-    let engine = match configuration::dynamodb_endpoint() {
-        Some(_) => None,
+    // The lock is held until the process ends.
+    let (engine, _lock) = match configuration::dynamodb_endpoint() {
+        Some(_) => (None, None),
         None => {
+            let lock = lock(&folder)?;
             let engine_port = if is_engine_only { port } else { 0 };
-            Some(Engine::start(Some(&folder.join(DATA_FILE)), engine_port).await?)
+            (Some(Engine::start(Some(&folder.join(DATA_FILE)), engine_port).await?), Some(lock))
         }
     };
     if let Some(engine) = &engine {
@@ -82,19 +89,48 @@ async fn run() -> Result<(), String> {
         None => format!("http://{}", listener.local_addr().map_err(|error| error.to_string())?),
     };
     // Before anything is said: who reads the lines may end the process at once.
-    let stop = stop().map_err(|error| format!("signals cannot be heard: {error}"))?;
+    let mut signals = Signals::listen().map_err(|error| format!("signals cannot be heard: {error}"))?;
     say(&origin, &credentials, engine.as_ref().filter(|_| is_engine_only))?;
-    if is_engine_only {
-        stop.await;
-    } else {
-        let service = Service::new(client, table_name, public_url, Schemas::built_in(), Timestamp::now);
-        let service = service.map_err(|error| error.to_string())?;
-        server::serve(listener, service, stop).await.map_err(|error| error.to_string())?;
+    let (stop, stopped) = oneshot::channel();
+    let stopped = async { drop(stopped.await) };
+    let work = async {
+        if is_engine_only {
+            stopped.await;
+        } else {
+            let service = Service::new(client, table_name, public_url, Schemas::built_in(), Timestamp::now);
+            let service = service.map_err(|error| error.to_string())?;
+            server::serve(listener, service, stopped).await.map_err(|error| error.to_string())?;
+        }
+        if let Some(engine) = engine {
+            let _ = timeout(TIME_TO_END, engine.stop()).await;
+        }
+        Ok(())
+    };
+    let two_signals = async {
+        signals.next().await;
+        tracing::info!("stopping once what is running is answered; another signal stops at once");
+        let _ = stop.send(());
+        signals.next().await;
+    };
+    tokio::select! {
+        ended = work => ended,
+        () = two_signals => Err("stopped before what was running was answered".to_owned()),
     }
-    if let Some(engine) = engine {
-        engine.stop().await;
+}
+
+/// Keeps other processes from the data in a folder, for as long as the file is open.
+fn lock(folder: &Path) -> Result<File, String> {
+    let path = folder.join(LOCK_FILE);
+    let said = |error| format!("{} cannot be locked: {error}", path.display());
+    let file = File::create(&path).map_err(said)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(format!(
+            "another process is using {}; stop it, or give this one a DATA_DIR of its own",
+            folder.display()
+        )),
+        Err(TryLockError::Error(error)) => Err(said(error)),
     }
-    Ok(())
 }
 
 /// Makes a folder that only this user can look into: people's data will be there.
@@ -116,14 +152,22 @@ fn say(origin: &str, credentials: &Credentials, engine: Option<&Engine>) -> Resu
     .map_err(|error| error.to_string())
 }
 
-/// Listens from now on, and resolves at SIGTERM or Ctrl-C.
-fn stop() -> std::io::Result<impl Future<Output = ()> + Send + 'static> {
-    let (mut terminated, mut interrupted) =
-        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    Ok(async move {
+/// SIGTERM and Ctrl-C, from the moment this is made.
+struct Signals {
+    terminated: Signal,
+    interrupted: Signal,
+}
+
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        let (terminated, interrupted) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        Ok(Self { terminated, interrupted })
+    }
+
+    async fn next(&mut self) {
         tokio::select! {
-            _ = terminated.recv() => {}
-            _ = interrupted.recv() => {}
+            _ = self.terminated.recv() => {}
+            _ = self.interrupted.recv() => {}
         }
-    })
+    }
 }

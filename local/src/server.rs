@@ -10,35 +10,57 @@ use axum::extract::{ConnectInfo, State};
 use functions::request::{Request, encoded_segments, parameters};
 use functions::response;
 use functions::routes;
-use functions::service::{LONGEST_BODY, Service};
+use functions::service::{Handler, LONGEST_BODY, Service};
+use http::StatusCode;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use shared::error::{ErrorKind, ScimError};
+use serde_json::json;
+use shared::error::{ERROR_SCHEMA, ErrorKind, ScimError};
 use tokio::net::TcpListener;
-use tokio::time::Instant;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, timeout};
 use uuid::Uuid;
 
-/// What HTTP API gives a function, less what the function keeps back.
+/// What HTTP API gives a function, less what the function keeps back; a body has as long to come.
 const TIME_FOR_A_REQUEST: Duration = Duration::from_secs(28);
+/// How long a client is waited for when the end has come, or when what it still sends is of no use.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 #[derive(Clone)]
 struct Server {
     service: Arc<Service>,
     origin: Arc<str>,
+    /// Whether the end has come. Each request that is running listens to it.
+    is_ending: watch::Sender<bool>,
 }
 
-/// Serves until `stop` resolves and what is running has been answered.
+/// Serves until `stop` resolves and what is running has been answered. Clients that have sent half of a request, or do
+/// not read their answer, are not waited for.
 ///
 /// # Errors
 /// When the listener fails.
 pub async fn serve(
     listener: TcpListener,
     service: Service,
-    stop: impl Future<Output = ()> + Send + 'static,
+    stop: impl Future<Output = ()> + Send,
 ) -> std::io::Result<()> {
     let origin = format!("http://{}", listener.local_addr()?).into();
-    let router = Router::new().fallback(answer).with_state(Server { service: Arc::new(service), origin });
+    let is_ending = watch::Sender::new(false);
+    let server = Server { service: Arc::new(service), origin, is_ending: is_ending.clone() };
+    let router = Router::new().fallback(answer).with_state(server);
     let router = router.into_make_service_with_connect_info::<SocketAddr>();
-    axum::serve(listener, router).with_graceful_shutdown(stop).await
+    let mut told = is_ending.subscribe();
+    let told = async move { drop(told.wait_for(|is_ending| *is_ending).await) };
+    let end = async {
+        stop.await;
+        is_ending.send_replace(true);
+        // Requests end by themselves before this.
+        let _ = timeout(TIME_FOR_A_REQUEST, is_ending.closed()).await;
+        sleep(PATIENCE).await;
+    };
+    tokio::select! {
+        served = axum::serve(listener, router).with_graceful_shutdown(told) => served,
+        () = end => Ok(()),
+    }
 }
 
 async fn answer(
@@ -46,10 +68,18 @@ async fn answer(
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     request: http::Request<Body>,
 ) -> http::Response<Body> {
+    // The end waits for this to be dropped.
+    let mut is_ending = server.is_ending.subscribe();
     let (parts, body) = request.into_parts();
-    let body = match read(body).await {
-        Ok(body) => body,
-        Err(error) => return response::error(&error).map(Body::from),
+    let body = tokio::select! {
+        biased;
+        body = read(body) => body,
+        () = time_is_up(&mut is_ending) => Err(LATE),
+    };
+    // The service refuses such a request too, so that it is authenticated and logged like any other.
+    let (body, handler) = match body {
+        Ok(body) => (body, routes::fallback as Handler),
+        Err(refuse) => (Bytes::new(), refuse),
     };
     let request = Request {
         id: Uuid::new_v4().to_string(),
@@ -62,17 +92,42 @@ async fn answer(
         deadline: Instant::now() + TIME_FOR_A_REQUEST,
         address: Some(peer.ip()),
     };
-    server.service.answer(request, routes::fallback).await.map(Body::from)
+    server.service.answer(request, handler).await.map(Body::from)
 }
 
-/// Reads a body, and no more of it than a function would get.
-async fn read(body: Body) -> Result<Bytes, ScimError> {
-    match Limited::new(body, LONGEST_BODY).collect().await {
-        Ok(body) => Ok(body.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => {
-            let detail = format!("The body is longer than {LONGEST_BODY} bytes");
-            Err(ScimError::new(ErrorKind::PayloadTooLarge, detail))
-        }
-        Err(error) => Err(ScimError::new(ErrorKind::InvalidSyntax, format!("The body ended early: {error}"))),
+/// Reads a body, and keeps no more of it than a function would get; or gives what refuses the request.
+async fn read(mut body: Body) -> Result<Bytes, Handler> {
+    match Limited::new(&mut body, LONGEST_BODY).collect().await {
+        Ok(body) => return Ok(body.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => {}
+        Err(_) => return Err(ENDED_EARLY),
     }
+    // Most clients read no answer before all is sent, and lose it when the connection is closed before that.
+    let rest = async { while let Some(Ok(_)) = body.frame().await {} };
+    let _ = timeout(PATIENCE, rest).await;
+    Err(TOO_LONG)
 }
+
+/// Resolves when a body has had its time.
+async fn time_is_up(is_ending: &mut watch::Receiver<bool>) {
+    let end = async {
+        drop(is_ending.wait_for(|is_ending| *is_ending).await);
+        sleep(PATIENCE).await;
+    };
+    let _ = timeout(TIME_FOR_A_REQUEST, end).await;
+}
+
+const TOO_LONG: Handler = |_| {
+    let detail = format!("The body is longer than {LONGEST_BODY} bytes");
+    Box::pin(async { Err(ScimError::new(ErrorKind::PayloadTooLarge, detail)) })
+};
+
+const ENDED_EARLY: Handler =
+    |_| Box::pin(async { Err(ScimError::new(ErrorKind::InvalidSyntax, "The body ended early")) });
+
+/// RFC 9110 §15.5.9. A function gets a body whole, so only this server has an answer like it.
+const LATE: Handler = |_| {
+    let error =
+        json!({ "schemas": [ERROR_SCHEMA], "status": "408", "detail": "The body did not come in time" });
+    Box::pin(async move { response::json(StatusCode::REQUEST_TIMEOUT, &error) })
+};

@@ -1,13 +1,26 @@
 //! The program that `make run` starts, as a process: what it prints, what it keeps, how it ends.
 
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{Shutdown, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
+use aws_sdk_dynamodb::types::TimeToLiveSpecification;
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use functions::service::LONGEST_BODY;
+use http::{HeaderMap, Response};
 use serde_json::json;
 use tests::client::Client;
+use tests::faults::{Fault, FaultyDynamoDb};
+use tests::forward::{Forward, refusal};
 use tests::service::{binaries, service};
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use crate::concurrency::USER;
@@ -60,10 +73,23 @@ impl Running {
         Client::new(url, username, password)
     }
 
-    /// Ends it with a signal, and gives what it printed after the three lines.
-    fn end(mut self, signal: &str) -> (ExitStatus, String) {
+    /// A connection on which this much of a request was sent, with the right credentials.
+    fn begin(&self, head: &str) -> TcpStream {
+        let address = self.lines[0].trim_start_matches("http://").split('/').next().unwrap();
+        let mut connection = TcpStream::connect(address).unwrap();
+        let authorization = self.client().basic();
+        write!(connection, "{head}Host: localhost\r\nAuthorization: {authorization}\r\n").unwrap();
+        connection
+    }
+
+    fn signal(&self, signal: &str) {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
+    }
+
+    /// Ends it with a signal, and gives what it printed after the three lines.
+    fn end(mut self, signal: &str) -> (ExitStatus, String) {
+        self.signal(signal);
         let mut rest = String::new();
         self.out.read_to_string(&mut rest).unwrap();
         (self.child.wait().unwrap(), rest)
@@ -131,22 +157,22 @@ async fn credentials_of_the_environment_are_taken_and_a_public_url_is_shown() {
     let running = Running::start(&folder.0, &environment);
     assert_eq!(running.lines, ["https://scim.example.com/default/scim/v2", "me", "chosen by somebody"]);
     assert!(running.end("-TERM").0.success());
+    assert!(
+        !folder.0.join("credentials.json").exists(),
+        "there is no other password that would be of no use"
+    );
 }
 
 #[tokio::test]
 async fn another_dynamodb_is_used_and_given_its_table() {
     let folder = Folder::new();
     let table = format!("table-{}", Uuid::new_v4());
-    let environment = [
-        ("DYNAMODB_ENDPOINT", service().endpoint()),
-        ("TABLE_NAME", &table),
-        ("AWS_REGION", "local"),
-        ("AWS_ACCESS_KEY_ID", "test"),
-        ("AWS_SECRET_ACCESS_KEY", "test"),
-    ];
+    let environment = [("DYNAMODB_ENDPOINT", service().endpoint()), ("TABLE_NAME", &table)];
     let running = Running::start(&folder.0, &environment);
     assert_eq!(running.client().post("/Users", &user("ann")).await.status, 201);
-    assert!(running.end("-TERM").0.success());
+    let (status, log) = running.end("-TERM");
+    assert!(status.success(), "{status}");
+    assert!(!log.contains("WARN"), "on this machine it takes no credentials: {log}");
     assert!(!folder.0.join("dynamodb.sqlite").exists(), "the embedded engine was not needed");
     let again = Running::start(&folder.0, &environment);
     assert_eq!(again.client().get("/Users").await.json()["totalResults"], 1);
@@ -158,7 +184,6 @@ fn what_stands_in_the_way_is_said_in_one_line() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     let nobody = ("DYNAMODB_ENDPOINT", "http://127.0.0.1:1");
-    let keys = [nobody, ("AWS_REGION", "local"), ("AWS_ACCESS_KEY_ID", "x"), ("AWS_SECRET_ACCESS_KEY", "x")];
     std::fs::create_dir_all(&folder.0).unwrap();
     let file = folder.0.join("file");
     std::fs::write(&file, "").unwrap();
@@ -166,11 +191,161 @@ fn what_stands_in_the_way_is_said_in_one_line() {
         (&folder.0, &[("PORT", port.as_str())][..], format!("rollcall: port {port} cannot be used: ")),
         (&folder.0, &[("PORT", "x")], "rollcall: PORT is \"x\", and must be a number up to 65535".to_owned()),
         (&file.join("inside"), &[], format!("rollcall: {} cannot be made: ", file.join("inside").display())),
-        (&folder.0, &keys, "rollcall: DynamoDB does not answer: ".to_owned()),
+        (&folder.0, &[nobody], "rollcall: DynamoDB does not answer: ".to_owned()),
     ] {
         let (code, said) = fail(folder, environment);
         assert_eq!(code, Some(1), "{said}");
         assert!(said.starts_with(&expected), "{said}");
         assert_eq!(said.lines().count(), 1, "{said}");
     }
+}
+
+#[test]
+fn a_second_process_over_the_same_data_is_refused() {
+    let folder = Folder::new();
+    let first = Running::start(&folder.0, &[]);
+    let endpoint = || std::fs::read_to_string(folder.0.join("dynamodb-endpoint")).unwrap();
+    let before = endpoint();
+    let (code, said) = fail(&folder.0, &[]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(
+        said.starts_with(&format!("rollcall: another process is using {}; ", folder.0.display())),
+        "{said}"
+    );
+    assert_eq!(said.lines().count(), 1, "{said}");
+    assert_eq!(endpoint(), before, "operators still find the first");
+    assert!(first.end("-TERM").0.success());
+}
+
+#[test]
+fn clients_that_have_sent_half_of_a_request_do_not_hold_up_the_end() {
+    let folder = Folder::new();
+    let running = Running::start(&folder.0, &[]);
+    let _half_of_a_head = running.begin("GET /default/scim/v2/Users HTTP/1.1\r\n");
+    let engine = std::fs::read_to_string(folder.0.join("dynamodb-endpoint")).unwrap();
+    let mut engine = TcpStream::connect(engine.trim_start_matches("http://")).unwrap();
+    write!(engine, "POST / HTTP/1.1\r\n").unwrap();
+    let mut no_body = running.begin("POST /default/scim/v2/Users HTTP/1.1\r\n");
+    write!(no_body, "Content-Length: 100\r\nExpect: 100-continue\r\n\r\n").unwrap();
+    let mut no_body = BufReader::new(no_body);
+    let mut go_on = String::new();
+    no_body.read_line(&mut go_on).unwrap();
+    assert_eq!(go_on, "HTTP/1.1 100 Continue\r\n", "the request is running");
+    let (status, log) = running.end("-TERM");
+    assert!(status.success(), "{status}");
+    assert!(log.contains("method=POST path=\"/default/scim/v2/Users\" status=408 ms="), "{log}");
+    let mut answer = String::new();
+    no_body.read_to_string(&mut answer).unwrap();
+    assert!(answer.contains("HTTP/1.1 408 ") && answer.contains("\"status\":\"408\""), "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_signal_ends_it_at_once() {
+    let folder = Folder::new();
+    let dynamodb = FaultyDynamoDb::start(service().endpoint()).await;
+    let table = format!("table-{}", Uuid::new_v4());
+    let environment = [("DYNAMODB_ENDPOINT", dynamodb.endpoint.as_str()), ("TABLE_NAME", &table)];
+    let mut running = Running::start(&folder.0, &environment);
+    let (begin, has_begun) = oneshot::channel();
+    dynamodb.interrupt(0, async move {
+        begin.send(()).unwrap();
+        std::future::pending().await
+    });
+    let mut request = running.begin("GET /default/scim/v2/Users HTTP/1.1\r\n");
+    write!(request, "\r\n").unwrap();
+    has_begun.await.unwrap();
+    // It is tried again for as long as there is time.
+    dynamodb.fail(0, Fault::Throttled, true);
+    running.signal("-TERM");
+    let mut line = String::new();
+    while !line.contains("another signal stops at once") {
+        line.clear();
+        assert_ne!(running.out.read_line(&mut line).unwrap(), 0, "the first signal is heard");
+    }
+    let (status, log) = running.end("-TERM");
+    assert_eq!(status.code(), Some(1));
+    assert!(!log.contains("method=GET"), "the request is not waited for: {log}");
+}
+
+#[tokio::test]
+async fn a_request_whose_body_is_not_taken_is_logged_like_any_other() {
+    let folder = Folder::new();
+    let running = Running::start(&folder.0, &[]);
+    let too_long = vec![b' '; LONGEST_BODY + 1];
+    assert_eq!(running.client().send("POST", "/Users", &[], too_long.clone()).await.status, 413);
+    let stranger = Client::new(&running.lines[0], "okta", "wrong");
+    assert_eq!(stranger.send("PUT", "/Users/x", &[], too_long).await.status, 401);
+    let mut cut_off = running.begin("PATCH /default/scim/v2/Users/x HTTP/1.1\r\n");
+    write!(cut_off, "Content-Length: 100\r\n\r\n{{").unwrap();
+    cut_off.shutdown(Shutdown::Write).unwrap();
+    let mut answer = String::new();
+    cut_off.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 400 ") && answer.contains("The body ended early"), "{answer}");
+    let (_, log) = running.end("-TERM");
+    for expected in [
+        "method=POST path=\"/default/scim/v2/Users\" status=413 ms=",
+        "method=PUT path=\"/default/scim/v2/Users/x\" status=401 ms=",
+        "method=PATCH path=\"/default/scim/v2/Users/x\" status=400 ms=",
+    ] {
+        assert!(log.contains(expected), "{expected}: {log}");
+    }
+}
+
+/// What AWS is like while it makes a table: it says so for a while, and refuses what needs the table.
+async fn make_slowly(
+    State((engine, looks)): State<(Forward, Arc<AtomicUsize>)>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response<Body> {
+    let target = headers["x-amz-target"].to_str().unwrap();
+    let is_being_made = (1..=2).contains(&looks.load(Ordering::SeqCst));
+    match target.rsplit('.').next().unwrap() {
+        "CreateTable" => looks.store(2, Ordering::SeqCst),
+        "DescribeTable" if is_being_made => {
+            looks.fetch_sub(1, Ordering::SeqCst);
+            return refusal(200, &json!({ "Table": { "TableStatus": "CREATING" } }));
+        }
+        "UpdateTimeToLive" if is_being_made => {
+            let kind = "com.amazonaws.dynamodb.v20120810#ResourceInUseException";
+            return refusal(400, &json!({ "__type": kind }));
+        }
+        _ => {}
+    }
+    engine.send(&headers, body).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_that_is_still_being_made_is_waited_for() {
+    let folder = Folder::new();
+    let table = format!("table-{}", Uuid::new_v4());
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    let looks = Arc::new(AtomicUsize::new(0));
+    let state = (Forward::to(service().endpoint()), Arc::clone(&looks));
+    tokio::spawn(axum::serve(listener, Router::new().fallback(make_slowly).with_state(state)).into_future());
+    let environment = [("DYNAMODB_ENDPOINT", endpoint.as_str()), ("TABLE_NAME", &table)];
+    let running = Running::start(&folder.0, &environment);
+    assert_eq!(looks.load(Ordering::SeqCst), 0, "it was looked at until it was there");
+    assert_eq!(expiring_by(&table).await.as_deref(), Some("expires"));
+    assert!(running.end("-TERM").0.success());
+}
+
+#[tokio::test]
+async fn a_table_whose_items_do_not_expire_is_mended_at_the_next_start() {
+    let folder = Folder::new();
+    let table = format!("table-{}", Uuid::new_v4());
+    let environment = [("DYNAMODB_ENDPOINT", service().endpoint()), ("TABLE_NAME", &table)];
+    Running::start(&folder.0, &environment).end("-TERM");
+    let never = TimeToLiveSpecification::builder().enabled(false).attribute_name("expires").build().unwrap();
+    let update = service().dynamodb().update_time_to_live().table_name(&table);
+    update.time_to_live_specification(never).send().await.unwrap();
+    assert_eq!(expiring_by(&table).await, None);
+    Running::start(&folder.0, &environment).end("-TERM");
+    assert_eq!(expiring_by(&table).await.as_deref(), Some("expires"));
+}
+
+/// The attribute that says when an item of a table expires, if they do.
+async fn expiring_by(table: &str) -> Option<String> {
+    let described = service().dynamodb().describe_time_to_live().table_name(table).send().await.unwrap();
+    described.time_to_live_description.unwrap().attribute_name
 }

@@ -12,7 +12,7 @@ use shared::auth::{self, Credential, Presented};
 use shared::error::{ErrorKind, ScimError};
 use shared::store::connectors::{Connector, ConnectorId};
 use shared::store::table::Table;
-use shared::store::trust::{Failures, NOTED_EVERY};
+use shared::store::trust::NOTED_EVERY;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
@@ -79,52 +79,23 @@ impl Authenticator {
         request: &Request,
         now: Timestamp,
     ) -> Result<Admitted, ScimError> {
-        let refused = || ScimError::new(ErrorKind::Unauthorized, REFUSED);
         let header = request.header("authorization").unwrap_or_default();
         let (Some(id), Some(presented)) = (ConnectorId::parse(id), Presented::parse(header)) else {
             // Nothing was guessed, so nothing is counted.
-            self.check(Vec::new(), Presented::nothing(), now).await?;
-            return Err(refused());
+            let _permit = self.checks.acquire().await.map_err(ScimError::internal)?;
+            find(Vec::new(), Presented::nothing(), now).await?;
+            return Err(ScimError::new(ErrorKind::Unauthorized, REFUSED));
         };
         let hash = self.hash(&id, header);
         let remembered = lock(&self.agreed).get(&hash).cloned();
-        let address = network(request.address);
-        let failures = async {
-            if remembered.is_some() {
-                Ok(Failures::default())
-            } else {
-                table.failures(&id, &address, now).await
-            }
+        let known = match remembered {
+            Some(agreed) => self.still_agrees(table, &id, agreed, now).await?,
+            None => None,
         };
-        let (connector, failures) = tokio::try_join!(self.connector(table, &id), failures)?;
-        let credentials = connector.as_ref().map(|connector| &connector.record.credentials);
-        let is_known = |agreed: &Credential| {
-            agreed.is_live(now) && credentials.is_some_and(|credentials| credentials.contains(agreed))
+        let (connector, agreed) = match known {
+            Some(known) => known,
+            None => self.look_at(table, &id, presented, hash, &network(request.address), now).await?,
         };
-        let agreed = match remembered.filter(is_known) {
-            Some(agreed) => agreed,
-            None => {
-                if let Some(seconds) = failures.blocked_for(now) {
-                    let detail =
-                        "Too many wrong passwords came from this address; wait, and mend the password first";
-                    return Err(ScimError::new(ErrorKind::TooManyRequests(seconds), detail));
-                }
-                match self.check(credentials.cloned().unwrap_or_default(), presented, now).await? {
-                    Some(agreed) => {
-                        remember(&self.agreed, hash, agreed.clone());
-                        agreed
-                    }
-                    None => {
-                        // What was good once is a wrong password like any other from now on.
-                        lock(&self.agreed).remove(&hash);
-                        let failures = table.count_failure(&id, &address, now).await?;
-                        tokio::time::sleep(failures.delay()).await;
-                        return Err(refused());
-                    }
-                }
-            }
-        };
-        let connector = connector.ok_or_else(refused)?;
         if connector.record.disabled.is_some() {
             let detail = format!("The connector {id} is disabled");
             return Err(ScimError::new(ErrorKind::Forbidden, detail));
@@ -135,6 +106,52 @@ impl Authenticator {
             remember(&self.noted, use_of, now);
         }
         Ok(Admitted { connector, credential: agreed.id, is_to_be_noted })
+    }
+
+    /// A credential that was good once, if it is still.
+    async fn still_agrees(
+        &self,
+        table: &Table,
+        id: &ConnectorId,
+        agreed: Credential,
+        now: Timestamp,
+    ) -> Result<Option<(Arc<Connector>, Credential)>, ScimError> {
+        let connector = self.connector(table, id).await?;
+        let holds = |connector: &Arc<Connector>| connector.record.credentials.contains(&agreed);
+        let connector = connector.filter(|connector| agreed.is_live(now) && holds(connector));
+        Ok(connector.map(|connector| (connector, agreed)))
+    }
+
+    /// Looks at a password that is not known here. Whoever has the permit reads the count, and counts before the next
+    /// one has it: else all that are sent at the same time would be looked at.
+    async fn look_at(
+        &self,
+        table: &Table,
+        id: &ConnectorId,
+        presented: Presented,
+        hash: [u8; 32],
+        address: &str,
+        now: Timestamp,
+    ) -> Result<(Arc<Connector>, Credential), ScimError> {
+        let permit = self.checks.acquire().await.map_err(ScimError::internal)?;
+        let failures = table.failures(id, address, now);
+        let (connector, failures) = tokio::try_join!(self.connector(table, id), failures)?;
+        if let Some(seconds) = failures.blocked_for(now) {
+            let detail = "Too many wrong passwords came from this address; wait, and mend the password first";
+            return Err(ScimError::new(ErrorKind::TooManyRequests(seconds), detail));
+        }
+        let credentials = connector.as_ref().map(|connector| connector.record.credentials.clone());
+        let agreed = find(credentials.unwrap_or_default(), presented, now).await?;
+        if let Some((connector, agreed)) = connector.zip(agreed) {
+            remember(&self.agreed, hash, agreed.clone());
+            return Ok((connector, agreed));
+        }
+        // What was good once is a wrong password like any other from now on.
+        lock(&self.agreed).remove(&hash);
+        let failures = table.count_failure(id, address, now).await?;
+        drop(permit);
+        tokio::time::sleep(failures.delay()).await;
+        Err(ScimError::new(ErrorKind::Unauthorized, REFUSED))
     }
 
     async fn connector(&self, table: &Table, id: &ConnectorId) -> Result<Option<Arc<Connector>>, ScimError> {
@@ -152,19 +169,6 @@ impl Authenticator {
         Ok(Some(connector))
     }
 
-    /// The full check, off the threads that serve requests.
-    async fn check(
-        &self,
-        credentials: Vec<Credential>,
-        presented: Presented,
-        now: Timestamp,
-    ) -> Result<Option<Credential>, ScimError> {
-        let _permit = self.checks.acquire().await.map_err(ScimError::internal)?;
-        tokio::task::spawn_blocking(move || presented.find(&credentials, now).cloned())
-            .await
-            .map_err(ScimError::internal)
-    }
-
     fn hash(&self, id: &ConnectorId, header: &str) -> [u8; 32] {
         let mut hash = Sha256::new();
         hash.update(self.key);
@@ -173,6 +177,17 @@ impl Authenticator {
         hash.update(header);
         hash.finalize().into()
     }
+}
+
+/// The full check, off the threads that serve requests.
+async fn find(
+    credentials: Vec<Credential>,
+    presented: Presented,
+    now: Timestamp,
+) -> Result<Option<Credential>, ScimError> {
+    tokio::task::spawn_blocking(move || presented.find(&credentials, now).cloned())
+        .await
+        .map_err(ScimError::internal)
 }
 
 /// What counts as one address: of IPv6, the network that one subscriber has.

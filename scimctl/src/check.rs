@@ -6,12 +6,13 @@ use serde_json::json;
 use shared::resource::ResourceKind;
 use shared::store::Counted;
 
-use crate::context::{Context, Failure, fail, progress, say};
+use crate::context::{Context, Failure, being_deleted, fail, progress, remark, say};
 
 /// What is checked.
 #[derive(Args)]
+#[command(after_help = "EXAMPLE:\n  scimctl check okta --repair")]
 pub struct Command {
-    /// The connector's id; all connectors if none is named
+    /// The connector's id; all connectors, and what is left of any other, if none is named
     connector: Option<String>,
     /// Mend what is found
     #[arg(long)]
@@ -27,44 +28,72 @@ pub async fn run(command: Command, context: &Context) -> Result<(), Failure> {
         Some(id) => vec![context.connector(id).await?],
         None => context.table().connectors().await?,
     };
-    let (mut found, mut mended) = (0, 0);
+    let mut tally = Tally { is_repair: command.repair, is_json: command.json, found: 0, mended: 0 };
     for connector in connectors {
+        if connector.record.is_going {
+            // What is half gone is in no order, and is not to be mended.
+            remark(&being_deleted(&connector.id));
+            continue;
+        }
         let id = connector.id.to_string();
         let directory = context.directory(connector);
         let users = directory.histogram(ResourceKind::User, Counted::All).await?.total();
-        // A user is itself, some index entries and some memberships: how many is known at the end.
-        let bar: ProgressBar = progress(&format!("checking {id}, {users} users"), users);
-        let findings = directory
-            .check(|items| {
-                bar.inc(items);
-                bar.set_length(bar.position().max(bar.length().unwrap_or_default()));
-            })
-            .await?;
+        let bar = progress(&format!("checking {id}, {users} users"), users);
+        let findings = directory.check(|items| pass(&bar, items)).await?;
         bar.finish_and_clear();
         for finding in findings {
-            found += 1;
             let is_mended = command.repair && directory.repair(&finding).await?;
-            mended += usize::from(is_mended);
-            let state = match (command.repair, is_mended) {
-                (false, _) => "found",
-                (true, true) => "mended",
-                (true, false) => "not mended",
-            };
-            if command.json {
-                let line = json!({
-                    "connector": id, "finding": finding.name(), "detail": finding.to_string(), "state": state
-                });
-                say(&line.to_string())?;
-            } else {
-                say(&format!("{id}: {state}: {finding}"))?;
-            }
+            tally.say(&id, finding.name(), &finding.to_string(), is_mended)?;
         }
     }
+    if command.connector.is_none() {
+        let table = context.patient_table();
+        let bar = progress("looking for what is left of other connectors", 0);
+        let leftovers = table.leftovers(|items| pass(&bar, items)).await?;
+        bar.finish_and_clear();
+        for leftover in leftovers {
+            let is_mended = command.repair && table.delete_leftover(&leftover).await?;
+            tally.say(&leftover.connector.to_string(), "leftover", &leftover.to_string(), is_mended)?;
+        }
+    }
+    let Tally { found, mended, .. } = tally;
     match found - mended {
         0 if command.json => Ok(()),
         0 if found == 0 => say("everything is in order"),
         0 => say(&format!("{mended} findings, all mended; check again to see what they hid")),
         left if command.repair => fail(format!("{left} of {found} findings are not mended")),
         _ => fail(format!("{found} findings; `scimctl check --repair` mends them")),
+    }
+}
+
+/// Items were read: how many there are is known at the end.
+fn pass(bar: &ProgressBar, items: u64) {
+    bar.inc(items);
+    bar.set_length(bar.position().max(bar.length().unwrap_or_default()));
+}
+
+/// What was found, and how much of it was mended.
+struct Tally {
+    is_repair: bool,
+    is_json: bool,
+    found: usize,
+    mended: usize,
+}
+
+impl Tally {
+    fn say(&mut self, id: &str, name: &str, detail: &str, is_mended: bool) -> Result<(), Failure> {
+        self.found += 1;
+        self.mended += usize::from(is_mended);
+        let state = match (self.is_repair, is_mended) {
+            (false, _) => "found",
+            (true, true) => "mended",
+            (true, false) => "not mended",
+        };
+        if self.is_json {
+            let line = json!({ "connector": id, "finding": name, "detail": detail, "state": state });
+            say(&line.to_string())
+        } else {
+            say(&format!("{id}: {state}: {detail}"))
+        }
     }
 }

@@ -15,19 +15,23 @@ use crate::context::{Context, Failure, columns, fail, progress, read_line, remar
 use crate::credentials::{self, Wanted, add, make, minutes};
 use crate::settings;
 
-/// Functions may believe a connector's record for so long after it has changed.
+/// Functions, and operators' commands, may believe a connector's record for so long after it has changed.
 const BELIEVED_FOR: SignedDuration = SignedDuration::from_secs(60);
+
+/// What stands for the service's address where nobody gave it.
+const NO_URL: &str = "https://HOST";
 
 /// What can be done with connectors.
 #[derive(Subcommand)]
 pub enum Command {
     /// Make a connector, and print once what the identity provider is to be given
+    #[command(after_help = "EXAMPLE:\n  scimctl connector create --name okta --url https://scim.example.com")]
     Create {
         /// Its id, which becomes a part of the endpoint URL: a–z, 0–9 and -
         #[arg(long, value_name = "ID")]
         name: String,
         /// Where the service is, as the stack's output BaseUrl has it
-        #[arg(long, value_name = "URL", default_value = "https://HOST")]
+        #[arg(long, value_name = "URL", default_value = NO_URL)]
         url: String,
         /// Put random characters behind the id, so that nobody guesses the endpoint URL
         #[arg(long)]
@@ -36,23 +40,28 @@ pub enum Command {
         secret: Secret,
     },
     /// List all connectors
+    #[command(after_help = "EXAMPLE:\n  scimctl connector list")]
     List,
     /// Show a connector: its credentials and when they were used, its settings, how much is in it
+    #[command(after_help = "EXAMPLE:\n  scimctl connector show okta")]
     Show {
         /// The connector's id
         id: String,
     },
     /// Serve the requests of a connector again
+    #[command(after_help = "EXAMPLE:\n  scimctl connector enable okta")]
     Enable {
         /// The connector's id
         id: String,
     },
     /// Answer every request of a connector with 403, within a minute
+    #[command(after_help = "EXAMPLE:\n  scimctl connector disable okta")]
     Disable {
         /// The connector's id
         id: String,
     },
     /// Give a connector another name for people; its id and URL stay
+    #[command(after_help = "EXAMPLE:\n  scimctl connector rename okta 'Okta, production'")]
     Rename {
         /// The connector's id
         id: String,
@@ -60,11 +69,13 @@ pub enum Command {
         name: String,
     },
     /// Delete a connector and its whole directory; asks for the id again, on standard input
+    #[command(after_help = "EXAMPLE:\n  scimctl connector delete okta")]
     Delete {
         /// The connector's id
         id: String,
     },
     /// Add a credential beside the one in use, and print it once; retire the old one when the new one is in use
+    #[command(after_help = "EXAMPLE:\n  scimctl connector rotate okta")]
     Rotate {
         /// The connector's id
         id: String,
@@ -72,6 +83,7 @@ pub enum Command {
         secret: Secret,
     },
     /// End a credential, within a minute
+    #[command(after_help = "EXAMPLE:\n  scimctl connector retire okta 1f3a5b7c")]
     Retire {
         /// The connector's id
         id: String,
@@ -79,6 +91,7 @@ pub enum Command {
         credential: String,
     },
     /// Say when a credential ends
+    #[command(after_help = "EXAMPLE:\n  scimctl connector expires okta 1f3a5b7c 2027-01-31T00:00:00Z")]
     Expires {
         /// The connector's id
         id: String,
@@ -87,7 +100,10 @@ pub enum Command {
         /// A time as 2027-01-31T00:00:00Z, or `never`
         when: String,
     },
-    /// Change settings: `scimctl connector set okta on-delete=refuse rules.exclude-users='svc-*,root'`
+    /// Change settings
+    #[command(
+        after_help = "EXAMPLE:\n  scimctl connector set okta on-delete=refuse rules.exclude-users='svc-*,root' --dry-run"
+    )]
     Set {
         /// The connector's id
         id: String,
@@ -99,6 +115,7 @@ pub enum Command {
         dry_run: bool,
     },
     /// Give a connector the settings of a file, and the defaults where it says nothing
+    #[command(after_help = "EXAMPLE:\n  scimctl connector apply okta okta.toml --dry-run")]
     Apply {
         /// The connector's id
         id: String,
@@ -109,6 +126,7 @@ pub enum Command {
         dry_run: bool,
     },
     /// Print the settings of a connector, for a file under version control
+    #[command(after_help = "EXAMPLE:\n  scimctl connector export okta > okta.toml")]
     Export {
         /// The connector's id
         id: String,
@@ -140,12 +158,11 @@ pub async fn run(command: Command, context: &Context) -> Result<(), Failure> {
         Command::List => list(context).await,
         Command::Show { id } => show(context, &id).await,
         Command::Enable { id } => {
-            change(context, &id, |record| change_state(record, None)).await?;
+            change_state(context, &id, |_| None).await?;
             say(&format!("{id} is enabled"))
         }
         Command::Disable { id } => {
-            let now = context.now;
-            change(context, &id, |record| change_state(record, Some(record.disabled.unwrap_or(now)))).await?;
+            change_state(context, &id, |since| since.or(Some(context.now))).await?;
             say(&format!("{id} is disabled; every function knows within a minute"))
         }
         Command::Rename { id, name } => {
@@ -174,7 +191,7 @@ pub async fn run(command: Command, context: &Context) -> Result<(), Failure> {
             settings::put(context, connector, new, dry_run).await
         }
         Command::Export { id } => {
-            let connector = context.connector(&id).await?;
+            let connector = context.any_connector(&id).await?;
             say(&settings::write(&connector.record.settings)?)
         }
     }
@@ -243,7 +260,11 @@ async fn create(
     if !context.table().create_connector(&id, &record, beside).await? {
         return fail(format!("there is a connector {id} already"));
     }
-    say(&format!("Endpoint URL:  {url}/{id}/scim/v2\n{lines}"))
+    say(&format!("Endpoint URL:  {url}/{id}/scim/v2\n{lines}"))?;
+    if url == NO_URL {
+        remark(&format!("Put the service's address in place of {NO_URL}, or give it as --url"));
+    }
+    Ok(())
 }
 
 /// 80 random bits, in characters that a URL and a person can take.
@@ -271,7 +292,7 @@ fn state(record: &Record) -> &'static str {
 }
 
 async fn show(context: &Context, id: &str) -> Result<(), Failure> {
-    let connector = context.connector(id).await?;
+    let connector = context.any_connector(id).await?;
     let record = &connector.record;
     let directory = context.directory(connector.clone());
     let total = async |kind, counted| Ok::<_, Failure>(directory.histogram(kind, counted).await?.total());
@@ -295,12 +316,16 @@ async fn show(context: &Context, id: &str) -> Result<(), Failure> {
     say(&format!("{}\n{credentials}\n{}", columns(&facts), settings::write(&record.settings)?))
 }
 
-fn change_state(record: &mut Record, disabled: Option<Timestamp>) -> Result<Vec<String>, Failure> {
-    if record.is_going {
-        return fail("the connector is being deleted; `scimctl connector delete` completes that");
-    }
-    record.disabled = disabled;
-    Ok(vec!["disabled".to_owned()])
+async fn change_state(
+    context: &Context,
+    id: &str,
+    disabled: impl Fn(Option<Timestamp>) -> Option<Timestamp>,
+) -> Result<Connector, Failure> {
+    change(context, id, |record| {
+        record.disabled = disabled(record.disabled);
+        Ok(vec!["disabled".to_owned()])
+    })
+    .await
 }
 
 async fn rotate(context: &Context, id: &str, secret: Secret) -> Result<(), Failure> {
@@ -319,11 +344,14 @@ async fn rotate(context: &Context, id: &str, secret: Secret) -> Result<(), Failu
     let username = (!is_bearer).then(|| username.or(known).unwrap_or_else(|| id.to_owned()));
     let (credential, lines) = make(&Wanted { username, is_chosen }, context.now)?;
     let new = credential.id.clone();
+    let ended = connector.record.credentials.iter().filter(|credential| !live(credential));
+    let ended: Vec<String> = ended.map(|credential| credential.id.clone()).collect();
     let connector = change(context, id, |record| {
         add(&mut record.credentials, credential.clone(), context.now)?;
         Ok(vec!["credentials".to_owned()])
     })
     .await?;
+    context.table().forget_uses(&connector.id, &ended).await?;
     let rows = columns(&credentials::rows(context, &connector).await?);
     say(&format!("{lines}\n\n{rows}"))?;
     remark(&format!(
@@ -334,12 +362,13 @@ async fn rotate(context: &Context, id: &str, secret: Secret) -> Result<(), Failu
 }
 
 async fn retire(context: &Context, id: &str, credential: &str) -> Result<(), Failure> {
-    change(context, id, |record| {
+    let connector = change(context, id, |record| {
         find(record, credential)?;
         record.credentials.retain(|one| one.id != credential);
         Ok(vec!["credentials".to_owned()])
     })
     .await?;
+    context.table().forget_uses(&connector.id, &[credential.to_owned()]).await?;
     say(&format!("{credential} is retired; every function knows within a minute"))
 }
 
@@ -369,23 +398,17 @@ fn find<'r>(record: &'r mut Record, credential: &str) -> Result<&'r mut Credenti
 
 /// First nobody gets in any more, then everything goes, the record last: whoever is cut off goes on with the same command.
 async fn delete(context: &Context, id: &str) -> Result<(), Failure> {
-    let connector = context.connector(id).await?;
+    let connector = context.any_connector(id).await?;
     let directory = context.directory(connector);
     let (users, groups) = counts(&directory).await?;
     remark(&format!("This deletes {users} users and {groups} groups. Type the connector's id to go on:"));
     if read_line()? != id {
         return fail("that is not the connector's id; nothing is deleted");
     }
-    let now = context.now;
-    let connector = change(context, id, |record| {
-        record.is_going = true;
-        record.disabled = Some(record.disabled.unwrap_or(now));
-        Ok(vec!["disabled".to_owned()])
-    })
-    .await?;
-    // A function that read the record before may write for another minute, behind the back of what deletes.
-    let disabled = connector.record.disabled.unwrap_or(now);
-    let left = BELIEVED_FOR - now.duration_since(disabled);
+    let connector = begin_deletion(context, id).await?;
+    // Whoever read the record before may write for another minute, behind the back of what deletes.
+    let now = Timestamp::now();
+    let left = BELIEVED_FOR - now.duration_since(connector.record.disabled.unwrap_or(now));
     if left > SignedDuration::ZERO {
         let bar = progress("waiting until every function knows", left.as_secs().unsigned_abs() as usize);
         for _ in 0..left.as_secs() {
@@ -400,6 +423,23 @@ async fn delete(context: &Context, id: &str) -> Result<(), Failure> {
     bar.finish_and_clear();
     context.table().delete_connector(&connector_id).await?;
     say(&format!("{id} is deleted; its audit trail stays until it expires"))
+}
+
+/// Marks a connector as one that is being deleted, and notes since when.
+async fn begin_deletion(context: &Context, id: &str) -> Result<Connector, Failure> {
+    loop {
+        let present = context.any_connector(id).await?;
+        if present.record.is_going {
+            return Ok(present);
+        }
+        // Not the time of the command, which has waited for somebody to type.
+        let disabled = Some(Timestamp::now());
+        let record = Record { disabled, is_going: true, ..present.record.clone() };
+        let beside = audited(context, &present.id, &record, Operation::Delete, Vec::new())?;
+        if context.table().write_connector(&present, &record, beside).await? {
+            return Ok(Connector { record, revision: present.revision + 1, ..present });
+        }
+    }
 }
 
 /// How many users and groups there are, operators' groups and roles with them.

@@ -19,10 +19,14 @@ use shared::store::{Actor, By, Directory};
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use crate::silence::{Silence, Watch};
+
 /// What one request to DynamoDB may take, its repetitions with it.
 const PATIENCE: Duration = Duration::from_secs(15);
-/// What a command that goes through a whole directory may take.
-const LONG_PATIENCE: Duration = Duration::from_hours(24);
+/// What a command that goes through a whole directory may take. [`Watch`] ends it when DynamoDB does not answer.
+const LONG_PATIENCE: Duration = Duration::from_hours(24 * 365);
+/// How often those who write for long look whether the connector is being deleted. Its deletion waits for longer.
+const LOOKED_AT_EVERY: Duration = Duration::from_secs(10);
 
 /// Where the table is.
 #[derive(Args)]
@@ -48,12 +52,20 @@ impl From<ScimError> for Failure {
     fn from(error: ScimError) -> Self {
         // What a client would read in a log, an operator reads here.
         match (error.kind, &error.cause) {
+            (_, Some(cause)) if is_silence(cause.as_ref()) => Self(Silence.to_string()),
+            (ErrorKind::TooManyRequests(_), None) => {
+                Self("DynamoDB does not answer in time; the same command goes on from there".to_owned())
+            }
             (ErrorKind::Internal | ErrorKind::TooManyRequests(_), Some(cause)) => {
                 Self(format!("DynamoDB does not do it: {}", chain(cause.as_ref())))
             }
             _ => Self(error.detail.into_owned()),
         }
     }
+}
+
+fn is_silence(cause: &(dyn std::error::Error + 'static)) -> bool {
+    std::iter::successors(Some(cause), |cause| cause.source()).any(|cause| cause.is::<Silence>())
 }
 
 impl From<std::io::Error> for Failure {
@@ -88,6 +100,8 @@ impl Context {
             Some(endpoint) => configuration::dynamodb_at(&endpoint).await,
             None => configuration::dynamodb().await,
         };
+        let watched = client.config().to_builder().interceptor(Watch::default());
+        let client = Client::from_conf(watched.build());
         let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let operator =
             variable("USER").or_else(|| variable("USERNAME")).unwrap_or_else(|| "operator".to_owned());
@@ -125,8 +139,24 @@ impl Context {
         &self.actor
     }
 
-    /// The connector of this id.
+    /// The connector of this id, unless it is being deleted: what is written to it then may stay behind.
     pub async fn connector(&self, id: &str) -> Result<Connector, Failure> {
+        let connector = self.any_connector(id).await?;
+        if connector.record.is_going { fail(being_deleted(&connector.id)) } else { Ok(connector) }
+    }
+
+    /// Why a connector cannot be written to, as soon as it is so. For those who write for longer than a deletion waits.
+    pub async fn end_of(&self, id: &str) -> Failure {
+        loop {
+            tokio::time::sleep(LOOKED_AT_EVERY).await;
+            if let Err(failure) = self.connector(id).await {
+                return failure;
+            }
+        }
+    }
+
+    /// The connector of this id, also while it is being deleted.
+    pub async fn any_connector(&self, id: &str) -> Result<Connector, Failure> {
         let known = match ConnectorId::parse(id) {
             Some(id) => self.table().connector(&id).await?,
             None => None,
@@ -141,6 +171,11 @@ impl Context {
         let table = self.patient_table();
         Directory::new(table, Arc::new(connector), Schemas::built_in(), self.now, self.actor.clone())
     }
+}
+
+/// What is said of a connector whose deletion has begun.
+pub fn being_deleted(id: &ConnectorId) -> String {
+    format!("connector {id} is being deleted; `scimctl connector delete {id}` completes that")
 }
 
 /// Prints a text, and a line's end where it has none.
@@ -179,17 +214,31 @@ pub fn progress(what: &str, total: usize) -> ProgressBar {
 
 /// Rows in columns as wide as what stands in them.
 pub fn columns(rows: &[Vec<String>]) -> String {
-    let width =
-        |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
+    columns_below(&mut Vec::new(), rows)
+}
+
+/// The same below other rows, whose columns were so wide: a table of which the first rows are printed already.
+pub fn columns_below(widths: &mut Vec<usize>, rows: &[Vec<String>]) -> String {
+    let rows: Vec<Vec<String>> =
+        rows.iter().map(|row| row.iter().map(|cell| printable(cell)).collect()).collect();
+    widths.resize(rows.iter().map(Vec::len).max().unwrap_or_default().max(widths.len()), 0);
+    for row in &rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
     let mut out = String::new();
     for row in rows {
-        let mut line = String::new();
-        for (column, cell) in row.iter().enumerate() {
-            let padding = width(column).unwrap_or_default() - cell.chars().count();
-            line = format!("{line}{cell}{}", " ".repeat(padding + 2));
-        }
+        let cells = row.iter().zip(widths.iter().copied());
+        let line: String = cells.map(|(cell, width)| format!("{cell:width$}  ")).collect();
         out.push_str(line.trim_end());
         out.push('\n');
     }
     out
+}
+
+/// A text for people: its control characters are spelled out, as a client may send what moves a terminal's cursor.
+pub fn printable(text: &str) -> String {
+    let spell = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    text.chars().map(spell).collect()
 }

@@ -25,6 +25,9 @@ const SOON: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 /// What is looked at.
 #[derive(Args)]
+#[command(
+    after_help = "EXAMPLE:\n  scimctl --table TABLE doctor okta --url https://scim.example.com --username okta --password -"
+)]
 pub struct Command {
     /// The connector's id; only the table is looked at if none is named
     connector: Option<String>,
@@ -102,32 +105,45 @@ async fn table(client: &DynamoDb, name: &str) -> Vec<Seen> {
         ill("it is not protected from deletion", deploy("DeletionProtectionEnabled"))
     });
     let expires = client.describe_time_to_live().table_name(name).send().await;
-    let expires = expires.ok().and_then(|answer| answer.time_to_live_description);
-    let is_set = expires.is_some_and(|expires| {
-        expires.attribute_name.as_deref() == Some("expires")
-            && expires.time_to_live_status == Some(TimeToLiveStatus::Enabled)
+    let is_set = expires.map(|answer| {
+        answer.time_to_live_description.is_some_and(|expires| {
+            expires.attribute_name.as_deref() == Some("expires")
+                && expires.time_to_live_status == Some(TimeToLiveStatus::Enabled)
+        })
     });
-    seen.push(if is_set {
-        well("what has expired goes by itself")
-    } else {
-        ill(
+    seen.push(match is_set {
+        Ok(true) => well("what has expired goes by itself"),
+        Ok(false) => ill(
             "what has expired stays: audit records, counts of wrong passwords",
             deploy("TimeToLiveSpecification"),
-        )
+        ),
+        Err(error) => unasked("whether what has expired goes by itself", "DescribeTimeToLive", &error),
     });
     let backups = client.describe_continuous_backups().table_name(name).send().await;
-    let recovery = backups.ok().and_then(|answer| {
-        answer
-            .continuous_backups_description?
-            .point_in_time_recovery_description?
-            .point_in_time_recovery_status
+    let is_set = backups.map(|answer| {
+        let backups = answer.continuous_backups_description;
+        let recovery = backups.and_then(|backups| backups.point_in_time_recovery_description);
+        let status = recovery.and_then(|recovery| recovery.point_in_time_recovery_status);
+        status == Some(PointInTimeRecoveryStatus::Enabled)
     });
-    seen.push(if recovery == Some(PointInTimeRecoveryStatus::Enabled) {
-        well("it can be recovered to any point in time")
-    } else {
-        ill("it cannot be recovered to a point in time", deploy("PointInTimeRecoverySpecification"))
+    seen.push(match is_set {
+        Ok(true) => well("it can be recovered to any point in time"),
+        Ok(false) => {
+            ill("it cannot be recovered to a point in time", deploy("PointInTimeRecoverySpecification"))
+        }
+        Err(error) => {
+            unasked("whether it can be recovered to a point in time", "DescribeContinuousBackups", &error)
+        }
     });
     seen
+}
+
+/// What nobody knows, as the question was not answered.
+fn unasked(what: &str, operation: &str, error: &(dyn std::error::Error + 'static)) -> Seen {
+    ill(
+        format!("{what} cannot be asked: {}", chain(error)),
+        format!("See that your AWS credentials may call {operation} on the table."),
+    )
 }
 
 async fn connector(context: &Context, id: &str) -> Result<Vec<Seen>, Failure> {

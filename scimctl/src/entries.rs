@@ -33,6 +33,11 @@ impl Groups {
         self.all.values().map(|(group, _)| group).filter(|group| group.kind != ResourceKind::Role)
     }
 
+    /// The displayName of a group or role.
+    pub fn display_name(&self, id: ResourceId) -> Option<&str> {
+        self.all.get(&id)?.0.document.get("displayName")?.as_str()
+    }
+
     /// The roles.
     pub fn roles(&self) -> impl Iterator<Item = &Resource> {
         self.all.values().map(|(role, _)| role).filter(|role| role.kind == ResourceKind::Role)

@@ -3,23 +3,27 @@
 use clap::Subcommand;
 use serde::Serialize;
 use serde_json::{Map, json};
-use shared::entry::{EntryMaker, PUBLIC, is_built_in};
+use shared::entry::{EntryMaker, PUBLIC, is_built_in, owner};
 use shared::filter::Filter;
 use shared::patch::{MemberOperation, MemberValue};
 use shared::resource::{Document, Resource, ResourceId, ResourceKind, normalise, represent_to_match};
 use shared::schema::Schemas;
 use shared::store::Directory;
 
-use crate::context::{Context, Failure, columns, fail, say};
+use crate::context::{Context, Failure, columns, fail, printable, say};
 use crate::entries::{Groups, for_each_user};
 use crate::user;
 
 const GROUP_SCHEMA: &str = "urn:ietf:params:scim:schemas:core:2.0:Group";
 
+/// Who made the group that nobody made.
+const BUILT_IN: &str = "built-in";
+
 /// What can be done with groups.
 #[derive(Subcommand)]
 pub enum Command {
     /// List the groups that the directory shows
+    #[command(after_help = "EXAMPLE:\n  scimctl group list okta --hidden --filter 'displayName sw \"data\"'")]
     List {
         /// The connector's id
         connector: String,
@@ -34,6 +38,7 @@ pub enum Command {
         json: bool,
     },
     /// Show one group
+    #[command(after_help = "EXAMPLE:\n  scimctl group show okta 'Data Stewards'")]
     Show {
         /// The connector's id
         connector: String,
@@ -44,6 +49,7 @@ pub enum Command {
         json: bool,
     },
     /// List the users of a group, those who are in it by way of another group with them
+    #[command(after_help = "EXAMPLE:\n  scimctl group members okta 'Data Stewards' --direct")]
     Members {
         /// The connector's id
         connector: String,
@@ -60,6 +66,7 @@ pub enum Command {
         json: bool,
     },
     /// Make a group by hand
+    #[command(after_help = "EXAMPLE:\n  scimctl group create okta 'Data Stewards'")]
     Create {
         /// The connector's id
         connector: String,
@@ -67,6 +74,7 @@ pub enum Command {
         group: String,
     },
     /// Give a group that was made by hand another name
+    #[command(after_help = "EXAMPLE:\n  scimctl group rename okta 'Data Stewards' Stewards")]
     Rename {
         /// The connector's id
         connector: String,
@@ -76,6 +84,7 @@ pub enum Command {
         name: String,
     },
     /// Put users, and groups of the identity provider, into a group that was made by hand
+    #[command(after_help = "EXAMPLE:\n  scimctl group add okta 'Data Stewards' ann@example.com Sales")]
     Add {
         /// The connector's id
         connector: String,
@@ -86,6 +95,7 @@ pub enum Command {
         members: Vec<String>,
     },
     /// Take members out of a group that was made by hand
+    #[command(after_help = "EXAMPLE:\n  scimctl group remove okta 'Data Stewards' ann@example.com")]
     Remove {
         /// The connector's id
         connector: String,
@@ -96,6 +106,7 @@ pub enum Command {
         members: Vec<String>,
     },
     /// Delete a group that was made by hand, or an empty one that the identity provider left behind
+    #[command(after_help = "EXAMPLE:\n  scimctl group delete okta 'Data Stewards'")]
     Delete {
         /// The connector's id
         connector: String,
@@ -108,11 +119,13 @@ pub enum Command {
 #[derive(Subcommand)]
 pub enum RoleCommand {
     /// List the roles
+    #[command(after_help = "EXAMPLE:\n  scimctl role list okta")]
     List {
         /// The connector's id
         connector: String,
     },
     /// Make a role
+    #[command(after_help = "EXAMPLE:\n  scimctl role create okta approver")]
     Create {
         /// The connector's id
         connector: String,
@@ -120,6 +133,7 @@ pub enum RoleCommand {
         role: String,
     },
     /// Give a role to users, or to groups of the identity provider
+    #[command(after_help = "EXAMPLE:\n  scimctl role assign okta approver ann@example.com Sales")]
     Assign {
         /// The connector's id
         connector: String,
@@ -130,6 +144,7 @@ pub enum RoleCommand {
         members: Vec<String>,
     },
     /// Take a role away
+    #[command(after_help = "EXAMPLE:\n  scimctl role withdraw okta approver ann@example.com")]
     Withdraw {
         /// The connector's id
         connector: String,
@@ -140,6 +155,7 @@ pub enum RoleCommand {
         members: Vec<String>,
     },
     /// Delete a role
+    #[command(after_help = "EXAMPLE:\n  scimctl role delete okta approver")]
     Delete {
         /// The connector's id
         connector: String,
@@ -294,15 +310,32 @@ async fn change(
         ids.push(find_member(directory, connector, member).await?);
     }
     let operation = if joins {
-        MemberOperation::Add(
-            ids.into_iter().map(|id| MemberValue { id, kind: None, display: None }).collect(),
-        )
+        let value = |id: &ResourceId| MemberValue { id: *id, kind: None, display: None };
+        MemberOperation::Add(ids.iter().map(value).collect())
     } else {
-        MemberOperation::Remove(ids)
+        MemberOperation::Remove(ids.clone())
     };
     let unchanged = |document: &Document| Ok(document.clone());
     directory.change_group_of(kind, id, None, unchanged, &[operation]).await?;
-    say(&format!("{}: {}", if joins { "in it" } else { "not in it" }, members.join(", ")))
+    if !joins {
+        return say(&format!("not in it: {}", members.join(", ")));
+    }
+    let (mut inside, mut outside) = (Vec::new(), Vec::new());
+    for (member, id_of_member) in members.iter().zip(ids) {
+        // Who is no user is a group, and a group is never passed over.
+        let is_passed_over = directory
+            .kept_user(id_of_member)
+            .await?
+            .is_some_and(|user| !user.stored.resource.is_active() && !user.groups.contains(&id));
+        if is_passed_over { outside.push(member.as_str()) } else { inside.push(member.as_str()) }
+    }
+    if !inside.is_empty() {
+        say(&format!("in it: {}", inside.join(", ")))?;
+    }
+    if outside.is_empty() {
+        return Ok(());
+    }
+    fail(format!("not in it, as whoever is deactivated joins no group: {}", outside.join(", ")))
 }
 
 /// A user, or a group of the identity provider. Groups that operators make are in no other, so none contains itself.
@@ -320,7 +353,8 @@ async fn find_member(directory: &Directory, connector: &str, member: &str) -> Re
     }
 }
 
-fn name_of(group: &Resource) -> String {
+/// The displayName of a group or role.
+pub fn name_of(group: &Resource) -> String {
     group.document.get("displayName").and_then(|name| name.as_str()).unwrap_or_default().to_owned()
 }
 
@@ -349,7 +383,7 @@ async fn list(
         named.push((maker.group_name(group), group.origin.name(), group.id.to_string()));
     }
     if filter.is_none() {
-        named.push((PUBLIC.to_owned(), "built-in", "-".to_owned()));
+        named.push((PUBLIC.to_owned(), BUILT_IN, "-".to_owned()));
     }
     named.sort();
     let mut rows = vec![["GROUP", "ORIGIN", "ID"].map(str::to_owned).to_vec()];
@@ -374,27 +408,34 @@ async fn show(context: &Context, id: &str, group: &str, is_json: bool) -> Result
     let settings = connector.record.settings.clone();
     let maker = EntryMaker::new(id, &settings, Schemas::built_in())?;
     let directory = context.directory(connector);
+    if is_built_in(group) {
+        let hidden = maker.hidden_group(PUBLIC).map(|why| why.to_string());
+        let line = Line { id: "-".to_owned(), name: PUBLIC, origin: BUILT_IN, hidden };
+        return tell(line, "everybody", "nobody: it is built in", is_json);
+    }
     let (kind, found) = find(&directory, id, group).await?;
     let resource = directory.group_of(kind, found).await?.resource;
     let (members, _) = directory.members(found, usize::MAX).await?;
     let users = members.iter().filter(|member| member.kind == ResourceKind::User).count();
     let name = maker.group_name(&resource);
     let hidden = maker.hidden_group(&name).map(|why| why.to_string());
+    let members = format!("{users} users, {} groups", members.len() - users);
+    let line = Line { id: resource.id.to_string(), name: &name, origin: resource.origin.name(), hidden };
+    tell(line, &members, &owner(resource.origin, id), is_json)
+}
+
+fn tell(line: Line<'_>, members: &str, owner: &str, is_json: bool) -> Result<(), Failure> {
     if is_json {
-        let line = Line { id: resource.id.to_string(), name: &name, origin: resource.origin.name(), hidden };
         return say(&serde_json::to_string(&line).map_err(|error| Failure(error.to_string()))?);
     }
-    let hidden = hidden.unwrap_or_else(|| "no".to_owned());
     let facts = [
-        ("Id:", resource.id.to_string()),
-        ("Name:", name),
-        ("Members:", format!("{users} users, {} groups", members.len() - users)),
-        ("Hidden:", hidden),
-        ("Owner:", shared::entry::owner(resource.origin, id)),
+        ["Id:", &line.id],
+        ["Name:", line.name],
+        ["Members:", members],
+        ["Hidden:", line.hidden.as_deref().unwrap_or("no")],
+        ["Owner:", owner],
     ];
-    let facts: Vec<Vec<String>> =
-        facts.into_iter().map(|(name, value)| vec![name.to_owned(), value]).collect();
-    say(&columns(&facts))
+    say(&columns(&facts.map(|fact| fact.map(str::to_owned).to_vec())))
 }
 
 async fn members(
@@ -424,21 +465,7 @@ async fn members(
         if !is_member || (entry.hidden.is_some() && !with_hidden) {
             return Ok(());
         }
-        say(&if is_json { user::to_json(&entry)? } else { entry.username })
+        say(&if is_json { user::to_json(&entry)? } else { printable(&entry.username) })
     })
     .await
-}
-
-/// Whoever stands in a column of names.
-pub async fn members_of(
-    directory: &Directory,
-    connector: &str,
-    names: &[String],
-) -> Result<Vec<MemberValue>, Failure> {
-    let mut members = Vec::with_capacity(names.len());
-    for name in names {
-        let id = user::find(directory, connector, name).await?;
-        members.push(MemberValue { id, kind: Some(ResourceKind::User), display: None });
-    }
-    Ok(members)
 }

@@ -9,6 +9,7 @@ mod doctor;
 mod entries;
 mod group;
 mod settings;
+mod silence;
 mod transfer;
 mod user;
 
@@ -75,6 +76,7 @@ enum Command {
     #[command(subcommand)]
     Role(group::RoleCommand),
     /// Write the users or groups that a directory shows to a file, .csv or .jsonl, or as CSV to standard output
+    #[command(after_help = "EXAMPLE:\n  scimctl export users okta users.csv --hidden")]
     Export {
         /// What
         what: What,
@@ -87,6 +89,7 @@ enum Command {
         hidden: bool,
     },
     /// Make users or groups of a file, .csv or .jsonl, by hand: the columns are those of `export`
+    #[command(after_help = "EXAMPLE:\n  scimctl import users okta contractors.csv")]
     Import {
         /// What
         what: What,
@@ -95,13 +98,14 @@ enum Command {
         /// The file
         file: PathBuf,
     },
-    /// Who changed what, the newest first: `scimctl audit okta --since 2026-11-01T00:00:00Z --json`
+    /// Who changed what, the newest first
     Audit(audit::Command),
     /// Look through all of the table for what must not be, and mend it
     Check(check::Command),
     /// Look whether a deployed stack is as it should be, and a connector answers
     Doctor(doctor::Command),
-    /// Print the completions of a shell: `scimctl completions bash > /etc/bash_completion.d/scimctl`
+    /// Print the completions of a shell
+    #[command(after_help = "EXAMPLE:\n  scimctl completions bash > /etc/bash_completion.d/scimctl")]
     Completions {
         /// Which shell
         shell: Shell,
@@ -135,7 +139,11 @@ async fn run(command: Command, place: Place) -> Result<(), Failure> {
         Command::Export { what, connector, file, hidden } => {
             transfer::export(&context, what, &connector, file.as_deref(), hidden).await
         }
-        Command::Import { what, connector, file } => transfer::import(&context, what, &connector, file).await,
+        // A large file takes longer than a deletion waits for those who read the connector's record before.
+        Command::Import { what, connector, file } => tokio::select! {
+            done = transfer::import(&context, what, &connector, file) => done,
+            failure = context.end_of(&connector) => Err(failure),
+        },
         Command::Audit(command) => audit::run(command, &context).await,
         Command::Check(command) => check::run(command, &context).await,
         Command::Doctor(command) => doctor::run(command, &context).await,
@@ -147,4 +155,30 @@ fn completions(shell: Shell) -> Result<(), Failure> {
     let mut out = Vec::new();
     clap_complete::generate(shell, &mut Arguments::command(), "scimctl", &mut out);
     context::say(&String::from_utf8_lossy(&out))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Command;
+
+    use super::*;
+
+    fn without_example(command: &Command, path: &str, missing: &mut Vec<String>) {
+        let path = format!("{path} {}", command.get_name());
+        if command.has_subcommands() {
+            command.get_subcommands().for_each(|command| without_example(command, &path, missing));
+        } else if !command.get_after_help().is_some_and(|help| help.to_string().contains("scimctl ")) {
+            missing.push(path);
+        }
+    }
+
+    #[test]
+    fn every_command_has_an_example_in_its_help() {
+        let mut missing = Vec::new();
+        for name in ["connector", "export", "import", "audit", "check", "doctor", "completions"] {
+            let command = Arguments::command();
+            without_example(command.find_subcommand(name).unwrap(), "scimctl", &mut missing);
+        }
+        assert_eq!(missing, [""; 0]);
+    }
 }

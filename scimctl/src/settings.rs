@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use shared::entry::EntryMaker;
+use serde::Deserialize as _;
+use shared::entry::{EntryMaker, PUBLIC};
 use shared::schema::Schemas;
 use shared::settings::Settings;
 use shared::store::connectors::{Connector, Record};
@@ -16,7 +17,17 @@ use crate::entries::{Groups, for_each_user};
 pub fn read(file: &Path) -> Result<Settings, Failure> {
     let named = |error: &dyn std::fmt::Display| Failure(format!("{}: {error}", file.display()));
     let text = std::fs::read_to_string(file).map_err(|error| named(&error))?;
-    toml::from_str(&text).map_err(|error| named(&error))
+    toml::from_str(&text).map_err(|error: toml::de::Error| {
+        // The line names the setting, which the error does not.
+        let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+        let line = before.matches('\n').count();
+        let setting = text.lines().nth(line).unwrap_or_default().trim();
+        Failure(format!("{}:{}: {setting}: {}", file.display(), line + 1, in_one_line(&error)))
+    })
+}
+
+fn in_one_line(error: &toml::de::Error) -> String {
+    error.message().lines().collect::<Vec<_>>().join("; ").replace("expected u32", "expected a whole number")
 }
 
 /// Settings as a file has them.
@@ -41,15 +52,27 @@ pub fn changed(settings: &Settings, changes: &[String]) -> Result<Settings, Fail
             }
             Some(place) => *place = like(place, name, value)?,
         }
+        // After each, so that it is known whose the error is.
+        Settings::deserialize(all.clone()).map_err(|error| {
+            let message = in_one_line(&error);
+            wrong(name, value, message.split_once("expected ").map_or(message.as_str(), |(_, what)| what))
+        })?;
     }
-    all.try_into().map_err(|error: toml::de::Error| Failure(error.message().to_owned()))
+    all.try_into().map_err(|error: toml::de::Error| Failure(in_one_line(&error)))
+}
+
+fn wrong(name: &str, value: &str, expected: &str) -> Failure {
+    Failure(format!("{name} is {value:?}, and must be {expected}"))
 }
 
 fn like(present: &toml::Value, name: &str, value: &str) -> Result<toml::Value, Failure> {
-    let wrong = |expected: &str| Failure(format!("{name} is {value:?}, and must be {expected}"));
+    let wrong = |expected: &str| wrong(name, value, expected);
     Ok(match present {
         toml::Value::Boolean(_) => toml::Value::Boolean(value.parse().map_err(|_| wrong("true or false"))?),
-        toml::Value::Integer(_) => toml::Value::Integer(value.parse().map_err(|_| wrong("a number"))?),
+        toml::Value::Integer(_) => {
+            let number: u32 = value.parse().map_err(|_| wrong("a whole number"))?;
+            toml::Value::Integer(number.into())
+        }
         toml::Value::Array(_) => {
             let parts = value.split(',').map(str::trim).filter(|part| !part.is_empty());
             toml::Value::Array(parts.map(|part| toml::Value::String(part.to_owned())).collect())
@@ -100,7 +123,8 @@ async fn compare(context: &Context, connector: Connector, settings: &Settings) -
     let shown = |names: BTreeSet<String>, maker: &EntryMaker<'_>| -> BTreeSet<String> {
         names.into_iter().filter(|name| maker.hidden_group(name).is_none()).collect()
     };
-    let names = |maker: &EntryMaker<'_>| shown(groups.names(maker).into_iter().collect(), maker);
+    let all = |maker: &EntryMaker<'_>| groups.names(maker).into_iter().chain([PUBLIC.to_owned()]).collect();
+    let names = |maker: &EntryMaker<'_>| shown(all(maker), maker);
     let (old, new) = (names(&before), names(&after));
     for name in old.difference(&new) {
         say_change("group", Some(name.clone()), None)?;

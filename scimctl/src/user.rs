@@ -3,22 +3,23 @@
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 use shared::entry::{Entry, EntryMaker, owner};
-use shared::filter::Filter;
+use shared::filter::{Filter, fold};
 use shared::resource::{Document, Origin, ResourceId, ResourceKind, normalise, represent_to_match};
 use shared::schema::Schemas;
 use shared::store::{Directory, StoredUser};
 
-use crate::context::{Context, Failure, columns, fail, say};
+use crate::context::{Context, Failure, columns, columns_below, fail, say};
 use crate::entries::{Groups, for_each_user};
 
 const USER_SCHEMA: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
-/// Rows of a table that share their columns' widths.
+/// Rows of a table that are printed together.
 const ROWS_AT_ONCE: usize = 500;
 
 /// What can be done with users.
 #[derive(Subcommand)]
 pub enum Command {
     /// List the users that the directory shows
+    #[command(after_help = "EXAMPLE:\n  scimctl user list okta --hidden --filter 'userName sw \"ann\"'")]
     List {
         /// The connector's id
         connector: String,
@@ -33,6 +34,7 @@ pub enum Command {
         json: bool,
     },
     /// Show one user
+    #[command(after_help = "EXAMPLE:\n  scimctl user show okta ann@example.com")]
     Show {
         /// The connector's id
         connector: String,
@@ -43,6 +45,9 @@ pub enum Command {
         json: bool,
     },
     /// Make a user by hand
+    #[command(
+        after_help = "EXAMPLE:\n  scimctl user create okta ann@example.com --first-name Ann --last-name Ash"
+    )]
     Create {
         /// The connector's id
         connector: String,
@@ -52,6 +57,7 @@ pub enum Command {
         names: Names,
     },
     /// Change a user that was made by hand
+    #[command(after_help = "EXAMPLE:\n  scimctl user set okta ann@example.com --email ann@example.org")]
     Set {
         /// The connector's id
         connector: String,
@@ -61,6 +67,7 @@ pub enum Command {
         names: Names,
     },
     /// Delete a user that was made by hand, or that the identity provider deactivated or deleted
+    #[command(after_help = "EXAMPLE:\n  scimctl user delete okta ann@example.com")]
     Delete {
         /// The connector's id
         connector: String,
@@ -70,7 +77,7 @@ pub enum Command {
 }
 
 /// What an operator says of a user; an empty text takes it away.
-#[derive(Args, Clone, Default)]
+#[derive(Args, Clone, Default, PartialEq)]
 pub struct Names {
     /// The first name
     #[arg(long)]
@@ -87,6 +94,34 @@ pub struct Names {
 }
 
 impl Names {
+    /// What a user is called, whatever the directory shows of it.
+    pub fn of(document: &Document) -> Self {
+        let text = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
+        let name = |part: &str| text(document.get("name").and_then(|name| name.get(part)));
+        let emails = document.get("emails").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        let primary = emails.iter().find(|email| email.get("primary") == Some(&Value::Bool(true)));
+        Self {
+            first_name: name("givenName"),
+            last_name: name("familyName"),
+            display_name: text(document.get("displayName")),
+            email: text(primary.or(emails.first()).and_then(|email| email.get("value"))),
+        }
+    }
+
+    /// What of these is another than what is there, but for spaces around it.
+    pub fn unlike(self, there: Self) -> Self {
+        let unlike = |said: Option<String>, there: Option<String>| {
+            let said = said?.trim().to_owned();
+            (said != there.unwrap_or_default().trim()).then_some(said)
+        };
+        Self {
+            first_name: unlike(self.first_name, there.first_name),
+            last_name: unlike(self.last_name, there.last_name),
+            display_name: unlike(self.display_name, there.display_name),
+            email: unlike(self.email, there.email),
+        }
+    }
+
     /// A document with these names in it, and all else as it was.
     pub fn put_into(&self, present: &Document) -> Result<Document, Failure> {
         let mut document = present.clone();
@@ -128,6 +163,11 @@ pub fn document(user_name: &str) -> Document {
     ])
 }
 
+/// The userName.
+pub fn user_name(document: &Document) -> &str {
+    document.get("userName").and_then(Value::as_str).unwrap_or_default()
+}
+
 /// Carries out a command.
 pub async fn run(command: Command, context: &Context) -> Result<(), Failure> {
     match command {
@@ -165,14 +205,34 @@ pub async fn run(command: Command, context: &Context) -> Result<(), Failure> {
 }
 
 /// The id of a user by its userName, or its id.
-pub async fn find(directory: &Directory, connector: &str, user: &str) -> Result<ResourceId, Failure> {
+async fn find(directory: &Directory, connector: &str, user: &str) -> Result<ResourceId, Failure> {
     if let Some(id) = directory.named(ResourceKind::User, user).await? {
         return Ok(id);
     }
     match ResourceId::parse(user) {
         Some(id) => Ok(id),
-        None => fail(format!("connector {connector} has no user {user}")),
+        None => nobody(directory, connector, user).await,
     }
+}
+
+/// Says that nobody has this name; and who had it, whom the client deleted and the directory keeps, as the name is free.
+async fn nobody<T>(directory: &Directory, connector: &str, user: &str) -> Result<T, Failure> {
+    let mut kept = Vec::new();
+    for_each_user(directory, |one| {
+        let resource = &one.stored.resource;
+        if one.stored.is_kept && fold(user_name(&resource.document), false) == fold(user, false) {
+            kept.push(resource.id.to_string());
+        }
+        Ok(())
+    })
+    .await?;
+    if kept.is_empty() {
+        return fail(format!("connector {connector} has no user {user}"));
+    }
+    fail(format!(
+        "connector {connector} has no user {user}; the client deleted one who is kept, by the id {}",
+        kept.join(", ")
+    ))
 }
 
 /// Whether a SCIM filter matches a user; all do if there is none.
@@ -200,8 +260,11 @@ async fn list(
     let maker = EntryMaker::new(id, &settings, Schemas::built_in())?;
     let directory = context.directory(connector);
     let groups = Groups::read(&directory).await?;
-    let heading = ["USERNAME", "NAME", "EMAIL", "GROUPS", "ORIGIN"].map(str::to_owned).to_vec();
-    let mut rows = vec![heading];
+    let heading = ["USERNAME", "NAME", "EMAIL", "GROUPS", "ORIGIN"].into_iter();
+    // Who is hidden may have a name that is somebody else's by now.
+    let heading = heading.chain(with_hidden.then_some("ID"));
+    let mut rows: Vec<Vec<String>> = vec![heading.map(str::to_owned).collect()];
+    let mut widths = Vec::new();
     for_each_user(&directory, |user| {
         let entry = groups.entry(user, &maker);
         if (entry.hidden.is_some() && !with_hidden) || !matches(user, &groups) {
@@ -210,14 +273,14 @@ async fn list(
         if is_json {
             return say(&to_json(&entry)?);
         }
-        rows.push(row(&entry));
+        rows.push(row(entry, with_hidden));
         if rows.len() > ROWS_AT_ONCE {
-            say(&columns(&std::mem::take(&mut rows)))?;
+            say(&columns_below(&mut widths, &std::mem::take(&mut rows)))?;
         }
         Ok(())
     })
     .await?;
-    if is_json || rows.is_empty() { Ok(()) } else { say(&columns(&rows)) }
+    if is_json || rows.is_empty() { Ok(()) } else { say(&columns_below(&mut widths, &rows)) }
 }
 
 /// An entry as a line of JSON.
@@ -225,12 +288,16 @@ pub fn to_json(entry: &Entry) -> Result<String, Failure> {
     serde_json::to_string(entry).map_err(|error| Failure(error.to_string()))
 }
 
-fn row(entry: &Entry) -> Vec<String> {
-    let email = entry.email.clone().unwrap_or_else(|| "-".to_owned());
+fn row(entry: Entry, with_id: bool) -> Vec<String> {
+    let email = entry.email.unwrap_or_else(|| "-".to_owned());
     let groups = if entry.groups.is_empty() { "-".to_owned() } else { entry.groups.join(", ") };
-    let hidden = entry.hidden.as_ref().map(|why| format!("{}; hidden: {why}", entry.origin));
-    let origin = hidden.unwrap_or_else(|| entry.origin.to_owned());
-    vec![entry.username.clone(), entry.display_name.clone(), email, groups, origin]
+    let origin = match entry.hidden {
+        Some(why) => format!("{}; hidden: {why}", entry.origin),
+        None => entry.origin.to_owned(),
+    };
+    let mut row = vec![entry.username, entry.display_name, email, groups, origin];
+    row.extend(with_id.then_some(entry.id));
+    row
 }
 
 async fn show(context: &Context, id: &str, user: &str, is_json: bool) -> Result<(), Failure> {
@@ -248,11 +315,9 @@ async fn show(context: &Context, id: &str, user: &str, is_json: bool) -> Result<
     }
     let text = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
     let list = |names: &[String]| if names.is_empty() { "-".to_owned() } else { names.join(", ") };
-    let user_name =
-        found.stored.resource.document.get("userName").and_then(Value::as_str).unwrap_or_default();
     let facts = [
         ("Id:", entry.id.clone()),
-        ("userName:", user_name.to_owned()),
+        ("userName:", user_name(&found.stored.resource.document).to_owned()),
         ("Username:", entry.username.clone()),
         ("First name:", text(entry.first_name.clone())),
         ("Last name:", text(entry.last_name.clone())),

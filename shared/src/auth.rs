@@ -2,8 +2,9 @@
 //!
 //! A secret that was generated here is 256 random bits and is kept as its SHA-256: it cannot be guessed, so a slow hash
 //! would protect nothing. A password that somebody chose is kept as argon2id. Both in the form of PHC strings,
-//! `$sha256$…` and `$argon2id$v=19$…`. Whatever fails has cost one argon2id hash, so that the time an answer takes
-//! does not tell an unknown connector or username from a wrong password.
+//! `$sha256$…` and `$argon2id$v=19$…`. Whatever fails has cost two argon2id hashes, so that the time an answer takes
+//! does not tell an unknown connector or username from a wrong password: one username may have two passwords while one
+//! takes the place of the other.
 
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
@@ -21,6 +22,8 @@ use crate::error::ScimError;
 const ARGON2_MEMORY_KIB: u32 = 19 * 1024;
 const ARGON2_PASSES: u32 = 2;
 const ARGON2_LANES: u32 = 1;
+/// The hashes that a failure costs.
+const HASHES_TO_FAIL: usize = 2;
 
 const SHA256_PREFIX: &str = "$sha256$";
 
@@ -130,10 +133,19 @@ impl Presented {
         Some(Self::Basic { username: username.to_owned(), password: password.to_owned() })
     }
 
-    /// The first of these credentials that is live and agrees with what is presented. Takes as long as one argon2id hash unless a
-    /// generated secret agrees.
+    /// The first of these credentials that is live and agrees with what is presented. If there is none, that took two
+    /// argon2id hashes, whatever was presented.
     pub fn find<'c>(&self, credentials: &'c [Credential], now: Timestamp) -> Option<&'c Credential> {
-        let mut has_paid = false;
+        self.find_counting(credentials, now).0
+    }
+
+    /// The same, and how many argon2id hashes it took.
+    fn find_counting<'c>(
+        &self,
+        credentials: &'c [Credential],
+        now: Timestamp,
+    ) -> (Option<&'c Credential>, usize) {
+        let mut hashes = 0;
         for credential in credentials.iter().filter(|credential| credential.is_live(now)) {
             let (agrees, presented) = match (self, &credential.kind) {
                 (Self::Basic { username, password }, CredentialKind::Basic { username: expected }) => {
@@ -147,25 +159,26 @@ impl Presented {
             }
             if let Some(hash) = credential.secret.strip_prefix(SHA256_PREFIX) {
                 if bool::from(sha256(presented).as_bytes().ct_eq(hash.as_bytes())) {
-                    return Some(credential);
+                    return (Some(credential), hashes);
                 }
             } else {
-                has_paid = true;
+                hashes += 1;
                 let hash = PasswordHash::new(&credential.secret);
                 if hash.is_ok_and(|hash| argon2().verify_password(presented.as_bytes(), &hash).is_ok()) {
-                    return Some(credential);
+                    return (Some(credential), hashes);
                 }
             }
         }
-        if !has_paid {
+        while hashes < HASHES_TO_FAIL {
+            hashes += 1;
             pay();
         }
-        None
+        (None, hashes)
     }
 }
 
 /// Spends the time of one argon2id hash, for an answer that must not come sooner than another.
-pub fn pay() {
+fn pay() {
     let mut out = [0; 32];
     // The result is of no use, and neither is an error: the parameters are constants that argon2 takes.
     let _ = argon2().hash_password_into(b"nobody's password", b"nobody's salt", &mut out);
@@ -261,6 +274,25 @@ mod tests {
         assert_eq!(present("nobody", &generated), None);
         assert!(Presented::Bearer { token: "token".into() }.find(&credentials, NOW).is_some());
         assert!(Presented::Bearer { token: generated }.find(&credentials, NOW).is_none());
+    }
+
+    #[test]
+    fn whatever_fails_costs_two_hashes() {
+        let chosen = |password: &str| basic("okta", hash_chosen(password).unwrap());
+        let two = [chosen("correct horse"), chosen("battery staple")];
+        let generated = [basic("okta", hash_generated("secret"))];
+        let basic = |username: &str| Presented::Basic { username: username.into(), password: "wrong".into() };
+        let bearer = Presented::Bearer { token: "wrong".into() };
+        for (presented, credentials) in [
+            (&basic("okta"), &two[..]),
+            (&basic("okta"), &two[..1]),
+            (&basic("okta"), &generated),
+            (&basic("nobody"), &two),
+            (&bearer, &two),
+            (&Presented::nothing(), &[]),
+        ] {
+            assert_eq!(presented.find_counting(credentials, NOW), (None, 2));
+        }
     }
 
     #[test]

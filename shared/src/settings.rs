@@ -219,6 +219,27 @@ mod tests {
     }
 
     #[test]
+    fn a_mapping_names_what_a_document_holds() {
+        for (path, why) in [
+            ("id", "is made for each answer, and nothing can be taken from it"),
+            ("meta.location", "is made for each answer, and nothing can be taken from it"),
+            ("groups.display", "is made for each answer, and nothing can be taken from it"),
+            (
+                "groups[display eq \"Sales\"].value",
+                "is made for each answer, and nothing can be taken from it",
+            ),
+            ("urn:ietf:params:scim:schemas:core:2.0:User:password", "is never given away"),
+            ("password", "is never given away"),
+        ] {
+            let error = with_email(path).unwrap_err();
+            assert_eq!(error.detail, format!("mapping.email: {path:?} {why}"));
+        }
+        let mapping = Mapping { group_name: "members.display".to_owned(), ..Mapping::default() };
+        let error = Settings { mapping, ..Settings::default() }.check(Schemas::built_in()).unwrap_err();
+        assert!(error.detail.starts_with("mapping.group-name: \"members.display\" is made"), "{error}");
+    }
+
+    #[test]
     fn settings_are_the_defaults_unless_they_say_otherwise() {
         let settings: Settings = serde_json::from_str(r#"{"on-delete": "refuse"}"#).unwrap();
         assert_eq!(settings, Settings { on_delete: OnDelete::Refuse, ..Settings::default() });

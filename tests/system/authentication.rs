@@ -75,6 +75,27 @@ async fn wrong_passwords_from_one_address_hold_up_nobody_elsewhere_and_nobody_kn
 }
 
 #[tokio::test]
+async fn wrong_passwords_that_come_at_the_same_time_are_not_all_looked_at() {
+    let service = service();
+    let client = service.connector().await.local(service);
+    let wrong = Client::new(&client.base_url, &client.username, "wrong");
+    let requests: Vec<_> = (0..40)
+        .map(|_| {
+            let wrong = wrong.clone();
+            tokio::spawn(async move { wrong.get("/Users?count=0").await.status })
+        })
+        .collect();
+    let mut refused = 0;
+    for request in requests {
+        let status = request.await.unwrap();
+        assert!(matches!(status, 401 | 429), "{status}");
+        refused += usize::from(status == 401);
+    }
+    // Two are looked at at once, so one more than ten may have begun.
+    assert!((10..=11).contains(&refused), "{refused}");
+}
+
+#[tokio::test]
 async fn the_use_of_a_credential_is_noted_once_an_hour() {
     let service = service();
     let connector = service.connector().await;

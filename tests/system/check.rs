@@ -78,6 +78,7 @@ async fn whatever_is_not_in_order_is_found_and_mended() {
         "unfinished-deletion",
         "wrong-active",
         "stray-item",
+        "unmarked-group",
     ];
     for case in cases {
         let sound = Sound::new().await;
@@ -149,6 +150,15 @@ async fn whatever_is_not_in_order_is_found_and_mended() {
                 sound.change(&sound.user(other), "active", AttributeValue::Bool(false)).await;
                 &["wrong-active"]
             }
+            "unmarked-group" => {
+                let outer = group_of(&sound.client, "outer", group).await;
+                let shown = sound.client.get(&format!("/Users/{member}")).await.json();
+                assert_eq!(shown["groups"][1]["value"], json!(outer));
+                let mut item = sound.take(&of_group).await;
+                item.remove("nested").unwrap();
+                sound.put(item).await;
+                &["unmarked-group"]
+            }
             _ => {
                 sound.put(Key { pk: format!("{id}#nothing"), sk: "x".to_owned() }.attributes()).await;
                 &["stray-item"]
@@ -178,7 +188,81 @@ async fn whatever_is_not_in_order_is_found_and_mended() {
                 json!(group.to_string())
             );
         }
+        if case == "unmarked-group" {
+            let shown = sound.client.get(&format!("/Users/{member}")).await.json();
+            assert_eq!(shown["groups"].as_array().unwrap().len(), 2, "{shown}");
+        }
     }
+}
+
+async fn group_of(client: &Client, name: &str, member: ResourceId) -> String {
+    group(client, name, &[member.to_string()]).await
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_named_and_left_and_hides_nothing_else() {
+    let sound = Sound::new().await;
+    let (id, member) = (sound.connector.id.to_string(), sound.member);
+    sound.change(&sound.user(member), "doc", AttributeValue::S("{1}".to_owned())).await;
+    sound.take(&sound.entry("other")).await;
+    let said = |state: &str| {
+        let key =
+            format!("the User {:?} of {id}#user cannot be read, and is left as it is", member.to_string());
+        format!("{id}: {state}: {key}: ")
+    };
+    let found = scimctl(service(), &["check", &id]);
+    let lines: Vec<&str> = found.out.lines().collect();
+    let [missing, unreadable] = lines[..] else { panic!("{found:?}") };
+    assert!(missing.contains("lacks the index entry"), "{missing}");
+    assert!(unreadable.starts_with(&said("found")), "{unreadable}");
+    let mended = scimctl(service(), &["check", &id, "--repair"]);
+    assert_eq!(mended.err, "scimctl: 1 of 2 findings are not mended\n");
+    assert!(mended.out.contains(&said("not mended")), "{}", mended.out);
+    let again = scimctl(service(), &["check", &id]).out;
+    assert_eq!(again.lines().count(), 1, "{again}");
+}
+
+#[tokio::test]
+async fn a_connector_that_is_being_deleted_is_not_checked() {
+    let service = Service::start();
+    let connector = service.connector().await;
+    user(&connector.local(&service), "ann").await;
+    let id = connector.id.to_string();
+    let count = keys::count(&connector.id, ResourceKind::User, 0).attributes();
+    let count = [count, Item::from([("n".to_owned(), AttributeValue::N("7".to_owned()))])];
+    let count = count.into_iter().flatten().collect();
+    service.dynamodb().put_item().table_name(TABLE).set_item(Some(count)).send().await.unwrap();
+    service.change_connector(&connector.id, |record| record.is_going = true).await;
+    let why = format!("connector {id} is being deleted; `scimctl connector delete {id}` completes that");
+    assert_eq!(scimctl(&service, &["check", &id, "--repair"]).failed(), why);
+    let all = scimctl(&service, &["check"]);
+    assert_eq!((all.code, all.err.trim_end(), all.out.trim_end()), (0, &*why, "everything is in order"));
+}
+
+#[tokio::test]
+async fn what_is_left_of_a_connector_without_a_record_is_found_and_deleted() {
+    let service = Service::start();
+    let (there, gone) = (service.connector().await, service.connector().await);
+    for connector in [&there, &gone] {
+        let client = connector.local(&service);
+        let made = user(&client, "ann").await;
+        group(&client, "Sales", &[made]).await;
+    }
+    let record = keys::connector(&gone.id).attributes();
+    service.dynamodb().delete_item().table_name(TABLE).set_key(Some(record)).send().await.unwrap();
+    let of = async |id| {
+        let dump = tests::dump::dump(&service, id).await;
+        dump.into_keys().filter(|(pk, _)| !pk.contains("#audit/")).count()
+    };
+    let (before, found) = (of(&there.id).await, scimctl(&service, &["check"]));
+    assert_eq!((found.code, found.out.lines().count()), (1, 1), "{found:?}");
+    assert!(
+        found.out.starts_with(&format!("{}: found: it has no record, and items in ", gone.id)),
+        "{found:?}"
+    );
+    scimctl(&service, &["check", "--repair"]).ok();
+    assert_eq!((of(&gone.id).await, of(&there.id).await), (0, before));
+    assert_eq!(scimctl(&service, &["check"]).ok(), "everything is in order\n");
 }
 
 #[tokio::test]

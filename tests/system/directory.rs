@@ -1,50 +1,22 @@
-//! The directory as operators see it, take it away in files, and bring it in.
-
-use std::path::PathBuf;
+//! The directory as operators see it, and what they make by hand.
 
 use serde_json::{Value, json};
+use shared::settings::{OnDelete, Settings};
 use tests::client::Client;
 use tests::dump::assert_sound;
 use tests::scimctl::{Done, scimctl, scimctl_with};
 use tests::service::{TABLE, TestConnector, service};
-use uuid::Uuid;
 
 use crate::concurrency::{USER, group, patch, user};
+use crate::transfer::Folder;
 
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new() -> Self {
-        let path = std::env::temp_dir().join(format!("rollcall-files-{}", Uuid::new_v4()));
-        std::fs::create_dir(&path).unwrap();
-        Self(path)
-    }
-
-    fn file(&self, name: &str, text: &str) -> String {
-        let path = self.0.join(name);
-        std::fs::write(&path, text).unwrap();
-        path.to_str().unwrap().to_owned()
-    }
-
-    fn name(&self, name: &str) -> String {
-        self.0.join(name).to_str().unwrap().to_owned()
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        // What is left lies in a temporary folder.
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-fn run(connector: &TestConnector, arguments: &[&str]) -> Done {
+pub fn run(connector: &TestConnector, arguments: &[&str]) -> Done {
     let id = connector.id.to_string();
     let [noun, verb, rest @ ..] = arguments else { panic!("a command") };
     scimctl(service(), &[&[*noun, *verb, &id], rest].concat())
 }
 
-async fn directory() -> (TestConnector, Client, String) {
+pub async fn directory() -> (TestConnector, Client, String) {
     let connector = service().connector().await;
     let client = connector.local(service());
     let ann = json!({
@@ -109,108 +81,13 @@ async fn the_directory_is_listed_with_the_groups_that_users_have_in_the_end() {
     );
     let shown = run(&connector, &["group", "show", "Sales, EMEA", "--json"]).ok();
     assert_eq!(serde_json::from_str::<Value>(&shown).unwrap(), group);
+    let public = run(&connector, &["group", "show", "Public"]).ok();
+    assert!(public.contains("everybody") && public.contains("built in"), "{public}");
+    let public = run(&connector, &["group", "show", "public", "--json"]).ok();
+    assert_eq!(groups.lines().last(), Some(public.trim_end()));
     let shown = run(&connector, &["user", "show", "ANN@example.com"]).ok();
     assert!(shown.contains("the identity provider of connector") && shown.contains("Everybody"), "{shown}");
     assert!(run(&connector, &["user", "show", "carl"]).failed().ends_with("has no user carl"));
-}
-
-#[tokio::test]
-async fn a_directory_is_exported_and_imported_elsewhere_and_a_second_time_changes_nothing() {
-    let (connector, ..) = directory().await;
-    let folder = Folder::new();
-    for extension in ["csv", "jsonl"] {
-        let (users, groups) =
-            (folder.name(&format!("u.{extension}")), folder.name(&format!("g.{extension}")));
-        run(&connector, &["export", "users", &users]).ok();
-        run(&connector, &["export", "groups", &groups]).ok();
-        let other = service().connector().await;
-        assert_eq!(
-            run(&other, &["import", "users", &users]).ok(),
-            "1 made, 0 changed, 0 as they were, 0 refused\n"
-        );
-        assert_eq!(
-            run(&other, &["import", "groups", &groups]).ok(),
-            "2 made, 0 changed, 0 as they were, 0 refused\n"
-        );
-        for (what, file, count) in [("users", &users, 1), ("groups", &groups, 2)] {
-            let again = run(&other, &["import", what, file]).ok();
-            assert_eq!(again, format!("0 made, 0 changed, {count} as they were, 0 refused\n"));
-        }
-        let show = |connector: &TestConnector| -> Value {
-            serde_json::from_str(&run(connector, &["user", "show", "ann@example.com", "--json"]).ok())
-                .unwrap()
-        };
-        let (here, there) = (show(&connector), show(&other));
-        for part in ["username", "first_name", "last_name", "display_name", "email", "groups"] {
-            assert_eq!(here[part], there[part], "{extension} {part}");
-        }
-        assert_eq!(
-            (&there["origin"], there["connector"].as_str()),
-            (&json!("local"), Some(other.id.to_string().as_str()))
-        );
-        assert_sound(service(), &other.id).await;
-    }
-    let csv = run(&connector, &["export", "users"]).ok();
-    assert_eq!(csv, std::fs::read_to_string(folder.name("u.csv")).unwrap());
-    assert_eq!(csv.lines().count(), 2);
-    assert_eq!(
-        run(&connector, &["export", "users", &folder.name("u.xml")]).failed(),
-        format!("{} ends in neither .csv nor .jsonl", folder.name("u.xml"))
-    );
-}
-
-#[tokio::test]
-async fn rows_that_cannot_be_imported_are_named_and_the_others_are_there() {
-    let (connector, client, _) = directory().await;
-    let folder = Folder::new();
-    let csv = folder.file(
-        "users.csv",
-        "username,first_name,email\ncarl,Carl,carl@example.com\n,Nobody,\nann@example.com,Anna,\ndora,\nemil,Émile,\n",
-    );
-    let imported = run(&connector, &["import", "users", &csv]);
-    assert_eq!((imported.code, imported.out.as_str()), (1, "2 made, 0 changed, 0 as they were, 3 refused\n"));
-    let said: Vec<&str> = imported.err.lines().collect();
-    let [nobody, owned, short, last] = said[..] else { panic!("{said:?}") };
-    assert_eq!(nobody, format!("{csv}:3: there is no username"));
-    assert!(owned.starts_with(&format!("{csv}:4: User ")) && owned.contains("belongs to"), "{owned}");
-    assert_eq!(short, format!("{csv}:5: the row has 2 cells, and the heading 3"));
-    assert_eq!(last, "scimctl: 3 rows were refused");
-    let changed = folder.file("changed.csv", "username,first_name,email\ncarl,,carl@example.org\n");
-    assert_eq!(
-        run(&connector, &["import", "users", &changed]).ok(),
-        "0 made, 1 changed, 0 as they were, 0 refused\n"
-    );
-    let carl = client.get("/Users?filter=userName%20eq%20%22carl%22").await.json()["Resources"][0].clone();
-    assert_eq!((carl.get("name"), &carl["emails"][0]["value"]), (None, &json!("carl@example.org")));
-    let silent = folder.file("silent.csv", "username\ncarl\n");
-    assert_eq!(
-        run(&connector, &["import", "users", &silent]).ok(),
-        "0 made, 0 changed, 1 as they were, 0 refused\n"
-    );
-    let lines = folder.file("groups.jsonl", "{\"name\": \"Team\", \"members\": \"carl; emil\"}\n\n{\"name\": 1}\n{\"name\": \"Sales, EMEA\"}\n{\"name\": \"T\", \"members\": \"zoe\"}\n");
-    let imported = run(&connector, &["import", "groups", &lines]);
-    assert_eq!((imported.code, imported.out.as_str()), (1, "1 made, 0 changed, 0 as they were, 3 refused\n"));
-    assert!(
-        imported.err.contains(":3: invalid type") && imported.err.contains("has no user zoe"),
-        "{}",
-        imported.err
-    );
-    let silent = folder.file("silent.jsonl", "{\"name\": \"team\"}\n");
-    assert_eq!(
-        run(&connector, &["import", "groups", &silent]).ok(),
-        "0 made, 0 changed, 1 as they were, 0 refused\n"
-    );
-    assert_eq!(run(&connector, &["group", "members", "team"]).ok().lines().count(), 2);
-    let fewer = folder.file("fewer.csv", "name,members\nteam,emil\n");
-    assert_eq!(
-        run(&connector, &["import", "groups", &fewer]).ok(),
-        "0 made, 1 changed, 0 as they were, 0 refused\n"
-    );
-    assert_eq!(run(&connector, &["group", "members", "team"]).ok(), "emil\n");
-    assert_sound(service(), &connector.id).await;
-    assert!(
-        run(&connector, &["import", "users", &folder.name("none.csv")]).failed().contains("No such file")
-    );
 }
 
 #[tokio::test]
@@ -228,6 +105,70 @@ async fn a_user_made_by_hand_is_changed_by_hand() {
     run(&["user", "delete", "ann"]).ok();
     assert!(run(&["user", "show", "ann"]).failed().contains("no user ann"));
     assert_sound(service(), &connector.id).await;
+}
+
+#[tokio::test]
+async fn whom_the_client_deleted_and_the_directory_keeps_is_known_by_an_id() {
+    let settings = Settings { on_delete: OnDelete::Deactivate, ..Settings::default() };
+    let connector = service().connector_with(settings).await;
+    let client = connector.local(service());
+    let ann = user(&client, "ann").await;
+    client.delete(&format!("/Users/{ann}")).await;
+    let listed = run(&connector, &["user", "list", "--hidden"]).ok();
+    let lines: Vec<&str> = listed.lines().collect();
+    assert!(lines[0].ends_with("  ID") && lines[1].ends_with(&ann), "{listed}");
+    for verb in ["show", "set", "delete"] {
+        let said = run(&connector, &["user", verb, "ANN"]).failed();
+        let expected = format!(
+            "connector {} has no user ANN; the client deleted one who is kept, by the id {ann}",
+            connector.id
+        );
+        assert_eq!(said, expected);
+    }
+    assert!(run(&connector, &["user", "show", "bob"]).failed().ends_with("has no user bob"));
+    run(&connector, &["user", "delete", &ann]).ok();
+    assert!(run(&connector, &["user", "show", "ann"]).failed().ends_with("has no user ann"));
+}
+
+#[tokio::test]
+async fn whoever_is_deactivated_and_joins_nothing_is_named() {
+    let (connector, ..) = directory().await;
+    run(&connector, &["group", "create", "Stewards"]).ok();
+    run(&connector, &["role", "create", "approver"]).ok();
+    for (noun, verb, of) in [("group", "add", "Stewards"), ("role", "assign", "approver")] {
+        let some = run(&connector, &[noun, verb, of, "bob", "ann@example.com", "Everybody"]);
+        assert_eq!((some.code, some.out.as_str()), (1, "in it: ann@example.com, Everybody\n"));
+        assert_eq!(some.failed(), "not in it, as whoever is deactivated joins no group: bob");
+        let nobody = run(&connector, &[noun, verb, of, "bob"]);
+        assert_eq!((nobody.code, nobody.out.as_str()), (1, ""));
+    }
+}
+
+#[tokio::test]
+async fn the_columns_of_a_long_table_stay_where_they_are_or_widen() {
+    let connector = service().connector().await;
+    let rows: String = (0..520).map(|number| format!("u{number:03},Ann\n")).collect();
+    let folder = Folder::new();
+    let file = folder.file("users.csv", &format!("username,first_name\n{rows}{},Ann\n", "x".repeat(40)));
+    run(&connector, &["import", "users", &file]).ok();
+    let table = run(&connector, &["user", "list"]).ok();
+    let places: Vec<usize> = table.lines().skip(1).map(|line| line.find("Ann").unwrap()).collect();
+    assert!(places.len() == 521 && places.is_sorted(), "{places:?}");
+}
+
+#[tokio::test]
+async fn a_name_cannot_move_the_cursor_of_whoever_reads_it() {
+    let connector = service().connector().await;
+    let client = connector.local(service());
+    let id = user(&client, "a\u{1b}[2J\nb").await;
+    group(&client, "g\r", std::slice::from_ref(&id)).await;
+    for arguments in [&["user", "list"][..], &["user", "show", &id], &["group", "members", "g\r"]] {
+        let said = run(&connector, arguments).ok();
+        assert!(said.contains("a\\u{1b}[2J\\nb") && !said.contains('\u{1b}'), "{said:?}");
+    }
+    assert!(run(&connector, &["group", "list"]).ok().contains("g\\r "));
+    let json = run(&connector, &["user", "show", &id, "--json"]).ok();
+    assert_eq!(serde_json::from_str::<Value>(&json).unwrap()["username"], "a\u{1b}[2J\nb");
 }
 
 #[tokio::test]
@@ -265,6 +206,16 @@ async fn a_doctor_says_what_is_not_well_and_what_to_do() {
 async fn help_has_examples_and_shells_have_completions() {
     let help = scimctl(service(), &["--help"]).ok();
     assert!(help.contains("EXAMPLES:") && help.contains("EXIT CODES:"), "{help}");
+    for (noun, verbs) in [
+        ("user", "list show create set delete"),
+        ("group", "list show members create rename add remove delete"),
+        ("role", "list create assign withdraw delete"),
+    ] {
+        for verb in verbs.split(' ') {
+            let help = scimctl(service(), &[noun, verb, "--help"]).ok();
+            assert!(help.contains(&format!("EXAMPLE:\n  scimctl {noun} {verb} okta")), "{help}");
+        }
+    }
     let completions = scimctl(service(), &["completions", "bash"]).ok();
     assert!(completions.contains("_scimctl()"));
     assert_eq!(scimctl(service(), &["connector", "frobnicate"]).code, 2);

@@ -20,3 +20,4 @@ mod paging;
 mod process;
 mod queries;
 mod settings;
+mod transfer;

@@ -1,5 +1,8 @@
 //! What operators do at the command line, and what clients see of it.
 
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use shared::resource::{ResourceId, ResourceKind};
@@ -7,7 +10,7 @@ use shared::store::connectors::{ConnectorId, Record};
 use shared::store::keys;
 use tests::client::Client;
 use tests::scimctl::{scimctl, scimctl_with};
-use tests::service::{TABLE, service};
+use tests::service::{TABLE, binaries, service};
 use uuid::Uuid;
 
 use crate::concurrency::{group, user, users};
@@ -76,7 +79,11 @@ async fn credentials_are_rotated_one_beside_the_other_and_retired_by_name() {
     assert!(new.contains("Basic") && !new.ends_with("never"), "{new}");
     assert!(bearer.contains("Bearer") && bearer.ends_with("never"), "{bearer}");
     let id = |row: &str| row.split_whitespace().next().unwrap().to_owned();
+    let connector = ConnectorId::parse(&name).unwrap();
+    let used = async |credential: &str| service().table().last_used(&connector, credential).await.unwrap();
+    assert!(used(&id(old)).await.is_some());
     run(&["retire", &name, &id(old)]).ok();
+    assert_eq!(used(&id(old)).await, None, "what is gone was never used");
     run(&["expires", &name, &id(bearer), "2026-01-01T00:00:00Z"]).ok();
     assert!(run(&["retire", &name, &id(old)]).failed().contains("no credential"));
     assert!(run(&["expires", &name, &id(new), "tomorrow"]).failed().contains("no time"));
@@ -90,6 +97,10 @@ async fn credentials_are_rotated_one_beside_the_other_and_retired_by_name() {
     let basic = |password: String| shared::auth::Presented::Basic { username: name.clone(), password };
     assert!(!find(basic(first.value("Password:"))) && find(basic(second.value("Password:"))));
     assert!(!find(shared::auth::Presented::Bearer { token }));
+    let table = service().table();
+    table.note_use(&connector, &id(bearer), Timestamp::now()).await.unwrap();
+    run(&["rotate", &name]).ok();
+    assert_eq!(used(&id(bearer)).await, None, "a credential that had ended made room");
 }
 
 #[tokio::test]
@@ -133,12 +144,73 @@ async fn a_connector_is_disabled_renamed_and_deleted_with_all_that_is_in_it() {
     let gone = keys::resource(&connector.id, ResourceKind::User, ResourceId::parse(&made[0]).unwrap());
     let delete = service().dynamodb().delete_item().table_name(TABLE).set_key(Some(gone.attributes()));
     delete.send().await.unwrap();
-    assert!(run(&["enable", &id]).failed().contains("is being deleted"));
+    let file = std::env::temp_dir().join(format!("rollcall-{}.csv", Uuid::new_v4()));
+    std::fs::write(&file, "username\nann@example.com\n").unwrap();
+    for arguments in [
+        &["connector", "enable", &id][..],
+        &["connector", "rotate", &id],
+        &["connector", "set", &id, "audit-days=30"],
+        &["user", "create", &id, "ann@example.com"],
+        &["group", "create", &id, "Stewards"],
+        &["role", "create", &id, "approver"],
+        &["import", "users", &id, file.to_str().unwrap()],
+    ] {
+        let refused = scimctl(service(), arguments).failed();
+        assert_eq!(
+            refused,
+            format!("connector {id} is being deleted; `scimctl connector delete {id}` completes that"),
+            "{arguments:?}"
+        );
+    }
+    std::fs::remove_file(file).unwrap();
+    // A function noted the use of a credential after it was retired.
+    service().table().note_use(&connector.id, "retired", Timestamp::now()).await.unwrap();
     let deleted = scimctl_with(service(), &["connector", "delete", &id], &format!("{id}\n"));
     assert_eq!(deleted.ok(), format!("{id} is deleted; its audit trail stays until it expires\n"));
     let left = tests::dump::dump(service(), &connector.id).await;
     assert!(left.keys().all(|(pk, _)| pk.contains("#audit/")), "{left:?}");
     assert!(service().table().connector(&connector.id).await.unwrap().is_none());
+    assert_eq!(service().table().last_used(&connector.id, "retired").await.unwrap(), None);
+    let trail = scimctl(service(), &["audit", &id]).ok();
+    assert!(trail.lines().any(|line| line.contains("create User")), "{trail}");
+    assert_eq!(scimctl(service(), &["audit", &name()]).failed().split(' ').next(), Some("there"));
+}
+
+#[tokio::test]
+async fn the_deletion_of_a_connector_is_a_deletion_in_its_trail() {
+    let connector = service().connector().await;
+    let id = connector.id.to_string();
+    let mut deletion = Command::new(binaries().join("scimctl"))
+        .args(["--table", TABLE, "--endpoint", service().endpoint(), "connector", "delete", &id])
+        .stdin(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    writeln!(deletion.stdin.take().unwrap(), "{id}").unwrap();
+    let record = loop {
+        let record = service().table().connector(&connector.id).await.unwrap().unwrap().record;
+        if record.is_going {
+            break record;
+        }
+        tokio::task::yield_now().await;
+    };
+    // It waits for those who believe the record that they read before.
+    deletion.kill().unwrap();
+    deletion.wait().unwrap();
+    assert!(record.disabled.is_some());
+    let trail = scimctl(service(), &["audit", &id, "--json", "--resource", &id]).ok();
+    let trail: serde_json::Value = serde_json::from_str(&trail).unwrap();
+    assert_eq!((&trail["operation"], &trail["kind"]), (&json!("delete"), &json!("Connector")));
+}
+
+#[tokio::test]
+async fn the_trail_of_one_resource_is_asked_for_by_its_id() {
+    let connector = service().connector().await;
+    let id = connector.id.to_string();
+    let ann = user(&connector.local(service()), "ann@example.com").await;
+    let of = |resource: &str| scimctl(service(), &["audit", &id, "--resource", resource]);
+    assert_eq!(of(&ann).ok().lines().count(), 1);
+    assert!(of("ann@example.com").failed().starts_with("\"ann@example.com\" is no id; "));
 }
 
 #[tokio::test]
@@ -152,6 +224,7 @@ async fn settings_are_set_one_by_one_applied_from_a_file_and_written_back() {
     let set = ["set", &id, "rules.exclude-users=root,svc-*", "rules.exclude-groups=admin*", "audit-days=30"];
     let dry = run(&[&set[..], &["--dry-run"]].concat()).ok();
     assert_eq!(dry, "- group Admins\n- user root\n");
+    assert_eq!(run(&["set", &id, "rules.exclude-groups=PUB*", "--dry-run"]).ok(), "- group public\n");
     run(&set).ok();
     let exported = run(&["export", &id]).ok();
     assert!(
@@ -168,14 +241,30 @@ async fn settings_are_set_one_by_one_applied_from_a_file_and_written_back() {
     run(&["apply", &id, path]).ok();
     assert_eq!(run(&["apply", &id, path]).ok(), "nothing changes\n");
     assert_eq!(run(&["export", &id]).ok(), std::fs::read_to_string(&file).unwrap());
-    std::fs::write(&file, "on-delte = \"refuse\"").unwrap();
-    let wrong = run(&["apply", &id, path]);
-    assert!(wrong.code == 1 && wrong.err.contains("on-delte"), "{wrong:?}");
+    for (text, said) in [
+        ("on-delte = \"refuse\"", "1: on-delte = \"refuse\": unknown field `on-delte`"),
+        (
+            "attribute-only = true\non-delete = \"x\"\n",
+            "2: on-delete = \"x\": unknown variant `x`, expected one of `delete`, `deactivate`, `refuse`",
+        ),
+        ("audit-days = -1\n", "1: audit-days = -1: invalid value: integer `-1`, expected a whole number"),
+        ("[rules]\nexclude-users = \n", "2: exclude-users =: "),
+    ] {
+        std::fs::write(&file, text).unwrap();
+        let wrong = run(&["apply", &id, path]).failed();
+        assert!(wrong.starts_with(&format!("{path}:{said}")), "{wrong}");
+    }
     std::fs::remove_file(file).unwrap();
     for (setting, said) in [
         ("mapping.email=emials.value", "mapping.email: \"emials.value\" names no attribute of a User"),
-        ("on-delete=maybe", "unknown variant `maybe`, expected one of `delete`, `deactivate`, `refuse`"),
-        ("audit-days=x", "audit-days is \"x\", and must be a number"),
+        (
+            "mapping.email=id",
+            "mapping.email: \"id\" is made for each answer, and nothing can be taken from it",
+        ),
+        ("on-delete=maybe", "on-delete is \"maybe\", and must be one of `delete`, `deactivate`, `refuse`"),
+        ("mapping.display-name=x", "mapping.display-name is \"x\", and must be `given-or-names` or `names`"),
+        ("audit-days=x", "audit-days is \"x\", and must be a whole number"),
+        ("audit-days=-1", "audit-days is \"-1\", and must be a whole number"),
         ("audit-days=0", "audit-days is 0, and must be 1 to 3653"),
         ("colour=red", "there is no setting colour; `scimctl connector export` names them"),
         ("rules=x", "there is no setting rules; `scimctl connector export` names them"),

@@ -6,7 +6,10 @@ use super::Place;
 use super::path::{self, invalid};
 use crate::error::ScimError;
 use crate::resource::Document;
-use crate::schema::{ResourceSchema, Type};
+use crate::schema::{ResourceSchema, Returned, Type};
+
+/// Attributes that no document holds.
+const DERIVED: [&str; 4] = ["id", "meta", "groups", "members"];
 
 /// A path that leads to text.
 #[derive(Debug)]
@@ -16,11 +19,22 @@ impl<'s> ValuePath<'s> {
     /// Reads a path.
     ///
     /// # Errors
-    /// `invalidPath` when it is malformed, names no attribute, or one that is not text.
+    /// `invalidPath` when it is malformed, names no attribute, one that is not text, or one that no document holds.
     pub fn parse(text: &str, schema: &'s ResourceSchema) -> Result<Self, ScimError> {
         let of = schema.kind.name();
         let place = path::parse(text, schema)?
             .ok_or_else(|| invalid(format!("{text:?} names no attribute of a {of}")))?;
+        // A document has what the client said; these are made for each answer, or never given.
+        let attribute =
+            place.target().filter(|target| target.extension.is_none()).map(|target| target.attribute);
+        if attribute.is_some_and(|attribute| DERIVED.contains(&attribute.name.as_str())) {
+            return Err(invalid(format!(
+                "{text:?} is made for each answer, and nothing can be taken from it"
+            )));
+        }
+        if place.target().is_some_and(|target| target.attribute.returned == Returned::Never) {
+            return Err(invalid(format!("{text:?} is never given away")));
+        }
         match place.leaf() {
             Some(leaf) if matches!(leaf.kind, Type::String | Type::Reference) => Ok(Self(place)),
             _ => Err(invalid(format!("{text:?} is not text; name an attribute that is, as emails.value"))),

@@ -12,7 +12,7 @@ use super::Directory;
 use super::connectors::ConnectorId;
 use super::item::{number, text};
 use super::keys::{self, Key};
-use super::table::{Item, Range, concurrently};
+use super::table::{Item, Range, Table, concurrently};
 use super::transaction::Transaction;
 use crate::error::ScimError;
 use crate::resource::{Document, ResourceId, ResourceKind};
@@ -106,13 +106,16 @@ impl Directory {
         );
         transaction.put(item)
     }
+}
 
-    /// Reads the records from one time to another, the newest first; of one resource, if one is named.
+impl Table {
+    /// Reads the records of a connector, there or deleted, from one time to another, the newest first; of one resource, if one is named.
     ///
     /// # Errors
     /// When DynamoDB fails.
     pub async fn audit(
         &self,
+        connector: &ConnectorId,
         resource: Option<&str>,
         since: Timestamp,
         until: Timestamp,
@@ -125,13 +128,13 @@ impl Directory {
         let (first, last) = (format!("{since:.3}"), format!("{until:.3}~"));
         let mut records: Vec<AuditRecord> = Vec::new();
         // Month after month, backwards, until there is enough.
-        let oldest = month_of(&format!("{:.3}", self.now)) - MONTHS_KEPT;
-        let (begin, mut month) = (month_of(&first).max(oldest), month_of(&last));
+        let mut month = month_of(&last);
+        let begin = month_of(&first).max(month - MONTHS_KEPT);
         while records.len() < most && month >= begin {
             let range = Range::Between(first.clone(), last.clone());
             let name = format!("{:04}-{:02}", month.div_euclid(12), month.rem_euclid(12) + 1);
             let reads = shards.iter().map(|shard| {
-                let pk = keys::audit(&self.connector.id, &name, *shard);
+                let pk = keys::audit(connector, &name, *shard);
                 self.newest(pk, range.clone(), resource, most).boxed()
             });
             let mut found: Vec<AuditRecord> =
@@ -155,8 +158,7 @@ impl Directory {
         let mut after = None;
         loop {
             let limit = i32::try_from(most).ok();
-            let (items, next) =
-                self.table.query_page_in_order(&pk, &range, after.as_deref(), limit, true).await?;
+            let (items, next) = self.query_page_in_order(&pk, &range, after.as_deref(), limit, true).await?;
             let found = items.iter().filter_map(to_record);
             records.extend(found.filter(|record| resource.is_none_or(|id| record.id == id)));
             match next {

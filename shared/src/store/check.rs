@@ -1,6 +1,7 @@
 //! What must be true of a directory whatever happened to it, looked for in all of it: each index entry has its resource
 //! and the reverse, memberships stand on both sides and between those who are there, counts equal what they count.
-//! What is not so is looked at again before it is said, since others write meanwhile; and can be repaired.
+//! What is not so is looked at again before it is said, since others write meanwhile; and can be repaired. And what must
+//! be true of the table: each partition is of a connector that there is.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
@@ -9,13 +10,14 @@ use futures_util::FutureExt as _;
 use sha2::{Digest, Sha256};
 
 use super::Directory;
+use super::connectors::ConnectorId;
 use super::index::{self, Entry};
 use super::item::{self, Stored, number};
 use super::keys::{self, Key};
-use super::resources::{is_staying, is_version};
-use super::table::{Item, Outcome, Range, concurrently};
+use super::resources::{is_staying, is_version, true_value};
+use super::table::{Item, Outcome, Range, Table, concurrently};
 use super::transaction::Expression;
-use crate::error::ScimError;
+use crate::error::{ScimError, chain};
 use crate::resource::{Member, ResourceId, ResourceKind};
 use crate::settings::OnDeactivate;
 
@@ -39,8 +41,20 @@ pub enum Finding {
     WrongCount(ResourceKind, u8),
     /// A user whose item says otherwise than its document whether it is active.
     WrongActive(ResourceId),
+    /// A group that is in another and is not marked so, so that nobody finds the groups above it.
+    UnmarkedGroup(ResourceId),
+    /// A resource whose item cannot be read, and why. Nobody can say what it should be.
+    Unreadable(ResourceKind, Key, String),
     /// An item that is nothing.
     StrayItem(Key),
+}
+
+/// What is left of a connector that has no record, its audit trail aside: the next connector of that id would have it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leftover {
+    /// The id.
+    pub connector: ConnectorId,
+    partitions: BTreeSet<String>,
 }
 
 impl Finding {
@@ -54,6 +68,8 @@ impl Finding {
             Self::UnfinishedDeletion(..) => "unfinished-deletion",
             Self::WrongCount(..) => "wrong-count",
             Self::WrongActive(_) => "wrong-active",
+            Self::UnmarkedGroup(_) => "unmarked-group",
+            Self::Unreadable(..) => "unreadable",
             Self::StrayItem(_) => "stray-item",
         }
     }
@@ -79,6 +95,21 @@ impl fmt::Display for Finding {
                 write!(f, "{}s whose ids begin with {bucket:02x} are counted wrong", kind.name())
             }
             Self::WrongActive(id) => write!(f, "user {id} is active in one place and not in the other"),
+            Self::UnmarkedGroup(id) => {
+                write!(
+                    f,
+                    "group {id} is in another group, and is not marked so: the groups above it are not found"
+                )
+            }
+            Self::Unreadable(kind, key, why) => {
+                write!(
+                    f,
+                    "the {} {:?} of {} cannot be read, and is left as it is: {why}",
+                    kind.name(),
+                    key.sk,
+                    key.pk
+                )
+            }
             Self::StrayItem(key) => write!(f, "the item {:?} of {} is nothing", key.sk, key.pk),
         }
     }
@@ -91,6 +122,7 @@ struct Known {
     is_active: bool,
     is_going: bool,
     is_kept: bool,
+    is_nested: bool,
 }
 
 /// What was read of the table.
@@ -111,26 +143,9 @@ impl Directory {
     /// # Errors
     /// When DynamoDB fails.
     pub async fn check(&self, passed: impl Fn(u64) + Sync) -> Result<Vec<Finding>, ScimError> {
-        let prefix = format!("{}#", self.connector.id);
         let mut survey = Survey::default();
-        let mut places: Vec<(i32, Option<Key>)> = (0..SEGMENTS).map(|segment| (segment, None)).collect();
-        while !places.is_empty() {
-            let reads = places.into_iter().map(|(segment, after)| {
-                let table = self.table.clone();
-                let prefix = prefix.clone();
-                async move { Ok((segment, table.scan_page(segment, SEGMENTS, &prefix, after).await?)) }
-                    .boxed()
-            });
-            let pages = concurrently(reads.collect()).await?;
-            places = Vec::new();
-            for (segment, (items, next)) in pages {
-                passed(items.len() as u64);
-                for item in &items {
-                    self.take(&mut survey, item)?;
-                }
-                places.extend(next.map(|next| (segment, Some(next))));
-            }
-        }
+        let prefix = format!("{}#", self.connector.id);
+        self.table.read_all(&prefix, passed, |item| self.take(&mut survey, item)).await?;
         let suspects = self.suspects(survey);
         let confirmations = suspects.into_iter().map(|finding| {
             async move { Ok(if self.is_so(&finding).await? { Some(finding) } else { None }) }.boxed()
@@ -138,19 +153,19 @@ impl Directory {
         Ok(concurrently(confirmations.collect()).await?.into_iter().flatten().collect())
     }
 
-    fn take(&self, survey: &mut Survey, item: &Item) -> Result<(), ScimError> {
+    fn take(&self, survey: &mut Survey, item: &Item) {
         let connector = &self.connector.id;
         let string =
             |name: &str| item.get(name).and_then(|value| value.as_s().ok()).cloned().unwrap_or_default();
         let (pk, sk) = (string("pk"), string("sk"));
         let space = pk.strip_prefix(&format!("{connector}#")).unwrap_or_default();
         if space.starts_with("audit/") || (space == "count" && sk == "nesting") {
-            return Ok(());
+            return;
         }
         if let Some(kind) = ResourceKind::ALL.into_iter().find(|kind| pk == keys::resources(connector, *kind))
         {
             match keys::parse_resources_sk(&sk) {
-                Some((id, None)) => self.take_resource(survey, kind, id, item)?,
+                Some((id, None)) => self.take_resource(survey, kind, id, item),
                 Some((member, Some(group))) => *survey.memberships.entry((group, member)).or_default() |= 2,
                 None => drop(survey.found.insert(Finding::StrayItem(Key { pk, sk }))),
             }
@@ -175,37 +190,48 @@ impl Directory {
         } else {
             survey.found.insert(Finding::StrayItem(Key { pk, sk }));
         }
-        Ok(())
     }
 
-    fn take_resource(
-        &self,
-        survey: &mut Survey,
-        kind: ResourceKind,
-        id: ResourceId,
-        item: &Item,
-    ) -> Result<(), ScimError> {
-        let Stored { resource, is_going, is_kept, .. } = item::to_stored(kind, item)?;
+    fn take_resource(&self, survey: &mut Survey, kind: ResourceKind, id: ResourceId, item: &Item) {
+        let (stored, entries) = match self.parse(kind, item) {
+            Ok(parsed) => parsed,
+            Err(error) => {
+                survey.found.insert(Finding::Unreadable(kind, self.key_of(kind, id), why(&error)));
+                return;
+            }
+        };
+        let Stored { resource, is_going, is_kept, is_nested } = stored;
         let is_active = kind != ResourceKind::User || resource.is_active();
-        survey.resources.insert(id, Known { kind, is_active, is_going, is_kept });
+        survey.resources.insert(id, Known { kind, is_active, is_going, is_kept, is_nested });
         if is_going {
             if !is_kept {
                 survey.found.insert(Finding::UnfinishedDeletion(kind, id));
             }
-            return Ok(());
+            return;
         }
         if kind == ResourceKind::User
             && item.get("active").and_then(|value| value.as_bool().ok()) != Some(&is_active)
         {
             survey.found.insert(Finding::WrongActive(id));
         }
-        for entry in index::entries(&resource.document, self.schemas.of(kind))? {
+        for entry in entries {
             let key = entry.key(&self.connector.id, kind, id);
             survey.meet(&key.pk, &key.sk, &id.to_string(), Finding::MissingEntry(kind, id, key.clone()));
         }
         let count = survey.counts.entry((kind, id.bucket())).or_default();
         *count = (count.0 + 1, count.1 + i64::from(kind == ResourceKind::User && is_active));
-        Ok(())
+    }
+
+    /// A resource from its item, and the index entries that it must have.
+    fn parse(&self, kind: ResourceKind, item: &Item) -> Result<(Stored, BTreeSet<Entry>), ScimError> {
+        let stored = item::to_stored(kind, item)?;
+        let entries = index::entries(&stored.resource.document, self.schemas.of(kind))?;
+        Ok((stored, entries))
+    }
+
+    /// Why the item of a resource cannot be read, if it is there and cannot.
+    async fn why_unreadable(&self, kind: ResourceKind, key: &Key) -> Result<Option<ScimError>, ScimError> {
+        Ok(self.table.get(key).await?.and_then(|item| self.parse(kind, &item).err()))
     }
 
     /// What does not fit together in what was read.
@@ -225,6 +251,8 @@ impl Directory {
                 found.insert(Finding::DanglingMembership(group, member));
             } else if sides != 3 {
                 found.insert(Finding::HalfMembership(group, member));
+            } else if of_member.is_some_and(|known| known.kind == ResourceKind::Group && !known.is_nested) {
+                found.insert(Finding::UnmarkedGroup(member));
             }
         }
         let wrong = survey.counts.into_iter().filter(|(_, rest)| *rest != (0, 0));
@@ -241,7 +269,11 @@ impl Directory {
             Finding::StrayEntry(key) => match self.holder(key).await? {
                 None => self.table.get(key).await?.is_some(),
                 Some(id) => match self.kind_of_index(key) {
-                    Some(kind) => self.needs(kind, id, key).await?.is_none(),
+                    // Nobody knows which entries one must have that cannot be read.
+                    Some(kind) => {
+                        self.why_unreadable(kind, &self.key_of(kind, id)).await?.is_none()
+                            && self.needs(kind, id, key).await?.is_none()
+                    }
                     None => true,
                 },
             },
@@ -257,8 +289,7 @@ impl Directory {
                 found.stored.is_going && (!found.stored.is_kept || !found.groups.is_empty())
             }),
             Finding::WrongCount(kind, bucket) => {
-                let (counted, there) = self.recount(*kind, *bucket).await?;
-                counted != there
+                self.recount(*kind, *bucket).await?.is_some_and(|(counted, there)| counted != there)
             }
             Finding::WrongActive(id) => {
                 let Some(item) = self.table.get(&self.key_of(ResourceKind::User, *id)).await? else {
@@ -268,6 +299,15 @@ impl Directory {
                 let says = item.get("active").and_then(|value| value.as_bool().ok()).copied();
                 !stored.is_going && says != Some(stored.resource.is_active())
             }
+            Finding::UnmarkedGroup(id) => {
+                let Some(item) = self.table.get(&self.key_of(ResourceKind::Group, *id)).await? else {
+                    return Ok(false);
+                };
+                let stored = item::to_stored(ResourceKind::Group, &item)?;
+                let is_marked = stored.is_going || stored.is_nested;
+                !is_marked && !self.groups_of(ResourceKind::Group, *id).await?.is_empty()
+            }
+            Finding::Unreadable(kind, key, _) => self.why_unreadable(*kind, key).await?.is_some(),
             Finding::StrayItem(key) => self.table.get(key).await?.is_some(),
         })
     }
@@ -330,7 +370,11 @@ impl Directory {
             }
             Finding::WrongCount(kind, bucket) => {
                 let kind = *kind;
-                let (counted, there) = self.recount(kind, *bucket).await?;
+                let Some((counted, there)) = self.recount(kind, *bucket).await? else { return Ok(false) };
+                // What counts nobody is not written where nothing is.
+                if counted == there {
+                    return Ok(false);
+                }
                 let update = match kind {
                     ResourceKind::User => {
                         Expression::new("SET n = :n, active = :active").with(":active", number(there.1))
@@ -352,6 +396,11 @@ impl Directory {
                     Some(is_version(user.version)),
                 )?;
             }
+            Finding::UnmarkedGroup(id) => {
+                let nested = Expression::new("SET nested = :true").with(":true", true_value());
+                transaction.update(&self.key_of(ResourceKind::Group, *id), nested, Some(is_staying()))?;
+            }
+            Finding::Unreadable(..) => return Ok(false),
         }
         Ok(self.table.commit(&transaction).await? == Outcome::Committed)
     }
@@ -373,11 +422,10 @@ impl Directory {
         entry: &Key,
     ) -> Result<Option<(Entry, u64)>, ScimError> {
         let Some(item) = self.table.get(&self.key_of(kind, id)).await? else { return Ok(None) };
-        let stored = item::to_stored(kind, &item)?;
+        let (stored, entries) = self.parse(kind, &item)?;
         if stored.is_going {
             return Ok(None);
         }
-        let entries = index::entries(&stored.resource.document, self.schemas.of(kind))?;
         let needed = entries.into_iter().find(|one| one.key(&self.connector.id, kind, id) == *entry);
         Ok(needed.map(|entry| (entry, stored.resource.version)))
     }
@@ -400,11 +448,14 @@ impl Directory {
         for kind in ResourceKind::ALL {
             for (id, end) in [(group, &mut ends.0), (member, &mut ends.1)] {
                 let Some(item) = self.table.get(&self.key_of(kind, id)).await? else { continue };
-                let stored = item::to_stored(kind, &item)?;
-                let may_join = kind != ResourceKind::User
-                    || stored.resource.is_active()
-                    || self.settings().on_deactivate == OnDeactivate::KeepGroups;
-                if !stored.is_going && may_join {
+                let may_join = |stored: &Stored| {
+                    !stored.is_going
+                        && (kind != ResourceKind::User
+                            || stored.resource.is_active()
+                            || self.settings().on_deactivate == OnDeactivate::KeepGroups)
+                };
+                // One that cannot be read is there.
+                if item::to_stored(kind, &item).as_ref().map_or(true, may_join) {
                     *end = Some(kind);
                 }
             }
@@ -413,8 +464,12 @@ impl Directory {
         Ok((there, of_group.zip(ends.1.filter(|kind| of_members.contains(kind)))))
     }
 
-    /// What a bucket's counts say, and what they should.
-    async fn recount(&self, kind: ResourceKind, bucket: u8) -> Result<((i64, i64), (i64, i64)), ScimError> {
+    /// What a bucket's counts say, and what they should; `None` when one in it cannot be read.
+    async fn recount(
+        &self,
+        kind: ResourceKind,
+        bucket: u8,
+    ) -> Result<Option<((i64, i64), (i64, i64))>, ScimError> {
         let counted =
             self.table.get(&keys::count(&self.connector.id, kind, bucket)).await?.unwrap_or_default();
         let counted = (signed(&counted, "n"), signed(&counted, "active"));
@@ -422,14 +477,99 @@ impl Directory {
         let mut there = (0, 0);
         for item in self.table.query(&pk, &Range::Prefix(format!("{bucket:02x}"))).await? {
             let Some((_, None)) = item::name_of(&item) else { continue };
-            let stored = item::to_stored(kind, &item)?;
+            let Ok((stored, _)) = self.parse(kind, &item) else { return Ok(None) };
             if !stored.is_going {
                 let is_active = kind == ResourceKind::User && stored.resource.is_active();
                 there = (there.0 + 1, there.1 + i64::from(is_active));
             }
         }
-        Ok((counted, there))
+        Ok(Some((counted, there)))
     }
+}
+
+impl Table {
+    /// Reads all items of the partitions whose names begin so, in no order. `passed` is told how many were read.
+    async fn read_all(
+        &self,
+        prefix: &str,
+        passed: impl Fn(u64) + Sync,
+        mut take: impl FnMut(&Item),
+    ) -> Result<(), ScimError> {
+        let mut places: Vec<(i32, Option<Key>)> = (0..SEGMENTS).map(|segment| (segment, None)).collect();
+        while !places.is_empty() {
+            let reads = places.into_iter().map(|(segment, after)| {
+                async move { Ok((segment, self.scan_page(segment, SEGMENTS, prefix, after).await?)) }.boxed()
+            });
+            let pages = concurrently(reads.collect()).await?;
+            places = Vec::new();
+            for (segment, (items, next)) in pages {
+                passed(items.len() as u64);
+                items.iter().for_each(&mut take);
+                places.extend(next.map(|next| (segment, Some(next))));
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads all of the table and says what is left of connectors that have no record. `passed` is told how many items
+    /// were read.
+    ///
+    /// # Errors
+    /// When DynamoDB fails.
+    pub async fn leftovers(&self, passed: impl Fn(u64) + Sync) -> Result<Vec<Leftover>, ScimError> {
+        let known: BTreeSet<ConnectorId> =
+            self.connectors().await?.into_iter().map(|connector| connector.id).collect();
+        let mut seen: BTreeMap<ConnectorId, BTreeSet<String>> = BTreeMap::new();
+        self.read_all("", passed, |item| {
+            let pk = item.get("pk").and_then(|pk| pk.as_s().ok());
+            let Some((pk, (connector, space))) = pk.and_then(|pk| Some((pk, pk.split_once('#')?))) else {
+                return;
+            };
+            let connector = ConnectorId::parse(connector).filter(|id| !known.contains(id));
+            if let Some(connector) = connector.filter(|_| !space.starts_with("audit/")) {
+                seen.entry(connector).or_default().insert(pk.clone());
+            }
+        })
+        .await?;
+        let mut leftovers = Vec::new();
+        for (connector, mut partitions) in seen {
+            // It may have been made, or its deletion may have ended, since.
+            for pk in partitions.clone() {
+                if self.query_page(&pk, &Range::All, None, Some(1)).await?.0.is_empty() {
+                    partitions.remove(&pk);
+                }
+            }
+            if !partitions.is_empty() && self.connector(&connector).await?.is_none() {
+                leftovers.push(Leftover { connector, partitions });
+            }
+        }
+        Ok(leftovers)
+    }
+
+    /// Deletes what was left; `false` when there is a connector of that id by now.
+    ///
+    /// # Errors
+    /// When DynamoDB fails.
+    pub async fn delete_leftover(&self, leftover: &Leftover) -> Result<bool, ScimError> {
+        if self.connector(&leftover.connector).await?.is_some() {
+            return Ok(false);
+        }
+        for pk in &leftover.partitions {
+            self.clear_partition(pk).await?;
+        }
+        Ok(true)
+    }
+}
+
+impl fmt::Display for Leftover {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (first, count) = (self.partitions.first().map(String::as_str), self.partitions.len());
+        write!(f, "it has no record, and items in {count} partitions, as {}", first.unwrap_or_default())
+    }
+}
+
+fn why(error: &ScimError) -> String {
+    error.cause.as_ref().map_or_else(|| error.detail.to_string(), |cause| chain(cause.as_ref()))
 }
 
 impl Survey {

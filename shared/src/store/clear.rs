@@ -4,7 +4,7 @@ use super::Directory;
 use super::index::ACTIVE;
 use super::item;
 use super::keys::{self, Key};
-use super::table::{Item, Range};
+use super::table::{Item, Range, Table};
 use crate::error::ScimError;
 use crate::resource::ResourceKind;
 
@@ -28,28 +28,29 @@ impl Directory {
                 let ids: Vec<_> = resources.map(|(id, _)| id).collect();
                 if kind != ResourceKind::User {
                     for id in &ids {
-                        self.clear_partition(&keys::members(connector, *id)).await?;
+                        self.table.clear_partition(&keys::members(connector, *id)).await?;
                     }
                 }
-                if !self.delete_items(&pk, &items).await? {
+                if !self.table.delete_items(&pk, &items).await? {
                     break;
                 }
                 passed(ids.len() as u64);
             }
             for index in &self.schemas.of(kind).indexes {
-                self.clear_partition(&keys::index(connector, kind, &index.name)).await?;
+                self.table.clear_partition(&keys::index(connector, kind, &index.name)).await?;
             }
         }
-        self.clear_partition(&keys::index(connector, ResourceKind::User, ACTIVE)).await?;
-        self.clear_partition(&keys::counts(connector)).await?;
-        let credentials = self.connector.record.credentials.iter();
-        let used: Vec<Key> = credentials.map(|credential| keys::used(connector, &credential.id)).collect();
-        self.table.delete_all(&used).await
+        self.table.clear_partition(&keys::index(connector, ResourceKind::User, ACTIVE)).await?;
+        self.table.clear_partition(&keys::counts(connector)).await?;
+        self.table.forget_all_uses(connector).await
     }
+}
 
-    async fn clear_partition(&self, pk: &str) -> Result<(), ScimError> {
+impl Table {
+    /// Deletes all of a partition.
+    pub(super) async fn clear_partition(&self, pk: &str) -> Result<(), ScimError> {
         loop {
-            let (items, _) = self.table.query_page(pk, &Range::All, None, Some(AT_ONCE)).await?;
+            let (items, _) = self.query_page(pk, &Range::All, None, Some(AT_ONCE)).await?;
             if !self.delete_items(pk, &items).await? {
                 return Ok(());
             }
@@ -60,7 +61,7 @@ impl Directory {
     async fn delete_items(&self, pk: &str, items: &[Item]) -> Result<bool, ScimError> {
         let sk = |item: &Item| item.get("sk")?.as_s().ok().cloned();
         let keys: Vec<Key> = items.iter().filter_map(sk).map(|sk| Key { pk: pk.to_owned(), sk }).collect();
-        self.table.delete_all(&keys).await?;
+        self.delete_all(&keys).await?;
         Ok(!keys.is_empty())
     }
 }

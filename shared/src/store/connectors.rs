@@ -125,11 +125,14 @@ fn to_json(record: &Record) -> Result<String, ScimError> {
 
 fn to_connector(id: &ConnectorId, item: &Item) -> Result<Connector, ScimError> {
     let broken = || ScimError::internal(format!("broken item of connector {id}"));
+    let unreadable = |error: serde_json::Error| {
+        ScimError::internal(format!("the record of connector {id} cannot be read: {error}"))
+    };
     let string = |name: &str| item.get(name).and_then(|value: &AttributeValue| value.as_s().ok());
     let revision = item.get("revision").and_then(|value| value.as_n().ok()?.parse().ok());
     Ok(Connector {
         id: id.clone(),
-        record: serde_json::from_str(string("doc").ok_or_else(broken)?).map_err(ScimError::internal)?,
+        record: serde_json::from_str(string("doc").ok_or_else(broken)?).map_err(unreadable)?,
         revision: revision.ok_or_else(broken)?,
     })
 }

@@ -7,8 +7,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::connectors::ConnectorId;
 use super::item::number;
-use super::keys;
-use super::table::{Item, Table};
+use super::keys::{self, Key};
+use super::table::{Item, Range, Table};
 use super::transaction::Expression;
 use crate::error::ScimError;
 
@@ -120,6 +120,26 @@ impl Table {
         let item = self.get(&keys::used(connector, credential)).await?;
         let seconds = item.and_then(|item| item.get("used")?.as_n().ok()?.parse().ok());
         Ok(seconds.and_then(|seconds| Timestamp::from_second(seconds).ok()))
+    }
+
+    /// Forgets when credentials were last used.
+    pub async fn forget_uses(
+        &self,
+        connector: &ConnectorId,
+        credentials: &[String],
+    ) -> Result<(), ScimError> {
+        let keys: Vec<Key> = credentials.iter().map(|credential| keys::used(connector, credential)).collect();
+        self.delete_all(&keys).await
+    }
+
+    /// Forgets when any credential of a connector was last used: also one that was retired while a function still let it
+    /// in, and noted so.
+    pub async fn forget_all_uses(&self, connector: &ConnectorId) -> Result<(), ScimError> {
+        let Key { pk, sk: prefix } = keys::used(connector, "");
+        let items = self.query(&pk, &Range::Prefix(prefix)).await?;
+        let sk = |item: &Item| item.get("sk")?.as_s().ok().cloned();
+        let keys: Vec<Key> = items.iter().filter_map(sk).map(|sk| Key { pk: pk.clone(), sk }).collect();
+        self.delete_all(&keys).await
     }
 }
 

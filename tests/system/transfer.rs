@@ -1,0 +1,331 @@
+//! The directory in files: taken away, brought in, and brought in again.
+
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+use shared::settings::{Mapping, OnDelete, Settings};
+use tests::client::Client;
+use tests::dump::assert_sound;
+use tests::service::{TestConnector, service};
+use uuid::Uuid;
+
+use crate::concurrency::{USER, group, user};
+use crate::directory::{directory, run};
+
+const AS_IT_WAS: &str = "0 made, 0 changed, 1 as they were, 0 refused\n";
+
+/// A folder for files, which is gone with it.
+pub struct Folder(PathBuf);
+
+impl Folder {
+    pub fn new() -> Self {
+        let path = std::env::temp_dir().join(format!("rollcall-files-{}", Uuid::new_v4()));
+        std::fs::create_dir(&path).unwrap();
+        Self(path)
+    }
+
+    pub fn file(&self, name: &str, text: &str) -> String {
+        let path = self.0.join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+
+    fn name(&self, name: &str) -> String {
+        self.0.join(name).to_str().unwrap().to_owned()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // What is left lies in a temporary folder.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+#[tokio::test]
+async fn a_directory_is_exported_and_imported_elsewhere_and_a_second_time_changes_nothing() {
+    let (connector, ..) = directory().await;
+    let folder = Folder::new();
+    for extension in ["csv", "jsonl"] {
+        let (users, groups) =
+            (folder.name(&format!("u.{extension}")), folder.name(&format!("g.{extension}")));
+        run(&connector, &["export", "users", &users]).ok();
+        run(&connector, &["export", "groups", &groups]).ok();
+        let other = service().connector().await;
+        assert_eq!(
+            run(&other, &["import", "users", &users]).ok(),
+            "1 made, 0 changed, 0 as they were, 0 refused\n"
+        );
+        // What the identity provider nests, an operator cannot.
+        let nested = run(&other, &["import", "groups", &groups]);
+        assert_eq!(nested.out, "1 made, 0 changed, 0 as they were, 1 refused\n");
+        assert!(nested.err.contains("has no group Sales, EMEA of the identity provider"), "{nested:?}");
+        assert_eq!(run(&other, &["import", "users", &users]).ok(), AS_IT_WAS);
+        let again = run(&other, &["import", "groups", &groups]);
+        assert_eq!(again.out, "0 made, 0 changed, 1 as they were, 1 refused\n");
+        let show = |connector: &TestConnector| -> Value {
+            serde_json::from_str(&run(connector, &["user", "show", "ann@example.com", "--json"]).ok())
+                .unwrap()
+        };
+        let (here, there) = (show(&connector), show(&other));
+        for part in ["username", "first_name", "last_name", "display_name", "email", "groups"] {
+            assert_eq!(here[part], there[part], "{extension} {part}");
+        }
+        assert_eq!(
+            (&there["origin"], there["connector"].as_str()),
+            (&json!("local"), Some(other.id.to_string().as_str()))
+        );
+        assert_sound(service(), &other.id).await;
+    }
+    let csv = run(&connector, &["export", "users"]).ok();
+    assert_eq!(csv, std::fs::read_to_string(folder.name("u.csv")).unwrap());
+    assert_eq!(csv.lines().count(), 2);
+    assert_eq!(
+        run(&connector, &["export", "users", &folder.name("u.xml")]).failed(),
+        format!("{} ends in neither .csv nor .jsonl", folder.name("u.xml"))
+    );
+}
+
+#[tokio::test]
+async fn rows_that_cannot_be_imported_are_named_and_the_others_are_there() {
+    let (connector, client, _) = directory().await;
+    let folder = Folder::new();
+    let csv = folder.file(
+        "users.csv",
+        "username,first_name,email\ncarl,Carl,carl@example.com\n,Nobody,\nann@example.com,Anna,\ndora,\nemil,Émile,\n",
+    );
+    let imported = run(&connector, &["import", "users", &csv]);
+    assert_eq!((imported.code, imported.out.as_str()), (1, "2 made, 0 changed, 0 as they were, 3 refused\n"));
+    let said: Vec<&str> = imported.err.lines().collect();
+    let [nobody, owned, short, last] = said[..] else { panic!("{said:?}") };
+    assert_eq!(nobody, format!("{csv}:3: there is no username"));
+    assert!(owned.starts_with(&format!("{csv}:4: User ")) && owned.contains("belongs to"), "{owned}");
+    assert_eq!(short, format!("{csv}:5: the row has 2 cells, and the heading 3"));
+    assert_eq!(last, "scimctl: 3 rows were refused");
+    let changed = folder.file("changed.csv", "username,first_name,email\ncarl,,carl@example.org\n");
+    assert_eq!(
+        run(&connector, &["import", "users", &changed]).ok(),
+        "0 made, 1 changed, 0 as they were, 0 refused\n"
+    );
+    let carl = client.get("/Users?filter=userName%20eq%20%22carl%22").await.json()["Resources"][0].clone();
+    assert_eq!((carl.get("name"), &carl["emails"][0]["value"]), (None, &json!("carl@example.org")));
+    let silent = folder.file("silent.csv", "username\ncarl\n");
+    assert_eq!(
+        run(&connector, &["import", "users", &silent]).ok(),
+        "0 made, 0 changed, 1 as they were, 0 refused\n"
+    );
+    let lines = folder.file("groups.jsonl", "{\"name\": \"Team\", \"members\": \"carl; emil\"}\n\n{\"name\": 1}\n{\"name\": \"Sales, EMEA\"}\n{\"name\": \"T\", \"members\": \"zoe\"}\n");
+    let imported = run(&connector, &["import", "groups", &lines]);
+    assert_eq!((imported.code, imported.out.as_str()), (1, "1 made, 0 changed, 1 as they were, 2 refused\n"));
+    assert!(
+        imported.err.contains(":3: name is 1, and must be a text")
+            && imported.err.contains("has no user zoe"),
+        "{}",
+        imported.err
+    );
+    let silent = folder.file("silent.jsonl", "{\"name\": \"team\"}\n");
+    assert_eq!(
+        run(&connector, &["import", "groups", &silent]).ok(),
+        "0 made, 0 changed, 1 as they were, 0 refused\n"
+    );
+    assert_eq!(run(&connector, &["group", "members", "team"]).ok().lines().count(), 2);
+    let fewer = folder.file("fewer.csv", "name,members\nteam,emil\n");
+    assert_eq!(
+        run(&connector, &["import", "groups", &fewer]).ok(),
+        "0 made, 1 changed, 0 as they were, 0 refused\n"
+    );
+    assert_eq!(run(&connector, &["group", "members", "team"]).ok(), "emil\n");
+    assert_sound(service(), &connector.id).await;
+    assert!(
+        run(&connector, &["import", "users", &folder.name("none.csv")]).failed().contains("No such file")
+    );
+}
+
+/// Everything that operators see of a directory.
+fn everything(connector: &TestConnector) -> String {
+    let mut all = run(connector, &["user", "list", "--hidden", "--json"]).ok();
+    all.push_str(&run(connector, &["group", "list", "--hidden"]).ok());
+    for name in ["Team; \\A", "Everybody", "Sales, EMEA"] {
+        all.push_str(&run(connector, &["group", "show", name]).ok());
+    }
+    all
+}
+
+/// Users and groups of which the directory shows something else than there is.
+async fn populate(connector: &TestConnector, client: &Client) {
+    let ann = json!({
+        "schemas": [USER], "userName": "Ann@example.com", "name": { "givenName": " Ann", "familyName": "Ash" },
+        "emails": [{ "value": "ann@home.example", "type": "home" }, { "value": "ann@work.example", "primary": true }]
+    });
+    assert_eq!(client.post("/Users", &ann).await.status, 201);
+    let ids = [user(client, "CORP\\bob;").await, user(client, " carl").await];
+    let inner = group(client, "Sales, EMEA", &ids).await;
+    group(client, "Everybody", &[inner]).await;
+    let run = |arguments: &[&str]| run(connector, arguments).ok();
+    run(&["user", "create", "dora@example.com", "--first-name", "Dora", "--email", "dora@example.org"]);
+    run(&["user", "create", "=1+1", "--display-name", "+49 89"]);
+    run(&["group", "create", "Team; \\A"]);
+    run(&["group", "add", "Team; \\A", "=1+1", "CORP\\bob;", " carl", "Sales, EMEA"]);
+}
+
+#[tokio::test]
+async fn an_export_says_nothing_new_to_the_directory_it_comes_from() {
+    let home = Mapping { email: "emails[type eq \"home\"].value".to_owned(), ..Mapping::default() };
+    let short =
+        Mapping { username_from_email: true, first_name: "userName".to_owned(), ..Mapping::default() };
+    for mapping in [Mapping::default(), home, short] {
+        let connector = service().connector_with(Settings { mapping, ..Settings::default() }).await;
+        let client = connector.local(service());
+        populate(&connector, &client).await;
+        let before = everything(&connector);
+        let folder = Folder::new();
+        for extension in ["csv", "jsonl"] {
+            for (what, count) in [("users", 5), ("groups", 3)] {
+                let file = folder.name(&format!("{what}.{extension}"));
+                run(&connector, &["export", what, &file]).ok();
+                assert_eq!(
+                    run(&connector, &["import", what, &file]).ok(),
+                    format!("0 made, 0 changed, {count} as they were, 0 refused\n"),
+                    "{extension}"
+                );
+            }
+        }
+        assert_eq!(everything(&connector), before);
+        assert_sound(service(), &connector.id).await;
+    }
+}
+
+#[tokio::test]
+async fn what_the_directory_shows_stands_beside_what_is_kept() {
+    let mapping = Mapping { username_from_email: true, ..Mapping::default() };
+    let connector = service().connector_with(Settings { mapping, ..Settings::default() }).await;
+    populate(&connector, &connector.local(service())).await;
+    let folder = Folder::new();
+    let rows = |what: &str| -> Vec<Value> {
+        let file = folder.name("rows.jsonl");
+        run(&connector, &["export", what, &file]).ok();
+        let text = std::fs::read_to_string(file).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    let users = rows("users");
+    let dora = users.iter().find(|row| row["username"] == "dora@example.com").unwrap();
+    assert_eq!((&dora["shown_username"], &dora["shown_display_name"]), (&json!("dora"), &json!("Dora")));
+    assert_eq!((&dora["display_name"], &dora["effective_groups"]), (&Value::Null, &json!(["public"])));
+    let groups = rows("groups");
+    let team = groups.iter().find(|row| row["name"] == "Team; \\A").unwrap();
+    assert_eq!(team["members"], json!([" carl", "=1+1", "CORP\\bob;"]));
+    assert_eq!(team["member_groups"], json!(["Sales, EMEA"]));
+    let csv = run(&connector, &["export", "users"]).ok();
+    assert!(csv.contains("\n'=1+1,,,'+49 89,,'=1+1,"), "{csv}");
+    let csv = run(&connector, &["export", "groups"]).ok();
+    assert!(csv.contains("\nTeam; \\A, carl;=1+1;CORP\\\\bob\\;,\"Sales, EMEA\","), "{csv}");
+}
+
+#[tokio::test]
+async fn members_of_a_kind_are_replaced_where_their_column_is_there() {
+    let connector = service().connector().await;
+    populate(&connector, &connector.local(service())).await;
+    let folder = Folder::new();
+    let members = || {
+        let shown = run(&connector, &["group", "show", "Team; \\A"]);
+        shown.value("Members:")
+    };
+    for (text, left) in [
+        ("name\nTeam; \\A\n", "3 users, 1 groups"),
+        ("name,members\nTeam; \\A,'=1+1\n", "1 users, 1 groups"),
+        ("name,member_groups\nTeam; \\A,\n", "1 users, 0 groups"),
+        (
+            "name,members,member_groups\nTeam; \\A,CORP\\bob\\;; dora@example.com,Everybody\n",
+            "2 users, 1 groups",
+        ),
+    ] {
+        let file = folder.file("groups.csv", text);
+        run(&connector, &["import", "groups", &file]).ok();
+        assert_eq!(members(), left, "{text}");
+    }
+    let owned = folder.file("owned.csv", "name,members\n\"Sales, EMEA\",dora@example.com\n");
+    let refused = run(&connector, &["import", "groups", &owned]);
+    assert!(refused.err.contains("belongs to the identity provider"), "{refused:?}");
+    assert_sound(service(), &connector.id).await;
+}
+
+#[tokio::test]
+async fn whom_an_export_calls_hidden_is_passed_over() {
+    let settings = Settings { on_delete: OnDelete::Deactivate, ..Settings::default() };
+    let connector = service().connector_with(settings).await;
+    let client = connector.local(service());
+    let ann = user(&client, "ann").await;
+    user(&client, "bob").await;
+    client.delete(&format!("/Users/{ann}")).await;
+    let folder = Folder::new();
+    for extension in ["csv", "jsonl"] {
+        let file = folder.name(&format!("users.{extension}"));
+        run(&connector, &["export", "users", &file, "--hidden"]).ok();
+        assert_eq!(
+            run(&connector, &["import", "users", &file]).ok(),
+            "0 made, 0 changed, 1 as they were, 0 refused, 1 passed over as they were hidden\n"
+        );
+    }
+    assert_eq!(client.get("/Users").await.json()["totalResults"], 1);
+}
+
+#[tokio::test]
+async fn a_name_that_a_file_has_twice_is_refused_with_both_lines() {
+    let connector = service().connector().await;
+    let folder = Folder::new();
+    let users = folder.file("users.csv", "username,first_name\nann,Ann\nbob,Bob\nANN,Anna\n");
+    let groups = folder.file("groups.jsonl", "{\"name\": \"Team\"}\n\n{\"name\": \"team \"}\n");
+    for (what, file, made, line) in [
+        ("users", &users, 2, "4: ANN is in line 2 already"),
+        ("groups", &groups, 1, "3: team  is in line 1 already"),
+    ] {
+        let imported = run(&connector, &["import", what, file]);
+        assert_eq!(imported.out, format!("{made} made, 0 changed, 0 as they were, 1 refused\n"));
+        assert!(imported.err.contains(&format!("{file}:{line}\n")), "{imported:?}");
+    }
+    assert_eq!(run(&connector, &["user", "show", "ann"]).value("First name:"), "Ann");
+}
+
+#[tokio::test]
+async fn a_column_that_nothing_is_known_of_is_refused_before_anything_is_imported() {
+    let connector = service().connector().await;
+    let folder = Folder::new();
+    let csv = folder.file("users.csv", "username,firstname,last_nam\nann,Ann,Ash\n");
+    let lines = folder.file("groups.jsonl", "{\"name\": \"Team\"}\n{\"name\": \"T\", \"member\": []}\n");
+    for (what, file, unknown) in [
+        ("users", csv, "\"firstname\", \"last_nam\"; there are username, "),
+        ("groups", lines, "\"member\"; there are name, "),
+    ] {
+        let said = run(&connector, &["import", what, &file]).failed();
+        assert!(said.starts_with(&format!("{file}: there is no column {unknown}")), "{said}");
+    }
+    let nothing =
+        run(&connector, &["user", "list", "--json"]).ok() + &run(&connector, &["group", "list"]).ok();
+    assert_eq!(nothing.lines().count(), 2, "{nothing}");
+}
+
+#[tokio::test]
+async fn what_is_no_file_of_rows_is_refused_in_a_line() {
+    let connector = service().connector().await;
+    let folder = Folder::new();
+    for name in ["folder.jsonl", "folder.csv"] {
+        let path = folder.name(name);
+        std::fs::create_dir(&path).unwrap();
+        let said = run(&connector, &["import", "users", &path]).failed();
+        assert!(said.starts_with(&format!("{path}: ")), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn a_row_is_named_by_the_line_that_it_begins_at() {
+    let connector = service().connector().await;
+    let folder = Folder::new();
+    for end in ["\n", "\r\n"] {
+        let text = ["username,first_name", "", "ann,\"A", "nn\"", "", ",x", ",\"y", "y\"", ",z"].join(end);
+        let file = folder.file("users.csv", &text);
+        let imported = run(&connector, &["import", "users", &file]);
+        let lines: Vec<&str> =
+            imported.err.lines().filter_map(|line| line.strip_suffix(": there is no username")).collect();
+        assert_eq!(lines, [6, 7, 9].map(|line| format!("{file}:{line}")), "{end:?}");
+    }
+}

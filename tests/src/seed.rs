@@ -24,6 +24,12 @@ type Item = HashMap<String, AttributeValue>;
 pub async fn users(service: &Service, connector: &ConnectorId, count: usize) -> Vec<ResourceId> {
     let mut ids: Vec<ResourceId> = (0..count).map(|_| ResourceId::random()).collect();
     ids.sort_unstable();
+    users_with_ids(service, connector, &ids).await;
+    ids
+}
+
+/// The same, of users with these ids.
+pub async fn users_with_ids(service: &Service, connector: &ConnectorId, ids: &[ResourceId]) {
     let user_names = keys::index(connector, ResourceKind::User, "userName");
     let items = ids.iter().zip(0..).flat_map(|(id, number)| {
         let user = user(connector, *id, number);
@@ -33,13 +39,12 @@ pub async fn users(service: &Service, connector: &ConnectorId, count: usize) -> 
         items
     });
     let mut counts = [0; 256];
-    for id in &ids {
+    for id in ids {
         counts[usize::from(id.bucket())] += 1;
     }
     let counts = (0..=255).zip(counts).filter(|(_, count)| *count > 0);
     let counts = counts.map(|(bucket, users)| count_item(connector, ResourceKind::User, bucket, users));
     put_all(&service.dynamodb(), items.chain(counts).collect()).await;
-    ids
 }
 
 /// Writes one user with this id.

@@ -113,6 +113,7 @@ async fn no_request_passes_its_budget() {
     let connector = service.connector().await;
     let counted = CountedService::new(service, &connector).await;
     let users = seed::users(service, &connector.id, USERS).await;
+    let mut units = Vec::new();
     for (where_, start) in [("at the start", 1), ("in the middle", 50_000), ("at the end", USERS - 99)] {
         let (cost, page) =
             counted.cost("GET", &format!("/Users?startIndex={start}&count=100"), None, 200).await;
@@ -121,7 +122,9 @@ async fn no_request_passes_its_budget() {
         let expected = json!(users[start - 1].to_string());
         assert_eq!(page["Resources"][0]["id"], expected, "the page begins where it should, {where_}");
         ledger.record(&format!("a page of 100 of {USERS} users {where_}"), cost, (5, 200.0, 0.0));
+        units.push(cost.read_units);
     }
+    assert!(units[2] <= 2.0 * units[0], "a page at the end costs {units:?}");
     let by_name = "/Users?filter=userName%20eq%20%22user050000@example.com%22";
     let (cost, found) = counted.cost("GET", by_name, None, 200).await;
     assert_eq!(body(&found)["Resources"][0]["id"], json!(users[50_000].to_string()));

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
+use shared::resource::ResourceId;
 use tests::client::Client;
+use tests::seed;
 use tests::service::service;
 
 use crate::concurrency::{USER, group, patch, user, users};
@@ -53,6 +55,38 @@ async fn an_index_begins_where_it_says() {
     let first = &page(&client, "startIndex=1&count=1").await["Resources"][0];
     let of_first = client.get(&format!("/Users/{}", everybody[0])).await.json();
     assert_eq!(*first, of_first, "a page shows a user as it is, groups and version and all");
+}
+
+#[tokio::test]
+async fn a_page_is_the_same_from_whichever_end_of_its_bucket_it_is_read() {
+    let connector = service().connector().await;
+    let client = connector.local(service());
+    let in_bucket = |bucket: &str| {
+        let random = ResourceId::random().to_string();
+        ResourceId::parse(&format!("{bucket}{}", &random[2..])).unwrap()
+    };
+    let buckets = [("10", 160), ("11", 90), ("ff", 70)].into_iter();
+    let seeded: Vec<ResourceId> =
+        buckets.flat_map(|(bucket, count)| (0..count).map(move |_| in_bucket(bucket))).collect();
+    seed::users_with_ids(service(), &connector.id, &seeded).await;
+    let everybody = walk(&client, "count=50", async |_| {}).await;
+    assert_eq!(everybody.len(), 320);
+    let some: Vec<String> = everybody.iter().step_by(3).cloned().collect();
+    for name in ["one", "other"] {
+        group(&client, name, &some).await;
+    }
+    for start in (1..=320).step_by(9).chain([160, 161, 251, 320]) {
+        for count in [1, 20, 100] {
+            let found = page(&client, &format!("startIndex={start}&count={count}")).await;
+            let expected = everybody.iter().skip(start - 1).take(count);
+            assert_eq!(ids(&found), expected.cloned().collect::<Vec<_>>(), "{count} from {start}");
+            for user in found["Resources"].as_array().unwrap() {
+                let groups = user["groups"].as_array().map_or(0, Vec::len);
+                let is_in = some.iter().any(|id| user["id"] == **id);
+                assert_eq!(groups, if is_in { 2 } else { 0 }, "{count} from {start}: {user}");
+            }
+        }
+    }
 }
 
 #[tokio::test]

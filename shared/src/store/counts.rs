@@ -30,6 +30,11 @@ impl Histogram {
         self.counts.iter().sum()
     }
 
+    /// How many there are whose ids begin with this byte.
+    pub fn of(&self, bucket: u8) -> usize {
+        self.counts.get(usize::from(bucket)).copied().unwrap_or_default()
+    }
+
     /// The first byte of the id of the resource at this position in the order of ids, and how many that begin with the
     /// same byte stand before it; `None` past the end.
     pub fn locate(&self, mut position: usize) -> Option<(u8, usize)> {
@@ -77,7 +82,7 @@ mod tests {
         let mut counts = [0; 256];
         (counts[3], counts[200]) = (2, 5);
         let histogram = Histogram { counts };
-        assert_eq!(histogram.total(), 7);
+        assert_eq!((histogram.total(), histogram.of(200), histogram.of(4)), (7, 5, 0));
         for (position, expected) in
             [(0, Some((3, 0))), (1, Some((3, 1))), (2, Some((200, 0))), (6, Some((200, 4))), (7, None)]
         {

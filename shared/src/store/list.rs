@@ -15,7 +15,7 @@ use super::item;
 use super::keys::{self};
 use super::nesting::Ancestry;
 use super::plan::Plan;
-use super::search::{Match, Seen};
+use super::search::{LAST, Match, Seen};
 use super::table::Range;
 use super::{Directory, StoredUser};
 use crate::error::{ErrorKind, ScimError};
@@ -28,6 +28,8 @@ use crate::sort::{Sort, SortKey};
 pub const MOST_SORTED: usize = 50_000;
 /// A page ends before its resources pass this many bytes; a Lambda answer may have 6 MB.
 pub const LONGEST_PAGE: usize = 4_500_000;
+/// From so many resources fewer to read on, a page is read from the other end of its bucket.
+const WORTH_TURNING: usize = 25;
 /// Groups whose members are read at once for a page.
 const GROUPS_READ_AT_ONCE: usize = 8;
 
@@ -157,17 +159,35 @@ impl Directory {
     ) -> Result<Matches, ScimError> {
         let histogram = self.histogram(kind, counted).await?;
         let total = histogram.total();
-        let (range, skip) = match &query.start {
-            Start::Index(index) => match histogram.locate(index.saturating_sub(1)) {
-                Some((bucket, skip)) => (Range::From(format!("{bucket:02x}")), skip),
-                None => return Ok(Matches { total, page: Vec::new(), plan: "page" }),
-            },
-            Start::After(None) => (Range::All, 0),
-            // `0` is the character behind the slash, so this passes the memberships of that resource as well.
-            Start::After(Some(last)) => (Range::From(format!("{}0", last.id)), 0),
-        };
         let wanted = if query.count == 0 { 0 } else { query.count + 1 };
-        let found = self.read_some(kind, &range, skip, wanted, counted).await?;
+        let found = match &query.start {
+            Start::Index(index) => {
+                let position = index.saturating_sub(1);
+                let Some((bucket, before)) = histogram.locate(position) else {
+                    return Ok(Matches { total, page: Vec::new(), plan: "page" });
+                };
+                let behind = histogram.of(bucket) - before;
+                let is_nearer_to_end = behind + WORTH_TURNING < before + wanted.min(behind);
+                if wanted > 0 && is_nearer_to_end {
+                    let rest = wanted.min(total - position).saturating_sub(behind);
+                    let next_bucket = Range::From(format!("{bucket:02x}{LAST}"));
+                    let (end, rest) = tokio::join!(
+                        self.read_end(kind, bucket, behind, counted),
+                        self.read_some(kind, &next_bucket, 0, rest, counted)
+                    );
+                    end?.into_iter().chain(rest?).take(wanted).collect()
+                } else {
+                    let range = Range::From(format!("{bucket:02x}"));
+                    self.read_some(kind, &range, before, wanted, counted).await?
+                }
+            }
+            Start::After(None) => self.read_some(kind, &Range::All, 0, wanted, counted).await?,
+            Start::After(Some(last)) => {
+                // `0` is the character behind the slash, so this passes the memberships of that resource as well.
+                let range = Range::From(format!("{}0", last.id));
+                self.read_some(kind, &range, 0, wanted, counted).await?
+            }
+        };
         let page = found
             .into_iter()
             .map(|found| Match { kind, id: found.stored.resource.id, key: None, found: Some(found) })
@@ -175,8 +195,7 @@ impl Directory {
         Ok(Matches { total, page, plan: "page" })
     }
 
-    /// Reads so many resources of a range, some skipped first. An item is a resource or a membership of the one before
-    /// it, so how many items to ask for is learnt from those that came.
+    /// Reads so many resources of a range, some skipped first.
     async fn read_some(
         &self,
         kind: ResourceKind,
@@ -193,12 +212,7 @@ impl Directory {
         }
         loop {
             // One more, whose coming shows that the memberships of the last are complete.
-            let missing = skip + wanted + 1 - seen.passed;
-            let limit = match seen.items {
-                0 => missing,
-                items => missing * items / seen.passed.max(1) * 5 / 4 + 10,
-            };
-            let limit = i32::try_from(limit).unwrap_or(i32::MAX);
+            let limit = seen.items_for(skip + wanted + 1 - seen.passed);
             let (items, next) = self.table.query_page(&pk, range, after.as_deref(), Some(limit)).await?;
             for item in &items {
                 seen.take(kind, item)?;
@@ -210,6 +224,37 @@ impl Directory {
         }
         seen.found.truncate(wanted);
         Ok(seen.found)
+    }
+
+    /// Reads the last resources of a bucket, so many of them.
+    async fn read_end(
+        &self,
+        kind: ResourceKind,
+        bucket: u8,
+        wanted: usize,
+        counted: Counted,
+    ) -> Result<Vec<StoredUser>, ScimError> {
+        let pk = keys::resources(&self.connector.id, kind);
+        let range = Range::Between(format!("{bucket:02x}"), format!("{bucket:02x}{LAST}"));
+        let (mut items, mut after) = (Vec::new(), None);
+        let mut seen = Seen::new(0, counted);
+        loop {
+            let limit = seen.items_for(wanted - seen.passed);
+            let (page, next) =
+                self.table.query_page_in_order(&pk, &range, after.as_deref(), Some(limit), true).await?;
+            items.extend(page);
+            // Backwards, memberships come before whose they are: all that came is gone through in its order.
+            seen = Seen::new(0, counted);
+            for item in items.iter().rev() {
+                seen.take(kind, item)?;
+            }
+            match next {
+                Some(next) if seen.passed < wanted => after = Some(next),
+                _ => break,
+            }
+        }
+        let first = seen.found.len().saturating_sub(wanted);
+        Ok(seen.found.split_off(first))
     }
 
     /// A page in the order of an index, either way, when there is one that holds every resource.

@@ -25,6 +25,9 @@ const MOST_KEPT: usize = 5_000;
 /// Below this many resources a partition is read in one go.
 const SMALL_DIRECTORY: usize = 500;
 
+/// It stands behind every character of a sort key among resources.
+pub(super) const LAST: char = '~';
+
 /// A resource that matches, and its document unless too many do.
 #[derive(Debug)]
 pub(super) struct Match {
@@ -79,8 +82,7 @@ impl Directory {
         let ranges: Vec<Range> = if total < SMALL_DIRECTORY {
             vec![Range::All]
         } else {
-            // A tilde is behind every character of an id.
-            (0..16).map(|digit| Range::Between(format!("{digit:x}"), format!("{digit:x}~"))).collect()
+            (0..16).map(|digit| Range::Between(format!("{digit:x}"), format!("{digit:x}{LAST}"))).collect()
         };
         let mut parts = Vec::with_capacity(ranges.len());
         for range in ranges {
@@ -217,6 +219,16 @@ pub(super) struct Seen {
 impl Seen {
     pub fn new(skip: usize, counted: Counted) -> Self {
         Self { skip, counted, with_kept: false, passed: 0, items: 0, found: Vec::new() }
+    }
+
+    /// How many items to ask for, for so many resources more: an item is a resource or a membership of the one before it,
+    /// so this is learnt from those that came.
+    pub fn items_for(&self, missing: usize) -> i32 {
+        let items = match self.items {
+            0 => missing,
+            items => missing * items / self.passed.max(1) * 5 / 4 + 10,
+        };
+        i32::try_from(items).unwrap_or(i32::MAX)
     }
 
     /// Takes the next item.

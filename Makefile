@@ -6,9 +6,13 @@ SHELL := bash
 ARCHITECTURE ?= x86_64
 # The function that `make invoke` sends its event to.
 FUNCTION ?= users-list
+# `record`, for `make instructions`.
+RECORD ?=
 
 VENV := .tools/venv
 TOOLS := $(VENV)/installed
+# What `make bench` measures beside Rollcall.
+PEERS := .tools/peers
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export SAM_CLI_TELEMETRY := 0
 
@@ -16,7 +20,7 @@ LOCAL := cargo run --quiet --locked --profile local --package local --
 
 .PHONY: help
 help: ## Say what there is
-	@awk 'BEGIN { FS = ": .*## " } /^[a-z]+:.* ## / { sub(/:.*/, "", $$1); printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+	@awk 'BEGIN { FS = ": .*## " } /^[a-z]+:.* ## / { sub(/:.*/, "", $$1); printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 .PHONY: run
 run: ## Run the whole service in one process, over an embedded DynamoDB
@@ -71,6 +75,34 @@ build: $(TOOLS) ## Compile every function for ARCHITECTURE (x86_64 unless you sa
 .PHONY: deploy
 deploy: $(TOOLS) ## Put what was built into an AWS account, asking for what it needs to know
 	sam deploy --guided
+
+# Everything that is measured is built as it is released. LARGEST=1000000 looks at growth up to a million users.
+.PHONY: bench
+bench: $(PEERS)/installed ## Measure speed, cost and scale, beside other service providers, into docs/performance.md
+	cargo build --release --locked --package functions --package local --package bench
+	target/release/bench
+
+# As `make run` builds it, but with names and frame pointers, in a folder of its own.
+.PHONY: profile
+profile: export CARGO_PROFILE_LOCAL_DEBUG := line-tables-only
+profile: export CARGO_PROFILE_LOCAL_STRIP := none
+profile: export RUSTFLAGS := -C force-frame-pointers=yes
+profile: ## Look where the time goes with perf, into docs/profile.md
+	cargo build --profile local --locked --package local --package bench --target-dir target/profile
+	target/profile/local/bench profile
+
+.PHONY: instructions
+instructions: ## Count the core's instructions with valgrind; RECORD=record puts them on record
+	cargo run --profile local --locked --package bench --bin instructions -- $(RECORD)
+
+$(PEERS)/installed: $(wildcard bench/peers/*.* bench/peers/*/*.mjs)
+	rm -rf $(PEERS)
+	mkdir -p $(PEERS)
+	cp -R bench/peers/. $(PEERS)
+	npm ci --prefix $(PEERS) --no-audit --no-fund
+	python3 -m venv $(PEERS)/venv
+	$(PEERS)/venv/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement bench/peers/requirements.txt
+	@touch $@
 
 .PHONY: tools
 tools: $(TOOLS) ## Install the tools that these targets use, in .tools

@@ -1,0 +1,39 @@
+//! The core by itself, timed with criterion.
+
+use std::path::Path;
+use std::time::Duration;
+
+use bench::cases::{self, Case};
+use criterion::Criterion;
+use serde_json::Value;
+
+/// What a piece of work takes.
+pub struct Timed {
+    /// What is done.
+    pub name: &'static str,
+    /// The median, in seconds.
+    pub median: f64,
+}
+
+/// Times the work of Rollcall's core, and that of other crates.
+pub fn measure(folder: &Path) -> (Vec<Timed>, Vec<Timed>) {
+    (time(cases::core(), &folder.join("core")), time(cases::others(), &folder.join("others")))
+}
+
+fn time(cases: Vec<Case>, folder: &Path) -> Vec<Timed> {
+    let mut criterion = Criterion::default()
+        .output_directory(folder)
+        .without_plots()
+        .sample_size(30)
+        .warm_up_time(Duration::from_secs(1))
+        .measurement_time(Duration::from_secs(3));
+    let time = |case: &Case| {
+        criterion.bench_function(case.name, |bencher| bencher.iter(|| (case.run)()));
+        let estimates =
+            std::fs::read(folder.join(case.name).join("new/estimates.json")).expect("an estimate");
+        let estimates: Value = serde_json::from_slice(&estimates).expect("JSON");
+        let nanoseconds = estimates["median"]["point_estimate"].as_f64().expect("a median");
+        Timed { name: case.name, median: nanoseconds / 1e9 }
+    };
+    cases.iter().map(time).collect()
+}

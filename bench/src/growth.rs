@@ -1,0 +1,201 @@
+//! What each operation costs and how long it takes while the directory grows: one request at a time, in this process, over
+//! an engine on disk.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bench::directory::{group, patch, user, user_name};
+use functions::response::Response;
+use futures_util::stream::{self, StreamExt as _};
+use indicatif::{ProgressBar, ProgressStyle};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use shared::resource::{ResourceId, ResourceKind, normalise};
+use shared::schema::Schemas;
+use shared::store::connectors::ConnectorId;
+use shared::store::{Actor, By, Directory};
+use tests::ledger::{Cost, CountedService};
+use tests::service::Service;
+
+/// How often each operation is asked for.
+const TIMES: usize = 21;
+/// Users made with one deadline.
+const AT_ONCE: usize = 2_000;
+const CONCURRENCY: usize = 16;
+
+/// What one operation takes at one size.
+pub struct Point {
+    /// How many users there are.
+    pub users: usize,
+    /// What is asked for.
+    pub operation: &'static str,
+    /// What DynamoDB is asked, the most of all times.
+    pub cost: Cost,
+    /// The median, in seconds.
+    pub latency: f64,
+}
+
+/// Measures at each of these sizes, which grow.
+pub async fn measure(sizes: &[usize], folder: &Path) -> Vec<Point> {
+    let service = Service::start_over(Some(folder.join("growth.sqlite")));
+    let connector = service.connector().await;
+    let counted = CountedService::new(&service, &connector).await;
+    let (mut points, mut ids) = (Vec::new(), Vec::new());
+    let small = create(&counted, "/Groups", &group("small", &[])).await;
+    let large = create(&counted, "/Groups", &group("large", &[])).await;
+    let mut members = 0;
+    for &users in sizes {
+        ids.extend(seed(&service, &connector.id, ids.len(), users).await);
+        if members == 0 {
+            join(&counted, &small, &ids[..10]).await;
+        }
+        join(&counted, &large, &ids[members..users / 10]).await;
+        members = users / 10;
+        points.extend(measure_at(&counted, &ids, [&small, &large]).await);
+    }
+    points
+}
+
+async fn measure_at(counted: &CountedService, ids: &[ResourceId], [small, large]: [&str; 2]) -> Vec<Point> {
+    let users = ids.len();
+    let any = |number: usize| ids[(number * 7_919) % users];
+    // Who is in no group, and is not asked for elsewhere.
+    let outsider = |number: usize| ids[users - 1 - number];
+    let title = |number: usize| {
+        let text = format!("Guide {}", users + number);
+        patch("replace", "title", Some(text.into()))
+    };
+    let add = |number| patch("add", "members", Some(json!([{ "value": outsider(number).to_string() }])));
+    let remove = |number| patch("remove", &format!("members[value eq \"{}\"]", outsider(number)), None);
+    let page = |start: usize| move |_| ("GET", format!("/Users?startIndex={start}&count=100"), None);
+    let (in_small, in_large) = (format!("/Groups/{small}"), format!("/Groups/{large}"));
+    let mut made = Vec::new();
+    let points = vec![
+        point(counted, users, "get a user", |n| ("GET", format!("/Users/{}", any(n)), None)).await,
+        point(counted, users, "userName eq", |n| {
+            let name = user_name((n * 7_919) % users).replace('@', "%40");
+            ("GET", format!("/Users?filter=userName%20eq%20%22{name}%22"), None)
+        })
+        .await,
+        point(counted, users, "page of 100 at the start", page(1)).await,
+        point(counted, users, "page of 100 at the end", page(users - 99)).await,
+        point(counted, users, "PATCH one attribute", |n| {
+            ("PATCH", format!("/Users/{}", any(n)), Some(title(n)))
+        })
+        .await,
+        point(counted, users, "add a member to a group of 10", |n| ("PATCH", in_small.clone(), Some(add(n))))
+            .await,
+        point(counted, users, "remove a member of a group of 10", |n| {
+            ("PATCH", in_small.clone(), Some(remove(n)))
+        })
+        .await,
+        point(counted, users, "add a member to a group of a tenth", |n| {
+            ("PATCH", in_large.clone(), Some(add(n)))
+        })
+        .await,
+        point(counted, users, "remove a member of a group of a tenth", |n| {
+            ("PATCH", in_large.clone(), Some(remove(n)))
+        })
+        .await,
+        {
+            let create = |n: usize| ("POST", "/Users".to_owned(), Some(user(10_000_000 + users + n)));
+            let (point, answers) = point_and_answers(counted, users, "create", create).await;
+            made.extend(answers.iter().map(id));
+            point
+        },
+        point(counted, users, "deactivate", |n| {
+            ("PATCH", format!("/Users/{}", made[n]), Some(patch("replace", "active", Some(false.into()))))
+        })
+        .await,
+        point(counted, users, "delete", |n| ("DELETE", format!("/Users/{}", made[n]), None)).await,
+    ];
+    points
+}
+
+type Request = (&'static str, String, Option<Value>);
+
+async fn point(
+    counted: &CountedService,
+    users: usize,
+    operation: &'static str,
+    request: impl Fn(usize) -> Request,
+) -> Point {
+    point_and_answers(counted, users, operation, request).await.0
+}
+
+async fn point_and_answers(
+    counted: &CountedService,
+    users: usize,
+    operation: &'static str,
+    request: impl Fn(usize) -> Request,
+) -> (Point, Vec<Response>) {
+    let (mut most, mut took, mut answers) = (Cost::default(), Vec::new(), Vec::new());
+    for number in 0..TIMES {
+        let (method, target, body) = request(number);
+        let began = Instant::now();
+        let (cost, answer) = counted.send(method, &target, body.as_ref()).await;
+        took.push(began.elapsed());
+        assert!(answer.status().is_success(), "{operation}: {}", String::from_utf8_lossy(answer.body()));
+        most.round_trips = most.round_trips.max(cost.round_trips);
+        most.read_units = most.read_units.max(cost.read_units);
+        most.write_units = most.write_units.max(cost.write_units);
+        answers.push(answer);
+    }
+    took.sort_unstable();
+    let latency = took.get(TIMES / 2).map_or(0.0, Duration::as_secs_f64);
+    (Point { users, operation, cost: most, latency }, answers)
+}
+
+/// Makes users with the store, up to so many. Gives the ids of the new ones.
+async fn seed(service: &Service, connector: &ConnectorId, first: usize, end: usize) -> Vec<ResourceId> {
+    let style = ProgressStyle::with_template("{wide_bar} {pos} of {len} users, {per_sec}, {eta} to go");
+    let progress = ProgressBar::new(end as u64).with_style(style.expect("a template"));
+    progress.set_position(first as u64);
+    let mut ids = Vec::with_capacity(end - first);
+    for start in (first..end).step_by(AT_ONCE) {
+        let directory = Arc::new(client_of(service, connector).await);
+        let creations = (start..end.min(start + AT_ONCE)).map(|number| {
+            let directory = Arc::clone(&directory);
+            tokio::spawn(async move {
+                let body = user(number);
+                let body = body.as_object().expect("an object");
+                let document = normalise(body, directory.schemas().of(ResourceKind::User)).expect("a user");
+                directory.create_user(document).await.expect("the user is made").id
+            })
+        });
+        let mut made = stream::iter(creations).buffered(CONCURRENCY);
+        while let Some(id) = made.next().await {
+            ids.push(id.expect("the task ends"));
+            progress.inc(1);
+        }
+    }
+    progress.finish_and_clear();
+    ids
+}
+
+/// The directory in the hands of a client.
+async fn client_of(service: &Service, connector: &ConnectorId) -> Directory {
+    let table = service.table();
+    let connector = table.connector(connector).await.expect("DynamoDB answers").expect("a connector");
+    let actor = Actor { by: By::Client("bench".to_owned()), request: "bench".to_owned() };
+    Directory::new(table, Arc::new(connector), Schemas::built_in(), Timestamp::now(), actor)
+}
+
+async fn join(counted: &CountedService, group: &str, users: &[ResourceId]) {
+    for users in users.chunks(1_000) {
+        let members: Vec<Value> = users.iter().map(|id| json!({ "value": id.to_string() })).collect();
+        let join = patch("add", "members", Some(members.into()));
+        let (_, answer) = counted.send("PATCH", &format!("/Groups/{group}"), Some(&join)).await;
+        assert!(answer.status().is_success(), "members join");
+    }
+}
+
+async fn create(counted: &CountedService, target: &str, body: &Value) -> String {
+    id(&counted.cost("POST", target, Some(body), 201).await.1)
+}
+
+fn id(answer: &Response) -> String {
+    let body: Value = serde_json::from_slice(answer.body()).expect("JSON");
+    body["id"].as_str().expect("an id").to_owned()
+}

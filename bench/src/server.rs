@@ -1,0 +1,119 @@
+//! The servers that are measured, each a process of its own.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use functions::configuration;
+use functions::service::Service;
+use jiff::Timestamp;
+use local::credentials::{CONNECTOR, Credentials};
+use local::engine::Engine;
+use local::{server, table};
+use shared::schema::Schemas;
+use shared::store::table::Table;
+use tests::service::TABLE;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::net::TcpListener;
+use tokio::process::{Child, Command};
+use tokio::time::Instant;
+
+use crate::load::Target;
+
+const USERNAME: &str = "okta";
+const PASSWORD: &str = "password-of-the-bench";
+
+/// A server that runs until it is dropped.
+pub struct Server {
+    /// Where it is.
+    pub target: Target,
+    child: Child,
+}
+
+impl Server {
+    /// What `make run` starts, over data in a folder.
+    pub async fn rollcall(data: &Path) -> Self {
+        let mut command = Command::new(folder().join("local"));
+        command
+            .env_clear()
+            .env("DATA_DIR", data)
+            .env("PORT", "0")
+            .env("SCIM_USERNAME", USERNAME)
+            .env("SCIM_PASSWORD", PASSWORD)
+            .env("TABLE_NAME", TABLE);
+        Self::start(command, "Endpoint URL:", basic()).await
+    }
+
+    /// The same over an engine in memory: [`serve_in_memory`] in a process of its own.
+    pub async fn rollcall_in_memory() -> Self {
+        let mut command = Command::new(std::env::current_exe().expect("a running program"));
+        command.arg("serve-in-memory");
+        Self::start(command, "Endpoint URL:", basic()).await
+    }
+
+    /// SCIMMY behind scimmy-routers, on Node.
+    pub async fn scimmy(folder: &Path) -> Self {
+        let mut command = Command::new("node");
+        command.arg(folder.join("server.mjs")).env("NODE_ENV", "production").env("PASSWORD", PASSWORD);
+        Self::start(command, "Endpoint URL:", basic()).await
+    }
+
+    /// scim2-server, on Python.
+    pub async fn scim2_server(program: &Path) -> Self {
+        let free = TcpListener::bind("127.0.0.1:0").await.and_then(|free| free.local_addr()).expect("a port");
+        let mut command = Command::new(program);
+        command.args(["--port", &free.port().to_string(), "--bearer-token", PASSWORD]);
+        command.env("PYTHONUNBUFFERED", "1").stderr(Stdio::null());
+        Self::start(command, "Serving SCIM on", format!("Bearer {PASSWORD}")).await
+    }
+
+    /// Starts a server that prints its endpoint URL behind these words in its first line.
+    async fn start(mut command: Command, words: &str, authorization: String) -> Self {
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
+        let mut child = command.spawn().expect("a server");
+        let mut lines = BufReader::new(child.stdout.take().expect("it is piped")).lines();
+        let first = lines.next_line().await.expect("its output").expect("a first line");
+        // What it logs has to go somewhere.
+        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+        let url = first.strip_prefix(words).expect("an endpoint URL").trim();
+        let (address, base) = url.strip_prefix("http://").and_then(|url| url.split_once('/')).expect("a URL");
+        Self {
+            target: Target { address: address.to_owned(), base: format!("/{base}"), authorization },
+            child,
+        }
+    }
+
+    /// The id of its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id().expect("it runs")
+    }
+}
+
+/// Serves over an engine in memory until it is killed, as `make run` does over one on disk.
+pub async fn serve_in_memory() {
+    configuration::start_log(true);
+    let engine = Engine::start(None, 0).await.expect("an engine");
+    let client = engine.client().await;
+    table::ensure(&client, TABLE).await.expect("a table");
+    let credentials = Credentials { username: USERNAME.to_owned(), password: PASSWORD.to_owned() };
+    let deadline = Instant::now() + Duration::from_secs(10);
+    let installed = credentials.install(&Table::new(client.clone(), TABLE.to_owned(), deadline), true).await;
+    installed.expect("a connector");
+    let service = Service::new(client, TABLE.to_owned(), None, Schemas::built_in(), Timestamp::now);
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("a bound address");
+    println!("Endpoint URL: http://{address}/{CONNECTOR}/scim/v2");
+    let served = server::serve(listener, service.expect("a service"), std::future::pending()).await;
+    served.expect("requests are served");
+}
+
+fn basic() -> String {
+    format!("Basic {}", BASE64.encode(format!("{USERNAME}:{PASSWORD}")))
+}
+
+/// Where the binaries are that were built with this one.
+pub fn folder() -> PathBuf {
+    std::env::current_exe().expect("a running program").parent().expect("it is in a folder").to_owned()
+}

@@ -14,6 +14,7 @@ mod counts;
 mod index;
 mod item;
 pub mod keys;
+pub mod leftovers;
 mod list;
 mod memberships;
 mod nesting;

@@ -14,7 +14,7 @@ use crate::server::Server;
 /// How long one operation is asked for.
 const TIME: Duration = Duration::from_secs(5);
 /// How long a server may take to be given its users and groups.
-const TIME_TO_FILL: Duration = Duration::from_secs(240);
+const TIME_TO_FILL: Duration = Duration::from_secs(120);
 /// Users who join and leave a group while it is measured.
 const JOINING: usize = 400;
 const CREATED: usize = 2_000;

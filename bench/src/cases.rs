@@ -58,7 +58,11 @@ pub fn core() -> Vec<Case> {
     let group =
         resource(ResourceKind::Group, Document::from_iter([("displayName".into(), "Everybody".into())]));
     let members: Vec<Member> = (0..100_000)
-        .map(|_| Member { id: ResourceId::random(), kind: ResourceKind::User, display: None })
+        .map(|_| Member {
+            id: ::directory::secrets::new_resource_id(),
+            kind: ResourceKind::User,
+            display: None,
+        })
         .collect();
     let whole_group = Projection::new(None, None, groups).expect("a projection");
     let document = user.document.clone();

@@ -15,15 +15,15 @@ use bench::directory::{group, patch, user};
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::DeflateEncoder;
-use functions::routes::{FALLBACK, ROUTES};
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{Request, Response};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
+use service::routes::{FALLBACK, ROUTES};
 use shared::resource::{ResourceId, ResourceKind};
-use shared::store::keys;
 use tests::client::{Client, SCIM_JSON};
 use tests::event::{Arrival, event};
+use tests::layout as keys;
 use tests::service::{Service, TABLE};
 use tokio::net::TcpListener;
 use tokio::process::Command;
@@ -85,7 +85,7 @@ pub async fn measure(binaries: &Path, peers: &Path) -> Cold {
     let rust = medians(&(command)(), &get_user).await;
 
     let connector = client.base_url.split('/').nth(3).expect("a connector");
-    let connector = shared::store::connectors::ConnectorId::parse(connector).expect("an id");
+    let connector = directory::connectors::ConnectorId::parse(connector).expect("an id");
     let key = keys::resource(&connector, ResourceKind::User, ResourceId::parse(id).expect("an id"));
     let node_command = || {
         let mut command = vec!["node".to_owned()];

@@ -60,7 +60,7 @@ async fn timed(service: &InProcess, method: &str, path: &str, body: Option<&Valu
     took
 }
 
-fn id(answer: &functions::response::Response) -> String {
+fn id(answer: &service::response::Response) -> String {
     let body: Value = serde_json::from_slice(answer.body()).expect("JSON");
     body["id"].as_str().expect("an id").to_owned()
 }

@@ -6,15 +6,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bench::directory::{group, patch, user, user_name};
-use functions::response::Response;
+use directory::connectors::ConnectorId;
+use directory::{Actor, By, Directory};
 use futures_util::stream::{self, StreamExt as _};
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use service::response::Response;
 use shared::resource::{ResourceId, ResourceKind, normalise};
 use shared::schema::Schemas;
-use shared::store::connectors::ConnectorId;
-use shared::store::{Actor, By, Directory};
 use tests::ledger::{Cost, CountedService};
 use tests::service::Service;
 

@@ -5,20 +5,20 @@ use std::time::{Duration, SystemTime};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use directory::Table;
 use http::header::CONTENT_ENCODING;
 use jiff::Timestamp;
 use lambda_http::LambdaEvent;
 use lambda_http::aws_lambda_events::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
 use lambda_http::aws_lambda_events::encodings::Body;
 use lambda_http::lambda_runtime;
+use runtime::configuration;
+use service::request::{Request, decoded_segments, parameters};
+use service::response::{self, Packing, Response, packed};
+use service::service::{Handler, Service};
 use shared::error::{ErrorKind, ScimError};
 use shared::schema::Schemas;
 use tokio::time::Instant;
-
-use crate::configuration;
-use crate::request::{Request, decoded_segments, parameters};
-use crate::response::{self, Packing, Response, packed};
-use crate::service::{Handler, Service};
 
 /// What the runtime says when it cannot go on.
 pub type Error = lambda_http::Error;
@@ -37,8 +37,7 @@ pub fn run(handler: Handler) -> Result<(), Error> {
 async fn serve(handler: Handler) -> Result<(), Error> {
     configuration::start_log(false);
     let service = Service::new(
-        configuration::dynamodb().await,
-        configuration::table_name(),
+        Table::new(configuration::dynamodb().await, configuration::table_name()),
         configuration::public_url(),
         Schemas::built_in(),
         Timestamp::now,

@@ -1,11 +1,4 @@
-//! The routes of Rollcall. Each binary under `src/bin` hands one of the [`handlers`] to the Lambda runtime; the local
-//! server and the fallback function reach all of them through [`routes`].
+//! Rollcall as Lambda functions. Each binary under `src/bin` runs the handler of one route through [`lambda`], which turns
+//! an API Gateway event into a request and a response into an answer.
 
-pub mod authentication;
-pub mod configuration;
-pub mod handlers;
 pub mod lambda;
-pub mod request;
-pub mod response;
-pub mod routes;
-pub mod service;

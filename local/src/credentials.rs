@@ -4,12 +4,13 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
+use directory::Table;
+use directory::connectors::{ConnectorId, Record};
+use directory::secrets::{credential_of_chosen, credential_of_generated, generate_secret};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use shared::auth::{Credential, CredentialKind, Presented, generate_secret};
+use shared::credential::{CredentialKind, PresentedCredentials};
 use shared::error::{ScimError, chain};
-use shared::store::connectors::{ConnectorId, Record};
-use shared::store::table::Table;
 
 /// The connector that there always is.
 pub const CONNECTOR: &str = "default";
@@ -61,7 +62,8 @@ impl Credentials {
         let said = |error: ScimError| format!("the connector {CONNECTOR} cannot be made: {}", chain(&error));
         let id = ConnectorId::parse(CONNECTOR).ok_or("the connector has no name")?;
         let now = Timestamp::now();
-        let presented = Presented::Basic { username: self.username.clone(), password: self.password.clone() };
+        let presented =
+            PresentedCredentials::Basic { username: self.username.clone(), password: self.password.clone() };
         let kind = CredentialKind::Basic { username: self.username.clone() };
         loop {
             let present = table.connector(&id).await.map_err(said)?;
@@ -70,9 +72,9 @@ impl Credentials {
                 return Ok(());
             }
             let credential = if is_chosen {
-                Credential::choose(kind.clone(), &self.password, now)
+                credential_of_chosen(kind.clone(), &self.password, now)
             } else {
-                Credential::keep(kind.clone(), &self.password, now)
+                credential_of_generated(kind.clone(), &self.password, now)
             };
             let credentials = vec![credential.map_err(said)?];
             let is_written = match present {

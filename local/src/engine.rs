@@ -5,7 +5,7 @@ use std::path::Path;
 use aws_sdk_dynamodb::Client;
 use dynoxide::Database;
 use dynoxide::server::serve_with_shutdown;
-use functions::configuration;
+use runtime::configuration;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;

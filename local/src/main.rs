@@ -7,14 +7,14 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use functions::configuration;
-use functions::service::Service;
+use directory::Table;
 use jiff::Timestamp;
 use local::credentials::{CONNECTOR, Credentials};
 use local::engine::Engine;
 use local::{server, table};
+use runtime::configuration;
+use service::service::Service;
 use shared::schema::Schemas;
-use shared::store::table::Table;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
@@ -80,8 +80,8 @@ async fn run() -> Result<(), String> {
     let (username, password) = (variable("SCIM_USERNAME"), variable("SCIM_PASSWORD"));
     let is_chosen = password.is_some();
     let credentials = Credentials::find(username, password, &folder)?;
-    let beginning = Table::new(client.clone(), table_name.clone(), Instant::now() + TIME_TO_BEGIN);
-    credentials.install(&beginning, is_chosen).await?;
+    let table = Table::new(client, table_name);
+    credentials.install(&table.until(Instant::now() + TIME_TO_BEGIN), is_chosen).await?;
 
     let public_url = configuration::public_url();
     let origin = match &public_url {
@@ -97,7 +97,7 @@ async fn run() -> Result<(), String> {
         if is_engine_only {
             stopped.await;
         } else {
-            let service = Service::new(client, table_name, public_url, Schemas::built_in(), Timestamp::now);
+            let service = Service::new(table, public_url, Schemas::built_in(), Timestamp::now);
             let service = service.map_err(|error| error.to_string())?;
             server::serve(listener, service, stopped).await.map_err(|error| error.to_string())?;
         }

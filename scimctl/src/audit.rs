@@ -1,10 +1,10 @@
 //! `scimctl audit`: who changed what, the newest first.
 
 use clap::Args;
+use directory::audit::AuditRecord;
+use directory::connectors::ConnectorId;
 use jiff::Timestamp;
 use shared::resource::ResourceId;
-use shared::store::audit::AuditRecord;
-use shared::store::connectors::ConnectorId;
 
 use crate::context::{Context, Failure, fail, say};
 

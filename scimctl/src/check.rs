@@ -1,10 +1,10 @@
 //! `scimctl check`: whether the table is in order, and how to mend it.
 
 use clap::Args;
+use directory::Counted;
 use indicatif::ProgressBar;
 use serde_json::json;
 use shared::resource::ResourceKind;
-use shared::store::Counted;
 
 use crate::context::{Context, Failure, being_deleted, fail, progress, remark, say};
 

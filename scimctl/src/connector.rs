@@ -3,13 +3,14 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use directory::audit::{self, Operation};
+use directory::connectors::{Connector, ConnectorId, Record};
+use directory::dynamodb::transaction::Transaction;
+use directory::secrets::generate_secret;
+use directory::{Counted, Directory};
 use jiff::{SignedDuration, Timestamp};
-use shared::auth::{Credential, CredentialKind, generate_secret};
+use shared::credential::{Credential, CredentialKind};
 use shared::resource::ResourceKind;
-use shared::store::audit::{self, Operation};
-use shared::store::connectors::{Connector, ConnectorId, Record};
-use shared::store::transaction::Transaction;
-use shared::store::{Counted, Directory};
 
 use crate::context::{Context, Failure, columns, fail, progress, read_line, remark, say};
 use crate::credentials::{self, Wanted, add, make, minutes};

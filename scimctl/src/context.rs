@@ -8,14 +8,14 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use clap::Args;
-use functions::configuration;
+use directory::Table;
+use directory::connectors::{Connector, ConnectorId};
+use directory::{Actor, By, Directory};
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::Timestamp;
+use runtime::configuration;
 use shared::error::{ErrorKind, ScimError, chain};
 use shared::schema::Schemas;
-use shared::store::connectors::{Connector, ConnectorId};
-use shared::store::table::Table;
-use shared::store::{Actor, By, Directory};
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -23,8 +23,6 @@ use crate::silence::{Silence, Watch};
 
 /// What one request to DynamoDB may take, its repetitions with it.
 const PATIENCE: Duration = Duration::from_secs(15);
-/// What a command that goes through a whole directory may take. [`Watch`] ends it when DynamoDB does not answer.
-const LONG_PATIENCE: Duration = Duration::from_hours(24 * 365);
 /// How often those who write for long look whether the connector is being deleted. Its deletion waits for longer.
 const LOOKED_AT_EVERY: Duration = Duration::from_secs(10);
 
@@ -106,7 +104,7 @@ impl Context {
         let operator =
             variable("USER").or_else(|| variable("USERNAME")).unwrap_or_else(|| "operator".to_owned());
         Ok(Self {
-            table: Table::new(client.clone(), place.table.clone(), Instant::now() + LONG_PATIENCE),
+            table: Table::new(client.clone(), place.table.clone()),
             client,
             table_name: place.table,
             actor: Actor { by: By::Operator(operator), request: format!("scimctl-{}", Uuid::new_v4()) },

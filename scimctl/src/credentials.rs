@@ -1,7 +1,8 @@
 //! Credentials of a connector: made, shown once, ended.
 
+use directory::secrets::{credential_of_chosen, generate_credential};
 use jiff::Timestamp;
-use shared::auth::{Credential, CredentialKind};
+use shared::credential::{Credential, CredentialKind};
 
 use crate::context::{Context, Failure, fail, read_line};
 
@@ -28,9 +29,9 @@ pub fn make(wanted: &Wanted, now: Timestamp) -> Result<(Credential, String), Fai
         if secret.chars().count() < 12 {
             return fail("the password on standard input is shorter than 12 characters");
         }
-        (Credential::choose(kind, &secret, now)?, "(as given)".to_owned())
+        (credential_of_chosen(kind, &secret, now)?, "(as given)".to_owned())
     } else {
-        Credential::generate(kind, now)?
+        generate_credential(kind, now)?
     };
     let lines = match &wanted.username {
         Some(username) => format!("Username:      {username}\nPassword:      {secret}"),
@@ -66,7 +67,7 @@ pub fn scheme(credential: &Credential) -> &'static str {
 /// A row for each credential: id, scheme, username, when made, until when, when last used.
 pub async fn rows(
     context: &Context,
-    connector: &shared::store::connectors::Connector,
+    connector: &directory::connectors::Connector,
 ) -> Result<Vec<Vec<String>>, Failure> {
     let mut rows =
         vec![["CREDENTIAL", "SCHEME", "USERNAME", "MADE", "UNTIL", "LAST USED"].map(str::to_owned).to_vec()];

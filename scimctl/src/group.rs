@@ -1,18 +1,18 @@
 //! `scimctl group` and `scimctl role`: what users are in, as the directory shows it; and what an operator makes by hand.
 
 use clap::Subcommand;
+use directory::Directory;
+use directory::view::{EntryMaker, PUBLIC, is_built_in, owner};
 use serde::Serialize;
 use serde_json::{Map, json};
-use shared::entry::{EntryMaker, PUBLIC, is_built_in, owner};
 use shared::filter::Filter;
 use shared::patch::{MemberOperation, MemberValue};
 use shared::resource::{Document, Resource, ResourceId, ResourceKind, normalise, represent_to_match};
 use shared::schema::Schemas;
-use shared::store::Directory;
 
 use crate::context::{Context, Failure, columns, fail, printable, say};
-use crate::entries::{Groups, for_each_user};
 use crate::user;
+use directory::view::{Groups, for_each_user};
 
 const GROUP_SCHEMA: &str = "urn:ietf:params:scim:schemas:core:2.0:Group";
 

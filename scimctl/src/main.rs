@@ -6,7 +6,7 @@ mod connector;
 mod context;
 mod credentials;
 mod doctor;
-mod entries;
+
 mod group;
 mod settings;
 mod silence;

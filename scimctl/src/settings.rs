@@ -3,15 +3,15 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use directory::connectors::{Connector, Record};
+use directory::settings::Settings;
+use directory::view::{EntryMaker, PUBLIC};
 use serde::Deserialize as _;
-use shared::entry::{EntryMaker, PUBLIC};
 use shared::schema::Schemas;
-use shared::settings::Settings;
-use shared::store::connectors::{Connector, Record};
 
 use crate::connector;
 use crate::context::{Context, Failure, fail, say};
-use crate::entries::{Groups, for_each_user};
+use directory::view::{Groups, for_each_user};
 
 /// Reads a file of settings.
 pub fn read(file: &Path) -> Result<Settings, Failure> {

@@ -11,20 +11,20 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
+use directory::view::{Entry, EntryMaker};
+use directory::{Counted, Directory};
 use futures_util::stream::{self, StreamExt as _};
 use serde::Serialize;
-use shared::entry::{Entry, EntryMaker};
 use shared::error::ScimError;
 use shared::filter::fold;
 use shared::patch::{MemberOperation, MemberValue};
 use shared::resource::{Document, Resource, ResourceId, ResourceKind, normalise};
 use shared::schema::Schemas;
-use shared::store::{Counted, Directory};
 
 use crate::context::{Context, Failure, fail, printable, progress, remark, say};
-use crate::entries::{Groups, for_each_user};
 use crate::group;
 use crate::user::{self, Names};
+use directory::view::{Groups, for_each_user};
 use rows::{Format, Row, Writer};
 
 /// Users that are written at the same time.

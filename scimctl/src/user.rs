@@ -1,15 +1,15 @@
 //! `scimctl user`: the users of a directory, as it shows them; and those that an operator makes by hand.
 
 use clap::{Args, Subcommand};
+use directory::view::{Entry, EntryMaker, owner};
+use directory::{Directory, StoredUser};
 use serde_json::{Map, Value, json};
-use shared::entry::{Entry, EntryMaker, owner};
 use shared::filter::{Filter, fold};
 use shared::resource::{Document, Origin, ResourceId, ResourceKind, normalise, represent_to_match};
 use shared::schema::Schemas;
-use shared::store::{Directory, StoredUser};
 
 use crate::context::{Context, Failure, columns, columns_below, fail, say};
-use crate::entries::{Groups, for_each_user};
+use directory::view::{Groups, for_each_user};
 
 const USER_SCHEMA: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
 /// Rows of a table that are printed together.
@@ -223,7 +223,7 @@ async fn nobody<T>(directory: &Directory, connector: &str, user: &str) -> Result
         if one.stored.is_kept && fold(user_name(&resource.document), false) == fold(user, false) {
             kept.push(resource.id.to_string());
         }
-        Ok(())
+        Ok::<_, Failure>(())
     })
     .await?;
     if kept.is_empty() {

@@ -1,12 +1,11 @@
-//! The SCIM core and the store of Rollcall.
+//! What SCIM is (RFC 7643, RFC 7644): schemas, filters, PATCH, resources, messages, credentials and errors.
 //!
-//! Everything but [`store`] is free of I/O and clocks: a function of its arguments.
+//! This crate is pure. It does no I/O, reads no clock and draws no randomness: every function depends on its arguments alone.
 
 pub mod attribute_path;
-pub mod auth;
 pub mod bulk;
-pub mod cursor;
-pub mod entry;
+pub mod credential;
+pub mod entity_tags;
 pub mod error;
 pub mod filter;
 pub mod message;
@@ -14,7 +13,4 @@ pub mod patch;
 pub mod projection;
 pub mod resource;
 pub mod schema;
-pub mod settings;
 pub mod sort;
-pub mod store;
-pub mod version;

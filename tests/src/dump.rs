@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use shared::store::connectors::ConnectorId;
+use directory::connectors::ConnectorId;
 
 use crate::service::{Service, TABLE};
 

@@ -3,14 +3,14 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use aws_sdk_dynamodb::Client as DynamoDb;
-use functions::request::{Request, encoded_segments, parameters};
-use functions::response::Response;
-use functions::routes;
-use functions::service::Service as Functions;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method};
 use jiff::Timestamp;
 use serde_json::Value;
+use service::request::{Request, encoded_segments, parameters};
+use service::response::Response;
+use service::routes;
+use service::service::Service as Functions;
 use shared::schema::Schemas;
 use tokio::time::{Duration, Instant};
 
@@ -62,7 +62,7 @@ impl InProcess {
     }
 
     fn make(dynamodb: DynamoDb, client: Client, schemas: &'static Schemas, now: fn() -> Timestamp) -> Self {
-        let functions = Functions::new(dynamodb, TABLE.to_owned(), None, schemas, now);
+        let functions = Functions::new(directory::Table::new(dynamodb, TABLE.to_owned()), None, schemas, now);
         let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
         Self { functions: functions.expect("a service"), client, address }
     }

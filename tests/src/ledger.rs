@@ -5,6 +5,7 @@
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use crate::layout;
 use aws_sdk_dynamodb::Client as DynamoDb;
 use aws_sdk_dynamodb::config::interceptors::{
     BeforeSerializationInterceptorContextRef, FinalizerInterceptorContextRef,
@@ -18,9 +19,8 @@ use aws_sdk_dynamodb::operation::query::QueryOutput;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsOutput;
 use aws_sdk_dynamodb::types::ConsumedCapacity;
 use aws_smithy_types::config_bag::{Storable, StoreReplace};
-use functions::response::Response;
 use serde_json::Value;
-use shared::store::keys;
+use service::response::Response;
 
 use crate::away::away;
 use crate::in_process::InProcess;
@@ -113,7 +113,7 @@ impl Storable for Uncounted {
 fn reads_a_connector(context: &BeforeSerializationInterceptorContextRef<'_>) -> bool {
     let key = context.input().downcast_ref::<GetItemInput>().and_then(|input| input.key.as_ref());
     let partition = key.and_then(|key| key.get("pk")?.as_s().ok());
-    partition.is_some_and(|partition| partition == keys::CONNECTORS)
+    partition.is_some_and(|partition| partition == layout::CONNECTORS)
 }
 
 /// A service of its own over the shared engine, whose every request is counted.

@@ -14,6 +14,7 @@ pub mod forward;
 pub mod gateway;
 pub mod in_process;
 pub mod lambda;
+pub mod layout;
 pub mod ledger;
 pub mod pattern;
 pub mod rights;

@@ -2,15 +2,15 @@
 
 use std::collections::HashMap;
 
+use crate::layout::{self as keys, Key};
 use aws_sdk_dynamodb::Client as DynamoDb;
 use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
+use directory::connectors::ConnectorId;
 use futures_util::stream::{self, StreamExt as _};
 use serde_json::{Value, json};
 use shared::filter::fold;
 use shared::resource::{ResourceId, ResourceKind};
 use shared::schema::Schemas;
-use shared::store::connectors::ConnectorId;
-use shared::store::keys::{self, Key};
 
 use crate::service::{Service, TABLE};
 
@@ -22,7 +22,7 @@ type Item = HashMap<String, AttributeValue>;
 /// Writes so many users, with exact counts but of their index entries only those of userName, and gives their ids in
 /// order.
 pub async fn users(service: &Service, connector: &ConnectorId, count: usize) -> Vec<ResourceId> {
-    let mut ids: Vec<ResourceId> = (0..count).map(|_| ResourceId::random()).collect();
+    let mut ids: Vec<ResourceId> = (0..count).map(|_| directory::secrets::new_resource_id()).collect();
     ids.sort_unstable();
     users_with_ids(service, connector, &ids).await;
     ids
@@ -100,7 +100,7 @@ fn keys_of_entries(
             let leaf = index.sub_attribute.as_ref().map_or(&element, |name| &element[name]);
             let Some(value) = leaf.as_str().filter(|value| !value.is_empty()) else { continue };
             let value = fold(value, index.case_exact);
-            let sk = if index.unique { keys::index_value(&value) } else { keys::index_entry(&value, id) };
+            let sk = if index.unique { value.into_owned() } else { keys::index_entry(&value, id) };
             entries.push(Key { pk: keys::index(connector, kind, &index.name), sk });
         }
     }

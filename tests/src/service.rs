@@ -7,17 +7,18 @@ use std::sync::{Arc, LazyLock, OnceLock};
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client as DynamoDb;
-use functions::routes::{FALLBACK, ROUTES};
-use functions::service::Service as Functions;
+use directory::Table;
+use directory::connectors::{ConnectorId, Record};
+use directory::secrets::{credential_of_generated, generate_secret};
+use directory::settings::Settings;
+use directory::{Actor, By, Directory};
 use jiff::Timestamp;
 use local::engine::Engine;
 use local::{server, table};
-use shared::auth::{Credential, CredentialKind, generate_secret};
+use service::routes::{FALLBACK, ROUTES};
+use service::service::Service as Functions;
+use shared::credential::CredentialKind;
 use shared::schema::Schemas;
-use shared::settings::Settings;
-use shared::store::connectors::{ConnectorId, Record};
-use shared::store::table::Table;
-use shared::store::{Actor, By, Directory};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::time::Instant;
@@ -78,8 +79,12 @@ impl Service {
             let engine = Engine::start(file.as_deref(), 0).await.expect("an engine");
             let client = engine.client().await;
             table::ensure(&client, TABLE).await.expect("a table");
-            let functions =
-                Functions::new(client.clone(), TABLE.to_owned(), None, Schemas::built_in(), Timestamp::now);
+            let functions = Functions::new(
+                Table::new(client.clone(), TABLE.to_owned()),
+                None,
+                Schemas::built_in(),
+                Timestamp::now,
+            );
             let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
             let origin = format!("http://{}", listener.local_addr().expect("a bound address"));
             send.send((client, engine.endpoint.clone(), origin)).expect("somebody waits for it");
@@ -108,7 +113,7 @@ impl Service {
 
     /// The table, as the store uses it.
     pub fn table(&self) -> Table {
-        Table::new(self.dynamodb(), TABLE.to_owned(), Instant::now() + PATIENCE)
+        Table::new(self.dynamodb(), TABLE.to_owned()).until(Instant::now() + PATIENCE)
     }
 
     /// The directory of a connector, in an operator's hands.
@@ -134,8 +139,8 @@ impl Service {
         let now = Timestamp::now();
         let kind = CredentialKind::Basic { username: username.to_owned() };
         let credentials = vec![
-            Credential::keep(kind, password, now).expect("a password"),
-            Credential::keep(CredentialKind::Bearer, &token, now).expect("a token"),
+            credential_of_generated(kind, password, now).expect("a password"),
+            credential_of_generated(CredentialKind::Bearer, &token, now).expect("a token"),
         ];
         let record = Record::new(name.to_owned(), now, credentials, secret());
         let table = self.table();

@@ -239,7 +239,7 @@ async fn a_page_ends_before_it_is_too_long_and_a_group_too_large_says_so() {
         assert_eq!((seen.len(), distinct.len()), (20, 20), "{query}: each is on one page");
     }
     let large = group(&client, "large", &[]).await;
-    let members: Vec<ResourceId> = (0..40_000).map(|_| ResourceId::random()).collect();
+    let members: Vec<ResourceId> = (0..40_000).map(|_| directory::secrets::new_resource_id()).collect();
     seed::members(service(), &connector.id, ResourceId::parse(&large).unwrap(), &members).await;
     let path = format!("/Groups/{large}");
     for reply in [client.get(&path).await, client.get("/Groups").await] {

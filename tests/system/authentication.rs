@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
-use shared::auth::{Credential, CredentialKind};
+use shared::credential::CredentialKind;
 use tests::client::Client;
 use tests::in_process::InProcess;
 use tests::service::{PATIENCE, service};
@@ -20,7 +20,8 @@ async fn credentials_that_were_taken_away_are_refused_within_a_minute_where_they
     service
         .change_connector(&connector.id, |record| {
             let kind = CredentialKind::Basic { username: "okta".to_owned() };
-            record.credentials = vec![Credential::keep(kind, "renewed", Timestamp::now()).unwrap()];
+            record.credentials =
+                vec![directory::secrets::credential_of_generated(kind, "renewed", Timestamp::now()).unwrap()];
         })
         .await;
     let status =

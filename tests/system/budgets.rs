@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use functions::response::Response;
 use serde_json::{Value, json};
+use service::response::Response;
 use shared::resource::ResourceId;
 use tests::ledger::{Cost, CountedService};
 use tests::seed;

@@ -5,9 +5,9 @@ use std::sync::LazyLock;
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::{Value, json};
 use shared::resource::{ResourceId, ResourceKind};
-use shared::store::keys::{self, Key};
 use tests::client::Client;
 use tests::dump::{Item, assert_sound};
+use tests::layout::{self as keys, Key};
 use tests::scimctl::scimctl;
 use tests::service::{Service, TABLE, TestConnector};
 

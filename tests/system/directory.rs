@@ -1,7 +1,7 @@
 //! The directory as operators see it, and what they make by hand.
 
+use directory::settings::{OnDelete, Settings};
 use serde_json::{Value, json};
-use shared::settings::{OnDelete, Settings};
 use tests::client::Client;
 use tests::dump::assert_sound;
 use tests::scimctl::{Done, scimctl, scimctl_with};

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use functions::routes::{FALLBACK, ROUTES};
 use serde_json::{Value, json};
+use service::routes::{FALLBACK, ROUTES};
 use shared::resource::ResourceId;
 use tests::pattern::differences;
 use tests::rights::functions_of;

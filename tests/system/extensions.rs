@@ -1,7 +1,7 @@
 //! A schema more, in a file, named by a resource type: served, checked, filtered, patched, projected and indexed.
 
-use functions::response::{Plan, Response};
 use serde_json::{Value, json};
+use service::response::{Plan, Response};
 use shared::schema::Schemas;
 use tests::in_process::InProcess;
 use tests::service::{PATIENCE, service};

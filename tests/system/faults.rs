@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use functions::configuration;
-use functions::response::Response;
+use runtime::configuration;
 use serde_json::{Value, json};
+use service::response::Response;
 use tests::dump::assert_sound;
 use tests::faults::{FAULTS, Fault, FaultyDynamoDb};
 use tests::in_process::InProcess;

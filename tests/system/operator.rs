@@ -3,12 +3,12 @@
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
+use directory::connectors::{ConnectorId, Record};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use shared::resource::{ResourceId, ResourceKind};
-use shared::store::connectors::{ConnectorId, Record};
-use shared::store::keys;
 use tests::client::Client;
+use tests::layout as keys;
 use tests::scimctl::{scimctl, scimctl_with};
 use tests::service::{TABLE, binaries, service};
 use uuid::Uuid;
@@ -92,11 +92,15 @@ async fn credentials_are_rotated_one_beside_the_other_and_retired_by_name() {
     // Whoever reads the record now, as every function does within a minute, knows.
     let record =
         service().table().connector(&ConnectorId::parse(&name).unwrap()).await.unwrap().unwrap().record;
-    let find =
-        |presented: shared::auth::Presented| presented.find(&record.credentials, Timestamp::now()).is_some();
-    let basic = |password: String| shared::auth::Presented::Basic { username: name.clone(), password };
+    let find = |presented: shared::credential::PresentedCredentials| {
+        presented.find(&record.credentials, Timestamp::now()).is_some()
+    };
+    let basic = |password: String| shared::credential::PresentedCredentials::Basic {
+        username: name.clone(),
+        password,
+    };
     assert!(!find(basic(first.value("Password:"))) && find(basic(second.value("Password:"))));
-    assert!(!find(shared::auth::Presented::Bearer { token }));
+    assert!(!find(shared::credential::PresentedCredentials::Bearer { token }));
     let table = service().table();
     table.note_use(&connector, &id(bearer), Timestamp::now()).await.unwrap();
     run(&["rotate", &name]).ok();

@@ -62,7 +62,7 @@ async fn a_page_is_the_same_from_whichever_end_of_its_bucket_it_is_read() {
     let connector = service().connector().await;
     let client = connector.local(service());
     let in_bucket = |bucket: &str| {
-        let random = ResourceId::random().to_string();
+        let random = directory::secrets::new_resource_id().to_string();
         ResourceId::parse(&format!("{bucket}{}", &random[2..])).unwrap()
     };
     let buckets = [("10", 160), ("11", 90), ("ff", 70)].into_iter();

@@ -1,7 +1,7 @@
 //! What the settings of a connector, and what operators made by hand, change for its clients.
 
+use directory::settings::{OnDeactivate, OnDelete, Settings};
 use serde_json::{Value, json};
-use shared::settings::{OnDeactivate, OnDelete, Settings};
 use tests::client::Client;
 use tests::dump::assert_sound;
 use tests::scimctl::scimctl;

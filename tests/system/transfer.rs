@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
+use directory::settings::{Mapping, OnDelete, Settings};
 use serde_json::{Value, json};
-use shared::settings::{Mapping, OnDelete, Settings};
 use tests::client::Client;
 use tests::dump::assert_sound;
 use tests::service::{TestConnector, service};

@@ -1,5 +1,5 @@
 //! The function `bulk-process`.
 
 fn main() -> Result<(), functions::lambda::Error> {
-    functions::lambda::run(functions::handlers::bulk::process)
+    functions::lambda::run(service::scim::bulk::process)
 }

@@ -1,5 +1,5 @@
 //! The function `fallback`.
 
 fn main() -> Result<(), functions::lambda::Error> {
-    functions::lambda::run(functions::routes::fallback)
+    functions::lambda::run(service::routes::fallback)
 }

@@ -1,5 +1,5 @@
 //! The function `groups-create`.
 
 fn main() -> Result<(), functions::lambda::Error> {
-    functions::lambda::run(functions::handlers::groups::create)
+    functions::lambda::run(service::scim::groups::create)
 }

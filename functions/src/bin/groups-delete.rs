@@ -1,5 +1,5 @@
 //! The function `groups-delete`.
 
 fn main() -> Result<(), functions::lambda::Error> {
-    functions::lambda::run(functions::handlers::groups::delete)
+    functions::lambda::run(service::scim::groups::delete)
 }

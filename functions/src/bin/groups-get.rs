@@ -1,5 +1,5 @@
 //! The function `groups-get`.
 
 fn main() -> Result<(), functions::lambda::Error> {
-    functions::lambda::run(functions::handlers::groups::get)
+    functions::lambda::run(service::scim::groups::get)
 }

@@ -1,5 +1,5 @@
 //! The function `groups-list`.
 
 fn main() -> Result<(), functions::lambda::Error> {
-    functions::lambda::run(functions::handlers::groups::list)
+    functions::lambda::run(service::scim::groups::list)
 }

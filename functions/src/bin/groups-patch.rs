@@ -1,5 +1,5 @@
 //! The function `groups-patch`.
 
 fn main() -> Result<(), functions::lambda::Error> {
-    functions::lambda::run(functions::handlers::groups::patch)
+    functions::lambda::run(service::scim::groups::patch)
 }

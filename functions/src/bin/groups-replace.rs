@@ -1,5 +1,5 @@
 //! The function `groups-replace`.
 
 fn main() -> Result<(), functions::lambda::Error> {
-    functions::lambda::run(functions::handlers::groups::replace)
+    functions::lambda::run(service::scim::groups::replace)
 }

@@ -1,5 +1,5 @@
 //! The function `groups-search`.
 
 fn main() -> Result<(), functions::lambda::Error> {
-    functions::lambda::run(functions::handlers::search::groups)
+    functions::lambda::run(service::scim::search::groups)
 }

@@ -1,5 +1,5 @@
 //! The function `resource-types-get`.
 
 fn main() -> Result<(), functions::lambda::Error> {
-    functions::lambda::run(functions::handlers::discovery::resource_type)
+    functions::lambda::run(service::scim::discovery::resource_type)
 }

@@ -1,5 +1,5 @@
 //! The function `resource-types-list`.
 
 fn main() -> Result<(), functions::lambda::Error> {
-    functions::lambda::run(functions::handlers::discovery::resource_types)
+    functions::lambda::run(service::scim::discovery::resource_types)
 }

@@ -1,5 +1,5 @@
 //! The function `root-search`.
 
 fn main() -> Result<(), functions::lambda::Error> {
-    functions::lambda::run(functions::handlers::search::root)
+    functions::lambda::run(service::scim::search::root)
 }

@@ -1,5 +1,5 @@
 //! The function `schemas-get`.
 
 fn main() -> Result<(), functions::lambda::Error> {
-    functions::lambda::run(functions::handlers::discovery::schema)
+    functions::lambda::run(service::scim::discovery::schema)
 }

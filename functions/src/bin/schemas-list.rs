@@ -1,5 +1,5 @@
 //! The function `schemas-list`.
 
 fn main() -> Result<(), functions::lambda::Error> {
-    functions::lambda::run(functions::handlers::discovery::schemas)
+    functions::lambda::run(service::scim::discovery::schemas)
 }

@@ -1,5 +1,5 @@
 //! The function `service-provider-config-get`.
 
 fn main() -> Result<(), functions::lambda::Error> {
-    functions::lambda::run(functions::handlers::discovery::service_provider_config)
+    functions::lambda::run(service::scim::discovery::service_provider_config)
 }

@@ -1,5 +1,5 @@
 //! The function `users-create`.
 
 fn main() -> Result<(), functions::lambda::Error> {
-    functions::lambda::run(functions::handlers::users::create)
+    functions::lambda::run(service::scim::users::create)
 }

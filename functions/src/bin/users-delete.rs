@@ -1,5 +1,5 @@
 //! The function `users-delete`.
 
 fn main() -> Result<(), functions::lambda::Error> {
-    functions::lambda::run(functions::handlers::users::delete)
+    functions::lambda::run(service::scim::users::delete)
 }

@@ -1,5 +1,5 @@
 //! The function `users-get`.
 
 fn main() -> Result<(), functions::lambda::Error> {
-    functions::lambda::run(functions::handlers::users::get)
+    functions::lambda::run(service::scim::users::get)
 }

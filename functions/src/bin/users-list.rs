@@ -1,5 +1,5 @@
 //! The function `users-list`.
 
 fn main() -> Result<(), functions::lambda::Error> {
-    functions::lambda::run(functions::handlers::users::list)
+    functions::lambda::run(service::scim::users::list)
 }

@@ -1,5 +1,5 @@
 //! The function `users-patch`.
 
 fn main() -> Result<(), functions::lambda::Error> {
-    functions::lambda::run(functions::handlers::users::patch)
+    functions::lambda::run(service::scim::users::patch)
 }

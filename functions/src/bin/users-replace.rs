@@ -1,5 +1,5 @@
 //! The function `users-replace`.
 
 fn main() -> Result<(), functions::lambda::Error> {
-    functions::lambda::run(functions::handlers::users::replace)
+    functions::lambda::run(service::scim::users::replace)
 }

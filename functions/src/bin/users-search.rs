@@ -1,5 +1,5 @@
 //! The function `users-search`.
 
 fn main() -> Result<(), functions::lambda::Error> {
-    functions::lambda::run(functions::handlers::search::users)
+    functions::lambda::run(service::scim::search::users)
 }

@@ -319,7 +319,7 @@ fn what_cannot_be_done_is_refused_with_its_reason() {
 
 #[test]
 fn operations_on_members_are_kept_for_the_store_in_their_order() {
-    let [a, b, c] = [ResourceId::random(), ResourceId::random(), ResourceId::random()];
+    let [a, b, c] = [1, 2, 3].map(|byte| ResourceId::from_random_bytes([byte; 16]));
     let value = |id: ResourceId| MemberValue { id, kind: None, display: None };
     let remove = |ids: &[ResourceId]| MemberOperation::Remove(ids.to_vec());
     let add = |ids: &[ResourceId]| MemberOperation::Add(ids.iter().copied().map(value).collect());

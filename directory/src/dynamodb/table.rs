@@ -1,0 +1,455 @@
+//! The table as this crate uses it: reads that are strongly consistent, transactions that are applied once, and one
+//! rule for what is tried again.
+//!
+//! What DynamoDB says will pass (throttling, conflicts of transactions, a lost answer) is tried again with jitter until
+//! the request's deadline; after that the client is told to come back (429). The SDK's own retries are off, so
+//! that there is one clock.
+
+use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::{
+    AttributeValue, DeleteRequest, KeysAndAttributes, ReturnConsumedCapacity, ReturnValue, WriteRequest,
+};
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::item::text;
+use super::keys::Key;
+use super::transaction::{Expression, Transaction};
+use shared::error::{ErrorKind, ScimError, chain};
+
+/// An item, as the SDK has it.
+pub type Item = HashMap<String, AttributeValue>;
+
+/// The most requests that one call has under way at once.
+pub const CONCURRENCY: usize = 16;
+
+const BATCH_GET_LIMIT: usize = 100;
+const BATCH_WRITE_LIMIT: usize = 25;
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+const LONGEST_PAUSE: Duration = Duration::from_millis(640);
+/// The deadline of a handle that was given none: a year.
+const NO_DEADLINE: Duration = Duration::from_secs(365 * 24 * 3_600);
+/// What a client is asked to wait when DynamoDB was busy until the deadline.
+const RETRY_AFTER_SECONDS: u32 = 2;
+
+/// The table, for one request: it knows until when there is time.
+#[derive(Clone, Debug)]
+pub struct Table {
+    client: Client,
+    name: String,
+    deadline: Instant,
+}
+
+/// What became of a transaction.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// All of it was written.
+    Committed,
+    /// Nothing was written: the conditions of these items, by their positions, did not hold.
+    Refused(Vec<usize>),
+}
+
+/// A range of sort keys in one partition.
+#[derive(Clone, Debug)]
+pub enum Range {
+    /// The whole partition.
+    All,
+    /// Sort keys that begin with this.
+    Prefix(String),
+    /// Sort keys from the first to the second, both included.
+    Between(String, String),
+    /// Sort keys from this on.
+    From(String),
+    /// Sort keys up to this.
+    UpTo(String),
+}
+
+impl Table {
+    /// Makes a handle for the table of this name. Its requests have no deadline until [`Table::until`] sets one.
+    pub fn new(client: Client, name: String) -> Self {
+        Self { client, name, deadline: Instant::now() + NO_DEADLINE }
+    }
+
+    /// Reads one item.
+    pub async fn get(&self, key: &Key) -> Result<Option<Item>, ScimError> {
+        let request = self
+            .client
+            .get_item()
+            .table_name(&self.name)
+            .set_key(Some(key.attributes()))
+            .consistent_read(true)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total);
+        Ok(self.retry(move || request.clone().send()).await?.item)
+    }
+
+    /// Reads any number of items, in no order; those that are not there are left out.
+    pub async fn get_all(&self, keys: &[Key]) -> Result<Vec<Item>, ScimError> {
+        // BatchGetItem refuses to be asked for one item twice.
+        let keys: Vec<&Key> = keys.iter().collect::<BTreeSet<_>>().into_iter().collect();
+        let batches = keys.chunks(BATCH_GET_LIMIT).map(|batch| self.get_batch(batch).boxed()).collect();
+        Ok(concurrently(batches).await?.into_iter().flatten().collect())
+    }
+
+    async fn get_batch(&self, keys: &[&Key]) -> Result<Vec<Item>, ScimError> {
+        let mut wanted: Vec<Item> = keys.iter().map(|key| key.attributes()).collect();
+        let mut items = Vec::with_capacity(keys.len());
+        let mut pause = Pause::new(self.deadline);
+        loop {
+            let keys = KeysAndAttributes::builder()
+                .set_keys(Some(wanted))
+                .consistent_read(true)
+                .build()
+                .map_err(ScimError::internal)?;
+            let request = self
+                .client
+                .batch_get_item()
+                .request_items(&self.name, keys)
+                .return_consumed_capacity(ReturnConsumedCapacity::Total);
+            let answer = self.retry(move || request.clone().send()).await?;
+            let found = answer.responses.and_then(|mut tables| tables.remove(&self.name));
+            items.extend(found.unwrap_or_default());
+            match answer.unprocessed_keys.and_then(|mut tables| tables.remove(&self.name)) {
+                // What was left out for want of capacity or size is asked for again (BatchGetItem: UnprocessedKeys).
+                Some(rest) if !rest.keys.is_empty() => wanted = rest.keys,
+                _ => return Ok(items),
+            }
+            pause.wait().await?;
+        }
+    }
+
+    /// Reads one page of a partition: at most `limit` items, or 1 MB; and the sort key to go on behind, if any.
+    pub async fn query_page(
+        &self,
+        pk: &str,
+        range: &Range,
+        after: Option<&str>,
+        limit: Option<i32>,
+    ) -> Result<(Vec<Item>, Option<String>), ScimError> {
+        self.query_page_in_order(pk, range, after, limit, false).await
+    }
+
+    /// The same, from the end if descending.
+    pub async fn query_page_in_order(
+        &self,
+        pk: &str,
+        range: &Range,
+        after: Option<&str>,
+        limit: Option<i32>,
+        is_descending: bool,
+    ) -> Result<(Vec<Item>, Option<String>), ScimError> {
+        let request = self
+            .client
+            .query()
+            .table_name(&self.name)
+            .consistent_read(true)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .scan_index_forward(!is_descending)
+            .set_limit(limit)
+            .set_exclusive_start_key(
+                after.map(|sk| Key { pk: pk.to_owned(), sk: sk.to_owned() }.attributes()),
+            )
+            .expression_attribute_values(":pk", text(pk));
+        let (condition, bounds) = match range {
+            Range::All => ("pk = :pk", vec![]),
+            Range::Prefix(prefix) => ("pk = :pk AND begins_with(sk, :a)", vec![(":a", prefix)]),
+            Range::Between(first, last) => {
+                ("pk = :pk AND sk BETWEEN :a AND :b", vec![(":a", first), (":b", last)])
+            }
+            Range::From(first) => ("pk = :pk AND sk >= :a", vec![(":a", first)]),
+            Range::UpTo(last) => ("pk = :pk AND sk <= :a", vec![(":a", last)]),
+        };
+        let request = request.key_condition_expression(condition);
+        let request = bounds
+            .into_iter()
+            .fold(request, |request, (name, bound)| request.expression_attribute_values(name, text(bound)));
+        let answer = self.retry(move || request.clone().send()).await?;
+        let next = answer.last_evaluated_key.as_ref().and_then(|key| key.get("sk")?.as_s().ok().cloned());
+        Ok((answer.items.unwrap_or_default(), next))
+    }
+
+    /// Reads all of a range, page after page.
+    pub async fn query(&self, pk: &str, range: &Range) -> Result<Vec<Item>, ScimError> {
+        let mut items = Vec::new();
+        let mut after = None;
+        loop {
+            let (page, next) = self.query_page(pk, range, after.as_deref(), None).await?;
+            items.extend(page);
+            match next {
+                Some(next) => after = Some(next),
+                None => return Ok(items),
+            }
+        }
+    }
+
+    /// Reads one page of a part of the whole table, and of it the items of the partitions whose names begin so; and the
+    /// key to go on behind, if any. For operators: no request of a client may come to this.
+    pub async fn scan_page(
+        &self,
+        segment: i32,
+        segments: i32,
+        prefix: &str,
+        after: Option<Key>,
+    ) -> Result<(Vec<Item>, Option<Key>), ScimError> {
+        let request = self
+            .client
+            .scan()
+            .table_name(&self.name)
+            .consistent_read(true)
+            .segment(segment)
+            .total_segments(segments)
+            .set_filter_expression((!prefix.is_empty()).then(|| "begins_with(pk, :prefix)".to_owned()))
+            .set_expression_attribute_values(
+                (!prefix.is_empty()).then(|| HashMap::from([(":prefix".to_owned(), text(prefix))])),
+            )
+            .set_exclusive_start_key(after.map(|key| key.attributes()));
+        let answer = self.retry(move || request.clone().send()).await?;
+        let string = |item: &Item, name: &str| item.get(name)?.as_s().ok().cloned();
+        let next = answer.last_evaluated_key.as_ref();
+        let next = next.and_then(|key| Some(Key { pk: string(key, "pk")?, sk: string(key, "sk")? }));
+        Ok((answer.items.unwrap_or_default(), next))
+    }
+
+    /// Writes all of a transaction or nothing (TransactWriteItems), once, however often it has to be sent.
+    pub async fn commit(&self, transaction: &Transaction) -> Result<Outcome, ScimError> {
+        // One token for all attempts: when an answer was lost, the next attempt finds its own work done.
+        let token = Uuid::new_v4().to_string();
+        let mut pause = Pause::new(self.deadline);
+        loop {
+            let sent = self
+                .client
+                .transact_write_items()
+                .set_transact_items(Some(transaction.items().to_vec()))
+                .client_request_token(&token)
+                .return_consumed_capacity(ReturnConsumedCapacity::Total)
+                .send();
+            let Err(error) = self.in_time(sent).await? else { return Ok(Outcome::Committed) };
+            if is_passing(&error) || is_passing_cancellation(&error) {
+                tracing::debug!(cause = chain(&error), "transaction is tried again");
+                pause.wait_after(error).await?;
+                continue;
+            }
+            let refused = refused_items(&error);
+            if refused.is_empty() {
+                return Err(ScimError::internal(error));
+            }
+            return Ok(Outcome::Refused(refused));
+        }
+    }
+
+    /// Changes one item by itself if a condition holds, and gives it as it is then. An update whose answer was lost
+    /// happens twice: for what may.
+    pub async fn update(
+        &self,
+        key: &Key,
+        update: Expression,
+        condition: Expression,
+    ) -> Result<Option<Item>, ScimError> {
+        let mut values = update.values().unwrap_or_default();
+        values.extend(condition.values().unwrap_or_default());
+        let request = self
+            .client
+            .update_item()
+            .table_name(&self.name)
+            .set_key(Some(key.attributes()))
+            .update_expression(update.text())
+            .condition_expression(condition.text())
+            .set_expression_attribute_values(Some(values))
+            .return_values(ReturnValue::AllNew)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total);
+        let mut pause = Pause::new(self.deadline);
+        loop {
+            match self.in_time(request.clone().send()).await? {
+                Ok(answer) => return Ok(Some(answer.attributes.unwrap_or_default())),
+                Err(error)
+                    if error
+                        .as_service_error()
+                        .is_some_and(UpdateItemError::is_conditional_check_failed_exception) =>
+                {
+                    return Ok(None);
+                }
+                Err(error) if is_passing(&error) => pause.wait_after(error).await?,
+                Err(error) => return Err(ScimError::internal(error)),
+            }
+        }
+    }
+
+    /// Deletes any number of items, each by itself: for what may be half done and done again.
+    pub async fn delete_all(&self, keys: &[Key]) -> Result<(), ScimError> {
+        let batches = keys.chunks(BATCH_WRITE_LIMIT).map(|batch| self.delete_batch(batch).boxed()).collect();
+        concurrently(batches).await.map(|_: Vec<()>| ())
+    }
+
+    async fn delete_batch(&self, keys: &[Key]) -> Result<(), ScimError> {
+        let delete = |key: &Key| {
+            let request = DeleteRequest::builder().set_key(Some(key.attributes())).build()?;
+            Ok(WriteRequest::builder().delete_request(request).build())
+        };
+        let built: Result<Vec<_>, aws_sdk_dynamodb::error::BuildError> = keys.iter().map(delete).collect();
+        let mut requests = built.map_err(ScimError::internal)?;
+        let mut pause = Pause::new(self.deadline);
+        loop {
+            let request = self
+                .client
+                .batch_write_item()
+                .request_items(&self.name, requests)
+                .return_consumed_capacity(ReturnConsumedCapacity::Total);
+            let answer = self.retry(move || request.clone().send()).await?;
+            match answer.unprocessed_items.and_then(|mut tables| tables.remove(&self.name)) {
+                Some(rest) if !rest.is_empty() => requests = rest,
+                _ => return Ok(()),
+            }
+            pause.wait().await?;
+        }
+    }
+
+    /// The same table, for what must be done by another time.
+    pub fn until(&self, deadline: Instant) -> Self {
+        Self { deadline, ..self.clone() }
+    }
+
+    /// The same table with this much more time: to take back what could not be finished.
+    pub fn with_extra_time(&self, extra: Duration) -> Self {
+        Self { deadline: self.deadline.max(Instant::now()) + extra, ..self.clone() }
+    }
+
+    /// A pause between two attempts at something that another writer came between.
+    pub fn pause(&self) -> Pause {
+        Pause::new(self.deadline)
+    }
+
+    /// An empty transaction on this table.
+    pub fn transaction(&self) -> Transaction {
+        Transaction::new(&self.name)
+    }
+
+    /// Waits for an answer for as long as there is time for it; after that the request is as if its answer was lost.
+    fn in_time<T>(&self, sent: impl Future<Output = T>) -> impl Future<Output = Result<T, ScimError>> {
+        // The SDK's futures are large, and would be a part of every future around them.
+        let (deadline, sent) = (self.deadline, Box::pin(sent));
+        async move {
+            // What is not begun in time is not begun at all.
+            if Instant::now() >= deadline {
+                return Err(busy());
+            }
+            tokio::time::timeout_at(deadline, sent).await.map_err(|_| busy())
+        }
+    }
+
+    async fn retry<T, E, Fut>(&self, mut send: impl FnMut() -> Fut) -> Result<T, ScimError>
+    where
+        Fut: Future<Output = Result<T, SdkError<E>>>,
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    {
+        let mut pause = Pause::new(self.deadline);
+        loop {
+            match self.in_time(send()).await? {
+                Ok(answer) => return Ok(answer),
+                Err(error) if is_passing(&error) => {
+                    tracing::debug!(cause = chain(&error), "request is tried again");
+                    pause.wait_after(error).await?;
+                }
+                Err(error) => return Err(ScimError::internal(error)),
+            }
+        }
+    }
+}
+
+/// Waits for all, some at once, and gives what they give in their order; or for the first that fails.
+pub async fn concurrently<T>(futures: Vec<BoxFuture<'_, Result<T, ScimError>>>) -> Result<Vec<T>, ScimError> {
+    stream::iter(futures).buffered(CONCURRENCY).try_collect().await
+}
+
+/// Growing pauses with full jitter, up to the deadline.
+pub struct Pause {
+    deadline: Instant,
+    longest: Duration,
+}
+
+impl Pause {
+    fn new(deadline: Instant) -> Self {
+        Self { deadline, longest: FIRST_PAUSE }
+    }
+
+    /// Waits; or says 429 when there would be no time left.
+    pub async fn wait(&mut self) -> Result<(), ScimError> {
+        let mut random = [0; 4];
+        // Without randomness the pause is the longest one: less fair, not wrong.
+        let share = getrandom::fill(&mut random)
+            .map_or(1.0, |()| f64::from(u32::from_le_bytes(random)) / f64::from(u32::MAX));
+        let pause = self.longest.mul_f64(share);
+        self.longest = (self.longest * 2).min(LONGEST_PAUSE);
+        if Instant::now() + pause >= self.deadline {
+            return Err(busy());
+        }
+        tokio::time::sleep(pause).await;
+        Ok(())
+    }
+
+    async fn wait_after(
+        &mut self,
+        cause: impl std::error::Error + Send + Sync + 'static,
+    ) -> Result<(), ScimError> {
+        self.wait().await.map_err(|error| ScimError { cause: Some(Box::new(cause)), ..error })
+    }
+}
+
+fn busy() -> ScimError {
+    ScimError::new(
+        ErrorKind::TooManyRequests(RETRY_AFTER_SECONDS),
+        "The directory is busy; nothing of this request is left half done that a repetition would not complete",
+    )
+}
+
+/// Whether the same request may succeed if sent again: it was throttled, or it is not known what became of it.
+fn is_passing<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
+    match error {
+        SdkError::TimeoutError(_) | SdkError::DispatchFailure(_) | SdkError::ResponseError(_) => true,
+        SdkError::ServiceError(service) => {
+            let is_server_fault = service.raw().status().as_u16() >= 500;
+            is_server_fault
+                || matches!(
+                    service.err().code(),
+                    Some(
+                        "ProvisionedThroughputExceededException"
+                            | "ThrottlingException"
+                            | "RequestLimitExceeded"
+                            | "TransactionInProgressException"
+                            | "LimitExceededException"
+                    )
+                )
+        }
+        _ => false,
+    }
+}
+
+/// The positions of the items whose condition did not hold.
+fn refused_items(error: &SdkError<TransactWriteItemsError>) -> Vec<usize> {
+    let refused = |code: Option<&str>| code == Some("ConditionalCheckFailed");
+    let codes = cancellation_codes(error);
+    codes.into_iter().enumerate().filter(|(_, code)| refused(*code)).map(|(position, _)| position).collect()
+}
+
+/// Whether a transaction was cancelled for a reason that passes: another one held an item, or there was no capacity. A
+/// condition that failed beside it says nothing yet, as it may have met what the other one was about to write.
+fn is_passing_cancellation(error: &SdkError<TransactWriteItemsError>) -> bool {
+    let passing = ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"];
+    cancellation_codes(error).into_iter().flatten().any(|code| passing.contains(&code))
+}
+
+fn cancellation_codes(error: &SdkError<TransactWriteItemsError>) -> Vec<Option<&str>> {
+    match error.as_service_error() {
+        Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
+            cancelled.cancellation_reasons().iter().map(|reason| reason.code()).collect()
+        }
+        _ => Vec::new(),
+    }
+}

@@ -1,0 +1,95 @@
+//! Index entries: for each value of an indexed attribute one item, written in the transaction that writes the resource.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::connectors::ConnectorId;
+use crate::dynamodb::item;
+use crate::dynamodb::keys::{self, Key};
+use crate::dynamodb::table::Item;
+use shared::error::ScimError;
+use shared::filter::fold;
+use shared::resource::{Document, ResourceId, ResourceKind, is_active};
+use shared::schema::{Index, ResourceSchema};
+
+/// The most index entries of one resource. A transaction holds 100 items, and an update may take away as many
+/// entries as it adds; that leaves room for the resource, its count and what is written beside them.
+pub const MOST_ENTRIES: usize = 46;
+
+/// The index that holds deactivated users only.
+pub const ACTIVE: &str = "active";
+/// The one value in it.
+pub const INACTIVE: &str = "false";
+
+/// One value of one indexed attribute of one resource.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Entry {
+    /// The index.
+    pub index: String,
+    /// The value, folded.
+    pub value: String,
+    /// Whether no other resource may have it.
+    pub is_unique: bool,
+}
+
+impl Entry {
+    /// The key of this entry of this resource.
+    pub fn key(&self, connector: &ConnectorId, kind: ResourceKind, id: ResourceId) -> Key {
+        let sk =
+            if self.is_unique { keys::index_value(&self.value) } else { keys::index_entry(&self.value, id) };
+        Key { pk: keys::index(connector, kind, &self.index), sk }
+    }
+
+    /// The item of this entry.
+    pub fn item(&self, connector: &ConnectorId, kind: ResourceKind, id: ResourceId) -> Item {
+        let mut item = self.key(connector, kind, id).attributes();
+        item.insert("id".into(), item::text(id.to_string()));
+        item
+    }
+}
+
+/// The index entries that a resource with this document has.
+///
+/// # Errors
+/// `invalidValue` when there would be too many for one transaction.
+pub fn entries(document: &Document, schema: &ResourceSchema) -> Result<BTreeSet<Entry>, ScimError> {
+    let mut entries = BTreeSet::new();
+    for index in &schema.indexes {
+        for value in values(document, index) {
+            let value = fold(value, index.case_exact).into_owned();
+            if !value.is_empty() {
+                entries.insert(Entry { index: index.name.clone(), value, is_unique: index.unique });
+            }
+        }
+    }
+    if schema.kind == ResourceKind::User && !is_active(document) {
+        entries.insert(Entry { index: ACTIVE.to_owned(), value: INACTIVE.to_owned(), is_unique: false });
+    }
+    if entries.len() > MOST_ENTRIES {
+        return Err(ScimError::invalid_value(format!(
+            "The {} has {} values that are indexed ({}), and may have {MOST_ENTRIES}",
+            schema.kind.name(),
+            entries.len(),
+            schema.indexes.iter().map(|index| index.name.as_str()).collect::<Vec<_>>().join(", "),
+        )));
+    }
+    Ok(entries)
+}
+
+fn values<'d>(document: &'d Document, index: &Index) -> Vec<&'d str> {
+    let attributes = match &index.extension {
+        Some(urn) => document.get(urn).and_then(Value::as_object),
+        None => Some(document),
+    };
+    let elements = match attributes.and_then(|attributes| attributes.get(&index.attribute)) {
+        Some(Value::Array(elements)) => elements.as_slice(),
+        Some(one) => std::slice::from_ref(one),
+        None => &[],
+    };
+    let leaf = |element: &'d Value| match &index.sub_attribute {
+        Some(name) => element.get(name)?.as_str(),
+        None => element.as_str(),
+    };
+    elements.iter().filter_map(leaf).collect()
+}

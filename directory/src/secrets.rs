@@ -1,0 +1,65 @@
+//! Randomness from the operating system: ids, secrets and salts.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jiff::Timestamp;
+use shared::credential::{Credential, CredentialKind};
+use shared::error::ScimError;
+use shared::resource::ResourceId;
+use uuid::Uuid;
+
+/// Draws a new resource id.
+pub fn new_resource_id() -> ResourceId {
+    ResourceId::from_random_bytes(Uuid::new_v4().into_bytes())
+}
+
+/// Draws a secret of 256 bits, written in characters that need no escaping anywhere.
+///
+/// # Errors
+/// Fails when the operating system has no randomness.
+pub fn generate_secret() -> Result<String, ScimError> {
+    Ok(URL_SAFE_NO_PAD.encode(random_bytes::<32>()?))
+}
+
+/// Makes a credential with a new secret, and returns both.
+///
+/// # Errors
+/// Fails when the operating system has no randomness.
+pub fn generate_credential(kind: CredentialKind, now: Timestamp) -> Result<(Credential, String), ScimError> {
+    let secret = generate_secret()?;
+    Ok((credential_of_generated(kind, &secret, now)?, secret))
+}
+
+/// Makes a credential of a secret that [`generate_secret`] made.
+///
+/// # Errors
+/// Fails when the operating system has no randomness.
+pub fn credential_of_generated(
+    kind: CredentialKind,
+    secret: &str,
+    now: Timestamp,
+) -> Result<Credential, ScimError> {
+    Ok(Credential::of_generated(credential_id()?, kind, secret, now))
+}
+
+/// Makes a credential of a password that a person chose.
+///
+/// # Errors
+/// Fails when the operating system has no randomness.
+pub fn credential_of_chosen(
+    kind: CredentialKind,
+    password: &str,
+    now: Timestamp,
+) -> Result<Credential, ScimError> {
+    Credential::of_chosen(credential_id()?, kind, password, &random_bytes::<16>()?, now)
+}
+
+fn credential_id() -> Result<String, ScimError> {
+    Ok(random_bytes::<4>()?.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+fn random_bytes<const LENGTH: usize>() -> Result<[u8; LENGTH], ScimError> {
+    let mut bytes = [0; LENGTH];
+    getrandom::fill(&mut bytes).map_err(ScimError::internal)?;
+    Ok(bytes)
+}

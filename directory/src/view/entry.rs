@@ -1,0 +1,369 @@
+//! An entry of the directory: a user as the platform behind a connector is to know it. A pure function of the user, the
+//! groups that the user is in, and the connector's settings.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::settings::{DisplayName, Rules, Settings, UsernameCase};
+use shared::error::ScimError;
+use shared::patch::ValuePath;
+use shared::resource::{Origin, Resource, ResourceKind};
+use shared::schema::Schemas;
+
+/// The group that everybody is in, and that nobody can make, change or delete.
+pub const PUBLIC: &str = "public";
+
+/// A user as the directory shows it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Entry {
+    /// The user's id.
+    pub id: String,
+    /// The connector.
+    pub connector: String,
+    /// Who made the user.
+    pub origin: &'static str,
+    /// The username.
+    pub username: String,
+    /// The first name.
+    pub first_name: Option<String>,
+    /// The last name.
+    pub last_name: Option<String>,
+    /// The display name.
+    pub display_name: String,
+    /// The email address.
+    pub email: Option<String>,
+    /// The groups that the user is in directly.
+    pub groups: Vec<String>,
+    /// Those, and all groups that they are in.
+    pub effective_groups: Vec<String>,
+    /// The roles that the user has.
+    pub roles: Vec<String>,
+    /// Why the user is not shown; `None` for one who is.
+    pub hidden: Option<Hidden>,
+}
+
+/// Why a user or group is not shown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Hidden {
+    /// The client deactivated the user.
+    Deactivated,
+    /// The client deleted the user, and the connector keeps such users for operators.
+    Deleted,
+    /// There is a list of those to include, and this is on none of it.
+    NotIncluded,
+    /// This pattern excludes it.
+    Excluded(String),
+}
+
+impl fmt::Display for Hidden {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Deactivated => f.write_str("deactivated"),
+            Self::Deleted => f.write_str("deleted by the client"),
+            Self::NotIncluded => f.write_str("not included"),
+            Self::Excluded(pattern) => write!(f, "excluded by {pattern}"),
+        }
+    }
+}
+
+/// The memberships of one user, by the groups' names.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Memberships {
+    /// The groups that the user is in directly.
+    pub direct: Vec<String>,
+    /// Those, and all groups that they are in.
+    pub effective: Vec<String>,
+    /// The roles that the user has.
+    pub roles: Vec<String>,
+}
+
+/// The settings of a connector, ready to make entries.
+#[derive(Debug)]
+pub struct EntryMaker<'s> {
+    connector: String,
+    settings: &'s Settings,
+    username: ValuePath<'s>,
+    first_name: ValuePath<'s>,
+    last_name: ValuePath<'s>,
+    email: ValuePath<'s>,
+    group_name: ValuePath<'s>,
+}
+
+impl<'s> EntryMaker<'s> {
+    /// Reads the paths of a mapping.
+    ///
+    /// # Errors
+    /// `invalidPath` when one names no attribute of these schemas.
+    pub fn new(connector: &str, settings: &'s Settings, schemas: &'s Schemas) -> Result<Self, ScimError> {
+        let mapping = &settings.mapping;
+        let user = |path: &'s str| ValuePath::parse(path, schemas.of(ResourceKind::User));
+        Ok(Self {
+            connector: connector.to_owned(),
+            settings,
+            username: user(&mapping.username)?,
+            first_name: user(&mapping.first_name)?,
+            last_name: user(&mapping.last_name)?,
+            email: user(&mapping.email)?,
+            group_name: ValuePath::parse(&mapping.group_name, schemas.of(ResourceKind::Group))?,
+        })
+    }
+
+    /// The entry of a user. Groups that the rules hide are left out of it.
+    pub fn entry(&self, user: &Resource, is_deleted: bool, memberships: &Memberships) -> Entry {
+        let document = &user.document;
+        let text = |path: &ValuePath<'_>| path.find(document).map(str::to_owned);
+        let (first_name, last_name) = (text(&self.first_name), text(&self.last_name));
+        let username = self.shown_username(self.username.find(document).unwrap_or_default());
+        let names = [first_name.as_deref(), last_name.as_deref()].into_iter().flatten().collect::<Vec<_>>();
+        let given = document.get("displayName").and_then(|name| name.as_str());
+        let given = given.filter(|_| self.settings.mapping.display_name == DisplayName::GivenOrNames);
+        let display_name = match (given, names.is_empty()) {
+            (Some(given), _) => given.to_owned(),
+            (None, false) => names.join(" "),
+            (None, true) => username.clone(),
+        };
+        let rules = &self.settings.rules;
+        let hidden = if is_deleted {
+            Some(Hidden::Deleted)
+        } else if !user.is_active() {
+            Some(Hidden::Deactivated)
+        } else {
+            // A rule may be written for what the client calls the user, or for what the directory does.
+            let names = [
+                username.as_str(),
+                document.get("userName").and_then(|name| name.as_str()).unwrap_or_default(),
+            ];
+            hidden_by(&rules.include_users, &rules.exclude_users, &names)
+        };
+        let shown = |groups: &[String]| {
+            groups.iter().filter(|name| group_hidden_by(rules, name).is_none()).cloned().collect::<Vec<_>>()
+        };
+        let mut effective_groups = shown(&memberships.effective);
+        if hidden.is_none() && group_hidden_by(rules, PUBLIC).is_none() {
+            effective_groups.push(PUBLIC.to_owned());
+        }
+        Entry {
+            id: user.id.to_string(),
+            connector: self.connector.clone(),
+            origin: user.origin.name(),
+            email: text(&self.email),
+            groups: shown(&memberships.direct),
+            effective_groups,
+            roles: memberships.roles.clone(),
+            username,
+            first_name,
+            last_name,
+            display_name,
+            hidden,
+        }
+    }
+
+    /// What the directory calls a group.
+    pub fn group_name(&self, group: &Resource) -> String {
+        let name = self.group_name.find(&group.document);
+        // A group that lacks what the mapping names is still told from others.
+        name.or_else(|| group.document.get("displayName")?.as_str()).unwrap_or_default().to_owned()
+    }
+
+    /// Why a group of this name is not shown.
+    pub fn hidden_group(&self, name: &str) -> Option<Hidden> {
+        group_hidden_by(&self.settings.rules, name)
+    }
+
+    fn shown_username(&self, username: &str) -> String {
+        let mapping = &self.settings.mapping;
+        let username = match username.rsplit_once('@') {
+            Some((before, _)) if mapping.username_from_email && !before.is_empty() => before,
+            _ => username,
+        };
+        match mapping.username_case {
+            UsernameCase::AsIs => username.to_owned(),
+            UsernameCase::Lower => username.to_lowercase(),
+            UsernameCase::Upper => username.to_uppercase(),
+        }
+    }
+}
+
+fn group_hidden_by(rules: &Rules, name: &str) -> Option<Hidden> {
+    hidden_by(&rules.include_groups, &rules.exclude_groups, &[name])
+}
+
+/// Exclusion wins; an empty list of those to include means all.
+fn hidden_by(include: &[String], exclude: &[String], names: &[&str]) -> Option<Hidden> {
+    let is_any = |pattern: &&String| names.iter().any(|name| matches(pattern, name));
+    if let Some(pattern) = exclude.iter().find(is_any) {
+        return Some(Hidden::Excluded(pattern.clone()));
+    }
+    (!include.is_empty() && !include.iter().any(|pattern| is_any(&pattern))).then_some(Hidden::NotIncluded)
+}
+
+/// Whether a name is of a pattern, in which `*` stands for any characters, in any case.
+fn matches(pattern: &str, name: &str) -> bool {
+    let (pattern, name) = (pattern.trim().to_lowercase(), name.to_lowercase());
+    let Some((first, rest)) = pattern.split_once('*') else { return pattern == name };
+    let Some(mut name) = name.strip_prefix(first) else { return false };
+    let (middle, last) = rest.rsplit_once('*').unwrap_or(("", rest));
+    for part in middle.split('*') {
+        // The earliest place leaves most for the parts behind.
+        match name.find(part).and_then(|start| name.get(start + part.len()..)) {
+            Some(behind) => name = behind,
+            None => return false,
+        }
+    }
+    name.ends_with(last)
+}
+
+/// Whether a group that a client or an operator names so would be the built-in one.
+pub fn is_built_in(group: &str) -> bool {
+    group.trim().eq_ignore_ascii_case(PUBLIC)
+}
+
+/// Who owns a resource, as an operator is told.
+pub fn owner(origin: Origin, connector: &str) -> String {
+    match origin {
+        Origin::Scim => format!("the identity provider of connector {connector}"),
+        Origin::Local => "this directory's operators".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::settings::Mapping;
+    use shared::resource::ResourceId;
+
+    fn user(document: Value) -> Resource {
+        let Value::Object(document) = document else { panic!("an object") };
+        Resource {
+            kind: ResourceKind::User,
+            id: ResourceId::from_random_bytes([1; 16]),
+            version: 1,
+            created: jiff::Timestamp::UNIX_EPOCH,
+            last_modified: jiff::Timestamp::UNIX_EPOCH,
+            origin: Origin::Scim,
+            document,
+        }
+    }
+
+    fn entry(settings: &Settings, document: Value) -> Entry {
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let memberships = Memberships {
+            direct: names(&["Sales", "Hidden Club"]),
+            effective: names(&["Sales", "Hidden Club", "Everybody"]),
+            roles: names(&["steward"]),
+        };
+        EntryMaker::new("okta", settings, Schemas::built_in()).unwrap().entry(
+            &user(document),
+            false,
+            &memberships,
+        )
+    }
+
+    fn barbara() -> Value {
+        json!({
+            "userName": "Barbara@Example.com",
+            "name": { "givenName": "Barbara", "familyName": "Jensen" },
+            "emails": [{ "value": "home@example.com" }, { "value": "work@example.com", "primary": true }]
+        })
+    }
+
+    #[test]
+    fn an_entry_is_made_of_what_the_defaults_name() {
+        let entry = entry(&Settings::default(), barbara());
+        let expected = Entry {
+            id: entry.id.clone(),
+            connector: "okta".to_owned(),
+            origin: "scim",
+            username: "Barbara@Example.com".to_owned(),
+            first_name: Some("Barbara".to_owned()),
+            last_name: Some("Jensen".to_owned()),
+            display_name: "Barbara Jensen".to_owned(),
+            email: Some("work@example.com".to_owned()),
+            groups: vec!["Sales".to_owned(), "Hidden Club".to_owned()],
+            effective_groups: ["Sales", "Hidden Club", "Everybody", "public"].map(str::to_owned).to_vec(),
+            roles: vec!["steward".to_owned()],
+            hidden: None,
+        };
+        assert_eq!(entry, expected);
+    }
+
+    #[test]
+    fn a_mapping_says_what_an_entry_is_made_of() {
+        let mapping = |mapping: Mapping| Settings { mapping, ..Settings::default() };
+        let lower = mapping(Mapping {
+            username_from_email: true,
+            username_case: UsernameCase::Lower,
+            email: "emails.value".to_owned(),
+            ..Mapping::default()
+        });
+        let mut document = barbara();
+        document["displayName"] = json!("Babs");
+        let made = entry(&lower, document.clone());
+        assert_eq!((made.username.as_str(), made.display_name.as_str()), ("barbara", "Babs"));
+        assert_eq!(made.email.as_deref(), Some("home@example.com"));
+        let names = mapping(Mapping {
+            display_name: DisplayName::Names,
+            username_case: UsernameCase::Upper,
+            ..Mapping::default()
+        });
+        let made = entry(&names, document);
+        assert_eq!(
+            (made.username.as_str(), made.display_name.as_str()),
+            ("BARBARA@EXAMPLE.COM", "Barbara Jensen")
+        );
+        let bare = entry(&Settings::default(), json!({ "userName": "x" }));
+        assert_eq!((bare.display_name.as_str(), bare.first_name, bare.email), ("x", None, None));
+    }
+
+    #[test]
+    fn exclusion_wins_over_inclusion_and_deactivation_over_both() {
+        let rules = |include: &[&str], exclude: &[&str]| Settings {
+            rules: Rules {
+                include_users: include.iter().map(|name| (*name).to_owned()).collect(),
+                exclude_users: exclude.iter().map(|name| (*name).to_owned()).collect(),
+                exclude_groups: vec!["hidden*".to_owned()],
+                ..Rules::default()
+            },
+            ..Settings::default()
+        };
+        let excluded = |pattern: &str| Some(Hidden::Excluded(pattern.to_owned()));
+        for (include, exclude, hidden) in [
+            (&[][..], &[][..], None),
+            (&["BARBARA@example.com"], &[], None),
+            (&["*@example.com"], &["barb*"], excluded("barb*")),
+            (&["carl"], &[], Some(Hidden::NotIncluded)),
+            (&["carl", "b*@*.com"], &["carl"], None),
+        ] {
+            let made = entry(&rules(include, exclude), barbara());
+            assert_eq!(made.hidden, hidden, "{include:?} {exclude:?}");
+            assert_eq!(made.groups, ["Sales"]);
+        }
+        let mut document = barbara();
+        document["active"] = json!(false);
+        let made = entry(&rules(&["carl"], &[]), document);
+        assert_eq!(made.hidden, Some(Hidden::Deactivated));
+        assert!(!made.effective_groups.contains(&PUBLIC.to_owned()), "nobody hidden is in public");
+    }
+
+    #[test]
+    fn a_star_stands_for_any_characters() {
+        for (pattern, name, expected) in [
+            ("*", "", true),
+            ("a*c", "abc", true),
+            ("a*c", "ac", true),
+            ("a*c", "acb", false),
+            ("*a*a*", "aba", true),
+            ("*a*a*", "ab", false),
+            ("ab*ba", "aba", false),
+            ("É*", "école", true),
+            ("a.c", "abc", false),
+            ("**", "x", true),
+        ] {
+            assert_eq!(matches(pattern, name), expected, "{pattern} {name}");
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! One HTTP request in, one response out. This crate knows neither Lambda nor sockets: `functions` and `local` bring the
+//! requests and take the responses.
+
+pub mod authentication;
+pub mod request;
+pub mod response;
+pub mod routes;
+pub mod scim;
+pub mod service;

@@ -11,8 +11,8 @@ use jiff::Timestamp;
 use local::credentials::{CONNECTOR, Credentials};
 use local::engine::Engine;
 use local::{server, table};
-use runtime::configuration;
-use service::service::Service;
+use runtime::logging;
+use service::Service;
 use shared::schema::Schemas;
 use tests::service::TABLE;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
@@ -93,7 +93,7 @@ impl Server {
 
 /// Serves over an engine in memory until it is killed, as `make run` does over one on disk.
 pub async fn serve_in_memory() {
-    configuration::start_log(true);
+    logging::start(logging::Format::Text);
     let engine = Engine::start(None, 0).await.expect("an engine");
     let client = engine.client().await;
     table::ensure(&client, TABLE).await.expect("a table");

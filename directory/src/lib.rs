@@ -21,7 +21,7 @@ pub use audit::{Actor, By};
 pub use counts::{Counted, Histogram};
 pub use dynamodb::item::Stored;
 pub use dynamodb::table::Table;
-pub use query::page::{KindQuery, LONGEST_PAGE, Page, Position, Query, Start, too_large};
+pub use query::page::{KindQuery, MAX_PAGE_BYTES, Page, Position, Query, Start, too_large};
 pub use query::search::Walk;
 
 use std::sync::Arc;

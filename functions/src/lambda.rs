@@ -12,10 +12,10 @@ use lambda_http::LambdaEvent;
 use lambda_http::aws_lambda_events::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
 use lambda_http::aws_lambda_events::encodings::Body;
 use lambda_http::lambda_runtime;
-use runtime::configuration;
+use runtime::{environment, logging};
 use service::request::{Request, decoded_segments, parameters};
 use service::response::{self, Packing, Response, packed};
-use service::service::{Handler, Service};
+use service::{Handler, Service};
 use shared::error::{ErrorKind, ScimError};
 use shared::schema::Schemas;
 use tokio::time::Instant;
@@ -35,10 +35,10 @@ pub fn run(handler: Handler) -> Result<(), Error> {
 }
 
 async fn serve(handler: Handler) -> Result<(), Error> {
-    configuration::start_log(false);
+    logging::start(logging::Format::Json);
     let service = Service::new(
-        Table::new(configuration::dynamodb().await, configuration::table_name()),
-        configuration::public_url(),
+        Table::new(runtime::dynamodb::client().await, environment::table_name()),
+        environment::public_url(),
         Schemas::built_in(),
         Timestamp::now,
     )?;

@@ -5,7 +5,6 @@ use std::path::Path;
 use aws_sdk_dynamodb::Client;
 use dynoxide::Database;
 use dynoxide::server::serve_with_shutdown;
-use runtime::configuration;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -50,7 +49,7 @@ impl Engine {
 
     /// A client for it in this process.
     pub async fn client(&self) -> Client {
-        configuration::dynamodb_over(self.in_process.clone()).await
+        runtime::dynamodb::client_over(self.in_process.clone()).await
     }
 
     /// Stops it when what is running has been answered.

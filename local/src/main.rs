@@ -12,8 +12,8 @@ use jiff::Timestamp;
 use local::credentials::{CONNECTOR, Credentials};
 use local::engine::Engine;
 use local::{server, table};
-use runtime::configuration;
-use service::service::Service;
+use runtime::{data_folder, environment, logging};
+use service::Service;
 use shared::schema::Schemas;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -41,7 +41,7 @@ async fn main() -> ExitCode {
 }
 
 async fn run() -> Result<(), String> {
-    configuration::start_log(true);
+    logging::start(logging::Format::Text);
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let port = match variable("PORT") {
         Some(port) => {
@@ -58,7 +58,7 @@ async fn run() -> Result<(), String> {
     make_private(&folder).map_err(|error| format!("{} cannot be made: {error}", folder.display()))?;
 
     // The lock is held until the process ends.
-    let (engine, _lock) = match configuration::dynamodb_endpoint() {
+    let (engine, _lock) = match environment::dynamodb_endpoint() {
         Some(_) => (None, None),
         None => {
             let lock = lock(&folder)?;
@@ -68,13 +68,13 @@ async fn run() -> Result<(), String> {
     };
     if let Some(engine) = &engine {
         let said = |error| format!("{} cannot be written to: {error}", folder.display());
-        configuration::write_endpoint(&folder, &engine.endpoint).map_err(said)?;
+        data_folder::write_endpoint(&folder, &engine.endpoint).map_err(said)?;
     }
     let client = match &engine {
         Some(engine) => engine.client().await,
-        None => configuration::dynamodb().await,
+        None => runtime::dynamodb::client().await,
     };
-    let table_name = configuration::table_name();
+    let table_name = environment::table_name();
     table::ensure(&client, &table_name).await?;
 
     let (username, password) = (variable("SCIM_USERNAME"), variable("SCIM_PASSWORD"));
@@ -83,7 +83,7 @@ async fn run() -> Result<(), String> {
     let table = Table::new(client, table_name);
     credentials.install(&table.until(Instant::now() + TIME_TO_BEGIN), is_chosen).await?;
 
-    let public_url = configuration::public_url();
+    let public_url = environment::public_url();
     let origin = match &public_url {
         Some(url) => url.clone(),
         None => format!("http://{}", listener.local_addr().map_err(|error| error.to_string())?),

@@ -13,7 +13,7 @@ use serde_json::json;
 use service::request::{Request, encoded_segments, parameters};
 use service::response;
 use service::routes;
-use service::service::{Handler, LONGEST_BODY, Service};
+use service::{Handler, MAX_BODY_BYTES, Service};
 use shared::error::{ERROR_SCHEMA, ErrorKind, ScimError};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -97,7 +97,7 @@ async fn answer(
 
 /// Reads a body, and keeps no more of it than a function would get; or gives what refuses the request.
 async fn read(mut body: Body) -> Result<Bytes, Handler> {
-    match Limited::new(&mut body, LONGEST_BODY).collect().await {
+    match Limited::new(&mut body, MAX_BODY_BYTES).collect().await {
         Ok(body) => return Ok(body.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => {}
         Err(_) => return Err(ENDED_EARLY),
@@ -118,7 +118,7 @@ async fn time_is_up(is_ending: &mut watch::Receiver<bool>) {
 }
 
 const TOO_LONG: Handler = |_| {
-    let detail = format!("The body is longer than {LONGEST_BODY} bytes");
+    let detail = format!("The body is longer than {MAX_BODY_BYTES} bytes");
     Box::pin(async { Err(ScimError::new(ErrorKind::PayloadTooLarge, detail)) })
 };
 

@@ -1,3 +1,6 @@
-//! What every process needs: settings from the environment, AWS clients, logging.
+//! What every process needs: settings from the environment, AWS clients and logging.
 
-pub mod configuration;
+pub mod data_folder;
+pub mod dynamodb;
+pub mod environment;
+pub mod logging;

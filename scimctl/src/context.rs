@@ -13,7 +13,7 @@ use directory::connectors::{Connector, ConnectorId};
 use directory::{Actor, By, Directory};
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::Timestamp;
-use runtime::configuration;
+use runtime::{data_folder, environment};
 use shared::error::{ErrorKind, ScimError, chain};
 use shared::schema::Schemas;
 use tokio::time::Instant;
@@ -30,7 +30,7 @@ const LOOKED_AT_EVERY: Duration = Duration::from_secs(10);
 #[derive(Args)]
 pub struct Place {
     /// The table, as the stack's output TableName has it
-    #[arg(long, env = "TABLE_NAME", default_value = configuration::DEFAULT_TABLE, global = true)]
+    #[arg(long, env = "TABLE_NAME", default_value = environment::DEFAULT_TABLE, global = true)]
     table: String,
 
     /// Another DynamoDB than AWS's, which needs no credentials
@@ -91,12 +91,12 @@ impl Context {
     /// Finds the table.
     pub async fn new(place: Place) -> Result<Self, Failure> {
         let endpoint = match place.local {
-            Some(folder) => Some(configuration::read_endpoint(&folder).map_err(Failure)?),
+            Some(folder) => Some(data_folder::read_endpoint(&folder).map_err(Failure)?),
             None => place.endpoint,
         };
         let client = match endpoint {
-            Some(endpoint) => configuration::dynamodb_at(&endpoint).await,
-            None => configuration::dynamodb().await,
+            Some(endpoint) => runtime::dynamodb::client_at(&endpoint).await,
+            None => runtime::dynamodb::client().await,
         };
         let watched = client.config().to_builder().interceptor(Watch::default());
         let client = Client::from_conf(watched.build());

@@ -6,4 +6,6 @@ pub mod request;
 pub mod response;
 pub mod routes;
 pub mod scim;
-pub mod service;
+mod service;
+
+pub use service::{Call, Handler, MAX_BODY_BYTES, Service};

@@ -16,7 +16,7 @@ use shared::error::{ErrorKind, ScimError};
 pub const MEDIA_TYPE: &str = "application/scim+json";
 
 /// What HTTP API passes on from a function, in bytes.
-pub const LONGEST_ANSWER: usize = 6 * 1024 * 1024 - 64 * 1024;
+pub const MAX_RESPONSE_BYTES: usize = 6 * 1024 * 1024 - 64 * 1024;
 
 /// Below this many bytes compression is not worth its while.
 const SHORTEST_COMPRESSED: usize = 1_400;
@@ -108,7 +108,7 @@ pub fn compress(mut response: Response, accepts_gzip: bool) -> Response {
 pub fn packed(body: &[u8], is_text: bool) -> (Packing, usize) {
     let as_text = body.len() + body.iter().filter(|byte| matches!(byte, b'"' | b'\\')).count();
     let as_base64 = body.len().div_ceil(3) * 4;
-    if is_text && as_text <= LONGEST_ANSWER.max(as_base64) {
+    if is_text && as_text <= MAX_RESPONSE_BYTES.max(as_base64) {
         (Packing::Text, as_text)
     } else {
         (Packing::Base64, as_base64)
@@ -129,10 +129,13 @@ mod tests {
     fn a_long_body_of_many_quotes_leaves_in_base64() {
         assert_eq!(packed(b"{\"a\":\"\\\"\"}", true), (Packing::Text, 10 + 6));
         assert_eq!(packed(b"plain text", false), (Packing::Base64, 16));
-        let half = LONGEST_ANSWER / 2;
-        assert_eq!(packed(&vec![b'"'; half], true), (Packing::Text, LONGEST_ANSWER));
+        let half = MAX_RESPONSE_BYTES / 2;
+        assert_eq!(packed(&vec![b'"'; half], true), (Packing::Text, MAX_RESPONSE_BYTES));
         assert_eq!(packed(&vec![b'"'; half + 1], true), (Packing::Base64, (half + 1).div_ceil(3) * 4));
-        assert_eq!(packed(&vec![b'x'; LONGEST_ANSWER + 1], true), (Packing::Text, LONGEST_ANSWER + 1));
+        assert_eq!(
+            packed(&vec![b'x'; MAX_RESPONSE_BYTES + 1], true),
+            (Packing::Text, MAX_RESPONSE_BYTES + 1)
+        );
     }
 
     #[test]

@@ -17,10 +17,10 @@ use tokio::time::Instant;
 
 use crate::authentication::{Admitted, Authenticator};
 use crate::request::Request;
-use crate::response::{self, LONGEST_ANSWER, Plan, Response, packed};
+use crate::response::{self, MAX_RESPONSE_BYTES, Plan, Response, packed};
 
 /// The largest body that is read, in bytes: what Lambda hands to a function.
-pub const LONGEST_BODY: usize = 6 * 1024 * 1024;
+pub const MAX_BODY_BYTES: usize = 6 * 1024 * 1024;
 
 /// All that requests have in common.
 #[derive(Debug)]
@@ -108,8 +108,8 @@ impl Service {
         let now = (self.now)();
         let admitted = self.authenticator.authenticate(&table, connector, &request, now).await?;
         let connector = Arc::clone(&admitted.connector);
-        if request.body.len() > LONGEST_BODY {
-            let detail = format!("The body is {} bytes, and may be {LONGEST_BODY}", request.body.len());
+        if request.body.len() > MAX_BODY_BYTES {
+            let detail = format!("The body is {} bytes, and may be {MAX_BODY_BYTES}", request.body.len());
             return Err(ScimError::new(ErrorKind::PayloadTooLarge, detail));
         }
         check_media_type(&request)?;
@@ -190,7 +190,7 @@ fn accepts_a_missing_content_type(media_type: &str) -> bool {
 /// An answer that could not leave a function is replaced by one that says what to do.
 fn fit(response: Response) -> Response {
     let (_, length) = packed(response.body(), !response.headers().contains_key(CONTENT_ENCODING));
-    if length <= LONGEST_ANSWER || response.status() != StatusCode::OK {
+    if length <= MAX_RESPONSE_BYTES || response.status() != StatusCode::OK {
         return response;
     }
     response::error(&directory::too_large())

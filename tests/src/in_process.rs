@@ -7,10 +7,10 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method};
 use jiff::Timestamp;
 use serde_json::Value;
+use service::Service as Functions;
 use service::request::{Request, encoded_segments, parameters};
 use service::response::Response;
 use service::routes;
-use service::service::Service as Functions;
 use shared::schema::Schemas;
 use tokio::time::{Duration, Instant};
 

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use runtime::configuration;
 use serde_json::{Value, json};
 use service::response::Response;
 use tests::dump::assert_sound;
@@ -23,7 +22,7 @@ impl Faulty {
     async fn new() -> Self {
         let connector = service().connector().await;
         let dynamodb = FaultyDynamoDb::start(service().endpoint()).await;
-        let client = configuration::dynamodb_at(&dynamodb.endpoint).await;
+        let client = runtime::dynamodb::client_at(&dynamodb.endpoint).await;
         let requests = InProcess::new(client, connector.local(service())).await;
         Self { connector, dynamodb, requests }
     }

@@ -14,7 +14,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::State;
 use http::{HeaderMap, Response};
 use serde_json::json;
-use service::service::LONGEST_BODY;
+use service::MAX_BODY_BYTES;
 use tests::client::Client;
 use tests::faults::{Fault, FaultyDynamoDb};
 use tests::forward::{Forward, refusal};
@@ -271,7 +271,7 @@ async fn a_second_signal_ends_it_at_once() {
 async fn a_request_whose_body_is_not_taken_is_logged_like_any_other() {
     let folder = Folder::new();
     let running = Running::start(&folder.0, &[]);
-    let too_long = vec![b' '; LONGEST_BODY + 1];
+    let too_long = vec![b' '; MAX_BODY_BYTES + 1];
     assert_eq!(running.client().send("POST", "/Users", &[], too_long.clone()).await.status, 413);
     let stranger = Client::new(&running.lines[0], "okta", "wrong");
     assert_eq!(stranger.send("PUT", "/Users/x", &[], too_long).await.status, 401);

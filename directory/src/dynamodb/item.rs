@@ -14,7 +14,7 @@ use shared::error::{ErrorKind, ScimError};
 use shared::resource::{Member, Origin, Resource, ResourceId, ResourceKind};
 
 /// The largest document with its name, in bytes; an item holds 400 KB at most, keys and all.
-pub const LONGEST_DOCUMENT: usize = 300_000;
+pub const MAX_DOCUMENT_BYTES: usize = 300_000;
 
 /// A resource as it was read, with what only the store cares for.
 #[derive(Clone, Debug)]
@@ -81,10 +81,10 @@ fn changing_attributes(resource: &Resource) -> Result<Vec<(&'static str, Attribu
     let name_value = resource.document.get(name).and_then(Value::as_str);
     // The name stands in the item a second time.
     let length = document.len() + name_value.map_or(0, str::len);
-    if length > LONGEST_DOCUMENT {
+    if length > MAX_DOCUMENT_BYTES {
         return Err(ScimError::new(
             ErrorKind::PayloadTooLarge,
-            format!("The {} would be {length} bytes, and may be {LONGEST_DOCUMENT}", resource.kind.name()),
+            format!("The {} would be {length} bytes, and may be {MAX_DOCUMENT_BYTES}", resource.kind.name()),
         ));
     }
     let mut attributes = vec![

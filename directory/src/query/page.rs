@@ -27,7 +27,7 @@ use shared::sort::{Sort, SortKey};
 /// A query that has to sort more resources than this in memory is refused.
 pub const MOST_SORTED: usize = 50_000;
 /// A page ends before its resources pass this many bytes; a Lambda answer may have 6 MB.
-pub const LONGEST_PAGE: usize = 4_500_000;
+pub const MAX_PAGE_BYTES: usize = 4_500_000;
 /// From so many resources fewer to read on, a page is read from the other end of its bucket.
 const WORTH_TURNING: usize = 25;
 /// Groups whose members are read at once for a page.
@@ -366,7 +366,7 @@ impl Directory {
         for place in places {
             let Some(resource) = represented.try_next().await? else { break };
             size += resource.get().len();
-            if size > LONGEST_PAGE {
+            if size > MAX_PAGE_BYTES {
                 return if out.is_empty() { Err(too_large()) } else { Ok((out, place)) };
             }
             out.push(resource);
@@ -401,7 +401,7 @@ pub fn too_large() -> ScimError {
     ScimError::new(
         ErrorKind::TooMany,
         format!(
-            "The resource is larger than the {LONGEST_PAGE} bytes of an answer; ask with excludedAttributes=members"
+            "The resource is larger than the {MAX_PAGE_BYTES} bytes of an answer; ask with excludedAttributes=members"
         ),
     )
 }

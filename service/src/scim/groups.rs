@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use directory::LONGEST_PAGE;
+use directory::MAX_PAGE_BYTES;
 use futures_util::future::BoxFuture;
 use http::StatusCode;
 use shared::error::ScimError;
@@ -132,7 +132,7 @@ async fn written(
 ) -> Result<Response, ScimError> {
     let members = members(call, group, projection).await?;
     let response = answer(call, status, group, members.as_deref(), projection)?;
-    if response.body().len() <= LONGEST_PAGE {
+    if response.body().len() <= MAX_PAGE_BYTES {
         return Ok(response);
     }
     answer(call, status, group, None, projection)

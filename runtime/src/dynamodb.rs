@@ -1,0 +1,91 @@
+//! DynamoDB clients. The SDK's own retries are off in all of them: `directory` retries against the deadline of the request.
+
+use std::time::Duration;
+
+use aws_config::retry::RetryConfig;
+use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, ConfigLoader};
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::HttpClient;
+use aws_smithy_http_client::tls::Provider;
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use http::Uri;
+
+use crate::environment;
+
+/// How long one attempt of a request to DynamoDB may take.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Makes a client for the DynamoDB that the environment names: AWS's, or the one at `DYNAMODB_ENDPOINT`.
+///
+/// An endpoint on this machine needs no credentials if the environment has none.
+pub async fn client() -> Client {
+    let has_credentials =
+        ["AWS_ACCESS_KEY_ID", "AWS_PROFILE"].into_iter().any(|name| environment::variable(name).is_some());
+    match environment::dynamodb_endpoint() {
+        Some(endpoint) if is_loopback(&endpoint) && !has_credentials => client_at(&endpoint).await,
+        Some(endpoint) => Client::new(&loader().endpoint_url(endpoint).load().await),
+        None => Client::new(&loader().load().await),
+    }
+}
+
+fn is_loopback(endpoint: &str) -> bool {
+    let endpoint = endpoint.parse::<Uri>().unwrap_or_default();
+    matches!(endpoint.host(), Some("127.0.0.1" | "localhost" | "[::1]"))
+}
+
+/// Makes a client for a DynamoDB that requires no credentials.
+pub async fn client_at(endpoint: &str) -> Client {
+    let loader = loader().endpoint_url(endpoint).region("local").test_credentials();
+    Client::new(&loader.load().await)
+}
+
+/// Makes a client for a DynamoDB engine in this process. It needs no credentials and no timeouts.
+pub async fn client_over(engine: impl HttpClient + 'static) -> Client {
+    let loader = aws_config::defaults(BehaviorVersion::latest())
+        .http_client(engine)
+        .endpoint_url("http://localhost")
+        .region("local")
+        .no_credentials()
+        .retry_config(RetryConfig::disabled())
+        .timeout_config(TimeoutConfig::disabled())
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
+    let config = aws_sdk_dynamodb::config::Builder::from(&loader.load().await).allow_no_auth();
+    Client::from_conf(config.build())
+}
+
+fn loader() -> ConfigLoader {
+    let http =
+        aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
+    aws_config::defaults(BehaviorVersion::latest())
+        .http_client(http)
+        .retry_config(RetryConfig::disabled())
+        .timeout_config(
+            TimeoutConfig::builder()
+                .connect_timeout(CONNECT_TIMEOUT)
+                .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+                .build(),
+        )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_endpoints_on_this_machine_are_loopback() {
+        for (endpoint, expected) in [
+            ("http://127.0.0.1:8000", true),
+            ("http://localhost:8000/", true),
+            ("http://[::1]:8000", true),
+            ("https://dynamodb.eu-west-1.amazonaws.com", false),
+            ("http://localhost.example.com:8000", false),
+            ("http://127.0.0.1@example.com", false),
+            ("not a URL", false),
+        ] {
+            assert_eq!(is_loopback(endpoint), expected, "{endpoint}");
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! Settings from environment variables. An empty variable counts as one that is not set.
+
+/// The table name that is used when `TABLE_NAME` is not set.
+pub const DEFAULT_TABLE: &str = "rollcall";
+
+/// The value of an environment variable; `None` if it is not set, is empty, or is not text.
+pub fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// The name of the table (`TABLE_NAME`).
+pub fn table_name() -> String {
+    variable("TABLE_NAME").unwrap_or_else(|| DEFAULT_TABLE.to_owned())
+}
+
+/// The URL at which clients reach the service (`PUBLIC_URL`), without a slash at its end.
+pub fn public_url() -> Option<String> {
+    Some(variable("PUBLIC_URL")?.trim_end_matches('/').to_owned())
+}
+
+/// The URL of a DynamoDB to use instead of AWS's (`DYNAMODB_ENDPOINT`).
+pub fn dynamodb_endpoint() -> Option<String> {
+    variable("DYNAMODB_ENDPOINT")
+}

@@ -1,5 +1,5 @@
-//! The audit trail: each transaction that changes a resource holds one record of who changed what, and when. It names
-//! the attributes that changed, never their values, and goes by itself when its time is over (TTL).
+//! The audit trail. Every transaction that changes a resource or a connector holds one record of who changed what, and when.
+//! A record names the attributes that changed, never their values. DynamoDB deletes it when it expires (TTL).
 
 use std::sync::atomic::Ordering;
 
@@ -10,38 +10,38 @@ use uuid::Uuid;
 
 use crate::Directory;
 use crate::connectors::ConnectorId;
-use crate::dynamodb::item::{number, text};
+use crate::dynamodb::attributes::{Item, get_text, number, text};
 use crate::dynamodb::keys::{self, Key};
-use crate::dynamodb::table::{Item, Range, Table, concurrently};
+use crate::dynamodb::table::{Range, Table, concurrently};
 use crate::dynamodb::transaction::Transaction;
 use shared::error::ScimError;
 use shared::resource::{Document, ResourceId, ResourceKind};
 
-/// No record is kept for longer: ten years, and the months at both ends.
-const MONTHS_KEPT: i32 = 122;
+/// The months in which records can exist: ten years, and the months at both ends.
+const MAX_MONTHS: i32 = 122;
 
-/// Who asks for a change.
+/// Who makes a change, and in which request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Actor {
     /// Who.
     pub by: By,
-    /// The request that it is a part of, as the log has it.
+    /// The id of the request, as in the log.
     pub request: String,
 }
 
 /// A client, or an operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum By {
-    /// The identity provider, by the id of the credential that it used.
+    /// The identity provider; the value is the id of its credential.
     Client(String),
-    /// Somebody at the command line.
+    /// An operator at the command line; the value is the name.
     Operator(String),
 }
 
-/// What was done.
+/// The kind of change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operation {
-    /// It was made.
+    /// The resource or connector was created.
     Create,
     /// It was changed.
     Update,
@@ -49,6 +49,10 @@ pub enum Operation {
     Adopt,
     /// It was deleted.
     Delete,
+    /// `check --repair` repaired it.
+    Repair,
+    /// It was stored in a newer format.
+    Migrate,
 }
 
 impl Operation {
@@ -58,33 +62,35 @@ impl Operation {
             Self::Update => "update",
             Self::Adopt => "adopt",
             Self::Delete => "delete",
+            Self::Repair => "repair",
+            Self::Migrate => "migrate",
         }
     }
 }
 
-/// A record, as it is read.
+/// An audit record.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct AuditRecord {
-    /// When.
+    /// The time (RFC 3339, UTC, milliseconds).
     pub time: String,
     /// `client` or `operator`.
     pub by: String,
     /// The credential's id, or the operator's name.
     pub who: String,
-    /// What was done.
+    /// The kind of change: `create`, `update`, `adopt`, `delete`, `repair` or `migrate`.
     pub operation: String,
-    /// `User`, `Group` and so on.
+    /// The kind of resource: `User`, `Group`, `LocalGroup`, `Role` or `Connector`.
     pub kind: String,
-    /// Of which resource.
+    /// The id of the resource or connector.
     pub id: String,
     /// The names of the attributes that changed.
     pub attributes: Vec<String>,
-    /// The request.
+    /// The id of the request.
     pub request: String,
 }
 
 impl Directory {
-    /// Puts the record of a change into the transaction that makes it.
+    /// Adds the record of a change to its transaction.
     pub(crate) fn record(
         &self,
         transaction: &mut Transaction,
@@ -93,26 +99,46 @@ impl Directory {
         id: ResourceId,
         attributes: Vec<String>,
     ) -> Result<(), ScimError> {
+        self.record_subject(transaction, (operation, kind.name(), &id.to_string()), attributes)
+    }
+
+    /// Adds the record of a change that belongs to no resource.
+    pub(crate) fn record_of_connector(
+        &self,
+        transaction: &mut Transaction,
+        operation: Operation,
+        attributes: Vec<String>,
+    ) -> Result<(), ScimError> {
+        let id = self.connector.id.to_string();
+        self.record_subject(transaction, (operation, "Connector", &id), attributes)
+    }
+
+    fn record_subject(
+        &self,
+        transaction: &mut Transaction,
+        subject: (Operation, &str, &str),
+        attributes: Vec<String>,
+    ) -> Result<(), ScimError> {
+        let position = self.records.fetch_add(1, Ordering::Relaxed);
         let days = self.settings().audit_days;
-        let id = id.to_string();
-        let item = record(
+        transaction.put(record(
             &self.connector.id,
             &self.actor,
             self.now,
             days,
-            (operation, kind.name(), &id),
+            subject,
             attributes,
-            self.records.fetch_add(1, Ordering::Relaxed),
-        );
-        transaction.put(item)
+            position,
+        ))
     }
 }
 
 impl Table {
-    /// Reads the records of a connector, there or deleted, from one time to another, the newest first; of one resource, if one is named.
+    /// Reads the records of a connector from one time to another, the newest first. The connector may be deleted. If a
+    /// resource is given, only its records are read.
     ///
     /// # Errors
-    /// When DynamoDB fails.
+    /// Fails when DynamoDB does.
     pub async fn audit(
         &self,
         connector: &ConnectorId,
@@ -127,9 +153,9 @@ impl Table {
         };
         let (first, last) = (format!("{since:.3}"), format!("{until:.3}~"));
         let mut records: Vec<AuditRecord> = Vec::new();
-        // Month after month, backwards, until there is enough.
+        // Read the months backwards until there are enough records.
         let mut month = month_of(&last);
-        let begin = month_of(&first).max(month - MONTHS_KEPT);
+        let begin = month_of(&first).max(month - MAX_MONTHS);
         while records.len() < most && month >= begin {
             let range = Range::Between(first.clone(), last.clone());
             let name = format!("{:04}-{:02}", month.div_euclid(12), month.rem_euclid(12) + 1);
@@ -169,15 +195,15 @@ impl Table {
     }
 }
 
-/// The months from the year 0 to that of a time (RFC 3339).
+/// The number of months from the year 0 to the month of a time (RFC 3339).
 fn month_of(time: &str) -> i32 {
     let number =
         |range| time.get(range).and_then(|digits: &str| digits.parse::<i32>().ok()).unwrap_or_default();
     number(0..4) * 12 + number(5..7) - 1
 }
 
-/// The item of a record, `position` being its place among those of its request.
-pub fn record(
+/// Makes the item of a record. `position` is its position among the records of its request.
+pub(crate) fn record(
     connector: &ConnectorId,
     actor: &Actor,
     now: Timestamp,
@@ -208,9 +234,9 @@ pub fn record(
     item
 }
 
-/// A record from its item.
-pub fn to_record(item: &Item) -> Option<AuditRecord> {
-    let string = |name: &str| item.get(name)?.as_s().ok().cloned();
+/// Reads a record from its item.
+fn to_record(item: &Item) -> Option<AuditRecord> {
+    let string = |name: &str| get_text(item, name).map(str::to_owned);
     let attributes = item.get("attributes")?.as_l().ok()?;
     Some(AuditRecord {
         time: string("sk")?.split_once('/')?.0.to_owned(),
@@ -224,8 +250,8 @@ pub fn to_record(item: &Item) -> Option<AuditRecord> {
     })
 }
 
-/// The names of the attributes in which two documents differ.
-pub fn changed(before: &Document, after: &Document) -> Vec<String> {
+/// Lists the names of the attributes in which two documents differ. For an extension, lists the attributes in it.
+pub(crate) fn changed(before: &Document, after: &Document) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     for (name, value) in before.iter().chain(after) {
         let (one, other) = (before.get(name), after.get(name));
@@ -236,7 +262,6 @@ pub fn changed(before: &Document, after: &Document) -> Vec<String> {
             continue;
         }
         match (value.as_object(), name.contains(':')) {
-            // Of an extension, the attributes in it.
             (Some(_), true) => {
                 let empty = Document::new();
                 let attributes = |document: Option<&serde_json::Value>| {
@@ -258,7 +283,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_names_of_what_changed_are_told_and_no_values() {
+    fn changed_attributes_are_named_without_values() {
         let document = |value: Value| value.as_object().unwrap().clone();
         let before = document(json!({
             "userName": "a", "title": "x", "name": { "givenName": "A" },

@@ -1,13 +1,14 @@
-//! Exact counts: 256 counters by the first byte of the id, so that writers seldom meet on one. As a histogram they
-//! turn a start index into a place to begin reading.
+//! Exact counts. There are 256 counters for each kind, by the first byte of the id, so that writers seldom conflict on one.
+//! Together they are a histogram, which turns a start index into a place to start reading.
 
 use crate::Directory;
+use crate::dynamodb::attributes::{get_number, get_text};
 use crate::dynamodb::keys;
-use crate::dynamodb::table::{Item, Range};
+use crate::dynamodb::table::Range;
 use shared::error::ScimError;
 use shared::resource::ResourceKind;
 
-/// How many resources there are, by the first byte of their ids.
+/// The number of resources in each bucket. A bucket holds the resources whose ids begin with the same byte.
 #[derive(Clone, Debug)]
 pub struct Histogram {
     counts: [usize; 256],
@@ -20,23 +21,23 @@ pub enum Counted {
     All,
     /// Active users.
     Active,
-    /// Deactivated users.
+    /// Inactive users.
     Inactive,
 }
 
 impl Histogram {
-    /// How many there are in all.
+    /// The number of all resources.
     pub fn total(&self) -> usize {
         self.counts.iter().sum()
     }
 
-    /// How many there are whose ids begin with this byte.
+    /// The number of resources in a bucket.
     pub fn of(&self, bucket: u8) -> usize {
         self.counts.get(usize::from(bucket)).copied().unwrap_or_default()
     }
 
-    /// The first byte of the id of the resource at this position in the order of ids, and how many that begin with the
-    /// same byte stand before it; `None` past the end.
+    /// Finds the bucket of the resource at this position in the order of ids, and the number of resources before it in that
+    /// bucket. Returns `None` after the last resource.
     pub fn locate(&self, mut position: usize) -> Option<(u8, usize)> {
         for (bucket, count) in (0..=u8::MAX).zip(self.counts) {
             if position < count {
@@ -55,13 +56,14 @@ impl Directory {
         let range = Range::Prefix(prefix.clone());
         let mut counts = [0; 256];
         for item in self.table.query(&keys::counts(&self.connector.id), &range).await? {
-            let bucket = item.get("sk").and_then(|sk| sk.as_s().ok()?.strip_prefix(&prefix));
+            let bucket = get_text(&item, "sk").and_then(|sk| sk.strip_prefix(&prefix));
             let bucket = bucket.and_then(|bucket| usize::from_str_radix(bucket, 16).ok());
+            let number = |name: &str| get_number::<usize>(&item, name).unwrap_or_default();
             if let Some(count) = bucket.and_then(|bucket| counts.get_mut(bucket)) {
                 *count = match counted {
-                    Counted::All => number(&item, "n"),
-                    Counted::Active => number(&item, "active"),
-                    Counted::Inactive => number(&item, "n").saturating_sub(number(&item, "active")),
+                    Counted::All => number("n"),
+                    Counted::Active => number("active"),
+                    Counted::Inactive => number("n").saturating_sub(number("active")),
                 };
             }
         }
@@ -69,16 +71,12 @@ impl Directory {
     }
 }
 
-fn number(item: &Item, name: &str) -> usize {
-    item.get(name).and_then(|value| value.as_n().ok()?.parse().ok()).unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_position_is_found_in_its_bucket() {
+    fn position_is_located_in_its_bucket() {
         let mut counts = [0; 256];
         (counts[3], counts[200]) = (2, 5);
         let histogram = Histogram { counts };

@@ -1,25 +1,24 @@
-//! Index entries: for each value of an indexed attribute one item, written in the transaction that writes the resource.
+//! Index entries. Each value of an indexed attribute is one item, written in the transaction that writes the resource.
 
 use std::collections::BTreeSet;
 
 use serde_json::Value;
 
 use crate::connectors::ConnectorId;
-use crate::dynamodb::item;
+use crate::dynamodb::attributes::{Item, text};
 use crate::dynamodb::keys::{self, Key};
-use crate::dynamodb::table::Item;
 use shared::error::ScimError;
 use shared::filter::fold;
 use shared::resource::{Document, ResourceId, ResourceKind, is_active};
 use shared::schema::{Index, ResourceSchema};
 
-/// The most index entries of one resource. A transaction holds 100 items, and an update may take away as many
-/// entries as it adds; that leaves room for the resource, its count and what is written beside them.
-pub const MOST_ENTRIES: usize = 46;
+/// The most index entries of one resource. A transaction holds 100 items, and an update can delete as many entries as it
+/// adds. The rest is for the resource, its count, the checks of names and the audit record.
+const MAX_ENTRIES: usize = 46;
 
-/// The index that holds deactivated users only.
+/// The name of the index of inactive users.
 pub const ACTIVE: &str = "active";
-/// The one value in it.
+/// The only value in that index.
 pub const INACTIVE: &str = "false";
 
 /// One value of one indexed attribute of one resource.
@@ -29,7 +28,7 @@ pub struct Entry {
     pub index: String,
     /// The value, folded.
     pub value: String,
-    /// Whether no other resource may have it.
+    /// Whether no other resource can have it.
     pub is_unique: bool,
 }
 
@@ -44,15 +43,15 @@ impl Entry {
     /// The item of this entry.
     pub fn item(&self, connector: &ConnectorId, kind: ResourceKind, id: ResourceId) -> Item {
         let mut item = self.key(connector, kind, id).attributes();
-        item.insert("id".into(), item::text(id.to_string()));
+        item.insert("id".into(), text(id.to_string()));
         item
     }
 }
 
-/// The index entries that a resource with this document has.
+/// Lists the index entries of a resource with this document.
 ///
 /// # Errors
-/// `invalidValue` when there would be too many for one transaction.
+/// `invalidValue` when there are too many for one transaction.
 pub fn entries(document: &Document, schema: &ResourceSchema) -> Result<BTreeSet<Entry>, ScimError> {
     let mut entries = BTreeSet::new();
     for index in &schema.indexes {
@@ -66,9 +65,9 @@ pub fn entries(document: &Document, schema: &ResourceSchema) -> Result<BTreeSet<
     if schema.kind == ResourceKind::User && !is_active(document) {
         entries.insert(Entry { index: ACTIVE.to_owned(), value: INACTIVE.to_owned(), is_unique: false });
     }
-    if entries.len() > MOST_ENTRIES {
+    if entries.len() > MAX_ENTRIES {
         return Err(ScimError::invalid_value(format!(
-            "The {} has {} values that are indexed ({}), and may have {MOST_ENTRIES}",
+            "The {} has {} values in indexed attributes ({}); the maximum is {MAX_ENTRIES}",
             schema.kind.name(),
             entries.len(),
             schema.indexes.iter().map(|index| index.name.as_str()).collect::<Vec<_>>().join(", "),

@@ -4,10 +4,10 @@
 //! see no key, no item and no transaction.
 
 pub mod audit;
-pub mod check;
+mod check;
 pub mod connectors;
 mod counts;
-pub mod dynamodb;
+mod dynamodb;
 mod index;
 mod memberships;
 mod nesting;
@@ -18,8 +18,9 @@ pub mod settings;
 pub mod view;
 
 pub use audit::{Actor, By};
+pub use check::Finding;
 pub use counts::{Counted, Histogram};
-pub use dynamodb::item::Stored;
+pub use dynamodb::items::Stored;
 pub use dynamodb::table::Table;
 pub use query::page::{KindQuery, MAX_PAGE_BYTES, Page, Position, Query, Start, too_large};
 pub use query::search::Walk;

@@ -1,23 +1,26 @@
-//! Memberships: one edge between a group and a member, stored on both sides, written in one transaction.
+//! Memberships. Each is stored twice, in the partitions of the group and of the member, and both items are written in one
+//! transaction.
 //!
-//! Each transaction writes the group's version once, on condition that the group stays, and carries for each member who
-//! joins the condition that the member is there and active; so nobody joins a group that is going, and nobody who is
-//! going or deactivated joins a group. Adds and removes commute and need no more. A replacement of all members
-//! chains its transactions on the group's version: when another writer came between, it begins again from what
-//! is there, so two of them never leave a mixture.
+//! Every transaction increments the version of the group once, on condition that the group's deletion has not begun. For
+//! each member who joins, it also checks that the member exists and is active. So only existing, active users can join,
+//! and only a group that stays can be joined.
+//!
+//! Additions and removals commute, so they need no other condition. A replacement of all members requires the version that
+//! was read. If another writer was faster, the replacement starts again from the present members. So two replacements
+//! leave the result of one of them, never a mixture.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use aws_sdk_dynamodb::types::AttributeValue;
-
 use crate::Directory;
 use crate::audit::{self, Operation};
-use crate::dynamodb::item::{self, Stored, number, text};
+use crate::dynamodb::attributes::{is_true, number, text};
+use crate::dynamodb::conditions::{Condition, Requirement};
+use crate::dynamodb::items::{self, Stored};
 use crate::dynamodb::keys::{self, Key};
 use crate::dynamodb::table::{Outcome, Range};
 use crate::dynamodb::transaction::{Expression, Transaction};
-use crate::nesting::Guard;
-use crate::resources::{Added, check_version, is_staying, is_version, true_value};
+use crate::nesting::NestingGuard;
+use crate::resources::{check_entity_tag, name_conflict};
 use crate::settings::OnDeactivate;
 use shared::entity_tags::EntityTags;
 use shared::error::{ErrorKind, ScimError};
@@ -26,29 +29,30 @@ pub use shared::patch::MemberOperation;
 use shared::patch::MemberValue;
 use shared::resource::{Document, Member, Resource, ResourceId, ResourceKind};
 
-/// Items that a transaction holds for one member who joins, and for one who leaves.
+/// The items of a transaction for one member that joins, and for one that leaves.
 const ITEMS_TO_JOIN: usize = 3;
 const ITEMS_TO_LEAVE: usize = 2;
-/// Groups that a member leaves in one transaction: both sides and the group's version each; the member, the audit record.
+/// The groups that a member leaves in one transaction. Each takes three items: both sides and the group's version. The
+/// check of the member and the audit record take one each.
 const GROUPS_LEFT_AT_ONCE: usize = 32;
-/// Memberships of a deleted group that are read, then deleted, at once.
+/// The memberships of a deleted group that are read and deleted at once.
 const MEMBERS_REMOVED_AT_ONCE: i32 = 1_000;
 
-/// One member who joins or leaves.
+/// A member that joins or leaves.
 #[derive(Clone, Debug)]
 enum Change {
     Join(Member),
     Leave(Member),
 }
 
-/// A group, and what a request does to its members.
+/// A group, and the changes of its members.
 struct Changes {
     group: Resource,
     changes: Vec<Change>,
 }
 
 impl Directory {
-    /// The members of a group in the order of their ids, at most so many, and whether there are more.
+    /// Reads the members of a group in the order of their ids, at most `most`, and whether there are more.
     pub async fn members(&self, group: ResourceId, most: usize) -> Result<(Vec<Member>, bool), ScimError> {
         let pk = keys::members(&self.connector.id, group);
         let limit = i32::try_from(most.saturating_add(1)).ok();
@@ -56,7 +60,7 @@ impl Directory {
         let mut after = None;
         loop {
             let (page, next) = self.table.query_page(&pk, &Range::All, after.as_deref(), limit).await?;
-            members.extend(page.iter().filter_map(item::to_member));
+            members.extend(page.iter().filter_map(items::to_member));
             if members.len() > most {
                 members.truncate(most);
                 return Ok((members, true));
@@ -68,7 +72,7 @@ impl Directory {
         }
     }
 
-    /// Which of these are members of the group.
+    /// Reads which of these are members of a group.
     pub(crate) async fn members_among(
         &self,
         group: ResourceId,
@@ -76,44 +80,29 @@ impl Directory {
     ) -> Result<Vec<Member>, ScimError> {
         let keys: Vec<Key> =
             ids.into_iter().map(|id| keys::group_side(&self.connector.id, group, id)).collect();
-        Ok(self.table.get_all(&keys).await?.iter().filter_map(item::to_member).collect())
+        Ok(self.table.get_all(&keys).await?.iter().filter_map(items::to_member).collect())
     }
 
-    /// Checks, before anything is written, that everybody who is to join is here.
+    /// Checks that all members that operations add exist, before anything is written.
     ///
     /// # Errors
-    /// `invalidValue` naming one who is not.
+    /// `invalidValue` with the first id that does not exist.
     pub(crate) async fn check_members(&self, operations: &[MemberOperation]) -> Result<(), ScimError> {
         let wanted: Vec<&MemberValue> = operations.iter().flat_map(joining).collect();
         let found = self.find_members(wanted.iter().map(|value| value.id).collect()).await?;
         match wanted.iter().find(|value| !found.contains_key(&value.id)) {
-            Some(missing) => Err(nobody(missing.id)),
+            Some(missing) => Err(unknown_member(missing.id)),
             None => Ok(()),
         }
     }
 
-    /// Changes a group (RFC 7644 §3.5): `change` makes the new document from the present one, and may be called again
-    /// when another writer came between. A group without any change is not written, and keeps its version. Returns the
-    /// group as it is then, or as it was when others write to it at the same time.
+    /// Changes a group or role, and its members (RFC 7644 §3.5). `change` makes the new document from the present one; it
+    /// is called again when another writer was faster. A group without any change is not written and keeps its version.
     ///
     /// # Errors
-    /// 404; 412 when the version is none of `if_match`; `uniqueness`; `invalidValue` for a member who is nobody
-    /// here, or a group that would come to contain itself; and whatever `change` refuses.
+    /// 404; 412 when `if_match` does not match; `uniqueness`; `invalidValue` for a member that does not exist, or a group
+    /// that would contain itself; 403 when an operator changes a group of the client; and every error of `change`.
     pub async fn change_group(
-        &self,
-        id: ResourceId,
-        if_match: Option<&EntityTags>,
-        change: impl Fn(&Document) -> Result<Document, ScimError>,
-        members: &[MemberOperation],
-    ) -> Result<Resource, ScimError> {
-        self.change_group_of(ResourceKind::Group, id, if_match, change, members).await
-    }
-
-    /// The same for any kind that has members.
-    ///
-    /// # Errors
-    /// As for a group; 403 for an operator where it is the client's.
-    pub async fn change_group_of(
         &self,
         kind: ResourceKind,
         id: ResourceId,
@@ -121,16 +110,16 @@ impl Directory {
         change: impl Fn(&Document) -> Result<Document, ScimError>,
         members: &[MemberOperation],
     ) -> Result<Resource, ScimError> {
-        let mut pause = self.table.pause();
+        let mut backoff = self.table.backoff();
         let mut if_match = if_match;
         let mut is_begun = false;
         loop {
-            // Those who come and go commute; what the members are in the end, or at a version, depends on all of them.
+            // Additions and removals commute. A replacement, or a request with If-Match, depends on all members.
             let is_chained = if_match.is_some() || !members.iter().all(MemberOperation::commutes);
             let Changes { group, changes } =
                 self.read_changes(kind, id, members, is_chained, is_begun).await?;
             self.check_owner(&group)?;
-            check_version(if_match, &group, &[])?;
+            check_entity_tag(if_match, &group, &[])?;
             let document = change(&group.document)?;
             let is_new = document != group.document;
             if !is_new && changes.is_empty() {
@@ -142,11 +131,11 @@ impl Directory {
                 Written::Part => (is_begun, if_match) = (true, None),
                 Written::Nothing => {}
             }
-            pause.wait().await?;
+            backoff.wait().await?;
         }
     }
 
-    /// The group as it is, and what is left to do of what the client asks.
+    /// Reads the group, and finds the changes that are still to be written.
     async fn read_changes(
         &self,
         kind: ResourceKind,
@@ -156,7 +145,7 @@ impl Directory {
         is_begun: bool,
     ) -> Result<Changes, ScimError> {
         if operations.is_empty() {
-            return Ok(Changes { group: self.group_of(kind, id).await?.resource, changes: Vec::new() });
+            return Ok(Changes { group: self.group(kind, id).await?.resource, changes: Vec::new() });
         }
         let wanted: HashSet<ResourceId> = operations.iter().flat_map(joining).map(|value| value.id).collect();
         let leaving = operations.iter().flat_map(leaving);
@@ -167,20 +156,20 @@ impl Directory {
                 self.members(id, usize::MAX).await.map(|(members, _)| members)
             }
         };
-        // A chain begins at a version, which has to be read before the members that it stands for.
+        // The version must be read before the members, so that it is never newer than they are.
         let group_then_present = async {
             if is_chained {
-                let group = self.group_of(kind, id).await?;
+                let group = self.group(kind, id).await?;
                 return Ok((group, present.await?));
             }
-            let (group, present) = tokio::join!(self.group_of(kind, id), present);
+            let (group, present) = tokio::join!(self.group(kind, id), present);
             Ok((group?, present?))
         };
         let (read, found) = tokio::join!(group_then_present, self.find_members(wanted.clone()));
         let ((Stored { resource: group, .. }, present), found) = (read?, found?);
-        // Whoever went after the first look is no member, and no mistake of the client's.
+        // A member who was deleted after the first transaction is not the client's mistake, and is skipped.
         if let Some(missing) = wanted.iter().find(|id| !is_begun && !found.contains_key(id)) {
-            return Err(nobody(*missing));
+            return Err(unknown_member(*missing));
         }
         let present: BTreeMap<ResourceId, Member> =
             present.into_iter().map(|member| (member.id, member)).collect();
@@ -194,7 +183,7 @@ impl Directory {
         Ok(Changes { group, changes: leaves.chain(joins).collect() })
     }
 
-    /// Who of these is here: with their kinds, and `None` for a deactivated user who may join no group.
+    /// Finds which of these ids exist. The value is the kind, or `None` for an inactive user, who cannot join a group.
     async fn find_members(
         &self,
         ids: HashSet<ResourceId>,
@@ -207,13 +196,14 @@ impl Directory {
                 .map(|id| keys::resource(&self.connector.id, kind, *id))
                 .collect();
             for item in self.table.get_all(&keys).await? {
-                let is_true = |name: &str| item.get(name).is_some_and(|value| value.as_bool() == Ok(&true));
-                let Some((id, None)) = item::name_of(&item) else { continue };
-                if !is_true("going") {
+                let Some((id, None)) = items::ids(&item) else { continue };
+                if !items::is_deleting(&item) {
                     found.insert(
                         id,
-                        (kind == ResourceKind::Group || self.lets_inactive_join() || is_true("active"))
-                            .then_some(kind),
+                        (kind == ResourceKind::Group
+                            || self.lets_inactive_join()
+                            || is_true(&item, "active"))
+                        .then_some(kind),
                     );
                 }
             }
@@ -221,8 +211,8 @@ impl Directory {
         Ok(found)
     }
 
-    /// Writes the changes, a transaction for as many as one can hold. `next` is the group where its own attributes
-    /// change, which the first transaction writes.
+    /// Writes the changes, as many in each transaction as fit. If attributes of the group itself change, `next` is its next
+    /// version, and the first transaction writes it.
     async fn write_changes(
         &self,
         group: &Resource,
@@ -236,9 +226,8 @@ impl Directory {
         let mut is_first = true;
         loop {
             let mut transaction = self.table.transaction();
-            let mut added = None;
             match &next {
-                Some(next) if is_first => added = Some(self.write_in(&mut transaction, group, next)?),
+                Some(next) if is_first => self.write_version(&mut transaction, group, next)?,
                 _ => self.touch_group(&mut transaction, &latest, is_chained)?,
             }
             let mut attributes =
@@ -255,12 +244,11 @@ impl Directory {
             }
             match self.table.commit(&transaction).await? {
                 Outcome::Committed => {}
-                Outcome::Refused(refused) => {
-                    // Only where the group is what it was does its name say anything: else another writer may have
-                    // given it this very name.
-                    let is_as_it_was = !refused.contains(&0);
-                    let refusal = added.and_then(|added: Added| added.refusal(&latest, &refused));
-                    if let Some(error) = refusal.filter(|_| is_as_it_was) {
+                Outcome::Refused(failed) => {
+                    // If the group itself changed, another writer may have given it this very name. So a conflict of
+                    // names counts only while the group is unchanged.
+                    let is_unchanged = !failed.contains(&Condition::IsUnchanged);
+                    if let Some(error) = name_conflict(&latest, &failed).filter(|_| is_unchanged) {
                         return Err(error);
                     }
                     return Ok(if is_first { Written::Nothing } else { Written::Part });
@@ -277,17 +265,21 @@ impl Directory {
         }
     }
 
-    /// A new version of a group whose own attributes stay: of the one just before it where the writes are chained, of
-    /// whatever there is where they commute.
+    /// Increments the version of a group whose attributes do not change. Chained transactions require the version before;
+    /// others accept any.
     fn touch_group(
         &self,
         transaction: &mut Transaction,
         group: &Resource,
         is_chained: bool,
     ) -> Result<(), ScimError> {
-        let condition = if is_chained { is_version(group.version - 1) } else { is_staying() };
+        let requirement = if is_chained {
+            Requirement::is_unchanged(group.version - 1)
+        } else {
+            Requirement::stays(group.id)
+        };
         let key = keys::resource(&self.connector.id, group.kind, group.id);
-        transaction.update(&key, self.new_version(), Some(condition))
+        transaction.update(&key, self.new_version(), Some(requirement))
     }
 
     fn new_version(&self) -> Expression {
@@ -296,17 +288,17 @@ impl Directory {
             .with(":one", number(1))
     }
 
-    /// Adds one change to a transaction; `false` when there is no room for it.
+    /// Adds one change to a transaction. Returns `false` when it does not fit.
     fn write_change(
         &self,
         transaction: &mut Transaction,
         group: ResourceId,
         change: &Change,
-        guard: &mut Option<Guard>,
+        guard: &mut Option<NestingGuard>,
     ) -> Result<bool, ScimError> {
         match change {
             Change::Leave(member) => {
-                if transaction.room() < ITEMS_TO_LEAVE {
+                if transaction.remaining_items() < ITEMS_TO_LEAVE {
                     return Ok(false);
                 }
                 for key in self.both_sides(group, member.kind, member.id) {
@@ -315,31 +307,34 @@ impl Directory {
             }
             Change::Join(member) => {
                 let guard_items = usize::from(member.kind == ResourceKind::Group);
-                if transaction.room() < ITEMS_TO_JOIN + guard_items {
+                if transaction.remaining_items() < ITEMS_TO_JOIN + guard_items {
                     return Ok(false);
                 }
                 let key = keys::resource(&self.connector.id, member.kind, member.id);
                 match (member.kind, guard.as_mut()) {
                     (ResourceKind::Group, Some(guard)) => {
                         guard.write_once(transaction)?;
-                        let nested = Expression::new("SET nested = :true").with(":true", true_value());
-                        transaction.update(&key, nested, Some(is_staying()))?;
+                        transaction.update(
+                            &key,
+                            items::mark_nested(),
+                            Some(Requirement::stays(member.id)),
+                        )?;
                     }
-                    _ if self.lets_inactive_join() => transaction.check(&key, is_staying())?,
                     _ => {
-                        let is_active = Expression::new("active = :true").with(":true", true_value());
-                        transaction.check(&key, is_staying().and(is_active))?;
+                        let is_inactive_allowed = self.lets_inactive_join();
+                        transaction
+                            .check(&key, Requirement::may_be_member(member.id, is_inactive_allowed))?;
                     }
                 }
                 let [group_side, member_side] = self.both_sides(group, member.kind, member.id);
-                transaction.put(item::from_member(&group_side, member))?;
+                transaction.put(items::from_member(&group_side, member))?;
                 transaction.put(member_side.attributes())?;
             }
         }
         Ok(true)
     }
 
-    /// A client that does not send memberships again has to be believed when it sends them.
+    /// Whether inactive users can join groups: where the connector keeps their memberships, the client sends these once.
     fn lets_inactive_join(&self) -> bool {
         self.settings().on_deactivate == OnDeactivate::KeepGroups
     }
@@ -351,7 +346,7 @@ impl Directory {
         ]
     }
 
-    /// The groups that a user or group is in itself.
+    /// Reads the groups of which a user or group is a direct member.
     pub(crate) async fn groups_of(
         &self,
         kind: ResourceKind,
@@ -359,11 +354,11 @@ impl Directory {
     ) -> Result<Vec<ResourceId>, ScimError> {
         let range = Range::Prefix(keys::member_side_prefix(member));
         let items = self.table.query(&keys::resources(&self.connector.id, kind), &range).await?;
-        Ok(items.iter().filter_map(|item| item::name_of(item)?.1).collect())
+        Ok(items.iter().filter_map(|item| items::ids(item)?.1).collect())
     }
 
-    /// Takes somebody who is inactive, or going, out of all groups, the known ones first, until there is none. Stops when
-    /// they are back: whoever brought them back may have put them into groups since.
+    /// Removes a member that is inactive, or whose deletion has begun, from all groups: first from the `known` ones. Stops if
+    /// the member is active again, as it may have joined groups since.
     pub(crate) async fn leave_all_groups(
         &self,
         kind: ResourceKind,
@@ -377,7 +372,7 @@ impl Directory {
                     return Ok(());
                 }
             }
-            // Whoever was added while this ran stood before the condition that now keeps others out.
+            // A transaction that was checked before the deactivation may have added a membership.
             groups = self.groups_of(kind, member).await?;
             if groups.is_empty() {
                 return Ok(());
@@ -385,27 +380,23 @@ impl Directory {
         }
     }
 
-    /// `false` when the member is back.
+    /// Removes a member from some groups. Returns `false` if the member is active again.
     async fn leave_groups(
         &self,
         kind: ResourceKind,
         member: ResourceId,
         groups: &[ResourceId],
     ) -> Result<bool, ScimError> {
-        // Groups that are gone have no version to write.
-        let mut gone: BTreeSet<ResourceId> = BTreeSet::new();
+        // A group that was deleted has no version to increment.
+        let mut deleted: BTreeSet<ResourceId> = BTreeSet::new();
         loop {
             let mut transaction = self.table.transaction();
-            let is_leaving = "attribute_not_exists(pk) OR attribute_exists(going) OR active = :false";
-            let is_leaving = Expression::new(is_leaving).with(":false", AttributeValue::Bool(false));
-            transaction.check(&keys::resource(&self.connector.id, kind, member), is_leaving)?;
-            let mut touched = HashMap::new();
+            let member_key = keys::resource(&self.connector.id, kind, member);
+            transaction.check(&member_key, Requirement::must_leave_groups())?;
             for group in groups {
-                if !gone.contains(group) {
-                    touched.insert(transaction.len(), *group);
+                if !deleted.contains(group) {
                     let key = keys::resource(&self.connector.id, ResourceKind::Group, *group);
-                    let is_there = Expression::new("attribute_exists(pk)");
-                    transaction.update(&key, self.new_version(), Some(is_there))?;
+                    transaction.update(&key, self.new_version(), Some(Requirement::group_exists(*group)))?;
                 }
                 for key in self.both_sides(*group, kind, member) {
                     transaction.delete(&key)?;
@@ -414,25 +405,26 @@ impl Directory {
             self.record(&mut transaction, Operation::Update, kind, member, vec!["groups".to_owned()])?;
             match self.table.commit(&transaction).await? {
                 Outcome::Committed => return Ok(true),
-                Outcome::Refused(refused) if refused.contains(&0) => return Ok(false),
-                Outcome::Refused(refused) => {
-                    gone.extend(refused.iter().filter_map(|position| touched.get(position)));
-                }
+                Outcome::Refused(failed) if failed.contains(&Condition::MustLeaveGroups) => return Ok(false),
+                Outcome::Refused(failed) => deleted.extend(failed.iter().filter_map(|failed| match failed {
+                    Condition::GroupExists(group) => Some(*group),
+                    _ => None,
+                })),
             }
         }
     }
 
-    /// Empties a group whose deletion has begun, so that nobody joins it any more.
+    /// Removes all members of a group whose deletion has begun, so that nobody can join it.
     pub(crate) async fn remove_all_members(&self, group: ResourceId) -> Result<(), ScimError> {
         let pk = keys::members(&self.connector.id, group);
         loop {
             let (page, _) =
                 self.table.query_page(&pk, &Range::All, None, Some(MEMBERS_REMOVED_AT_ONCE)).await?;
-            let members: Vec<Member> = page.iter().filter_map(item::to_member).collect();
+            let members: Vec<Member> = page.iter().filter_map(items::to_member).collect();
             if members.is_empty() {
                 return Ok(());
             }
-            // The member's side goes first: while the group's is there, whoever resumes this finds it.
+            // The member's side is deleted first. While the group's side exists, a repeated request finds the membership.
             let sides: Vec<[Key; 2]> =
                 members.iter().map(|member| self.both_sides(group, member.kind, member.id)).collect();
             let (group_sides, member_sides): (Vec<Key>, Vec<Key>) =
@@ -443,13 +435,13 @@ impl Directory {
     }
 }
 
-/// How far the writing of changes came.
+/// How many of the changes were written.
 enum Written {
-    /// To the end: the group as it is then.
+    /// All; with the group's last version.
     All(Resource),
-    /// Some were written, then another writer came between.
+    /// Some, then another writer was faster.
     Part,
-    /// Another writer came before the first.
+    /// None: another writer was faster.
     Nothing,
 }
 
@@ -476,10 +468,10 @@ fn joining_group(change: &Change) -> Option<ResourceId> {
     }
 }
 
-/// The members after one operation. Those who are not found, or deactivated, do not join.
+/// Applies one operation to a set of members. Members that were not found or are inactive do not join.
 ///
 /// # Errors
-/// `noTarget` where there has to be somebody to take the place of, and is not (RFC 7644 §3.5.2.3).
+/// `noTarget` when a replacement's filter matches no member (RFC 7644 §3.5.2.3).
 fn apply(
     mut members: BTreeMap<ResourceId, Member>,
     operation: &MemberOperation,
@@ -502,7 +494,7 @@ fn apply(
             let before = members.len();
             members.retain(|_, member| !is_match(filter, member));
             if members.len() == before {
-                let detail = "No member matches, and the filter does not name one by its value";
+                let detail = "The filter matches no member, and does not name one by its value";
                 return Err(ScimError::new(ErrorKind::NoTarget, detail));
             }
             add(&mut members, values.iter().filter_map(member));
@@ -527,6 +519,6 @@ fn is_match(filter: &ResolvedFilter, member: &Member) -> bool {
     member.to_json("").as_object().is_some_and(|member| filter.matches(member))
 }
 
-fn nobody(id: ResourceId) -> ScimError {
-    ScimError::new(ErrorKind::InvalidValue, format!("members: {id} is no user or group here"))
+fn unknown_member(id: ResourceId) -> ScimError {
+    ScimError::new(ErrorKind::InvalidValue, format!("members: there is no user or group with the id {id}"))
 }

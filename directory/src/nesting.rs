@@ -1,22 +1,23 @@
-//! Groups in groups: the groups that somebody is in, directly or by way of others, and no circles.
+//! Nesting: groups that are members of groups. Finds the direct and indirect groups of a member, and prevents cycles.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::FutureExt as _;
 
 use crate::Directory;
-use crate::dynamodb::item;
-use crate::dynamodb::item::number;
+use crate::dynamodb::attributes::{get_number, get_text, number};
+use crate::dynamodb::conditions::Requirement;
+use crate::dynamodb::items;
 use crate::dynamodb::keys::{self, Key};
 use crate::dynamodb::table::concurrently;
 use crate::dynamodb::transaction::{Expression, Transaction};
 use shared::error::ScimError;
 use shared::resource::{GroupReference, ResourceId, ResourceKind};
 
-/// Below how many levels of groups a group may stand.
-pub const DEEPEST_NESTING: usize = 32;
+/// The most levels of groups above a group.
+const MAX_NESTING: usize = 32;
 
-/// Some groups and all groups above them.
+/// Some groups and all groups that contain them, directly or indirectly.
 #[derive(Debug, Default)]
 pub(crate) struct Ancestry {
     groups: BTreeMap<ResourceId, Node>,
@@ -30,7 +31,7 @@ struct Node {
 }
 
 impl Ancestry {
-    /// What the `groups` of somebody are who is in these groups directly: first those, then all above them.
+    /// The `groups` of a direct member of these groups: the direct ones first, then the indirect ones.
     pub fn references(&self, direct: &[ResourceId]) -> Vec<GroupReference> {
         let mut seen = BTreeSet::new();
         let mut references = Vec::new();
@@ -39,7 +40,7 @@ impl Ancestry {
         while !level.is_empty() {
             let mut above = Vec::new();
             for id in level {
-                // A group that is gone, or going, is nobody's.
+                // A group that was deleted, or is being deleted, has no members.
                 if let Some(node) = self.groups.get(&id)
                     && seen.insert(id)
                 {
@@ -55,12 +56,12 @@ impl Ancestry {
 }
 
 impl Directory {
-    /// What the `groups` of somebody are who is in these groups directly.
+    /// Reads the `groups` of a direct member of these groups (RFC 7643 §4.1.2).
     pub async fn group_references(&self, direct: &[ResourceId]) -> Result<Vec<GroupReference>, ScimError> {
         Ok(self.ancestry(direct.iter().copied().collect()).await?.references(direct))
     }
 
-    /// Reads some groups and, level by level, all groups above them.
+    /// Reads some groups and, level by level, all groups that contain them.
     pub(crate) async fn ancestry(&self, groups: BTreeSet<ResourceId>) -> Result<Ancestry, ScimError> {
         let mut ancestry = Ancestry::default();
         let mut asked = groups;
@@ -70,14 +71,13 @@ impl Directory {
                 level.iter().map(|id| keys::resource(&self.connector.id, ResourceKind::Group, *id)).collect();
             let mut found = Vec::new();
             for item in self.table.get_all(&keys).await? {
-                let Some((id, None)) = item::name_of(&item) else { continue };
-                if !item.contains_key("going") {
-                    let name =
-                        item.get(item::unique_name(ResourceKind::Group)).and_then(|name| name.as_s().ok());
-                    found.push((id, name.cloned(), item.contains_key("nested")));
+                let Some((id, None)) = items::ids(&item) else { continue };
+                if !items::is_deleting(&item) {
+                    let name = get_text(&item, items::unique_attribute(ResourceKind::Group));
+                    found.push((id, name.map(str::to_owned), items::is_nested(&item)));
                 }
             }
-            // Only a group that was ever put into another is asked for its parents.
+            // Only groups that have been members of another group can have parents.
             let nodes = found
                 .into_iter()
                 .map(|(id, name, is_nested)| self.node(id, name, is_nested).boxed())
@@ -105,11 +105,11 @@ impl Directory {
         Ok((id, Node { name, parents }))
     }
 
-    /// How many levels of groups there are from these down; one more than there may be stands for any more.
+    /// Counts the levels of groups from these down. Counting stops one level after the maximum.
     async fn levels_below(&self, groups: Vec<ResourceId>) -> Result<usize, ScimError> {
         let mut levels = 0;
         let mut level = groups;
-        while !level.is_empty() && levels <= DEEPEST_NESTING {
+        while !level.is_empty() && levels <= MAX_NESTING {
             levels += 1;
             let below = level.iter().map(|id| self.groups_in(*id).boxed()).collect();
             let below: BTreeSet<ResourceId> = concurrently(below).await?.into_iter().flatten().collect();
@@ -118,75 +118,70 @@ impl Directory {
         Ok(levels)
     }
 
-    /// The groups among the members of a group.
+    /// Reads the groups among the members of a group.
     async fn groups_in(&self, group: ResourceId) -> Result<Vec<ResourceId>, ScimError> {
         let (members, _) = self.members(group, usize::MAX).await?;
         let groups = members.iter().filter(|member| member.kind == ResourceKind::Group);
         Ok(groups.map(|member| member.id).collect())
     }
 
-    /// Before groups are put into a group: checks that none of them is, or contains, that group, and reads the guard
-    /// that keeps it so until the transaction. `None` when no group is put into it.
+    /// Checks that groups can join a group: none of them is that group or contains it. Returns the guard that keeps this
+    /// true until the transaction, or `None` when no group joins.
     ///
     /// # Errors
-    /// `invalidValue` naming the group that would come to contain itself, or when the nesting is too deep.
+    /// `invalidValue` when a group would contain itself (the error names it), or when the nesting would be too deep.
     pub(crate) async fn guard_nesting(
         &self,
         group: ResourceId,
         joining: impl Iterator<Item = ResourceId>,
-    ) -> Result<Option<Guard>, ScimError> {
+    ) -> Result<Option<NestingGuard>, ScimError> {
         let joining: Vec<ResourceId> = joining.collect();
         if joining.is_empty() {
             return Ok(None);
         }
-        // The guard is read before the groups are: whatever changes after this, changes the guard.
+        // The guard is read before the groups: every later change of the nesting changes the guard.
         let key = keys::nesting(&self.connector.id);
         let item = self.table.get(&key).await?;
-        let seen = item.and_then(|item| item.get("n")?.as_n().ok()?.parse().ok()).unwrap_or_default();
+        let seen = item.and_then(|item| get_number(&item, "n")).unwrap_or_default();
         let ancestry = self.ancestry(BTreeSet::from([group])).await?;
-        if let Some(circle) = joining.iter().find(|id| ancestry.groups.contains_key(id)) {
+        if let Some(cycle) = joining.iter().find(|id| ancestry.groups.contains_key(id)) {
             return Err(ScimError::invalid_value(format!(
-                "members: group {circle} cannot be in group {group}, which is that group or in it"
+                "members: group {cycle} cannot be a member of group {group}, because it is that group or contains it"
             )));
         }
-        // The group itself is counted with those above it, those who join with those below them.
-        if ancestry.depth + self.levels_below(joining).await? > DEEPEST_NESTING + 1 {
+        // The levels above include the group itself; the levels below include the groups that join.
+        if ancestry.depth + self.levels_below(joining).await? > MAX_NESTING + 1 {
             return Err(ScimError::invalid_value(format!(
-                "members: groups would stand in each other more than {DEEPEST_NESTING} levels deep below group {group}"
+                "members: the nesting of groups would be deeper than {MAX_NESTING} levels at group {group}"
             )));
         }
-        Ok(Some(Guard { key, seen, is_written: false }))
+        Ok(Some(NestingGuard { key, seen, is_written: false }))
     }
 }
 
-/// Lets only one of two changes to the nesting of groups that began at the same time happen.
+/// Lets only one of two concurrent changes of the nesting be applied.
 #[derive(Debug)]
-pub(crate) struct Guard {
+pub(crate) struct NestingGuard {
     key: Key,
     seen: u64,
     is_written: bool,
 }
 
-impl Guard {
-    /// Puts the guard into a transaction, unless it is there.
+impl NestingGuard {
+    /// Adds the guard to a transaction once.
     pub fn write_once(&mut self, transaction: &mut Transaction) -> Result<(), ScimError> {
         if self.is_written {
             return Ok(());
         }
         self.is_written = true;
-        let is_unchanged = if self.seen == 0 {
-            Expression::new("attribute_not_exists(n)")
-        } else {
-            Expression::new("n = :seen").with(":seen", number(self.seen))
-        };
         transaction.update(
             &self.key,
             Expression::new("ADD n :one").with(":one", number(1)),
-            Some(is_unchanged),
+            Some(Requirement::nesting_is_unchanged(self.seen)),
         )
     }
 
-    /// Goes on to the transaction behind the one that was committed.
+    /// Prepares for the next transaction, after one was committed.
     pub fn next_transaction(&mut self) {
         self.seen += u64::from(self.is_written);
         self.is_written = false;

@@ -4,13 +4,14 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use directory::Table;
-use directory::connectors::{ConnectorId, Record};
+use directory::connectors::{ConnectorId, Connectors};
 use directory::secrets::{credential_of_chosen, credential_of_generated, generate_secret};
+use directory::{Actor, By, Table};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use shared::credential::{CredentialKind, PresentedCredentials};
 use shared::error::{ScimError, chain};
+use uuid::Uuid;
 
 /// The connector that there always is.
 pub const CONNECTOR: &str = "default";
@@ -65,34 +66,34 @@ impl Credentials {
         let presented =
             PresentedCredentials::Basic { username: self.username.clone(), password: self.password.clone() };
         let kind = CredentialKind::Basic { username: self.username.clone() };
-        loop {
-            let present = table.connector(&id).await.map_err(said)?;
-            let credentials = present.as_ref().map(|present| present.record.credentials.as_slice());
-            if presented.find(credentials.unwrap_or_default(), now).is_some() {
-                return Ok(());
-            }
-            let credential = if is_chosen {
-                credential_of_chosen(kind.clone(), &self.password, now)
-            } else {
-                credential_of_generated(kind.clone(), &self.password, now)
-            };
-            let credentials = vec![credential.map_err(said)?];
-            let is_written = match present {
-                Some(present) => {
-                    let record = Record { credentials, ..present.record.clone() };
-                    table.write_connector(&present, &record, table.transaction()).await
-                }
-                None => {
-                    let cursor_key = generate_secret().map_err(said)?;
-                    let record = Record::new("Default".to_owned(), now, credentials, cursor_key);
-                    table.create_connector(&id, &record, table.transaction()).await
-                }
-            };
-            if is_written.map_err(said)? {
-                return Ok(());
-            }
+        let connectors = Connectors::new(table.clone(), actor(), now);
+        let present = table.connector(&id).await.map_err(said)?;
+        let credentials = present.as_ref().map(|present| present.credentials.as_slice());
+        if presented.find(credentials.unwrap_or_default(), now).is_some() {
+            return Ok(());
         }
+        let credential = if is_chosen {
+            credential_of_chosen(kind, &self.password, now)
+        } else {
+            credential_of_generated(kind, &self.password, now)
+        };
+        let credentials = vec![credential.map_err(said)?];
+        if present.is_none()
+            && connectors
+                .create(&id, "Default".to_owned(), credentials.clone())
+                .await
+                .map_err(said)?
+                .is_some()
+        {
+            return Ok(());
+        }
+        connectors.replace_credentials(&id, &credentials).await.map_err(said).map(|_| ())
     }
+}
+
+/// The actor of the changes that `make run` makes when it starts.
+fn actor() -> Actor {
+    Actor { by: By::Operator("make run".to_owned()), request: format!("start-{}", Uuid::new_v4()) }
 }
 
 fn write_privately(file: &Path, text: &[u8]) -> io::Result<()> {

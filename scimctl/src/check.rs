@@ -30,7 +30,7 @@ pub async fn run(command: Command, context: &Context) -> Result<(), Failure> {
     };
     let mut tally = Tally { is_repair: command.repair, is_json: command.json, found: 0, mended: 0 };
     for connector in connectors {
-        if connector.record.is_going {
+        if connector.record.is_deleting {
             // What is half gone is in no order, and is not to be mended.
             remark(&being_deleted(&connector.id));
             continue;
@@ -52,7 +52,8 @@ pub async fn run(command: Command, context: &Context) -> Result<(), Failure> {
         let leftovers = table.leftovers(|items| pass(&bar, items)).await?;
         bar.finish_and_clear();
         for leftover in leftovers {
-            let is_mended = command.repair && table.delete_leftover(&leftover).await?;
+            let is_mended =
+                command.repair && table.delete_leftover(&leftover, context.actor(), context.now).await?;
             tally.say(&leftover.connector.to_string(), "leftover", &leftover.to_string(), is_mended)?;
         }
     }

@@ -3,21 +3,16 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use directory::audit::{self, Operation};
-use directory::connectors::{Connector, ConnectorId, Record};
-use directory::dynamodb::transaction::Transaction;
+use directory::connectors::{Connector, ConnectorId, Connectors, Record};
 use directory::secrets::generate_secret;
 use directory::{Counted, Directory};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use shared::credential::{Credential, CredentialKind};
 use shared::resource::ResourceKind;
 
-use crate::context::{Context, Failure, columns, fail, progress, read_line, remark, say};
-use crate::credentials::{self, Wanted, add, make, minutes};
+use crate::context::{Context, Failure, columns, fail, parse_connector_id, progress, read_line, remark, say};
+use crate::credentials::{self, Wanted, make, minutes};
 use crate::settings;
-
-/// Functions, and operators' commands, may believe a connector's record for so long after it has changed.
-const BELIEVED_FOR: SignedDuration = SignedDuration::from_secs(60);
 
 /// What stands for the service's address where nobody gave it.
 const NO_URL: &str = "https://HOST";
@@ -159,22 +154,15 @@ pub async fn run(command: Command, context: &Context) -> Result<(), Failure> {
         Command::List => list(context).await,
         Command::Show { id } => show(context, &id).await,
         Command::Enable { id } => {
-            change_state(context, &id, |_| None).await?;
+            context.connectors().enable(&parse_connector_id(&id)?).await?;
             say(&format!("{id} is enabled"))
         }
         Command::Disable { id } => {
-            change_state(context, &id, |since| since.or(Some(context.now))).await?;
+            context.connectors().disable(&parse_connector_id(&id)?).await?;
             say(&format!("{id} is disabled; every function knows within a minute"))
         }
         Command::Rename { id, name } => {
-            if name.trim().is_empty() {
-                return fail("a name is not empty");
-            }
-            change(context, &id, |record| {
-                record.name.clone_from(&name);
-                Ok(vec!["name".to_owned()])
-            })
-            .await?;
+            context.connectors().rename(&parse_connector_id(&id)?, &name).await?;
             say(&format!("{id} is called {name}"))
         }
         Command::Delete { id } => delete(context, &id).await,
@@ -198,48 +186,6 @@ pub async fn run(command: Command, context: &Context) -> Result<(), Failure> {
     }
 }
 
-/// Changes the record of a connector, and leaves a record of it in the audit trail. `change` says which attributes.
-pub async fn change(
-    context: &Context,
-    id: &str,
-    change: impl Fn(&mut Record) -> Result<Vec<String>, Failure>,
-) -> Result<Connector, Failure> {
-    loop {
-        let present = context.connector(id).await?;
-        let mut record = present.record.clone();
-        let attributes = change(&mut record)?;
-        if write(context, &present, &record, attributes).await? {
-            return Ok(Connector { record, revision: present.revision + 1, ..present });
-        }
-    }
-}
-
-/// Writes a record in place of the one that was read; `false` when another writer came between.
-pub async fn write(
-    context: &Context,
-    present: &Connector,
-    record: &Record,
-    attributes: Vec<String>,
-) -> Result<bool, Failure> {
-    let beside = audited(context, &present.id, record, Operation::Update, attributes)?;
-    Ok(context.table().write_connector(present, record, beside).await?)
-}
-
-/// A transaction that leaves a record of what an operator does to a connector.
-fn audited(
-    context: &Context,
-    id: &ConnectorId,
-    record: &Record,
-    operation: Operation,
-    attributes: Vec<String>,
-) -> Result<Transaction, Failure> {
-    let mut transaction = context.table().transaction();
-    let (text, days) = (id.to_string(), record.settings.audit_days);
-    let what = (operation, "Connector", text.as_str());
-    transaction.put(audit::record(id, context.actor(), context.now, days, what, attributes, 0))?;
-    Ok(transaction)
-}
-
 async fn create(
     context: &Context,
     name: &str,
@@ -256,9 +202,7 @@ async fn create(
         return fail(format!("there is a connector {id} already"));
     }
     let (credential, lines) = make(wanted, context.now)?;
-    let record = Record::new(name.to_owned(), context.now, vec![credential], generate_secret()?);
-    let beside = audited(context, &id, &record, Operation::Create, vec!["credentials".to_owned()])?;
-    if !context.table().create_connector(&id, &record, beside).await? {
+    if context.connectors().create(&id, name.to_owned(), vec![credential]).await?.is_none() {
         return fail(format!("there is a connector {id} already"));
     }
     say(&format!("Endpoint URL:  {url}/{id}/scim/v2\n{lines}"))?;
@@ -286,7 +230,7 @@ async fn list(context: &Context) -> Result<(), Failure> {
 
 fn state(record: &Record) -> &'static str {
     match record.disabled {
-        _ if record.is_going => "deleting",
+        _ if record.is_deleting => "deleting",
         Some(_) => "disabled",
         None => "enabled",
     }
@@ -317,24 +261,12 @@ async fn show(context: &Context, id: &str) -> Result<(), Failure> {
     say(&format!("{}\n{credentials}\n{}", columns(&facts), settings::write(&record.settings)?))
 }
 
-async fn change_state(
-    context: &Context,
-    id: &str,
-    disabled: impl Fn(Option<Timestamp>) -> Option<Timestamp>,
-) -> Result<Connector, Failure> {
-    change(context, id, |record| {
-        record.disabled = disabled(record.disabled);
-        Ok(vec!["disabled".to_owned()])
-    })
-    .await
-}
-
 async fn rotate(context: &Context, id: &str, secret: Secret) -> Result<(), Failure> {
     let Secret { username, password, bearer: is_bearer } = secret;
     let is_chosen = password.is_some();
     let connector = context.connector(id).await?;
     let live = |credential: &&Credential| credential.is_live(context.now);
-    let present: Vec<&Credential> = connector.record.credentials.iter().filter(live).collect();
+    let present: Vec<&Credential> = connector.credentials.iter().filter(live).collect();
     let mut usernames = present.iter().filter_map(|credential| match &credential.kind {
         CredentialKind::Basic { username } => Some(username.clone()),
         CredentialKind::Bearer => None,
@@ -345,14 +277,7 @@ async fn rotate(context: &Context, id: &str, secret: Secret) -> Result<(), Failu
     let username = (!is_bearer).then(|| username.or(known).unwrap_or_else(|| id.to_owned()));
     let (credential, lines) = make(&Wanted { username, is_chosen }, context.now)?;
     let new = credential.id.clone();
-    let ended = connector.record.credentials.iter().filter(|credential| !live(credential));
-    let ended: Vec<String> = ended.map(|credential| credential.id.clone()).collect();
-    let connector = change(context, id, |record| {
-        add(&mut record.credentials, credential.clone(), context.now)?;
-        Ok(vec!["credentials".to_owned()])
-    })
-    .await?;
-    context.table().forget_uses(&connector.id, &ended).await?;
+    let connector = context.connectors().add_credential(&connector.id, &credential).await?;
     let rows = columns(&credentials::rows(context, &connector).await?);
     say(&format!("{lines}\n\n{rows}"))?;
     remark(&format!(
@@ -363,13 +288,7 @@ async fn rotate(context: &Context, id: &str, secret: Secret) -> Result<(), Failu
 }
 
 async fn retire(context: &Context, id: &str, credential: &str) -> Result<(), Failure> {
-    let connector = change(context, id, |record| {
-        find(record, credential)?;
-        record.credentials.retain(|one| one.id != credential);
-        Ok(vec!["credentials".to_owned()])
-    })
-    .await?;
-    context.table().forget_uses(&connector.id, &[credential.to_owned()]).await?;
+    context.connectors().retire_credential(&parse_connector_id(id)?, credential).await?;
     say(&format!("{credential} is retired; every function knows within a minute"))
 }
 
@@ -381,23 +300,15 @@ async fn expire(context: &Context, id: &str, credential: &str, when: &str) -> Re
             Err(_) => return fail(format!("{when:?} is no time as 2027-01-31T00:00:00Z, and not never")),
         },
     };
-    change(context, id, |record| {
-        find(record, credential)?.expires = expires;
-        Ok(vec!["credentials".to_owned()])
-    })
-    .await?;
+    context.connectors().set_expiry(&parse_connector_id(id)?, credential, expires).await?;
     match expires {
         Some(time) => say(&format!("{credential} ends at {}", minutes(time))),
         None => say(&format!("{credential} does not end by itself")),
     }
 }
 
-fn find<'r>(record: &'r mut Record, credential: &str) -> Result<&'r mut Credential, Failure> {
-    let known = record.credentials.iter_mut().find(|one| one.id == credential);
-    known.ok_or_else(|| Failure(format!("the connector has no credential {credential}")))
-}
-
-/// First nobody gets in any more, then everything goes, the record last: whoever is cut off goes on with the same command.
+/// First the connector's requests are refused. After every process knows that, its directory is deleted, and the record
+/// last. A command that was interrupted can be repeated.
 async fn delete(context: &Context, id: &str) -> Result<(), Failure> {
     let connector = context.any_connector(id).await?;
     let directory = context.directory(connector);
@@ -406,11 +317,11 @@ async fn delete(context: &Context, id: &str) -> Result<(), Failure> {
     if read_line()? != id {
         return fail("that is not the connector's id; nothing is deleted");
     }
-    let connector = begin_deletion(context, id).await?;
-    // Whoever read the record before may write for another minute, behind the back of what deletes.
+    // Not the time of the command, which waited for the operator to type.
     let now = Timestamp::now();
-    let left = BELIEVED_FOR - now.duration_since(connector.record.disabled.unwrap_or(now));
-    if left > SignedDuration::ZERO {
+    let connector = context.connectors().begin_deletion(&parse_connector_id(id)?, now).await?;
+    let left = Connectors::time_until_unused(&connector, now);
+    if left.is_positive() {
         let bar = progress("waiting until every function knows", left.as_secs().unsigned_abs() as usize);
         for _ in 0..left.as_secs() {
             tokio::time::sleep(std::time::Duration::from_secs(1)).await;
@@ -418,29 +329,10 @@ async fn delete(context: &Context, id: &str) -> Result<(), Failure> {
         }
         bar.finish_and_clear();
     }
-    let connector_id = connector.id.clone();
     let bar = progress("deleting", users + groups);
-    context.directory(connector).clear(|passed| bar.inc(passed)).await?;
+    context.directory(connector).delete_connector(|passed| bar.inc(passed)).await?;
     bar.finish_and_clear();
-    context.table().delete_connector(&connector_id).await?;
     say(&format!("{id} is deleted; its audit trail stays until it expires"))
-}
-
-/// Marks a connector as one that is being deleted, and notes since when.
-async fn begin_deletion(context: &Context, id: &str) -> Result<Connector, Failure> {
-    loop {
-        let present = context.any_connector(id).await?;
-        if present.record.is_going {
-            return Ok(present);
-        }
-        // Not the time of the command, which has waited for somebody to type.
-        let disabled = Some(Timestamp::now());
-        let record = Record { disabled, is_going: true, ..present.record.clone() };
-        let beside = audited(context, &present.id, &record, Operation::Delete, Vec::new())?;
-        if context.table().write_connector(&present, &record, beside).await? {
-            return Ok(Connector { record, revision: present.revision + 1, ..present });
-        }
-    }
 }
 
 /// How many users and groups there are, operators' groups and roles with them.

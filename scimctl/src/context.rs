@@ -9,7 +9,7 @@ use std::time::Duration;
 use aws_sdk_dynamodb::Client;
 use clap::Args;
 use directory::Table;
-use directory::connectors::{Connector, ConnectorId};
+use directory::connectors::{Connector, ConnectorId, Connectors};
 use directory::{Actor, By, Directory};
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::Timestamp;
@@ -140,7 +140,7 @@ impl Context {
     /// The connector of this id, unless it is being deleted: what is written to it then may stay behind.
     pub async fn connector(&self, id: &str) -> Result<Connector, Failure> {
         let connector = self.any_connector(id).await?;
-        if connector.record.is_going { fail(being_deleted(&connector.id)) } else { Ok(connector) }
+        if connector.record.is_deleting { fail(being_deleted(&connector.id)) } else { Ok(connector) }
     }
 
     /// Why a connector cannot be written to, as soon as it is so. For those who write for longer than a deletion waits.
@@ -159,9 +159,12 @@ impl Context {
             Some(id) => self.table().connector(&id).await?,
             None => None,
         };
-        known.ok_or_else(|| {
-            Failure(format!("there is no connector {id}; `scimctl connector list` names them"))
-        })
+        known.ok_or_else(|| unknown_connector(id))
+    }
+
+    /// The operations on connectors, in the operator's name.
+    pub fn connectors(&self) -> Connectors {
+        Connectors::new(self.table(), self.actor.clone(), self.now)
     }
 
     /// The directory of a connector, in the hands of the operator.
@@ -169,6 +172,15 @@ impl Context {
         let table = self.patient_table();
         Directory::new(table, Arc::new(connector), Schemas::built_in(), self.now, self.actor.clone())
     }
+}
+
+/// Reads the id of a connector.
+pub fn parse_connector_id(id: &str) -> Result<ConnectorId, Failure> {
+    ConnectorId::parse(id).ok_or_else(|| unknown_connector(id))
+}
+
+fn unknown_connector(id: &str) -> Failure {
+    Failure(format!("there is no connector {id}; `scimctl connector list` names them"))
 }
 
 /// What is said of a connector whose deletion has begun.

@@ -1,13 +1,11 @@
 //! Credentials of a connector: made, shown once, ended.
 
+use directory::connectors::scheme;
 use directory::secrets::{credential_of_chosen, generate_credential};
 use jiff::Timestamp;
 use shared::credential::{Credential, CredentialKind};
 
 use crate::context::{Context, Failure, fail, read_line};
-
-/// How many credentials of one scheme may be live: the one in use, and the one that takes its place.
-const MOST_LIVE: usize = 2;
 
 /// What is asked of a new credential.
 pub struct Wanted {
@@ -40,30 +38,6 @@ pub fn make(wanted: &Wanted, now: Timestamp) -> Result<(Credential, String), Fai
     Ok((credential, lines))
 }
 
-/// Adds a credential to others; the ones that have ended make room.
-pub fn add(credentials: &mut Vec<Credential>, new: Credential, now: Timestamp) -> Result<(), Failure> {
-    credentials.retain(|credential| credential.is_live(now));
-    let of_kind = |one: &&Credential| scheme(one) == scheme(&new);
-    if credentials.iter().filter(of_kind).count() >= MOST_LIVE {
-        let ids: Vec<&str> = credentials.iter().filter(of_kind).map(|one| one.id.as_str()).collect();
-        return fail(format!(
-            "{MOST_LIVE} credentials of {} are live ({}); retire one first",
-            scheme(&new),
-            ids.join(", ")
-        ));
-    }
-    credentials.push(new);
-    Ok(())
-}
-
-/// `Basic` or `Bearer`.
-pub fn scheme(credential: &Credential) -> &'static str {
-    match credential.kind {
-        CredentialKind::Basic { .. } => "Basic",
-        CredentialKind::Bearer => "Bearer",
-    }
-}
-
 /// A row for each credential: id, scheme, username, when made, until when, when last used.
 pub async fn rows(
     context: &Context,
@@ -71,7 +45,7 @@ pub async fn rows(
 ) -> Result<Vec<Vec<String>>, Failure> {
     let mut rows =
         vec![["CREDENTIAL", "SCHEME", "USERNAME", "MADE", "UNTIL", "LAST USED"].map(str::to_owned).to_vec()];
-    for credential in &connector.record.credentials {
+    for credential in &connector.credentials {
         let used = context.table().last_used(&connector.id, &credential.id).await?;
         let username = match &credential.kind {
             CredentialKind::Basic { username } => username.clone(),

@@ -7,6 +7,7 @@ use aws_sdk_dynamodb::types::{PointInTimeRecoveryStatus, TableDescription, TimeT
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clap::Args;
+use directory::connectors::FORMAT;
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt as _, Empty};
 use hyper_rustls::HttpsConnectorBuilder;
@@ -147,7 +148,8 @@ fn unasked(what: &str, operation: &str, error: &(dyn std::error::Error + 'static
 }
 
 async fn connector(context: &Context, id: &str) -> Result<Vec<Seen>, Failure> {
-    let record = context.connector(id).await?.record;
+    let connector = context.connector(id).await?;
+    let record = &connector.record;
     let mut seen = Vec::new();
     seen.push(match record.disabled {
         None => well(format!("connector {id} is enabled")),
@@ -156,7 +158,7 @@ async fn connector(context: &Context, id: &str) -> Result<Vec<Seen>, Failure> {
             format!("scimctl connector enable {id}"),
         ),
     });
-    let live = record.credentials.iter().filter(|credential| credential.is_live(context.now));
+    let live = connector.credentials.iter().filter(|credential| credential.is_live(context.now));
     let ends: Vec<_> = live.map(|credential| credential.expires).collect();
     let last = if ends.contains(&None) { None } else { ends.iter().flatten().max() };
     let rotate = format!("scimctl connector rotate {id}, and give the identity provider what it prints.");
@@ -166,6 +168,14 @@ async fn connector(context: &Context, id: &str) -> Result<Vec<Seen>, Failure> {
             ill(format!("its last credential ends at {}", minutes(*end)), rotate)
         }
         _ => well("it has a credential that is live"),
+    });
+    seen.push(if connector.format == FORMAT {
+        well(format!("it is stored in format {FORMAT}, the newest"))
+    } else {
+        ill(
+            format!("it is stored in format {}, and the newest is {FORMAT}", connector.format),
+            "When all functions are deployed in this version: scimctl migrate",
+        )
     });
     Ok(seen)
 }

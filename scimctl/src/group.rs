@@ -195,7 +195,7 @@ pub async fn run(command: Command, context: &Context) -> Result<(), Failure> {
                 document.insert("displayName".to_owned(), json!(name));
                 normalise(&document, Schemas::built_in().of(kind))
             };
-            directory.change_group_of(kind, id, None, renamed, &[]).await?;
+            directory.change_group(kind, id, None, renamed, &[]).await?;
             say(&format!("{group} is called {name}"))
         }
         Command::Add { connector, group, members } => {
@@ -261,7 +261,7 @@ pub fn document(name: &str) -> Document {
 
 async fn create(directory: &Directory, kind: ResourceKind, name: &str) -> Result<(), Failure> {
     let document = normalise(&document(name), Schemas::built_in().of(kind))?;
-    let made = directory.create_group_of(kind, document, Vec::new()).await?;
+    let made = directory.create_group(kind, document, Vec::new()).await?;
     say(&format!("{name} is made: {}", made.id))
 }
 
@@ -275,11 +275,11 @@ pub async fn find(
         return fail(format!("{PUBLIC} is built in: everybody is in it, and nobody changes it"));
     }
     for kind in [ResourceKind::LocalGroup, ResourceKind::Group] {
-        if let Some(id) = directory.named(kind, group).await? {
+        if let Some(id) = directory.find_by_name(kind, group).await? {
             return Ok((kind, id));
         }
         if let Some(id) = ResourceId::parse(group)
-            && directory.group_of(kind, id).await.is_ok()
+            && directory.group(kind, id).await.is_ok()
         {
             return Ok((kind, id));
         }
@@ -292,7 +292,7 @@ async fn find_role(
     connector: &str,
     role: &str,
 ) -> Result<(ResourceKind, ResourceId), Failure> {
-    match directory.named(ResourceKind::Role, role).await? {
+    match directory.find_by_name(ResourceKind::Role, role).await? {
         Some(id) => Ok((ResourceKind::Role, id)),
         None => fail(format!("connector {connector} has no role {role}")),
     }
@@ -316,7 +316,7 @@ async fn change(
         MemberOperation::Remove(ids.clone())
     };
     let unchanged = |document: &Document| Ok(document.clone());
-    directory.change_group_of(kind, id, None, unchanged, &[operation]).await?;
+    directory.change_group(kind, id, None, unchanged, &[operation]).await?;
     if !joins {
         return say(&format!("not in it: {}", members.join(", ")));
     }
@@ -324,7 +324,7 @@ async fn change(
     for (member, id_of_member) in members.iter().zip(ids) {
         // Who is no user is a group, and a group is never passed over.
         let is_passed_over = directory
-            .kept_user(id_of_member)
+            .user_or_retained(id_of_member)
             .await?
             .is_some_and(|user| !user.stored.resource.is_active() && !user.groups.contains(&id));
         if is_passed_over { outside.push(member.as_str()) } else { inside.push(member.as_str()) }
@@ -341,7 +341,7 @@ async fn change(
 /// A user, or a group of the identity provider. Groups that operators make are in no other, so none contains itself.
 async fn find_member(directory: &Directory, connector: &str, member: &str) -> Result<ResourceId, Failure> {
     for kind in [ResourceKind::User, ResourceKind::Group] {
-        if let Some(id) = directory.named(kind, member).await? {
+        if let Some(id) = directory.find_by_name(kind, member).await? {
             return Ok(id);
         }
     }
@@ -414,7 +414,7 @@ async fn show(context: &Context, id: &str, group: &str, is_json: bool) -> Result
         return tell(line, "everybody", "nobody: it is built in", is_json);
     }
     let (kind, found) = find(&directory, id, group).await?;
-    let resource = directory.group_of(kind, found).await?.resource;
+    let resource = directory.group(kind, found).await?.resource;
     let (members, _) = directory.members(found, usize::MAX).await?;
     let users = members.iter().filter(|member| member.kind == ResourceKind::User).count();
     let name = maker.group_name(&resource);

@@ -8,6 +8,7 @@ mod credentials;
 mod doctor;
 
 mod group;
+mod migrate;
 mod settings;
 mod silence;
 mod transfer;
@@ -102,6 +103,8 @@ enum Command {
     Audit(audit::Command),
     /// Look through all of the table for what must not be, and mend it
     Check(check::Command),
+    /// Store the table in the newest format, after an upgrade, while the service runs
+    Migrate(migrate::Command),
     /// Look whether a deployed stack is as it should be, and a connector answers
     Doctor(doctor::Command),
     /// Print the completions of a shell
@@ -146,6 +149,7 @@ async fn run(command: Command, place: Place) -> Result<(), Failure> {
         },
         Command::Audit(command) => audit::run(command, &context).await,
         Command::Check(command) => check::run(command, &context).await,
+        Command::Migrate(command) => migrate::run(command, &context).await,
         Command::Doctor(command) => doctor::run(command, &context).await,
         Command::Completions { .. } => Ok(()),
     }
@@ -175,7 +179,7 @@ mod tests {
     #[test]
     fn every_command_has_an_example_in_its_help() {
         let mut missing = Vec::new();
-        for name in ["connector", "export", "import", "audit", "check", "doctor", "completions"] {
+        for name in ["connector", "export", "import", "audit", "check", "doctor", "migrate", "completions"] {
             let command = Arguments::command();
             without_example(command.find_subcommand(name).unwrap(), "scimctl", &mut missing);
         }

@@ -3,13 +3,12 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use directory::connectors::{Connector, Record};
+use directory::connectors::Connector;
 use directory::settings::Settings;
 use directory::view::{EntryMaker, PUBLIC};
 use serde::Deserialize as _;
 use shared::schema::Schemas;
 
-use crate::connector;
 use crate::context::{Context, Failure, fail, say};
 use directory::view::{Groups, for_each_user};
 
@@ -92,11 +91,10 @@ pub async fn put(
     if is_dry_run {
         return compare(context, connector, &settings).await;
     }
-    let record = Record { settings, ..connector.record.clone() };
-    if record == connector.record {
+    if settings == connector.record.settings {
         return say("nothing changes");
     }
-    if !connector::write(context, &connector, &record, vec!["settings".to_owned()]).await? {
+    if !context.connectors().replace_settings(&connector, settings).await? {
         return fail("somebody else changed the connector meanwhile; nothing is written");
     }
     say(&format!("{} has these settings; every function knows within a minute", connector.id))
@@ -134,7 +132,7 @@ async fn compare(context: &Context, connector: Connector, settings: &Settings) -
     }
     for_each_user(&directory, |user| {
         let of = |maker: &EntryMaker<'_>| {
-            let entry = maker.entry(&user.stored.resource, user.stored.is_kept, &Default::default());
+            let entry = maker.entry(&user.stored.resource, user.stored.is_retained, &Default::default());
             entry.hidden.is_none().then_some(entry.username)
         };
         say_change("user", of(&before), of(&after))

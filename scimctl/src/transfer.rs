@@ -329,7 +329,7 @@ async fn import_group(
         normalise(&group::document(name.trim()), Schemas::built_in().of(ResourceKind::LocalGroup))?;
     let members: Vec<ResourceId> = wanted.into_iter().flat_map(|(_, members)| members).collect();
     let members = if members.is_empty() { Vec::new() } else { vec![add(members)] };
-    directory.create_group_of(ResourceKind::LocalGroup, document, members).await?;
+    directory.create_group(ResourceKind::LocalGroup, document, members).await?;
     Ok(Imported::Made)
 }
 
@@ -346,7 +346,7 @@ async fn change_members(
     id: ResourceId,
     wanted: &[(ResourceKind, Vec<ResourceId>)],
 ) -> Result<Imported, Failure> {
-    let group = directory.group_of(kind, id).await?.resource;
+    let group = directory.group(kind, id).await?.resource;
     let (present, _) = directory.members(id, usize::MAX).await?;
     let (mut leaving, mut joining) = (Vec::new(), Vec::new());
     for (kind, wanted) in wanted {
@@ -361,7 +361,7 @@ async fn change_members(
     }
     let unchanged = |document: &Document| Ok(document.clone());
     let changes = [MemberOperation::Remove(leaving), add(joining)];
-    let changed = directory.change_group_of(kind, id, None, unchanged, &changes).await?;
+    let changed = directory.change_group(kind, id, None, unchanged, &changes).await?;
     // Deactivated users are passed over.
     Ok(if changed.version == group.version { Imported::Unchanged } else { Imported::Changed })
 }
@@ -372,8 +372,8 @@ async fn named(
     kind: ResourceKind,
     name: &str,
 ) -> Result<Option<ResourceId>, ScimError> {
-    match directory.named(kind, name).await? {
-        None => directory.named(kind, name.trim()).await,
+    match directory.find_by_name(kind, name).await? {
+        None => directory.find_by_name(kind, name.trim()).await,
         found => Ok(found),
     }
 }

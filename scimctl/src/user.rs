@@ -206,7 +206,7 @@ pub async fn run(command: Command, context: &Context) -> Result<(), Failure> {
 
 /// The id of a user by its userName, or its id.
 async fn find(directory: &Directory, connector: &str, user: &str) -> Result<ResourceId, Failure> {
-    if let Some(id) = directory.named(ResourceKind::User, user).await? {
+    if let Some(id) = directory.find_by_name(ResourceKind::User, user).await? {
         return Ok(id);
     }
     match ResourceId::parse(user) {
@@ -220,7 +220,7 @@ async fn nobody<T>(directory: &Directory, connector: &str, user: &str) -> Result
     let mut kept = Vec::new();
     for_each_user(directory, |one| {
         let resource = &one.stored.resource;
-        if one.stored.is_kept && fold(user_name(&resource.document), false) == fold(user, false) {
+        if one.stored.is_retained && fold(user_name(&resource.document), false) == fold(user, false) {
             kept.push(resource.id.to_string());
         }
         Ok::<_, Failure>(())
@@ -306,7 +306,7 @@ async fn show(context: &Context, id: &str, user: &str, is_json: bool) -> Result<
     let maker = EntryMaker::new(id, &settings, Schemas::built_in())?;
     let directory = context.directory(connector);
     let found = find(&directory, id, user).await?;
-    let kept_or_there = directory.kept_user(found).await?;
+    let kept_or_there = directory.user_or_retained(found).await?;
     let Some(found) = kept_or_there else { return fail(format!("connector {id} has no user {user}")) };
     let groups = Groups::read(&directory).await?;
     let entry = groups.entry(&found, &maker);

@@ -4,10 +4,10 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use directory::Table;
-use directory::connectors::credential_usage::NOTED_EVERY;
+use directory::connectors::CONNECTOR_CACHE_TTL;
+use directory::connectors::credential_usage::USE_RECORDED_EVERY;
 use directory::connectors::{Connector, ConnectorId};
 use directory::secrets::generate_secret;
 use jiff::Timestamp;
@@ -19,8 +19,6 @@ use tokio::time::Instant;
 
 use crate::request::Request;
 
-/// How long a connector's record is believed: a change to it is in force everywhere after that.
-const BELIEVED_FOR: Duration = Duration::from_secs(60);
 /// Each full check takes 19 MiB, so few run at once.
 const CHECKS_AT_ONCE: usize = 2;
 /// Connectors and credentials that are remembered; a stranger's guesses must not fill the memory.
@@ -103,7 +101,8 @@ impl Authenticator {
             return Err(ScimError::new(ErrorKind::Forbidden, detail));
         }
         let use_of = (id, agreed.id.clone());
-        let is_to_be_noted = lock(&self.noted).get(&use_of).is_none_or(|noted| now - *noted >= NOTED_EVERY);
+        let is_to_be_noted =
+            lock(&self.noted).get(&use_of).is_none_or(|noted| now - *noted >= USE_RECORDED_EVERY);
         if is_to_be_noted {
             remember(&self.noted, use_of, now);
         }
@@ -119,7 +118,7 @@ impl Authenticator {
         now: Timestamp,
     ) -> Result<Option<(Arc<Connector>, Credential)>, ScimError> {
         let connector = self.connector(table, id).await?;
-        let holds = |connector: &Arc<Connector>| connector.record.credentials.contains(&agreed);
+        let holds = |connector: &Arc<Connector>| connector.credentials.contains(&agreed);
         let connector = connector.filter(|connector| agreed.is_live(now) && holds(connector));
         Ok(connector.map(|connector| (connector, agreed)))
     }
@@ -142,7 +141,7 @@ impl Authenticator {
             let detail = "Too many wrong passwords came from this address; wait, and mend the password first";
             return Err(ScimError::new(ErrorKind::TooManyRequests(seconds), detail));
         }
-        let credentials = connector.as_ref().map(|connector| connector.record.credentials.clone());
+        let credentials = connector.as_ref().map(|connector| connector.credentials.clone());
         let agreed = find(credentials.unwrap_or_default(), presented, now).await?;
         if let Some((connector, agreed)) = connector.zip(agreed) {
             remember(&self.agreed, hash, agreed.clone());
@@ -159,7 +158,7 @@ impl Authenticator {
     async fn connector(&self, table: &Table, id: &ConnectorId) -> Result<Option<Arc<Connector>>, ScimError> {
         let now = Instant::now();
         if let Some((read, connector)) = lock(&self.connectors).get(id)
-            && now.duration_since(*read) < BELIEVED_FOR
+            && now.duration_since(*read) < CONNECTOR_CACHE_TTL
         {
             return Ok(Some(Arc::clone(connector)));
         }

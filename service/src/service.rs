@@ -152,7 +152,7 @@ async fn note_use(table: &Table, admitted: &Admitted, now: Timestamp) {
     if !admitted.is_to_be_noted {
         return;
     }
-    if let Err(error) = table.note_use(&admitted.connector.id, &admitted.credential, now).await {
+    if let Err(error) = table.record_use(&admitted.connector.id, &admitted.credential, now).await {
         tracing::warn!(%error, "the use of a credential was not noted");
     }
 }

@@ -115,7 +115,7 @@ async fn the_use_of_a_credential_is_noted_once_an_hour() {
     assert_eq!(table.last_used(&connector.id, &bearer.id).await.unwrap(), None);
     let later = |minutes| used + SignedDuration::from_mins(minutes);
     for (minutes, noted) in [(59, used), (60, later(60)), (119, later(60)), (121, later(121))] {
-        table.note_use(&connector.id, &basic.id, later(minutes)).await.unwrap();
+        table.record_use(&connector.id, &basic.id, later(minutes)).await.unwrap();
         assert_eq!(table.last_used(&connector.id, &basic.id).await.unwrap(), Some(noted), "{minutes}");
     }
 }

@@ -102,7 +102,7 @@ async fn credentials_are_rotated_one_beside_the_other_and_retired_by_name() {
     assert!(!find(basic(first.value("Password:"))) && find(basic(second.value("Password:"))));
     assert!(!find(shared::credential::PresentedCredentials::Bearer { token }));
     let table = service().table();
-    table.note_use(&connector, &id(bearer), Timestamp::now()).await.unwrap();
+    table.record_use(&connector, &id(bearer), Timestamp::now()).await.unwrap();
     run(&["rotate", &name]).ok();
     assert_eq!(used(&id(bearer)).await, None, "a credential that had ended made room");
 }
@@ -168,7 +168,7 @@ async fn a_connector_is_disabled_renamed_and_deleted_with_all_that_is_in_it() {
     }
     std::fs::remove_file(file).unwrap();
     // A function noted the use of a credential after it was retired.
-    service().table().note_use(&connector.id, "retired", Timestamp::now()).await.unwrap();
+    service().table().record_use(&connector.id, "retired", Timestamp::now()).await.unwrap();
     let deleted = scimctl_with(service(), &["connector", "delete", &id], &format!("{id}\n"));
     assert_eq!(deleted.ok(), format!("{id} is deleted; its audit trail stays until it expires\n"));
     let left = tests::dump::dump(service(), &connector.id).await;

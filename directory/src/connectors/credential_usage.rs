@@ -1,83 +1,87 @@
-//! What requests leave behind about credentials: when one was last used, and how many wrong ones came from where.
+//! Credential usage: when each credential was last used, and how many sign-ins failed from each address.
 
 use std::time::Duration;
 
-use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::connectors::ConnectorId;
-use crate::dynamodb::item::number;
+use super::ConnectorId;
+use crate::dynamodb::attributes::{Item, get_number, get_text, number};
 use crate::dynamodb::keys::{self, Key};
-use crate::dynamodb::table::{Item, Range, Table};
+use crate::dynamodb::table::{Range, Table};
 use crate::dynamodb::transaction::Expression;
 use shared::error::ScimError;
 
-/// Wrong passwords are forgotten so long after the last of them.
-const FORGOTTEN_AFTER: SignedDuration = SignedDuration::from_mins(15);
-/// From this many on, no password from that address is looked at any more.
-const MOST_FAILURES: u32 = 10;
-/// From this many on, each answer takes longer.
-const FREE_FAILURES: u32 = 3;
+/// Failed sign-ins are forgotten after this time without another one.
+const FAILURE_TTL: SignedDuration = SignedDuration::from_mins(15);
+/// After this many failures, sign-ins from the address are refused without a check.
+const MAX_FAILURES: u32 = 10;
+/// From this failure on, responses are delayed.
+const FIRST_DELAYED_FAILURE: u32 = 3;
 const FIRST_DELAY: Duration = Duration::from_millis(100);
-const LONGEST_DELAY: Duration = Duration::from_millis(1_600);
-/// The use of a credential is noted this often.
-pub const NOTED_EVERY: SignedDuration = SignedDuration::from_hours(1);
+const MAX_DELAY: Duration = Duration::from_millis(1_600);
+/// How often a process records the use of a credential.
+pub const USE_RECORDED_EVERY: SignedDuration = SignedDuration::from_hours(1);
 
-/// The wrong passwords that came for a connector from one address.
+/// The failed sign-ins to a connector from one address.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Failures {
     count: u32,
-    /// When they are forgotten, in seconds since 1970.
+    /// When they are forgotten, in seconds since 1970-01-01T00:00:00Z.
     until: i64,
 }
 
 impl Failures {
-    /// For how many seconds no password is looked at, if it is so.
+    /// How many seconds sign-ins are refused; `None` if they are not.
     pub fn blocked_for(self, now: Timestamp) -> Option<u32> {
         let left = u32::try_from(self.until - now.as_second()).ok()?;
-        (self.count >= MOST_FAILURES).then_some(left.max(1))
+        (self.count >= MAX_FAILURES).then_some(left.max(1))
     }
 
-    /// How long the answer to the last of them is held back.
+    /// How long the response to the last failure is delayed.
     pub fn delay(self) -> Duration {
-        match self.count.checked_sub(FREE_FAILURES) {
-            Some(more) => LONGEST_DELAY.min(FIRST_DELAY * 2u32.saturating_pow(more)),
+        match self.count.checked_sub(FIRST_DELAYED_FAILURE) {
+            Some(more) => MAX_DELAY.min(FIRST_DELAY * 2u32.saturating_pow(more)),
             None => Duration::ZERO,
         }
     }
 
     fn from_item(item: &Item, now: Timestamp) -> Self {
-        let number = |name: &str| item.get(name).and_then(|value: &AttributeValue| value.as_n().ok());
-        let until = number("expires").and_then(|until| until.parse().ok()).unwrap_or_default();
-        // DynamoDB deletes what has expired when it comes to it.
+        let until = get_number(item, "expires").unwrap_or_default();
+        // DynamoDB can delete an expired item days later.
         if until <= now.as_second() {
             return Self::default();
         }
-        Self { count: number("failures").and_then(|count| count.parse().ok()).unwrap_or_default(), until }
+        Self { count: get_number(item, "failures").unwrap_or_default(), until }
     }
 }
 
 impl Table {
-    /// Reads how many wrong passwords came for a connector from an address.
+    /// Reads the failed sign-ins to a connector from an address.
+    ///
+    /// # Errors
+    /// Fails when DynamoDB does.
     pub async fn failures(
         &self,
         connector: &ConnectorId,
         address: &str,
         now: Timestamp,
     ) -> Result<Failures, ScimError> {
-        let item = self.get(&keys::attempts(connector, address)).await?;
+        let item = self.get(&keys::failed_sign_ins(connector, address)).await?;
         Ok(item.map(|item| Failures::from_item(&item, now)).unwrap_or_default())
     }
 
-    /// Counts one more.
+    /// Counts one more failed sign-in.
+    ///
+    /// # Errors
+    /// Fails when DynamoDB does.
     pub async fn count_failure(
         &self,
         connector: &ConnectorId,
         address: &str,
         now: Timestamp,
     ) -> Result<Failures, ScimError> {
-        let key = keys::attempts(connector, address);
-        let until = (now + FORGOTTEN_AFTER).as_second();
+        let key = keys::failed_sign_ins(connector, address);
+        let until = (now + FAILURE_TTL).as_second();
         loop {
             let more = Expression::new("SET expires = :until ADD failures :one")
                 .with(":until", number(until))
@@ -97,47 +101,54 @@ impl Table {
         }
     }
 
-    /// Notes that a credential was used, unless that was noted within the hour.
-    pub async fn note_use(
+    /// Records that a credential was used, unless a use was recorded within the hour.
+    ///
+    /// # Errors
+    /// Fails when DynamoDB does.
+    pub async fn record_use(
         &self,
         connector: &ConnectorId,
         credential: &str,
         now: Timestamp,
     ) -> Result<(), ScimError> {
         let update = Expression::new("SET used = :now").with(":now", number(now.as_second()));
-        let before = (now - NOTED_EVERY).as_second();
+        let before = (now - USE_RECORDED_EVERY).as_second();
         let is_due =
             Expression::new("attribute_not_exists(used) OR used <= :before").with(":before", number(before));
-        self.update(&keys::used(connector, credential), update, is_due).await.map(|_| ())
+        self.update(&keys::last_use(connector, credential), update, is_due).await.map(|_| ())
     }
 
-    /// When a credential was last used, to the hour.
+    /// Reads when a credential was last used, to the hour.
+    ///
+    /// # Errors
+    /// Fails when DynamoDB does.
     pub async fn last_used(
         &self,
         connector: &ConnectorId,
         credential: &str,
     ) -> Result<Option<Timestamp>, ScimError> {
-        let item = self.get(&keys::used(connector, credential)).await?;
-        let seconds = item.and_then(|item| item.get("used")?.as_n().ok()?.parse().ok());
+        let item = self.get(&keys::last_use(connector, credential)).await?;
+        let seconds = item.and_then(|item| get_number(&item, "used"));
         Ok(seconds.and_then(|seconds| Timestamp::from_second(seconds).ok()))
     }
 
-    /// Forgets when credentials were last used.
-    pub async fn forget_uses(
+    /// Deletes the records of when credentials were last used.
+    pub(super) async fn forget_uses(
         &self,
         connector: &ConnectorId,
         credentials: &[String],
     ) -> Result<(), ScimError> {
-        let keys: Vec<Key> = credentials.iter().map(|credential| keys::used(connector, credential)).collect();
+        let keys: Vec<Key> =
+            credentials.iter().map(|credential| keys::last_use(connector, credential)).collect();
         self.delete_all(&keys).await
     }
 
-    /// Forgets when any credential of a connector was last used: also one that was retired while a function still let it
-    /// in, and noted so.
-    pub async fn forget_all_uses(&self, connector: &ConnectorId) -> Result<(), ScimError> {
-        let Key { pk, sk: prefix } = keys::used(connector, "");
+    /// Deletes all records of when credentials of a connector were last used. A function may have written one for a
+    /// credential that was retired a moment before.
+    pub(super) async fn forget_all_uses(&self, connector: &ConnectorId) -> Result<(), ScimError> {
+        let Key { pk, sk: prefix } = keys::last_use(connector, "");
         let items = self.query(&pk, &Range::Prefix(prefix)).await?;
-        let sk = |item: &Item| item.get("sk")?.as_s().ok().cloned();
+        let sk = |item: &Item| get_text(item, "sk").map(str::to_owned);
         let keys: Vec<Key> = items.iter().filter_map(sk).map(|sk| Key { pk: pk.clone(), sk }).collect();
         self.delete_all(&keys).await
     }
@@ -148,7 +159,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn wrong_passwords_first_slow_down_and_then_are_not_looked_at() {
+    fn failures_are_delayed_first_and_then_refused() {
         let now = Timestamp::UNIX_EPOCH;
         let failures = |count| Failures { count, until: 900 };
         let milliseconds = |count| failures(count).delay().as_millis();

@@ -1,13 +1,19 @@
-//! What must be true of the table: each partition is of a connector that there is.
+//! Leftovers: items of connectors that do not exist. The next connector with the same id would own them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use crate::connectors::ConnectorId;
+use super::ConnectorId;
+use jiff::Timestamp;
+
+use crate::audit::{self, Actor, Operation};
+use crate::dynamodb::attributes::get_text;
+use crate::dynamodb::keys;
 use crate::dynamodb::table::{Range, Table};
+use crate::settings::Settings;
 use shared::error::ScimError;
 
-/// What is left of a connector that has no record, its audit trail aside: the next connector of that id would have it.
+/// The partitions of a connector that has no record, without its audit trail.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Leftover {
     /// The id.
@@ -16,29 +22,26 @@ pub struct Leftover {
 }
 
 impl Table {
-    /// Reads all of the table and says what is left of connectors that have no record. `passed` is told how many items
-    /// were read.
+    /// Reads the whole table and finds the leftovers. `passed` is called with the number of items that were read.
     ///
     /// # Errors
-    /// When DynamoDB fails.
+    /// Fails when DynamoDB does.
     pub async fn leftovers(&self, passed: impl Fn(u64) + Sync) -> Result<Vec<Leftover>, ScimError> {
         let known: BTreeSet<ConnectorId> =
             self.connectors().await?.into_iter().map(|connector| connector.id).collect();
         let mut seen: BTreeMap<ConnectorId, BTreeSet<String>> = BTreeMap::new();
         self.read_all("", passed, |item| {
-            let pk = item.get("pk").and_then(|pk| pk.as_s().ok());
-            let Some((pk, (connector, space))) = pk.and_then(|pk| Some((pk, pk.split_once('#')?))) else {
-                return;
-            };
-            let connector = ConnectorId::parse(connector).filter(|id| !known.contains(id));
-            if let Some(connector) = connector.filter(|_| !space.starts_with("audit/")) {
-                seen.entry(connector).or_default().insert(pk.clone());
+            let Some(pk) = get_text(item, "pk") else { return };
+            if let Some((connector, false)) = keys::owner(pk)
+                && !known.contains(&connector)
+            {
+                seen.entry(connector).or_default().insert(pk.to_owned());
             }
         })
         .await?;
         let mut leftovers = Vec::new();
         for (connector, mut partitions) in seen {
-            // It may have been made, or its deletion may have ended, since.
+            // Since the scan, the connector may have been created, or its deletion may have ended.
             for pk in partitions.clone() {
                 if self.query_page(&pk, &Range::All, None, Some(1)).await?.0.is_empty() {
                     partitions.remove(&pk);
@@ -51,14 +54,26 @@ impl Table {
         Ok(leftovers)
     }
 
-    /// Deletes what was left; `false` when there is a connector of that id by now.
+    /// Deletes a leftover, and records it in the audit trail. Returns `false` when the connector exists by now.
     ///
     /// # Errors
-    /// When DynamoDB fails.
-    pub async fn delete_leftover(&self, leftover: &Leftover) -> Result<bool, ScimError> {
+    /// Fails when DynamoDB does.
+    pub async fn delete_leftover(
+        &self,
+        leftover: &Leftover,
+        actor: &Actor,
+        now: Timestamp,
+    ) -> Result<bool, ScimError> {
         if self.connector(&leftover.connector).await?.is_some() {
             return Ok(false);
         }
+        let id = leftover.connector.to_string();
+        let subject = (Operation::Repair, "Connector", id.as_str());
+        let attributes = vec!["leftover".to_owned()];
+        let days = Settings::default().audit_days;
+        let mut transaction = self.transaction();
+        transaction.put(audit::record(&leftover.connector, actor, now, days, subject, attributes, 0))?;
+        self.commit(&transaction).await?;
         for pk in &leftover.partitions {
             self.clear_partition(pk).await?;
         }
@@ -69,6 +84,10 @@ impl Table {
 impl fmt::Display for Leftover {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (first, count) = (self.partitions.first().map(String::as_str), self.partitions.len());
-        write!(f, "it has no record, and items in {count} partitions, as {}", first.unwrap_or_default())
+        write!(
+            f,
+            "the connector has no record, but items in {count} partitions, for example {}",
+            first.unwrap_or_default()
+        )
     }
 }

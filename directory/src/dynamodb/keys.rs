@@ -1,32 +1,36 @@
-//! How every item of the table is named. No other file spells a key.
+//! The keys of all items. No other file spells a key.
+//!
+//! `c` is the id of a connector.
 //!
 //! | item | pk | sk |
 //! | --- | --- | --- |
+//! | format of the table | `table` | `format` |
 //! | connector | `connectors` | `c` |
-//! | user, group | `c#user`, `c#group` | `id` |
-//! | group that an operator made, role | `c#local`, `c#role` | `id` |
-//! | a member's side of a membership | `c#user`, `c#group` | `member id/group id` |
-//! | a group's (or role's) side of a membership | `c#group/id` | `member id` |
-//! | index entry, unique attribute | `c#user.userName` | folded value |
-//! | index entry, other attribute | `c#user.emails.value` | folded value, `\0`, id |
-//! | count | `c#count` | `user/00` … `group/ff` |
+//! | credential of a connector | `c#connector` | `credential/`, id |
+//! | user, group of the client | `c#user`, `c#group` | id |
+//! | group of operators, role | `c#local`, `c#role` | id |
+//! | member's side of a membership | `c#user`, `c#group` | member id, `/`, group id |
+//! | group's (or role's) side of a membership | `c#group/`, group id | member id |
+//! | entry of a unique index | `c#user.userName` | folded value |
+//! | entry of another index | `c#user.emails.value` | folded value, `\0`, id |
+//! | count of the resources of a bucket | `c#count` | `user/00` to `role/ff` |
 //! | guard of the nesting of groups | `c#count` | `nesting` |
-//! | audit record | `c#audit/YYYY-MM/x`, x of the resource's id | time, `/`, random |
-//! | when a credential was last used | `used` | `c/credential` |
-//! | wrong passwords of an address | `attempts/c/address` | `failures` |
+//! | audit record | `c#audit/YYYY-MM/`, first digit of the resource's id | time, `/`, order, random |
+//! | last use of a credential | `used` | `c/`, credential id |
+//! | failed sign-ins of an address | `attempts/c/`, address | `failures` |
 
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use sha2::{Digest, Sha256};
-
-use crate::connectors::ConnectorId;
 use shared::resource::{ResourceId, ResourceKind};
 
-/// A value in a key is cut at so many bytes; a sort key holds 1,024 at most.
-const LONGEST_VALUE: usize = 512;
+use crate::connectors::ConnectorId;
 
-/// The name of one item.
+/// A value in a key is cut to this many bytes. A sort key holds at most 1,024 bytes.
+const MAX_VALUE_BYTES: usize = 512;
+
+/// The primary key of one item.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Key {
     /// The partition key.
@@ -36,7 +40,7 @@ pub struct Key {
 }
 
 impl Key {
-    /// The key attributes, as requests and items have them.
+    /// The key as attributes of a request or an item.
     pub fn attributes(&self) -> HashMap<String, AttributeValue> {
         HashMap::from([
             ("pk".to_owned(), AttributeValue::S(self.pk.clone())),
@@ -54,20 +58,43 @@ fn word(kind: ResourceKind) -> &'static str {
     }
 }
 
-/// The partition of all connectors.
+/// The item that holds the format version of the table.
+pub fn table_format() -> Key {
+    Key { pk: "table".to_owned(), sk: "format".to_owned() }
+}
+
+/// The partition of all connectors' records.
 pub const CONNECTORS: &str = "connectors";
 
-/// A connector.
+/// The record of a connector.
 pub fn connector(connector: &ConnectorId) -> Key {
     Key { pk: CONNECTORS.to_owned(), sk: connector.to_string() }
 }
 
-/// The partition of all users, or all groups, and of their sides of memberships.
+/// The partition of a connector's own items.
+pub fn connector_items(connector: &ConnectorId) -> String {
+    format!("{connector}#connector")
+}
+
+/// The prefix of the sort keys of a connector's credentials.
+pub const CREDENTIAL_PREFIX: &str = "credential/";
+
+/// A credential of a connector.
+pub fn credential(connector: &ConnectorId, credential: &str) -> Key {
+    Key { pk: connector_items(connector), sk: format!("{CREDENTIAL_PREFIX}{credential}") }
+}
+
+/// The prefix of the partitions of a connector's directory.
+pub fn partitions_prefix(connector: &ConnectorId) -> String {
+    format!("{connector}#")
+}
+
+/// The partition of all resources of a kind, and of their sides of memberships.
 pub fn resources(connector: &ConnectorId, kind: ResourceKind) -> String {
     format!("{connector}#{}", word(kind))
 }
 
-/// A user or group.
+/// A resource.
 pub fn resource(connector: &ConnectorId, kind: ResourceKind, id: ResourceId) -> Key {
     Key { pk: resources(connector, kind), sk: id.to_string() }
 }
@@ -82,9 +109,14 @@ pub fn member_side(
     Key { pk: resources(connector, kind), sk: format!("{}{group}", member_side_prefix(member)) }
 }
 
-/// What the sort keys of a member's sides of its memberships begin with.
+/// The prefix of the sort keys of a member's sides of its memberships.
 pub fn member_side_prefix(member: ResourceId) -> String {
     format!("{member}/")
+}
+
+/// The first sort key after a resource and its memberships: `0` is the character after the slash.
+pub fn after_resource(id: &str) -> String {
+    format!("{id}0")
 }
 
 /// The partition of a group's sides of its memberships.
@@ -97,7 +129,7 @@ pub fn group_side(connector: &ConnectorId, group: ResourceId, member: ResourceId
     Key { pk: members(connector, group), sk: member.to_string() }
 }
 
-/// What the sort key of an item among resources names: the resource, and the group when it is a membership.
+/// The ids in a sort key of a partition of resources: the resource's, and the group's if the item is a membership.
 pub fn parse_resources_sk(sk: &str) -> Option<(ResourceId, Option<ResourceId>)> {
     match sk.split_once('/') {
         None => Some((ResourceId::parse(sk)?, None)),
@@ -105,41 +137,63 @@ pub fn parse_resources_sk(sk: &str) -> Option<(ResourceId, Option<ResourceId>)> 
     }
 }
 
+/// A character that sorts after every character of an id.
+const LAST: char = '~';
+
+/// The first sort key of a bucket, which holds the resources whose ids begin with the same byte.
+pub fn bucket_start(bucket: u8) -> String {
+    format!("{bucket:02x}")
+}
+
+/// The last sort key of a bucket.
+pub fn bucket_end(bucket: u8) -> String {
+    format!("{bucket:02x}{LAST}")
+}
+
+/// The first and the last sort key of one of 16 equal parts of a partition of resources.
+pub fn sixteenth(digit: u8) -> (String, String) {
+    (format!("{digit:x}"), format!("{digit:x}{LAST}"))
+}
+
 /// The partition of an index.
 pub fn index(connector: &ConnectorId, kind: ResourceKind, name: &str) -> String {
     format!("{connector}#{}.{name}", word(kind))
 }
 
-/// The sort key of a unique index entry, and what that of any other begins with: the value, cut, and a hash of all
-/// of it where it was cut. What an index finds is checked against the resource, so a rare clash costs a read.
+/// The sort key of an entry in a unique index, and the beginning of that in any other.
+///
+/// A long value is cut, and followed by a hash of the whole value. What an index finds is compared with the resource, so
+/// two values with one hash cost a read and do no harm.
 pub fn index_value(folded: &str) -> String {
-    if folded.len() <= LONGEST_VALUE {
+    if folded.len() <= MAX_VALUE_BYTES {
         return folded.to_owned();
     }
     let hash: String = Sha256::digest(folded).iter().take(16).map(|byte| format!("{byte:02x}")).collect();
     format!("{}\u{1}{hash}", index_prefix(folded))
 }
 
-/// A value as far as a sort key can hold it, for ranges.
+/// The part of a value that a sort key can hold: the bound of a range.
 pub fn index_prefix(folded: &str) -> &str {
-    cut(folded, LONGEST_VALUE)
+    cut(folded, MAX_VALUE_BYTES)
 }
 
-fn cut(folded: &str, longest: usize) -> &str {
-    let mut end = folded.len().min(longest);
+fn cut(folded: &str, max_bytes: usize) -> &str {
+    let mut end = folded.len().min(max_bytes);
     while !folded.is_char_boundary(end) {
         end -= 1;
     }
     folded.get(..end).unwrap_or_default()
 }
 
-/// Where a range begins that holds every value from this one on. A value that is greater may be cut as much as three bytes
-/// before the end of what a key holds, in front of a character that does not fit, so this is cut there at the latest.
+/// The start of a range that holds every value from this one on.
+///
+/// A greater value can be cut up to three bytes before the limit, where a character does not fit. So the bound is cut
+/// three bytes before it.
 pub fn index_bound(folded: &str) -> &str {
-    cut(folded, LONGEST_VALUE - 3)
+    cut(folded, MAX_VALUE_BYTES - 3)
 }
 
-/// What the sort keys of the entries of one value begin with, in an index that is not unique.
+/// The prefix of the sort keys of one value's entries, in an index that is not unique.
 pub fn index_entry_prefix(folded: &str) -> String {
     format!("{}\0", index_value(folded))
 }
@@ -154,42 +208,115 @@ pub fn counts(connector: &ConnectorId) -> String {
     format!("{connector}#count")
 }
 
-/// What the sort keys of the counts of one kind begin with.
+/// The prefix of the sort keys of one kind's counts.
 pub fn counts_prefix(kind: ResourceKind) -> String {
     format!("{}/", word(kind))
 }
 
-/// The count of the resources whose ids begin with this byte.
+/// The count of a bucket: of the resources whose ids begin with this byte.
 pub fn count(connector: &ConnectorId, kind: ResourceKind, bucket: u8) -> Key {
     Key { pk: counts(connector), sk: format!("{}{bucket:02x}", counts_prefix(kind)) }
 }
 
-/// The item that every change to the nesting of groups writes, so that two of them cannot close a circle together.
+/// The guard item, which every change of the nesting of groups writes. So two changes cannot close a cycle together.
 pub fn nesting(connector: &ConnectorId) -> Key {
     Key { pk: counts(connector), sk: "nesting".to_owned() }
 }
 
-/// The digits that the records of a month are spread by, so that no partition takes all writes.
+/// The digits that spread the audit records of a month over partitions, so that no partition takes all writes.
 pub const AUDIT_SHARDS: &str = "0123456789abcdef";
 
-/// The digit of the records of this resource.
+/// The digit of a resource's audit records.
 pub fn audit_shard(id: &str) -> char {
     id.chars().next().filter(|first| AUDIT_SHARDS.contains(*first)).unwrap_or('0')
 }
 
-/// The partition of the records of one month, `time` being any in it (RFC 3339), and one digit.
+/// The partition of the audit records of one month and one digit; `time` is any time of that month (RFC 3339).
 pub fn audit(connector: &ConnectorId, time: &str, shard: char) -> String {
     format!("{connector}#audit/{}/{shard}", time.get(..7).unwrap_or_default())
 }
 
-/// The item that says when a credential was last used.
-pub fn used(connector: &ConnectorId, credential: &str) -> Key {
+/// The item that holds the last use of a credential.
+pub fn last_use(connector: &ConnectorId, credential: &str) -> Key {
     Key { pk: "used".to_owned(), sk: format!("{connector}/{credential}") }
 }
 
-/// The item that counts the wrong passwords that came for a connector from an address.
-pub fn attempts(connector: &ConnectorId, address: &str) -> Key {
+/// The item that counts the failed sign-ins of an address to a connector.
+pub fn failed_sign_ins(connector: &ConnectorId, address: &str) -> Key {
     Key { pk: format!("attempts/{connector}/{address}"), sk: "failures".to_owned() }
+}
+
+/// What an item of a connector's directory is, by its key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ItemKind {
+    /// A resource.
+    Resource(ResourceKind, ResourceId),
+    /// The member's side of a membership.
+    MemberSide {
+        /// The group.
+        group: ResourceId,
+        /// The member.
+        member: ResourceId,
+    },
+    /// The group's side of a membership.
+    GroupSide {
+        /// The group.
+        group: ResourceId,
+        /// The member.
+        member: ResourceId,
+    },
+    /// The count of a bucket.
+    Count(ResourceKind, u8),
+    /// An index entry of a kind of resource.
+    IndexEntry(ResourceKind),
+    /// An audit record, a credential, or the guard of nesting: these have no invariants.
+    Other,
+    /// The key is none that this version writes.
+    Unknown,
+}
+
+/// Says what an item of a connector's directory is.
+pub fn classify(connector: &ConnectorId, pk: &str, sk: &str) -> ItemKind {
+    let Some(space) = pk.strip_prefix(&partitions_prefix(connector)) else { return ItemKind::Unknown };
+    if let Some(kind) = ResourceKind::ALL.into_iter().find(|kind| space == word(*kind)) {
+        return match parse_resources_sk(sk) {
+            Some((id, None)) => ItemKind::Resource(kind, id),
+            Some((member, Some(group))) => ItemKind::MemberSide { group, member },
+            None => ItemKind::Unknown,
+        };
+    }
+    if let Some(group) = space.strip_prefix("group/") {
+        return match (ResourceId::parse(group), ResourceId::parse(sk)) {
+            (Some(group), Some(member)) => ItemKind::GroupSide { group, member },
+            _ => ItemKind::Unknown,
+        };
+    }
+    if let Some(kind) = index_kind(connector, pk) {
+        return ItemKind::IndexEntry(kind);
+    }
+    match space {
+        "count" if sk == "nesting" => ItemKind::Other,
+        "count" => {
+            let kind = ResourceKind::ALL.into_iter().find(|kind| sk.starts_with(&counts_prefix(*kind)));
+            let bucket = sk.rsplit_once('/').and_then(|(_, bucket)| u8::from_str_radix(bucket, 16).ok());
+            kind.zip(bucket).map_or(ItemKind::Unknown, |(kind, bucket)| ItemKind::Count(kind, bucket))
+        }
+        "connector" if sk.starts_with(CREDENTIAL_PREFIX) => ItemKind::Other,
+        _ if space.starts_with("audit/") => ItemKind::Other,
+        _ => ItemKind::Unknown,
+    }
+}
+
+/// The kind of resource that an index is of; `None` if the partition is no index.
+pub fn index_kind(connector: &ConnectorId, pk: &str) -> Option<ResourceKind> {
+    let is_index_of = |kind: &ResourceKind| pk.starts_with(&format!("{}.", resources(connector, *kind)));
+    ResourceKind::ALL.into_iter().find(is_index_of)
+}
+
+/// The connector that owns a partition of a directory, and whether the partition holds audit records.
+pub fn owner(pk: &str) -> Option<(ConnectorId, bool)> {
+    let (connector, space) = pk.split_once('#')?;
+    Some((ConnectorId::parse(connector)?, space.starts_with("audit/")))
 }
 
 #[cfg(test)]
@@ -197,7 +324,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_long_value_is_cut_at_a_character_and_stays_distinct() {
+    fn long_value_is_cut_at_a_character_and_stays_distinct() {
         let long = "é".repeat(400);
         let other = format!("{long}x");
         assert!(index_value(&long).len() < 600);
@@ -207,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn a_range_begins_before_every_value_that_is_greater() {
+    fn range_starts_before_every_greater_value() {
         let start = "q".repeat(511);
         for end in ["z", "é", "€", "😀", "\u{10ffff}", "é and more"] {
             for from in ["y", "zzz", "é", "\u{80}", "😀"] {
@@ -220,11 +347,25 @@ mod tests {
     }
 
     #[test]
-    fn sort_keys_among_resources_say_what_they_name() {
-        let (member, group) =
-            (ResourceId::from_random_bytes([1; 16]), ResourceId::from_random_bytes([2; 16]));
-        assert_eq!(parse_resources_sk(&member.to_string()), Some((member, None)));
-        assert_eq!(parse_resources_sk(&format!("{member}/{group}")), Some((member, Some(group))));
-        assert_eq!(parse_resources_sk("x"), None);
+    fn every_key_is_classified_as_what_it_is() {
+        let c = ConnectorId::parse("okta").unwrap();
+        let (id, group) = (ResourceId::from_random_bytes([1; 16]), ResourceId::from_random_bytes([2; 16]));
+        let user = ResourceKind::User;
+        for (key, expected) in [
+            (resource(&c, user, id), ItemKind::Resource(user, id)),
+            (resource(&c, ResourceKind::Role, id), ItemKind::Resource(ResourceKind::Role, id)),
+            (member_side(&c, user, id, group), ItemKind::MemberSide { group, member: id }),
+            (group_side(&c, group, id), ItemKind::GroupSide { group, member: id }),
+            (count(&c, ResourceKind::LocalGroup, 255), ItemKind::Count(ResourceKind::LocalGroup, 255)),
+            (Key { pk: index(&c, user, "emails.value"), sk: "x".to_owned() }, ItemKind::IndexEntry(user)),
+            (nesting(&c), ItemKind::Other),
+            (credential(&c, "1"), ItemKind::Other),
+            (Key { pk: audit(&c, "2026-11", 'a'), sk: String::new() }, ItemKind::Other),
+            (Key { pk: resources(&c, user), sk: "x".to_owned() }, ItemKind::Unknown),
+            (Key { pk: "okta#nothing".to_owned(), sk: "x".to_owned() }, ItemKind::Unknown),
+            (Key { pk: "other#user".to_owned(), sk: id.to_string() }, ItemKind::Unknown),
+        ] {
+            assert_eq!(classify(&c, &key.pk, &key.sk), expected, "{key:?}");
+        }
     }
 }

@@ -1,9 +1,9 @@
-//! The DynamoDB table: keys, items, transactions and retries. Only the handle [`Table`](table::Table) leaves the crate.
-//!
-//! Every index is an item. It is written in the same transaction as the resource that it indexes, and every read is
-//! strongly consistent, so a filter finds what was written just before.
+//! The DynamoDB table: keys, items, conditions, transactions and retries. The rest of the crate reads and writes the table
+//! through this module alone, and only the opaque handle [`Table`](table::Table) leaves the crate.
 
-pub mod item;
+pub mod attributes;
+pub mod conditions;
+pub mod items;
 pub mod keys;
 pub mod table;
 pub mod transaction;

@@ -1,9 +1,7 @@
-//! The table as this crate uses it: reads that are strongly consistent, transactions that are applied once, and one
-//! rule for what is tried again.
+//! Requests to the table: strongly consistent reads, transactions that are applied once, and one rule for retries.
 //!
-//! What DynamoDB says will pass (throttling, conflicts of transactions, a lost answer) is tried again with jitter until
-//! the request's deadline; after that the client is told to come back (429). The SDK's own retries are off, so
-//! that there is one clock.
+//! Errors that may pass (throttling, conflicts of transactions, a lost response) are retried with jitter until the deadline
+//! of the request. After that the client gets 429. The SDK's own retries are off, so that there is only one clock.
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
@@ -13,7 +11,7 @@ use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{
-    AttributeValue, DeleteRequest, KeysAndAttributes, ReturnConsumedCapacity, ReturnValue, WriteRequest,
+    DeleteRequest, KeysAndAttributes, ReturnConsumedCapacity, ReturnValue, WriteRequest,
 };
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
@@ -21,16 +19,14 @@ use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::item::text;
+use super::attributes::{Item, get_text, text};
+use super::conditions::Condition;
 use super::keys::Key;
 use super::transaction::{Expression, Transaction};
 use shared::error::{ErrorKind, ScimError, chain};
 
-/// An item, as the SDK has it.
-pub type Item = HashMap<String, AttributeValue>;
-
-/// The most requests that one call has under way at once.
-pub const CONCURRENCY: usize = 16;
+/// The most requests that one call sends at the same time.
+const CONCURRENCY: usize = 16;
 
 const BATCH_GET_LIMIT: usize = 100;
 const BATCH_WRITE_LIMIT: usize = 25;
@@ -38,10 +34,10 @@ const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_millis(640);
 /// The deadline of a handle that was given none: a year.
 const NO_DEADLINE: Duration = Duration::from_secs(365 * 24 * 3_600);
-/// What a client is asked to wait when DynamoDB was busy until the deadline.
+/// The Retry-After of a 429, in seconds.
 const RETRY_AFTER_SECONDS: u32 = 2;
 
-/// The table, for one request: it knows until when there is time.
+/// A handle for the table. Its requests end at its deadline.
 #[derive(Clone, Debug)]
 pub struct Table {
     client: Client,
@@ -49,13 +45,13 @@ pub struct Table {
     deadline: Instant,
 }
 
-/// What became of a transaction.
+/// The result of a transaction.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// All of it was written.
+    /// Everything was written.
     Committed,
-    /// Nothing was written: the conditions of these items, by their positions, did not hold.
-    Refused(Vec<usize>),
+    /// Nothing was written: these conditions failed.
+    Refused(Vec<Condition>),
 }
 
 /// A range of sort keys in one partition.
@@ -67,9 +63,9 @@ pub enum Range {
     Prefix(String),
     /// Sort keys from the first to the second, both included.
     Between(String, String),
-    /// Sort keys from this on.
+    /// Sort keys from this one on.
     From(String),
-    /// Sort keys up to this.
+    /// Sort keys up to this one.
     UpTo(String),
 }
 
@@ -80,7 +76,7 @@ impl Table {
     }
 
     /// Reads one item.
-    pub async fn get(&self, key: &Key) -> Result<Option<Item>, ScimError> {
+    pub(crate) async fn get(&self, key: &Key) -> Result<Option<Item>, ScimError> {
         let request = self
             .client
             .get_item()
@@ -91,9 +87,9 @@ impl Table {
         Ok(self.retry(move || request.clone().send()).await?.item)
     }
 
-    /// Reads any number of items, in no order; those that are not there are left out.
-    pub async fn get_all(&self, keys: &[Key]) -> Result<Vec<Item>, ScimError> {
-        // BatchGetItem refuses to be asked for one item twice.
+    /// Reads any number of items, in no order. Keys without an item are left out.
+    pub(crate) async fn get_all(&self, keys: &[Key]) -> Result<Vec<Item>, ScimError> {
+        // BatchGetItem refuses a key that is named twice.
         let keys: Vec<&Key> = keys.iter().collect::<BTreeSet<_>>().into_iter().collect();
         let batches = keys.chunks(BATCH_GET_LIMIT).map(|batch| self.get_batch(batch).boxed()).collect();
         Ok(concurrently(batches).await?.into_iter().flatten().collect())
@@ -102,7 +98,7 @@ impl Table {
     async fn get_batch(&self, keys: &[&Key]) -> Result<Vec<Item>, ScimError> {
         let mut wanted: Vec<Item> = keys.iter().map(|key| key.attributes()).collect();
         let mut items = Vec::with_capacity(keys.len());
-        let mut pause = Pause::new(self.deadline);
+        let mut backoff = Backoff::new(self.deadline);
         loop {
             let keys = KeysAndAttributes::builder()
                 .set_keys(Some(wanted))
@@ -118,16 +114,16 @@ impl Table {
             let found = answer.responses.and_then(|mut tables| tables.remove(&self.name));
             items.extend(found.unwrap_or_default());
             match answer.unprocessed_keys.and_then(|mut tables| tables.remove(&self.name)) {
-                // What was left out for want of capacity or size is asked for again (BatchGetItem: UnprocessedKeys).
+                // BatchGetItem leaves items out when it lacks capacity or the response is too large.
                 Some(rest) if !rest.keys.is_empty() => wanted = rest.keys,
                 _ => return Ok(items),
             }
-            pause.wait().await?;
+            backoff.wait().await?;
         }
     }
 
-    /// Reads one page of a partition: at most `limit` items, or 1 MB; and the sort key to go on behind, if any.
-    pub async fn query_page(
+    /// Reads one page of a partition: at most `limit` items or 1 MB. Returns the sort key after which the next page starts.
+    pub(crate) async fn query_page(
         &self,
         pk: &str,
         range: &Range,
@@ -137,8 +133,8 @@ impl Table {
         self.query_page_in_order(pk, range, after, limit, false).await
     }
 
-    /// The same, from the end if descending.
-    pub async fn query_page_in_order(
+    /// The same, from the end if `is_descending`.
+    pub(crate) async fn query_page_in_order(
         &self,
         pk: &str,
         range: &Range,
@@ -176,8 +172,8 @@ impl Table {
         Ok((answer.items.unwrap_or_default(), next))
     }
 
-    /// Reads all of a range, page after page.
-    pub async fn query(&self, pk: &str, range: &Range) -> Result<Vec<Item>, ScimError> {
+    /// Reads a whole range, page after page.
+    pub(crate) async fn query(&self, pk: &str, range: &Range) -> Result<Vec<Item>, ScimError> {
         let mut items = Vec::new();
         let mut after = None;
         loop {
@@ -190,9 +186,9 @@ impl Table {
         }
     }
 
-    /// Reads one page of a part of the whole table, and of it the items of the partitions whose names begin so; and the
-    /// key to go on behind, if any. For operators: no request of a client may come to this.
-    pub async fn scan_page(
+    /// Reads one page of one segment of the whole table, and keeps the items of partitions with this prefix. Returns the key
+    /// after which the next page starts. Only operators' commands scan; no request of a client may.
+    pub(crate) async fn scan_page(
         &self,
         segment: i32,
         segments: i32,
@@ -212,17 +208,17 @@ impl Table {
             )
             .set_exclusive_start_key(after.map(|key| key.attributes()));
         let answer = self.retry(move || request.clone().send()).await?;
-        let string = |item: &Item, name: &str| item.get(name)?.as_s().ok().cloned();
+        let string = |item: &Item, name: &str| get_text(item, name).map(str::to_owned);
         let next = answer.last_evaluated_key.as_ref();
         let next = next.and_then(|key| Some(Key { pk: string(key, "pk")?, sk: string(key, "sk")? }));
         Ok((answer.items.unwrap_or_default(), next))
     }
 
-    /// Writes all of a transaction or nothing (TransactWriteItems), once, however often it has to be sent.
-    pub async fn commit(&self, transaction: &Transaction) -> Result<Outcome, ScimError> {
-        // One token for all attempts: when an answer was lost, the next attempt finds its own work done.
+    /// Applies a transaction as a whole or not at all (TransactWriteItems). It is applied once, even if it is sent again.
+    pub(crate) async fn commit(&self, transaction: &Transaction) -> Result<Outcome, ScimError> {
+        // All attempts share one token. After a lost response, the next attempt finds that the transaction was applied.
         let token = Uuid::new_v4().to_string();
-        let mut pause = Pause::new(self.deadline);
+        let mut backoff = Backoff::new(self.deadline);
         loop {
             let sent = self
                 .client
@@ -231,23 +227,23 @@ impl Table {
                 .client_request_token(&token)
                 .return_consumed_capacity(ReturnConsumedCapacity::Total)
                 .send();
-            let Err(error) = self.in_time(sent).await? else { return Ok(Outcome::Committed) };
-            if is_passing(&error) || is_passing_cancellation(&error) {
-                tracing::debug!(cause = chain(&error), "transaction is tried again");
-                pause.wait_after(error).await?;
+            let Err(error) = self.before_deadline(sent).await? else { return Ok(Outcome::Committed) };
+            if is_retryable(&error) || is_retryable_cancellation(&error) {
+                tracing::debug!(cause = chain(&error), "transaction is retried");
+                backoff.wait_after(error).await?;
                 continue;
             }
-            let refused = refused_items(&error);
-            if refused.is_empty() {
+            let failed = positions_of_failed_conditions(&error);
+            if failed.is_empty() {
                 return Err(ScimError::internal(error));
             }
-            return Ok(Outcome::Refused(refused));
+            return Ok(Outcome::Refused(transaction.conditions_at(&failed)));
         }
     }
 
-    /// Changes one item by itself if a condition holds, and gives it as it is then. An update whose answer was lost
-    /// happens twice: for what may.
-    pub async fn update(
+    /// Updates one item if a condition holds, and returns the updated item; `None` if the condition fails. After a lost
+    /// response the update is applied twice, so it is for updates where that does no harm.
+    pub(crate) async fn update(
         &self,
         key: &Key,
         update: Expression,
@@ -265,9 +261,9 @@ impl Table {
             .set_expression_attribute_values(Some(values))
             .return_values(ReturnValue::AllNew)
             .return_consumed_capacity(ReturnConsumedCapacity::Total);
-        let mut pause = Pause::new(self.deadline);
+        let mut backoff = Backoff::new(self.deadline);
         loop {
-            match self.in_time(request.clone().send()).await? {
+            match self.before_deadline(request.clone().send()).await? {
                 Ok(answer) => return Ok(Some(answer.attributes.unwrap_or_default())),
                 Err(error)
                     if error
@@ -276,14 +272,14 @@ impl Table {
                 {
                     return Ok(None);
                 }
-                Err(error) if is_passing(&error) => pause.wait_after(error).await?,
+                Err(error) if is_retryable(&error) => backoff.wait_after(error).await?,
                 Err(error) => return Err(ScimError::internal(error)),
             }
         }
     }
 
-    /// Deletes any number of items, each by itself: for what may be half done and done again.
-    pub async fn delete_all(&self, keys: &[Key]) -> Result<(), ScimError> {
+    /// Deletes any number of items, each for itself. A call that was interrupted can be repeated.
+    pub(crate) async fn delete_all(&self, keys: &[Key]) -> Result<(), ScimError> {
         let batches = keys.chunks(BATCH_WRITE_LIMIT).map(|batch| self.delete_batch(batch).boxed()).collect();
         concurrently(batches).await.map(|_: Vec<()>| ())
     }
@@ -295,7 +291,7 @@ impl Table {
         };
         let built: Result<Vec<_>, aws_sdk_dynamodb::error::BuildError> = keys.iter().map(delete).collect();
         let mut requests = built.map_err(ScimError::internal)?;
-        let mut pause = Pause::new(self.deadline);
+        let mut backoff = Backoff::new(self.deadline);
         loop {
             let request = self
                 .client
@@ -307,36 +303,39 @@ impl Table {
                 Some(rest) if !rest.is_empty() => requests = rest,
                 _ => return Ok(()),
             }
-            pause.wait().await?;
+            backoff.wait().await?;
         }
     }
 
-    /// The same table, for what must be done by another time.
+    /// Makes a handle with this deadline.
     pub fn until(&self, deadline: Instant) -> Self {
         Self { deadline, ..self.clone() }
     }
 
-    /// The same table with this much more time: to take back what could not be finished.
-    pub fn with_extra_time(&self, extra: Duration) -> Self {
+    /// Makes a handle with this much more time, to undo what could not be finished.
+    pub(crate) fn with_extra_time(&self, extra: Duration) -> Self {
         Self { deadline: self.deadline.max(Instant::now()) + extra, ..self.clone() }
     }
 
-    /// A pause between two attempts at something that another writer came between.
-    pub fn pause(&self) -> Pause {
-        Pause::new(self.deadline)
+    /// Makes the pauses between the attempts of an operation that conflicts with other writers.
+    pub(crate) fn backoff(&self) -> Backoff {
+        Backoff::new(self.deadline)
     }
 
-    /// An empty transaction on this table.
-    pub fn transaction(&self) -> Transaction {
+    /// Makes an empty transaction on this table.
+    pub(crate) fn transaction(&self) -> Transaction {
         Transaction::new(&self.name)
     }
 
-    /// Waits for an answer for as long as there is time for it; after that the request is as if its answer was lost.
-    fn in_time<T>(&self, sent: impl Future<Output = T>) -> impl Future<Output = Result<T, ScimError>> {
-        // The SDK's futures are large, and would be a part of every future around them.
+    /// Waits for a response until the deadline. After that, the request counts as one whose response was lost.
+    fn before_deadline<T>(
+        &self,
+        sent: impl Future<Output = T>,
+    ) -> impl Future<Output = Result<T, ScimError>> {
+        // The SDK's futures are large. Without the box they would be part of every future around them.
         let (deadline, sent) = (self.deadline, Box::pin(sent));
         async move {
-            // What is not begun in time is not begun at all.
+            // No request starts after the deadline.
             if Instant::now() >= deadline {
                 return Err(busy());
             }
@@ -349,13 +348,13 @@ impl Table {
         Fut: Future<Output = Result<T, SdkError<E>>>,
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
-        let mut pause = Pause::new(self.deadline);
+        let mut backoff = Backoff::new(self.deadline);
         loop {
-            match self.in_time(send()).await? {
+            match self.before_deadline(send()).await? {
                 Ok(answer) => return Ok(answer),
-                Err(error) if is_passing(&error) => {
-                    tracing::debug!(cause = chain(&error), "request is tried again");
-                    pause.wait_after(error).await?;
+                Err(error) if is_retryable(&error) => {
+                    tracing::debug!(cause = chain(&error), "request is retried");
+                    backoff.wait_after(error).await?;
                 }
                 Err(error) => return Err(ScimError::internal(error)),
             }
@@ -363,26 +362,29 @@ impl Table {
     }
 }
 
-/// Waits for all, some at once, and gives what they give in their order; or for the first that fails.
+/// Runs futures, some at the same time, and returns their results in order, or the first error.
 pub async fn concurrently<T>(futures: Vec<BoxFuture<'_, Result<T, ScimError>>>) -> Result<Vec<T>, ScimError> {
     stream::iter(futures).buffered(CONCURRENCY).try_collect().await
 }
 
 /// Growing pauses with full jitter, up to the deadline.
-pub struct Pause {
+pub struct Backoff {
     deadline: Instant,
     longest: Duration,
 }
 
-impl Pause {
+impl Backoff {
     fn new(deadline: Instant) -> Self {
         Self { deadline, longest: FIRST_PAUSE }
     }
 
-    /// Waits; or says 429 when there would be no time left.
+    /// Waits for the next pause.
+    ///
+    /// # Errors
+    /// 429 when the pause would end after the deadline.
     pub async fn wait(&mut self) -> Result<(), ScimError> {
         let mut random = [0; 4];
-        // Without randomness the pause is the longest one: less fair, not wrong.
+        // Without randomness the pause is the longest one, which is correct but less fair.
         let share = getrandom::fill(&mut random)
             .map_or(1.0, |()| f64::from(u32::from_le_bytes(random)) / f64::from(u32::MAX));
         let pause = self.longest.mul_f64(share);
@@ -405,12 +407,12 @@ impl Pause {
 fn busy() -> ScimError {
     ScimError::new(
         ErrorKind::TooManyRequests(RETRY_AFTER_SECONDS),
-        "The directory is busy; nothing of this request is left half done that a repetition would not complete",
+        "The directory is busy. Retry the request: it will complete any partial work",
     )
 }
 
-/// Whether the same request may succeed if sent again: it was throttled, or it is not known what became of it.
-fn is_passing<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
+/// Whether the same request may succeed later: it was throttled, or its result is unknown.
+fn is_retryable<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
     match error {
         SdkError::TimeoutError(_) | SdkError::DispatchFailure(_) | SdkError::ResponseError(_) => true,
         SdkError::ServiceError(service) => {
@@ -431,16 +433,15 @@ fn is_passing<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
     }
 }
 
-/// The positions of the items whose condition did not hold.
-fn refused_items(error: &SdkError<TransactWriteItemsError>) -> Vec<usize> {
+fn positions_of_failed_conditions(error: &SdkError<TransactWriteItemsError>) -> Vec<usize> {
     let refused = |code: Option<&str>| code == Some("ConditionalCheckFailed");
     let codes = cancellation_codes(error);
     codes.into_iter().enumerate().filter(|(_, code)| refused(*code)).map(|(position, _)| position).collect()
 }
 
-/// Whether a transaction was cancelled for a reason that passes: another one held an item, or there was no capacity. A
-/// condition that failed beside it says nothing yet, as it may have met what the other one was about to write.
-fn is_passing_cancellation(error: &SdkError<TransactWriteItemsError>) -> bool {
+/// Whether a transaction was cancelled because of a conflict or a lack of capacity. A condition that failed in the same
+/// attempt is ignored: it may have met what the other transaction was about to write.
+fn is_retryable_cancellation(error: &SdkError<TransactWriteItemsError>) -> bool {
     let passing = ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"];
     cancellation_codes(error).into_iter().flatten().any(|code| passing.contains(&code))
 }

@@ -1,145 +1,147 @@
 //! A TransactWriteItems request, built item by item.
 
 use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Delete, Put, TransactWriteItem, Update};
-
-use super::keys::Key;
-use super::table::Item;
 use shared::error::ScimError;
 
-/// The most items that one transaction can hold (TransactWriteItems).
-pub const LIMIT: usize = 100;
+use super::attributes::Item;
+use super::conditions::{Condition, Requirement};
+use super::keys::Key;
 
-/// Writes that happen all together or not at all.
+/// The most items that one transaction can hold (TransactWriteItems).
+const MAX_ITEMS: usize = 100;
+
+/// Writes that are applied all together or not at all.
 #[derive(Clone, Debug)]
 pub struct Transaction {
     table: String,
     items: Vec<TransactWriteItem>,
+    /// The condition of each item; `None` for an item without one.
+    conditions: Vec<Option<Condition>>,
 }
 
-/// A condition, or an update: an expression and the values in it.
+/// A condition or an update: an expression and the values in it.
 #[derive(Clone, Debug)]
 pub struct Expression {
     text: String,
-    values: Vec<(&'static str, AttributeValue)>,
+    values: Vec<(String, AttributeValue)>,
 }
 
 impl Expression {
-    /// An expression without values.
+    /// Makes an expression without values.
     pub fn new(text: impl Into<String>) -> Self {
         Self { text: text.into(), values: Vec::new() }
     }
 
-    /// With a value, under the name that it has in the text.
-    pub fn with(mut self, name: &'static str, value: AttributeValue) -> Self {
-        self.values.push((name, value));
+    /// Adds a value under its placeholder in the text, such as `:one`.
+    pub fn with(mut self, placeholder: impl Into<String>, value: AttributeValue) -> Self {
+        self.values.push((placeholder.into(), value));
         self
     }
 
-    /// Both must hold.
+    /// Makes an expression that requires both.
     pub fn and(mut self, other: Expression) -> Self {
         self.text = format!("({}) AND ({})", self.text, other.text);
         self.values.extend(other.values);
         self
     }
 
-    pub(crate) fn text(&self) -> &str {
+    pub(super) fn text(&self) -> &str {
         &self.text
     }
 
-    pub(crate) fn values(&self) -> Option<Item> {
-        let values: Item =
-            self.values.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+    pub(super) fn values(&self) -> Option<Item> {
+        let values: Item = self.values.iter().cloned().collect();
         (!values.is_empty()).then_some(values)
     }
 }
 
 impl Transaction {
-    pub(crate) fn new(table: &str) -> Self {
-        Self { table: table.to_owned(), items: Vec::new() }
+    pub(super) fn new(table: &str) -> Self {
+        Self { table: table.to_owned(), items: Vec::new(), conditions: Vec::new() }
     }
 
-    /// How many items more it can hold.
-    pub fn room(&self) -> usize {
-        LIMIT - self.items.len().min(LIMIT)
+    /// The number of items that can still be added.
+    pub fn remaining_items(&self) -> usize {
+        MAX_ITEMS - self.items.len().min(MAX_ITEMS)
     }
 
-    /// How many items it holds, which is the position of the next one.
-    pub fn len(&self) -> usize {
-        self.items.len()
-    }
-
-    /// Whether there is nothing to write.
-    pub fn is_empty(&self) -> bool {
-        self.items.is_empty()
-    }
-
-    pub(crate) fn items(&self) -> &[TransactWriteItem] {
+    pub(super) fn items(&self) -> &[TransactWriteItem] {
         &self.items
     }
 
-    /// Writes an item, whatever was there.
+    /// The conditions of the items at these positions.
+    pub(super) fn conditions_at(&self, positions: &[usize]) -> Vec<Condition> {
+        positions.iter().filter_map(|position| self.conditions.get(*position)?.clone()).collect()
+    }
+
+    fn push(&mut self, item: TransactWriteItem, condition: Option<Condition>) {
+        self.items.push(item);
+        self.conditions.push(condition);
+    }
+
+    /// Writes an item, and replaces one with the same key.
     pub fn put(&mut self, item: Item) -> Result<(), ScimError> {
-        self.put_with(item, None)
+        self.put_if(item, None)
     }
 
-    /// Writes an item that must not be there yet.
-    pub fn put_new(&mut self, item: Item) -> Result<(), ScimError> {
-        self.put_with(item, Some("attribute_not_exists(pk)"))
+    /// Writes an item that must not exist yet; `condition` is what that means.
+    pub fn put_new(&mut self, item: Item, condition: Condition) -> Result<(), ScimError> {
+        self.put_if(item, Some(Requirement::is_absent(condition)))
     }
 
-    fn put_with(&mut self, item: Item, condition: Option<&str>) -> Result<(), ScimError> {
+    fn put_if(&mut self, item: Item, requirement: Option<Requirement>) -> Result<(), ScimError> {
         let put = Put::builder()
             .table_name(&self.table)
             .set_item(Some(item))
-            .set_condition_expression(condition.map(str::to_owned))
+            .set_condition_expression(requirement.as_ref().map(|one| one.expression.text.clone()))
             .build()
             .map_err(ScimError::internal)?;
-        self.items.push(TransactWriteItem::builder().put(put).build());
+        self.push(TransactWriteItem::builder().put(put).build(), requirement.map(|one| one.condition));
         Ok(())
     }
 
-    /// Deletes an item, there or not.
+    /// Deletes an item, whether it exists or not.
     pub fn delete(&mut self, key: &Key) -> Result<(), ScimError> {
         let delete = Delete::builder()
             .table_name(&self.table)
             .set_key(Some(key.attributes()))
             .build()
             .map_err(ScimError::internal)?;
-        self.items.push(TransactWriteItem::builder().delete(delete).build());
+        self.push(TransactWriteItem::builder().delete(delete).build(), None);
         Ok(())
     }
 
-    /// Changes an item if a condition holds. The expressions share their values' names.
+    /// Updates an item if a requirement holds. The two expressions share the names of their values.
     pub fn update(
         &mut self,
         key: &Key,
         update: Expression,
-        condition: Option<Expression>,
+        requirement: Option<Requirement>,
     ) -> Result<(), ScimError> {
         let mut values = update.values().unwrap_or_default();
-        values.extend(condition.as_ref().and_then(Expression::values).unwrap_or_default());
+        values.extend(requirement.as_ref().and_then(|one| one.expression.values()).unwrap_or_default());
         let update = Update::builder()
             .table_name(&self.table)
             .set_key(Some(key.attributes()))
             .update_expression(update.text)
-            .set_condition_expression(condition.map(|condition| condition.text))
+            .set_condition_expression(requirement.as_ref().map(|one| one.expression.text.clone()))
             .set_expression_attribute_values((!values.is_empty()).then_some(values))
             .build()
             .map_err(ScimError::internal)?;
-        self.items.push(TransactWriteItem::builder().update(update).build());
+        self.push(TransactWriteItem::builder().update(update).build(), requirement.map(|one| one.condition));
         Ok(())
     }
 
-    /// Writes nothing here, but lets nothing of the transaction happen unless this holds.
-    pub fn check(&mut self, key: &Key, condition: Expression) -> Result<(), ScimError> {
+    /// Checks a requirement on an item that the transaction does not write.
+    pub fn check(&mut self, key: &Key, requirement: Requirement) -> Result<(), ScimError> {
         let check = ConditionCheck::builder()
             .table_name(&self.table)
             .set_key(Some(key.attributes()))
-            .set_expression_attribute_values(condition.values())
-            .condition_expression(condition.text)
+            .set_expression_attribute_values(requirement.expression.values())
+            .condition_expression(requirement.expression.text)
             .build()
             .map_err(ScimError::internal)?;
-        self.items.push(TransactWriteItem::builder().condition_check(check).build());
+        self.push(TransactWriteItem::builder().condition_check(check).build(), Some(requirement.condition));
         Ok(())
     }
 }

@@ -11,12 +11,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::counts::Counted;
-use crate::dynamodb::item;
+use crate::dynamodb::items;
 use crate::dynamodb::keys::{self};
 use crate::dynamodb::table::Range;
 use crate::nesting::Ancestry;
 use crate::query::plan::Plan;
-use crate::query::search::{LAST, Match, Seen};
+use crate::query::search::{Match, Seen};
 use crate::{Directory, StoredUser};
 use shared::error::{ErrorKind, ScimError};
 use shared::filter::{Node, Operand, Operator, ResolvedFilter};
@@ -170,21 +170,20 @@ impl Directory {
                 let is_nearer_to_end = behind + WORTH_TURNING < before + wanted.min(behind);
                 if wanted > 0 && is_nearer_to_end {
                     let rest = wanted.min(total - position).saturating_sub(behind);
-                    let next_bucket = Range::From(format!("{bucket:02x}{LAST}"));
+                    let next_bucket = Range::From(keys::bucket_end(bucket));
                     let (end, rest) = tokio::join!(
                         self.read_end(kind, bucket, behind, counted),
                         self.read_some(kind, &next_bucket, 0, rest, counted)
                     );
                     end?.into_iter().chain(rest?).take(wanted).collect()
                 } else {
-                    let range = Range::From(format!("{bucket:02x}"));
+                    let range = Range::From(keys::bucket_start(bucket));
                     self.read_some(kind, &range, before, wanted, counted).await?
                 }
             }
             Start::After(None) => self.read_some(kind, &Range::All, 0, wanted, counted).await?,
             Start::After(Some(last)) => {
-                // `0` is the character behind the slash, so this passes the memberships of that resource as well.
-                let range = Range::From(format!("{}0", last.id));
+                let range = Range::From(keys::after_resource(&last.id));
                 self.read_some(kind, &range, 0, wanted, counted).await?
             }
         };
@@ -235,7 +234,7 @@ impl Directory {
         counted: Counted,
     ) -> Result<Vec<StoredUser>, ScimError> {
         let pk = keys::resources(&self.connector.id, kind);
-        let range = Range::Between(format!("{bucket:02x}"), format!("{bucket:02x}{LAST}"));
+        let range = Range::Between(keys::bucket_start(bucket), keys::bucket_end(bucket));
         let (mut items, mut after) = (Vec::new(), None);
         let mut seen = Seen::new(0, counted);
         loop {
@@ -287,7 +286,7 @@ impl Directory {
             // The entry's own sort key is its place in this order, to go on behind.
             page.extend(items.iter().skip(to_skip).filter_map(|item| {
                 let key = SortKey::Text(item.get("sk")?.as_s().ok()?.clone());
-                Some(Match { kind, id: item::indexed_id(item)?, key: Some(key), found: None })
+                Some(Match { kind, id: items::indexed_id(item)?, key: Some(key), found: None })
             }));
             to_skip = to_skip.saturating_sub(items.len());
             match next {

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use futures_util::future::BoxFuture;
 
 use crate::Directory;
-use crate::dynamodb::item;
+use crate::dynamodb::items;
 use crate::dynamodb::keys;
 use crate::dynamodb::table::Range;
 use crate::index;
@@ -202,7 +202,7 @@ impl Directory {
                 Plan::Unique(name, value) => {
                     let pk = keys::index(&self.connector.id, kind, name);
                     let item = self.table.get(&keys::Key { pk, sk: keys::index_value(value) }).await?;
-                    item.as_ref().and_then(item::indexed_id).into_iter().collect()
+                    item.as_ref().and_then(items::indexed_id).into_iter().collect()
                 }
                 Plan::Equal(name, value) => {
                     let range = Range::Prefix(keys::index_entry_prefix(value));
@@ -265,7 +265,7 @@ impl Directory {
         let mut after = None;
         loop {
             let (page, next) = self.table.query_page(&pk, range, after.as_deref(), None).await?;
-            ids.extend(page.iter().filter_map(item::indexed_id));
+            ids.extend(page.iter().filter_map(items::indexed_id));
             match next {
                 _ if ids.len() > MOST_CANDIDATES => return Ok(None),
                 Some(next) => after = Some(next),

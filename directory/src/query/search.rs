@@ -7,9 +7,10 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 
 use crate::counts::Counted;
-use crate::dynamodb::item;
+use crate::dynamodb::attributes::Item;
+use crate::dynamodb::items;
 use crate::dynamodb::keys::{self, Key};
-use crate::dynamodb::table::{Item, Range, concurrently};
+use crate::dynamodb::table::{Range, concurrently};
 use crate::query::page::{KindQuery, Query};
 use crate::query::plan::Plan;
 use crate::{Directory, StoredUser};
@@ -24,9 +25,6 @@ const MOST_SCANNED: usize = 200_000;
 const MOST_KEPT: usize = 5_000;
 /// Below this many resources a partition is read in one go.
 const SMALL_DIRECTORY: usize = 500;
-
-/// It stands behind every character of a sort key among resources.
-pub(crate) const LAST: char = '~';
 
 /// A resource that matches, and its document unless too many do.
 #[derive(Debug)]
@@ -82,7 +80,7 @@ impl Directory {
         let ranges: Vec<Range> = if total < SMALL_DIRECTORY {
             vec![Range::All]
         } else {
-            (0..16).map(|digit| Range::Between(format!("{digit:x}"), format!("{digit:x}{LAST}"))).collect()
+            (0..16).map(keys::sixteenth).map(|(first, last)| Range::Between(first, last)).collect()
         };
         let mut parts = Vec::with_capacity(ranges.len());
         for range in ranges {
@@ -132,12 +130,12 @@ impl Directory {
         } else {
             let keys: Vec<Key> = ids.iter().map(|id| keys::resource(&self.connector.id, kind, *id)).collect();
             let items = self.table.get_all(&keys).await?;
-            let stored = items.iter().map(|item| item::to_stored(kind, item));
+            let stored = items.iter().map(|item| items::to_stored(kind, item));
             stored
                 .map(|stored| Ok(StoredUser { stored: stored?, groups: Vec::new(), has_groups: false }))
                 .collect::<Result<_, ScimError>>()?
         };
-        Ok(found.into_iter().filter(|found| !found.stored.is_going).collect())
+        Ok(found.into_iter().filter(|found| !found.stored.is_deleting).collect())
     }
 
     /// What has to be known of members to evaluate a filter on groups.
@@ -172,8 +170,8 @@ pub struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    fn new(directory: &'a Directory, kind: ResourceKind, range: Range, with_kept: bool) -> Self {
-        let seen = Seen { with_kept, ..Seen::new(0, Counted::All) };
+    fn new(directory: &'a Directory, kind: ResourceKind, range: Range, with_retained: bool) -> Self {
+        let seen = Seen { with_retained, ..Seen::new(0, Counted::All) };
         Self { directory, kind, range, seen, after: None, is_done: false }
     }
 
@@ -207,7 +205,7 @@ pub(crate) struct Seen {
     skip: usize,
     counted: Counted,
     /// Whether those count whom the client deleted and operators keep.
-    with_kept: bool,
+    with_retained: bool,
     /// Resources that were counted so far, those that are skipped with them.
     pub passed: usize,
     /// Items that came so far.
@@ -218,7 +216,7 @@ pub(crate) struct Seen {
 
 impl Seen {
     pub fn new(skip: usize, counted: Counted) -> Self {
-        Self { skip, counted, with_kept: false, passed: 0, items: 0, found: Vec::new() }
+        Self { skip, counted, with_retained: false, passed: 0, items: 0, found: Vec::new() }
     }
 
     /// How many items to ask for, for so many resources more: an item is a resource or a membership of the one before it,
@@ -234,7 +232,7 @@ impl Seen {
     /// Takes the next item.
     pub fn take(&mut self, kind: ResourceKind, item: &Item) -> Result<(), ScimError> {
         self.items += 1;
-        match item::name_of(item) {
+        match items::ids(item) {
             Some((id, Some(group))) => {
                 // A membership whose member is gone is nobody's.
                 if let Some(last) = self.found.last_mut().filter(|last| last.stored.resource.id == id) {
@@ -242,17 +240,16 @@ impl Seen {
                 }
             }
             Some((_, None)) => {
-                let is_true = |name: &str| item.get(name).is_some_and(|value| value.as_bool() == Ok(&true));
                 let is_counted = match self.counted {
                     Counted::All => true,
-                    Counted::Active => is_true("active"),
-                    Counted::Inactive => !is_true("active"),
+                    Counted::Active => items::stored_active(item) == Some(true),
+                    Counted::Inactive => items::stored_active(item) != Some(true),
                 };
-                let is_there = !is_true("going") || (self.with_kept && is_true("kept"));
+                let is_there = !items::is_deleting(item) || (self.with_retained && items::is_retained(item));
                 if is_counted && is_there {
                     self.passed += 1;
                     if self.passed > self.skip {
-                        let stored = item::to_stored(kind, item)?;
+                        let stored = items::to_stored(kind, item)?;
                         self.found.push(StoredUser { stored, groups: Vec::new(), has_groups: true });
                     }
                 }

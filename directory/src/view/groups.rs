@@ -110,7 +110,7 @@ impl Groups {
     /// The entry of a user.
     pub fn entry(&self, user: &StoredUser, maker: &EntryMaker<'_>) -> Entry {
         let memberships = self.memberships(&user.groups, maker);
-        maker.entry(&user.stored.resource, user.stored.is_kept, &memberships)
+        maker.entry(&user.stored.resource, user.stored.is_retained, &memberships)
     }
 }
 

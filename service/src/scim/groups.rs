@@ -33,7 +33,7 @@ pub fn create(call: Arc<Call>) -> Answer {
         let projection = projection(&call)?;
         let (document, members) = read_body(&call)?;
         let members = if members.is_empty() { Vec::new() } else { vec![MemberOperation::Add(members)] };
-        let group = call.directory.create_group(document, members).await?;
+        let group = call.directory.create_group(ResourceKind::Group, document, members).await?;
         written(&call, StatusCode::CREATED, &group, &projection).await
     })
 }
@@ -44,7 +44,7 @@ pub fn get(call: Arc<Call>) -> Answer {
         let projection = projection(&call)?;
         // The group is read before its members are: a version that is older than what is shown with it makes an If-Match
         // fail that need not, a newer one would let it overwrite members that the client has not seen.
-        let group = call.directory.group(call.id()?).await?.resource;
+        let group = call.directory.group(ResourceKind::Group, call.id()?).await?.resource;
         let etag = group.etag(&[]);
         if call.if_none_match().is_some_and(|versions| versions.matches(&etag)) {
             return Ok(with_etag(empty(StatusCode::NOT_MODIFIED), &etag));
@@ -61,7 +61,10 @@ pub fn replace(call: Arc<Call>) -> Answer {
         let (document, members) = read_body(&call)?;
         let change = |present: &Document| resource::replace(present, document.clone(), schema);
         let members = [MemberOperation::Replace(members)];
-        let group = call.directory.change_group(id, call.if_match().as_ref(), change, &members).await?;
+        let group = call
+            .directory
+            .change_group(ResourceKind::Group, id, call.if_match().as_ref(), change, &members)
+            .await?;
         written(&call, StatusCode::OK, &group, &projection).await
     })
 }
@@ -74,7 +77,13 @@ pub fn patch(call: Arc<Call>) -> Answer {
         let change = |present: &Document| patch.apply(present, schema);
         let group = call
             .directory
-            .change_group(id, call.if_match().as_ref(), change, patch.member_operations())
+            .change_group(
+                ResourceKind::Group,
+                id,
+                call.if_match().as_ref(),
+                change,
+                patch.member_operations(),
+            )
             .await?;
         // RFC 7644 §3.5.2: whoever names attributes gets them.
         if !projection.wants("members") || parameters(&call)?.attributes.is_some() {

@@ -1,0 +1,226 @@
+//! The check of a directory's invariants, and repairs.
+//!
+//! A check reads all items once and collects suspects. Other writers change the directory meanwhile, so it then reads the
+//! items of each suspect again before it reports it. Repairs are conditional, like all writes, and leave audit records.
+
+mod finding;
+mod repair;
+mod survey;
+
+pub use finding::Finding;
+
+use std::collections::BTreeSet;
+
+use futures_util::FutureExt as _;
+use shared::error::ScimError;
+use shared::resource::{ResourceId, ResourceKind};
+
+use crate::Directory;
+use crate::dynamodb::attributes::{Item, get_number};
+use crate::dynamodb::items::{self, Stored};
+use crate::dynamodb::keys::{self, Key};
+use crate::dynamodb::table::{Range, Table, concurrently};
+use crate::index::{self, Entry};
+use crate::settings::OnDeactivate;
+use finding::Violation;
+use survey::Survey;
+
+/// The segments of the table that are read at the same time.
+const SEGMENTS: i32 = 4;
+
+impl Directory {
+    /// Checks the whole directory. `passed` is called with the number of items that were read.
+    ///
+    /// # Errors
+    /// Fails when DynamoDB does.
+    pub async fn check(&self, passed: impl Fn(u64) + Sync) -> Result<Vec<Finding>, ScimError> {
+        let mut survey = Survey::default();
+        let prefix = keys::partitions_prefix(&self.connector.id);
+        self.table.read_all(&prefix, passed, |item| survey.take(self, item)).await?;
+        let suspects = survey.suspects(self.settings().on_deactivate);
+        let confirmations = suspects.into_iter().map(|violation| {
+            async move { Ok(self.is_violated(&violation).await?.then_some(Finding(violation))) }.boxed()
+        });
+        Ok(concurrently(confirmations.collect()).await?.into_iter().flatten().collect())
+    }
+
+    /// Reads the items of one violation again.
+    async fn is_violated(&self, violation: &Violation) -> Result<bool, ScimError> {
+        Ok(match violation {
+            Violation::MissingEntry(kind, id, key) => {
+                self.owner_of_entry(key).await? != Some(*id)
+                    && self.required_entry(*kind, *id, key).await?.is_some()
+            }
+            Violation::StrayEntry(key) => match self.owner_of_entry(key).await? {
+                None => self.table.get(key).await?.is_some(),
+                Some(id) => match keys::index_kind(&self.connector.id, &key.pk) {
+                    // The entries that an unreadable resource requires are unknown.
+                    Some(kind) => {
+                        self.read_error(kind, &self.key_of(kind, id)).await?.is_none()
+                            && self.required_entry(kind, id, key).await?.is_none()
+                    }
+                    None => true,
+                },
+            },
+            Violation::HalfMembership(group, member) => {
+                let membership = self.membership(*group, *member).await?;
+                membership.kinds.is_some() && membership.sides.len() == 1
+            }
+            Violation::DanglingMembership(group, member) => {
+                let membership = self.membership(*group, *member).await?;
+                membership.kinds.is_none() && !membership.sides.is_empty()
+            }
+            Violation::UnfinishedDeletion(kind, id) => self.read(*kind, *id).await?.is_some_and(|found| {
+                found.stored.is_deleting && (!found.stored.is_retained || !found.groups.is_empty())
+            }),
+            Violation::WrongCount(kind, bucket) => {
+                self.recount(*kind, *bucket).await?.is_some_and(|count| count.stored != count.actual)
+            }
+            Violation::WrongActive(id) => {
+                let Some(item) = self.table.get(&self.key_of(ResourceKind::User, *id)).await? else {
+                    return Ok(false);
+                };
+                let stored = items::to_stored(ResourceKind::User, &item)?;
+                !stored.is_deleting && items::stored_active(&item) != Some(stored.resource.is_active())
+            }
+            Violation::UnmarkedGroup(id) => {
+                let Some(item) = self.table.get(&self.key_of(ResourceKind::Group, *id)).await? else {
+                    return Ok(false);
+                };
+                let stored = items::to_stored(ResourceKind::Group, &item)?;
+                let is_marked = stored.is_deleting || stored.is_nested;
+                !is_marked && !self.groups_of(ResourceKind::Group, *id).await?.is_empty()
+            }
+            Violation::Unreadable(kind, key, _) => self.read_error(*kind, key).await?.is_some(),
+            Violation::StrayItem(key) => self.table.get(key).await?.is_some(),
+        })
+    }
+
+    fn key_of(&self, kind: ResourceKind, id: ResourceId) -> Key {
+        keys::resource(&self.connector.id, kind, id)
+    }
+
+    /// Reads a resource from its item, and the index entries that it requires.
+    fn parse(&self, kind: ResourceKind, item: &Item) -> Result<(Stored, BTreeSet<Entry>), ScimError> {
+        let stored = items::to_stored(kind, item)?;
+        let entries = index::entries(&stored.resource.document, self.schemas.of(kind))?;
+        Ok((stored, entries))
+    }
+
+    /// Why the item of a resource cannot be read; `None` if it can be, or does not exist.
+    async fn read_error(&self, kind: ResourceKind, key: &Key) -> Result<Option<ScimError>, ScimError> {
+        Ok(self.table.get(key).await?.and_then(|item| self.parse(kind, &item).err()))
+    }
+
+    /// The resource at which an index entry points.
+    async fn owner_of_entry(&self, entry: &Key) -> Result<Option<ResourceId>, ScimError> {
+        Ok(self.table.get(entry).await?.and_then(|item| items::indexed_id(&item)))
+    }
+
+    /// The index entry with this key and the resource's version, if the resource exists and requires the entry.
+    async fn required_entry(
+        &self,
+        kind: ResourceKind,
+        id: ResourceId,
+        entry: &Key,
+    ) -> Result<Option<(Entry, u64)>, ScimError> {
+        let Some(item) = self.table.get(&self.key_of(kind, id)).await? else { return Ok(None) };
+        let (stored, entries) = self.parse(kind, &item)?;
+        if stored.is_deleting {
+            return Ok(None);
+        }
+        let required = entries.into_iter().find(|one| one.key(&self.connector.id, kind, id) == *entry);
+        Ok(required.map(|entry| (entry, stored.resource.version)))
+    }
+
+    async fn membership(&self, group: ResourceId, member: ResourceId) -> Result<Membership, ScimError> {
+        let connector = &self.connector.id;
+        let member_kinds = [ResourceKind::User, ResourceKind::Group];
+        let mut possible = vec![keys::group_side(connector, group, member)];
+        possible.extend(member_kinds.map(|kind| keys::member_side(connector, kind, member, group)));
+        let mut sides = Vec::new();
+        for side in possible {
+            sides.extend(self.table.get(&side).await?.map(|_| side));
+        }
+        let mut ends = (None, None);
+        for kind in ResourceKind::ALL {
+            for (id, end) in [(group, &mut ends.0), (member, &mut ends.1)] {
+                let Some(item) = self.table.get(&self.key_of(kind, id)).await? else { continue };
+                let may_have_it = |stored: &Stored| {
+                    !stored.is_deleting
+                        && (kind != ResourceKind::User
+                            || stored.resource.is_active()
+                            || self.settings().on_deactivate == OnDeactivate::KeepGroups)
+                };
+                // A resource that cannot be read exists.
+                if items::to_stored(kind, &item).as_ref().map_or(true, may_have_it) {
+                    *end = Some(kind);
+                }
+            }
+        }
+        let group_kind = ends.0.filter(|kind| *kind != ResourceKind::User);
+        let kinds = group_kind.zip(ends.1.filter(|kind| member_kinds.contains(kind)));
+        Ok(Membership { sides, kinds })
+    }
+
+    /// Counts a bucket; `None` when a resource in it cannot be read.
+    async fn recount(&self, kind: ResourceKind, bucket: u8) -> Result<Option<BucketCount>, ScimError> {
+        let item = self.table.get(&keys::count(&self.connector.id, kind, bucket)).await?.unwrap_or_default();
+        let stored = (signed(&item, "n"), signed(&item, "active"));
+        let pk = keys::resources(&self.connector.id, kind);
+        let mut actual = (0, 0);
+        for item in self.table.query(&pk, &Range::Prefix(keys::bucket_start(bucket))).await? {
+            let Some((_, None)) = items::ids(&item) else { continue };
+            let Ok((resource, _)) = self.parse(kind, &item) else { return Ok(None) };
+            if !resource.is_deleting {
+                let is_active = kind == ResourceKind::User && resource.resource.is_active();
+                actual = (actual.0 + 1, actual.1 + i64::from(is_active));
+            }
+        }
+        Ok(Some(BucketCount { stored, actual }))
+    }
+}
+
+/// A membership as it is stored.
+struct Membership {
+    /// The sides that exist.
+    sides: Vec<Key>,
+    /// The kinds of group and member, if both exist and may have the membership.
+    kinds: Option<(ResourceKind, ResourceKind)>,
+}
+
+/// The counts of a bucket: all resources, and the active users among them.
+struct BucketCount {
+    stored: (i64, i64),
+    actual: (i64, i64),
+}
+
+impl Table {
+    /// Reads all items of the partitions with this prefix, in no order. `passed` is called with the number of items that
+    /// were read.
+    pub(crate) async fn read_all(
+        &self,
+        prefix: &str,
+        passed: impl Fn(u64) + Sync,
+        mut take: impl FnMut(&Item),
+    ) -> Result<(), ScimError> {
+        let mut places: Vec<(i32, Option<Key>)> = (0..SEGMENTS).map(|segment| (segment, None)).collect();
+        while !places.is_empty() {
+            let reads = places.into_iter().map(|(segment, after)| {
+                async move { Ok((segment, self.scan_page(segment, SEGMENTS, prefix, after).await?)) }.boxed()
+            });
+            let pages = concurrently(reads.collect()).await?;
+            places = Vec::new();
+            for (segment, (items, next)) in pages {
+                passed(items.len() as u64);
+                items.iter().for_each(&mut take);
+                places.extend(next.map(|next| (segment, Some(next))));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn signed(item: &Item, name: &str) -> i64 {
+    get_number(item, name).unwrap_or_default()
+}

@@ -1,0 +1,120 @@
+//! Repairs of what a check found. Each is one conditional transaction with its audit record.
+
+use shared::error::ScimError;
+use shared::resource::{Member, ResourceKind};
+
+use super::finding::Violation;
+use super::{BucketCount, Finding, Membership};
+use crate::Directory;
+use crate::audit::Operation;
+use crate::dynamodb::attributes::{boolean, number};
+use crate::dynamodb::conditions::{Condition, Requirement};
+use crate::dynamodb::items;
+use crate::dynamodb::keys;
+use crate::dynamodb::table::Outcome;
+use crate::dynamodb::transaction::Expression;
+
+impl Directory {
+    /// Repairs a finding. Returns `false` when it cannot be repaired, or when another writer was faster.
+    ///
+    /// # Errors
+    /// Fails when DynamoDB does.
+    pub async fn repair(&self, finding: &Finding) -> Result<bool, ScimError> {
+        let mut transaction = self.table.transaction();
+        let connector = &self.connector.id;
+        // The resource whose audit trail gets the record; the connector's own trail if there is none.
+        let mut subject = None;
+        match &finding.0 {
+            Violation::MissingEntry(kind, id, key) => {
+                let (kind, id) = (*kind, *id);
+                let Some((entry, version)) = self.required_entry(kind, id, key).await? else {
+                    return Ok(false);
+                };
+                subject = Some((kind, id));
+                transaction.check(&self.key_of(kind, id), Requirement::is_unchanged(version))?;
+                // If another resource has the name, an operator must rename one of the two.
+                let (index, value) = (entry.index.clone(), entry.value.clone());
+                transaction.put_new(entry.item(connector, kind, id), Condition::IsUnique { index, value })?;
+            }
+            Violation::StrayEntry(key) => {
+                if !self.is_violated(&finding.0).await? {
+                    return Ok(false);
+                }
+                subject = keys::index_kind(connector, &key.pk).zip(self.owner_of_entry(key).await?);
+                transaction.delete(key)?;
+            }
+            Violation::StrayItem(key) => transaction.delete(key)?,
+            Violation::HalfMembership(group, member) => {
+                let (group, member) = (*group, *member);
+                let Membership { kinds: Some((group_kind, kind)), .. } =
+                    self.membership(group, member).await?
+                else {
+                    return Ok(false);
+                };
+                subject = Some((group_kind, group));
+                let next_version = Expression::new("ADD version :one").with(":one", number(1));
+                let group_key = self.key_of(group_kind, group);
+                transaction.update(&group_key, next_version, Some(Requirement::stays(group)))?;
+                transaction.check(&self.key_of(kind, member), Requirement::stays(member))?;
+                let side = keys::group_side(connector, group, member);
+                transaction.put(items::from_member(&side, &Member { id: member, kind, display: None }))?;
+                transaction.put(keys::member_side(connector, kind, member, group).attributes())?;
+            }
+            Violation::DanglingMembership(group, member) => {
+                let Membership { sides, kinds: None } = self.membership(*group, *member).await? else {
+                    return Ok(false);
+                };
+                subject = Some((ResourceKind::Group, *group));
+                for side in sides {
+                    transaction.delete(&side)?;
+                }
+            }
+            Violation::UnfinishedDeletion(kind, id) => {
+                let (kind, id) = (*kind, *id);
+                let Some(found) = self.read(kind, id).await? else { return Ok(false) };
+                self.record(&mut transaction, Operation::Repair, kind, id, vec![finding.name().to_owned()])?;
+                self.table.commit(&transaction).await?;
+                self.finish_deletion(kind, id, found.groups, found.stored.is_retained).await?;
+                return Ok(true);
+            }
+            Violation::WrongCount(kind, bucket) => {
+                let kind = *kind;
+                let Some(BucketCount { stored, actual }) = self.recount(kind, *bucket).await? else {
+                    return Ok(false);
+                };
+                if stored == actual {
+                    return Ok(false);
+                }
+                let update = match kind {
+                    ResourceKind::User => {
+                        Expression::new("SET n = :n, active = :active").with(":active", number(actual.1))
+                    }
+                    _ => Expression::new("SET n = :n"),
+                };
+                let key = keys::count(connector, kind, *bucket);
+                let update = update.with(":n", number(actual.0));
+                transaction.update(&key, update, Some(Requirement::count_is_unchanged(stored.0)))?;
+            }
+            Violation::WrongActive(id) => {
+                let user = self.user(*id).await?.stored.resource;
+                subject = Some((user.kind, user.id));
+                let update =
+                    Expression::new("SET active = :active").with(":active", boolean(user.is_active()));
+                let is_unchanged = Requirement::is_unchanged(user.version);
+                transaction.update(&self.key_of(user.kind, user.id), update, Some(is_unchanged))?;
+            }
+            Violation::UnmarkedGroup(id) => {
+                subject = Some((ResourceKind::Group, *id));
+                let key = self.key_of(ResourceKind::Group, *id);
+                transaction.update(&key, items::mark_nested(), Some(Requirement::stays(*id)))?;
+            }
+            Violation::Unreadable(..) => return Ok(false),
+        }
+        let attributes = vec![finding.name().to_owned()];
+        match subject {
+            Some((kind, id)) => self.record(&mut transaction, Operation::Repair, kind, id, attributes)?,
+            None => self.record_of_connector(&mut transaction, Operation::Repair, attributes)?,
+        }
+        Ok(self.table.commit(&transaction).await? == Outcome::Committed)
+    }
+}

@@ -1,0 +1,77 @@
+//! The format version of the table, and the migration to the newest one.
+//!
+//! | format | difference to the one before |
+//! | --- | --- |
+//! | 1 | the record of a connector holds its credentials |
+//! | 2 | each credential is an item of its own |
+//!
+//! Every connector says in which format it is stored; one that says nothing has format 1. A process reads and writes each
+//! connector in the connector's own format, so it works before, during and after a migration. It refuses a connector in a
+//! format that it does not know.
+//!
+//! An upgrade has two steps. First deploy a version that knows both formats to all functions. Then run `scimctl migrate`,
+//! while the service runs. The item `table`/`format` says in which format new connectors are stored.
+
+use shared::error::ScimError;
+
+use super::{Connector, ConnectorId, Connectors};
+use crate::audit::Operation;
+use crate::dynamodb::attributes::{get_number, number};
+use crate::dynamodb::keys;
+use crate::dynamodb::table::{Range, Table};
+
+/// The newest format that this version knows.
+pub const FORMAT: u32 = 2;
+/// The format in which records hold the credentials.
+pub(super) const FORMAT_OF_RECORDS_WITH_CREDENTIALS: u32 = 1;
+
+/// What a migration changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Migrated {
+    /// The connectors that are stored in the newest format now and were not before.
+    pub connectors: Vec<ConnectorId>,
+}
+
+impl Table {
+    /// Reads the format in which new connectors are stored. A table without connectors gets the newest one.
+    pub(super) async fn format_of_new_connectors(&self) -> Result<u32, ScimError> {
+        if let Some(item) = self.get(&keys::table_format()).await? {
+            return get_number(&item, "format")
+                .ok_or_else(|| ScimError::internal("the item with the table's format cannot be read"));
+        }
+        let (first, _) = self.query_page(keys::CONNECTORS, &Range::All, None, Some(1)).await?;
+        Ok(if first.is_empty() { FORMAT } else { FORMAT_OF_RECORDS_WITH_CREDENTIALS })
+    }
+
+    pub(super) async fn set_format_of_new_connectors(&self) -> Result<(), ScimError> {
+        let mut item = keys::table_format().attributes();
+        item.insert("format".to_owned(), number(FORMAT));
+        let mut transaction = self.transaction();
+        transaction.put(item)?;
+        self.commit(&transaction).await.map(|_| ())
+    }
+}
+
+impl Connectors {
+    /// Stores all connectors in the newest format, while the service runs. A migration that was interrupted can be
+    /// repeated.
+    ///
+    /// # Errors
+    /// Fails when DynamoDB does, or when a connector is stored in a format that this version does not know.
+    pub async fn migrate(&self) -> Result<Migrated, ScimError> {
+        // First the format of new connectors: a connector that is created meanwhile is stored in the newest format.
+        self.table.set_format_of_new_connectors().await?;
+        let mut migrated = Migrated::default();
+        for connector in self.table.connectors().await? {
+            if connector.format < FORMAT {
+                let id = connector.id;
+                self.change_any(&id, Operation::Migrate, |present| {
+                    Ok((Connector { format: FORMAT, ..present.clone() }, vec!["format".to_owned()]))
+                })
+                .await?;
+                migrated.connectors.push(id);
+            }
+        }
+        Ok(migrated)
+    }
+}

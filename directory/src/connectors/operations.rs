@@ -1,0 +1,317 @@
+//! What operators do to connectors. Every operation writes its audit record in its own transaction.
+
+use jiff::{SignedDuration, Timestamp};
+use shared::credential::{Credential, CredentialKind};
+use shared::error::{ErrorKind, ScimError};
+
+use super::{CONNECTOR_CACHE_TTL, Connector, ConnectorId, Record, stored};
+use crate::audit::{self, Actor, Operation};
+use crate::dynamodb::table::{Outcome, Table};
+use crate::secrets::generate_secret;
+use crate::settings::Settings;
+
+/// The most live credentials of one scheme: the one in use, and the one that replaces it.
+const MAX_LIVE_CREDENTIALS: usize = 2;
+
+/// Operations on connectors, in the name of one actor.
+#[derive(Clone, Debug)]
+pub struct Connectors {
+    pub(super) table: Table,
+    actor: Actor,
+    now: Timestamp,
+}
+
+impl Connectors {
+    /// Makes the operations of this actor at this time.
+    pub fn new(table: Table, actor: Actor, now: Timestamp) -> Self {
+        Self { table, actor, now }
+    }
+
+    /// Creates a connector. Returns `None` when there is one with this id.
+    ///
+    /// # Errors
+    /// Fails when DynamoDB does, or when the operating system has no randomness.
+    pub async fn create(
+        &self,
+        id: &ConnectorId,
+        name: String,
+        credentials: Vec<Credential>,
+    ) -> Result<Option<Connector>, ScimError> {
+        let record = Record {
+            name,
+            created: self.now,
+            disabled: None,
+            is_deleting: false,
+            cursor_key: generate_secret()?,
+            settings: Settings::default(),
+        };
+        let format = self.table.format_of_new_connectors().await?;
+        let connector = Connector { id: id.clone(), record, credentials, revision: 1, format };
+        let mut transaction = self.table.transaction();
+        stored::put_new(&mut transaction, &connector)?;
+        self.record(&mut transaction, &connector, Operation::Create, vec!["credentials".to_owned()])?;
+        let outcome = self.table.commit(&transaction).await?;
+        Ok((outcome == Outcome::Committed).then_some(connector))
+    }
+
+    /// Gives a connector another name for people.
+    ///
+    /// # Errors
+    /// 404; `invalidValue` for an empty name or while the connector is being deleted.
+    pub async fn rename(&self, id: &ConnectorId, name: &str) -> Result<Connector, ScimError> {
+        if name.trim().is_empty() {
+            return Err(ScimError::invalid_value("the name of a connector cannot be empty"));
+        }
+        self.change_record(id, "name", |record| name.clone_into(&mut record.name)).await
+    }
+
+    /// Serves the requests of a connector again.
+    ///
+    /// # Errors
+    /// 404; `invalidValue` while the connector is being deleted.
+    pub async fn enable(&self, id: &ConnectorId) -> Result<Connector, ScimError> {
+        self.change_record(id, "disabled", |record| record.disabled = None).await
+    }
+
+    /// Refuses every request of a connector with 403.
+    ///
+    /// # Errors
+    /// 404; `invalidValue` while the connector is being deleted.
+    pub async fn disable(&self, id: &ConnectorId) -> Result<Connector, ScimError> {
+        self.change_record(id, "disabled", |record| record.disabled = record.disabled.or(Some(self.now)))
+            .await
+    }
+
+    /// Replaces the settings that were read. Returns `false` when another writer was faster.
+    ///
+    /// # Errors
+    /// Fails when DynamoDB does.
+    pub async fn replace_settings(&self, present: &Connector, settings: Settings) -> Result<bool, ScimError> {
+        let record = Record { settings, ..present.record.clone() };
+        let next = Connector { record, ..present.clone() };
+        self.write(present, &next, Operation::Update, vec!["settings".to_owned()]).await
+    }
+
+    /// Adds a credential, and deletes the expired ones.
+    ///
+    /// # Errors
+    /// 404; `invalidValue` when two credentials of the scheme are live, or while the connector is being deleted.
+    pub async fn add_credential(&self, id: &ConnectorId, new: &Credential) -> Result<Connector, ScimError> {
+        let connector = self
+            .change_credentials(id, |credentials| {
+                credentials.retain(|one| one.is_live(self.now));
+                let live: Vec<&str> = credentials
+                    .iter()
+                    .filter(|one| scheme(one) == scheme(new))
+                    .map(|one| one.id.as_str())
+                    .collect();
+                if live.len() >= MAX_LIVE_CREDENTIALS {
+                    return Err(ScimError::invalid_value(format!(
+                        "{} {} credentials are live ({}); retire one first",
+                        live.len(),
+                        scheme(new),
+                        live.join(", ")
+                    )));
+                }
+                credentials.push(new.clone());
+                Ok(())
+            })
+            .await?;
+        Ok(connector)
+    }
+
+    /// Deletes a credential.
+    ///
+    /// # Errors
+    /// 404 for an unknown connector or credential; `invalidValue` while the connector is being deleted.
+    pub async fn retire_credential(
+        &self,
+        id: &ConnectorId,
+        credential: &str,
+    ) -> Result<Connector, ScimError> {
+        let connector = self
+            .change_credentials(id, |credentials| {
+                find(credentials, id, credential)?;
+                credentials.retain(|one| one.id != credential);
+                Ok(())
+            })
+            .await?;
+        Ok(connector)
+    }
+
+    /// Sets when a credential expires; `None` if never.
+    ///
+    /// # Errors
+    /// 404 for an unknown connector or credential; `invalidValue` while the connector is being deleted.
+    pub async fn set_expiry(
+        &self,
+        id: &ConnectorId,
+        credential: &str,
+        expires: Option<Timestamp>,
+    ) -> Result<Connector, ScimError> {
+        self.change_credentials(id, |credentials| {
+            find(credentials, id, credential)?.expires = expires;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Replaces all credentials.
+    ///
+    /// # Errors
+    /// 404; `invalidValue` while the connector is being deleted.
+    pub async fn replace_credentials(
+        &self,
+        id: &ConnectorId,
+        new: &[Credential],
+    ) -> Result<Connector, ScimError> {
+        self.change_credentials(id, |credentials| {
+            *credentials = new.to_vec();
+            Ok(())
+        })
+        .await
+    }
+
+    /// Marks a connector as deleting, so that its requests are refused. `now` is the time of the mark.
+    ///
+    /// # Errors
+    /// 404.
+    pub async fn begin_deletion(&self, id: &ConnectorId, now: Timestamp) -> Result<Connector, ScimError> {
+        let present = self.read(id).await?;
+        if present.record.is_deleting {
+            return Ok(present);
+        }
+        self.change_any(id, Operation::Delete, |present| {
+            let record = Record { disabled: Some(now), is_deleting: true, ..present.record.clone() };
+            Ok((Connector { record, ..present.clone() }, Vec::new()))
+        })
+        .await
+    }
+
+    /// How long to wait until no process can write to a connector whose deletion has begun.
+    pub fn time_until_unused(connector: &Connector, now: Timestamp) -> SignedDuration {
+        let ttl = SignedDuration::try_from(CONNECTOR_CACHE_TTL).unwrap_or(SignedDuration::MAX);
+        ttl - now.duration_since(connector.record.disabled.unwrap_or(now))
+    }
+
+    /// Changes the credentials, and forgets when the deleted ones were last used.
+    async fn change_credentials(
+        &self,
+        id: &ConnectorId,
+        change: impl Fn(&mut Vec<Credential>) -> Result<(), ScimError>,
+    ) -> Result<Connector, ScimError> {
+        let before = self.read(id).await?.credentials;
+        let connector = self
+            .change(id, |present| {
+                let mut credentials = present.credentials.clone();
+                change(&mut credentials)?;
+                Ok((Connector { credentials, ..present.clone() }, vec!["credentials".to_owned()]))
+            })
+            .await?;
+        let is_deleted = |one: &Credential| connector.credentials.iter().all(|left| left.id != one.id);
+        let deleted: Vec<String> =
+            before.into_iter().filter(is_deleted).map(|credential| credential.id).collect();
+        self.table.forget_uses(id, &deleted).await?;
+        Ok(connector)
+    }
+
+    async fn change_record(
+        &self,
+        id: &ConnectorId,
+        attribute: &str,
+        change: impl Fn(&mut Record),
+    ) -> Result<Connector, ScimError> {
+        self.change(id, |present| {
+            let mut next = present.clone();
+            change(&mut next.record);
+            Ok((next, vec![attribute.to_owned()]))
+        })
+        .await
+    }
+
+    /// Changes a connector that is not being deleted.
+    async fn change(
+        &self,
+        id: &ConnectorId,
+        change: impl Fn(&Connector) -> Result<(Connector, Vec<String>), ScimError>,
+    ) -> Result<Connector, ScimError> {
+        self.change_any(id, Operation::Update, |present| {
+            if present.record.is_deleting {
+                let detail = format!(
+                    "connector {id} is being deleted; `scimctl connector delete {id}` completes the deletion"
+                );
+                return Err(ScimError::invalid_value(detail));
+            }
+            change(present)
+        })
+        .await
+    }
+
+    /// Changes a connector. `change` returns the next revision and the names of the attributes that change; it is called
+    /// again when another writer was faster.
+    pub(super) async fn change_any(
+        &self,
+        id: &ConnectorId,
+        operation: Operation,
+        change: impl Fn(&Connector) -> Result<(Connector, Vec<String>), ScimError>,
+    ) -> Result<Connector, ScimError> {
+        let mut backoff = self.table.backoff();
+        loop {
+            let present = self.read(id).await?;
+            let (next, attributes) = change(&present)?;
+            if self.write(&present, &next, operation, attributes).await? {
+                return Ok(Connector { revision: present.revision + 1, ..next });
+            }
+            backoff.wait().await?;
+        }
+    }
+
+    async fn read(&self, id: &ConnectorId) -> Result<Connector, ScimError> {
+        let connector = self.table.connector_in_order(id).await?;
+        connector.ok_or_else(|| ScimError::new(ErrorKind::NotFound, format!("there is no connector {id}")))
+    }
+
+    async fn write(
+        &self,
+        present: &Connector,
+        next: &Connector,
+        operation: Operation,
+        attributes: Vec<String>,
+    ) -> Result<bool, ScimError> {
+        let mut transaction = self.table.transaction();
+        stored::put_next(&mut transaction, present, next)?;
+        self.record(&mut transaction, next, operation, attributes)?;
+        Ok(self.table.commit(&transaction).await? == Outcome::Committed)
+    }
+
+    fn record(
+        &self,
+        transaction: &mut crate::dynamodb::transaction::Transaction,
+        connector: &Connector,
+        operation: Operation,
+        attributes: Vec<String>,
+    ) -> Result<(), ScimError> {
+        let (id, days) = (connector.id.to_string(), connector.record.settings.audit_days);
+        let subject = (operation, "Connector", id.as_str());
+        transaction.put(audit::record(&connector.id, &self.actor, self.now, days, subject, attributes, 0))
+    }
+}
+
+fn find<'c>(
+    credentials: &'c mut [Credential],
+    id: &ConnectorId,
+    credential: &str,
+) -> Result<&'c mut Credential, ScimError> {
+    let known = credentials.iter_mut().find(|one| one.id == credential);
+    known.ok_or_else(|| {
+        ScimError::new(ErrorKind::NotFound, format!("connector {id} has no credential {credential}"))
+    })
+}
+
+/// The authentication scheme of a credential: `Basic` or `Bearer`.
+pub fn scheme(credential: &Credential) -> &'static str {
+    match credential.kind {
+        CredentialKind::Basic { .. } => "Basic",
+        CredentialKind::Bearer => "Bearer",
+    }
+}

@@ -11,7 +11,7 @@ use tests::faults::{FAULTS, Fault, FaultyDynamoDb};
 use tests::in_process::InProcess;
 use tests::service::{PATIENCE, TestConnector, service};
 
-use crate::concurrency::{GROUP, USER, group, members, patch, user, users, values};
+use crate::directory::concurrency::{GROUP, USER, group, members, patch, user, users, values};
 
 struct Faulty {
     connector: TestConnector,

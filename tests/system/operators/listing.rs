@@ -7,8 +7,8 @@ use tests::dump::assert_sound;
 use tests::scimctl::{Done, scimctl, scimctl_with};
 use tests::service::{TABLE, TestConnector, service};
 
-use crate::concurrency::{USER, group, patch, user};
-use crate::transfer::Folder;
+use crate::directory::concurrency::{USER, group, patch, user};
+use crate::operators::transfer::Folder;
 
 pub fn run(connector: &TestConnector, arguments: &[&str]) -> Done {
     let id = connector.id.to_string();

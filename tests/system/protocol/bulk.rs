@@ -5,7 +5,7 @@ use tests::client::Client;
 use tests::dump::assert_sound;
 use tests::service::service;
 
-use crate::concurrency::{GROUP, USER, members, user};
+use crate::directory::concurrency::{GROUP, USER, members, user};
 
 async fn send(client: &Client, body: Value) -> Vec<Value> {
     let reply = client.post("/Bulk", &body).await;

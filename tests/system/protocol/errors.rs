@@ -5,7 +5,7 @@ use tests::client::{Client, Reply};
 use tests::dump::{assert_sound, dump};
 use tests::service::service;
 
-use crate::concurrency::{GROUP, USER, group, patch, user};
+use crate::directory::concurrency::{GROUP, USER, group, patch, user};
 
 const JSON: [(&str, &str); 1] = [("content-type", "application/scim+json")];
 

@@ -7,7 +7,7 @@ use tests::dump::assert_sound;
 use tests::scimctl::scimctl;
 use tests::service::{TestConnector, service};
 
-use crate::concurrency::{GROUP, USER, group, members, patch, user, users, values};
+use crate::directory::concurrency::{GROUP, USER, group, members, patch, user, users, values};
 
 async fn with(settings: Settings) -> (TestConnector, Client) {
     let connector = service().connector_with(settings).await;

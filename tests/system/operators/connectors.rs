@@ -13,7 +13,7 @@ use tests::scimctl::{scimctl, scimctl_with};
 use tests::service::{TABLE, binaries, service};
 use uuid::Uuid;
 
-use crate::concurrency::{group, user, users};
+use crate::directory::concurrency::{group, user, users};
 
 fn name() -> String {
     format!("c{}", Uuid::new_v4().simple())

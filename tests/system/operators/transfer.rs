@@ -9,8 +9,8 @@ use tests::dump::assert_sound;
 use tests::service::{TestConnector, service};
 use uuid::Uuid;
 
-use crate::concurrency::{USER, group, user};
-use crate::directory::{directory, run};
+use crate::directory::concurrency::{USER, group, user};
+use crate::operators::listing::{directory, run};
 
 const AS_IT_WAS: &str = "0 made, 0 changed, 1 as they were, 0 refused\n";
 

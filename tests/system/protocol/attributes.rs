@@ -8,8 +8,8 @@ use tests::client::Reply;
 use tests::seed;
 use tests::service::service;
 
-use crate::concurrency::{GROUP, USER, group, patch, user};
-use crate::paging::walk;
+use crate::directory::concurrency::{GROUP, USER, group, patch, user};
+use crate::protocol::paging::walk;
 
 const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
 

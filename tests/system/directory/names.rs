@@ -5,7 +5,7 @@ use tests::client::Client;
 use tests::dump::assert_sound;
 use tests::service::service;
 
-use crate::concurrency::{GROUP, USER};
+use crate::directory::concurrency::{GROUP, USER};
 
 /// Names, each with another spelling of the same name where there is one.
 fn names() -> Vec<(String, String)> {

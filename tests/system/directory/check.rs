@@ -11,7 +11,7 @@ use tests::dump::{Item, assert_sound};
 use tests::scimctl::scimctl;
 use tests::service::{Service, TABLE, TestConnector};
 
-use crate::concurrency::{GROUP, group, patch, user, values};
+use crate::directory::concurrency::{GROUP, group, patch, user, values};
 
 /// A table of its own, since each of these reads all of it.
 fn service() -> &'static Service {

@@ -20,6 +20,7 @@ mod directory {
 
 mod kit {
     mod gateway;
+    mod invariants;
 }
 
 mod operators {

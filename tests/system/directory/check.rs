@@ -7,9 +7,10 @@ use serde_json::{Value, json};
 use shared::resource::{ResourceId, ResourceKind};
 use shared::store::keys::{self, Key};
 use tests::client::Client;
-use tests::dump::{Item, assert_sound};
+use tests::invariants::assert_invariants;
 use tests::scimctl::scimctl;
 use tests::service::{Service, TABLE, TestConnector};
+use tests::table::Item;
 
 use crate::directory::concurrency::{GROUP, group, patch, user, values};
 
@@ -82,7 +83,7 @@ async fn whatever_is_not_in_order_is_found_and_mended() {
     ];
     for case in cases {
         let sound = Sound::new().await;
-        assert_sound(service(), &sound.connector.id).await;
+        assert_invariants(service(), &sound.connector.id).await;
         let (member, other, group) = (sound.member, sound.other, sound.group);
         let id = &sound.connector.id;
         let of_group = keys::resource(id, ResourceKind::Group, group);
@@ -177,7 +178,7 @@ async fn whatever_is_not_in_order_is_found_and_mended() {
         let mended = run(&["--repair"]);
         let again = run(&["--repair"]);
         assert_eq!((again.code, again.err.as_str()), (0, ""), "{case}: {} {}", mended.out, again.out);
-        assert_sound(service(), id).await;
+        assert_invariants(service(), id).await;
         if ["half-membership", "other-half"].contains(&case) {
             assert_eq!(
                 sound.client.get(&format!("/Groups/{group}")).await.json()["members"][0]["value"],
@@ -251,7 +252,7 @@ async fn what_is_left_of_a_connector_without_a_record_is_found_and_deleted() {
     let record = keys::connector(&gone.id).attributes();
     service.dynamodb().delete_item().table_name(TABLE).set_key(Some(record)).send().await.unwrap();
     let of = async |id| {
-        let dump = tests::dump::dump(&service, id).await;
+        let dump = tests::table::read_items(&service, id).await;
         dump.into_keys().filter(|(pk, _)| !pk.contains("#audit/")).count()
     };
     let (before, found) = (of(&there.id).await, scimctl(&service, &["check"]));

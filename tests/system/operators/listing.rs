@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use shared::settings::{OnDelete, Settings};
 use tests::client::Client;
-use tests::dump::assert_sound;
+use tests::invariants::assert_invariants;
 use tests::scimctl::{Done, scimctl, scimctl_with};
 use tests::service::{TABLE, TestConnector, service};
 
@@ -104,7 +104,7 @@ async fn a_user_made_by_hand_is_changed_by_hand() {
     assert_eq!(parts, [json!("Ann"), json!("Ash"), json!("Ann Ash"), Value::Null, json!("local")]);
     run(&["user", "delete", "ann"]).ok();
     assert!(run(&["user", "show", "ann"]).failed().contains("no user ann"));
-    assert_sound(service(), &connector.id).await;
+    assert_invariants(service(), &connector.id).await;
 }
 
 #[tokio::test]

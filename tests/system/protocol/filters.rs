@@ -266,7 +266,7 @@ async fn groups_in_groups_reach_their_members_however_deep() {
     assert_eq!(names, ["level 0", "level 1", "level 5", "level 6", "level 7", "level 8", "level 9"]);
     let members = client.get(&format!("/Groups/{}", groups[6])).await.json();
     assert_eq!((&members["members"][0]["type"], &members["schemas"]), (&json!("Group"), &json!([GROUP])));
-    tests::dump::assert_sound(service(), &connector.id).await;
+    tests::invariants::assert_invariants(service(), &connector.id).await;
 }
 
 #[tokio::test]

@@ -6,7 +6,9 @@ use indicatif::ProgressBar;
 use serde_json::json;
 use shared::resource::ResourceKind;
 
-use crate::context::{Context, Failure, being_deleted, fail, progress, remark, say};
+use directory::connectors::being_deleted;
+
+use crate::context::{Context, Failure, fail, progress, remark, say};
 
 /// What is checked.
 #[derive(Args)]

@@ -9,7 +9,7 @@ use std::time::Duration;
 use aws_sdk_dynamodb::Client;
 use clap::Args;
 use directory::Table;
-use directory::connectors::{Connector, ConnectorId, Connectors};
+use directory::connectors::{Connector, ConnectorId, Connectors, being_deleted};
 use directory::{Actor, By, Directory};
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::Timestamp;
@@ -181,11 +181,6 @@ pub fn parse_connector_id(id: &str) -> Result<ConnectorId, Failure> {
 
 fn unknown_connector(id: &str) -> Failure {
     Failure(format!("there is no connector {id}; `scimctl connector list` names them"))
-}
-
-/// What is said of a connector whose deletion has begun.
-pub fn being_deleted(id: &ConnectorId) -> String {
-    format!("connector {id} is being deleted; `scimctl connector delete {id}` completes that")
 }
 
 /// Prints a text, and a line's end where it has none.

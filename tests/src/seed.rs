@@ -134,6 +134,8 @@ fn resource(connector: &ConnectorId, kind: ResourceKind, id: ResourceId, documen
         ("modified".to_owned(), text("2026-01-01T00:00:00Z")),
         ("origin".to_owned(), text("scim")),
     ]);
+    let name = if kind == ResourceKind::User { "userName" } else { "displayName" };
+    item.insert(name.to_owned(), text(document[name].as_str().expect("a resource has its unique name")));
     if kind == ResourceKind::User {
         item.insert("active".to_owned(), AttributeValue::Bool(true));
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::Client as DynamoDb;
 use directory::Table;
-use directory::connectors::{ConnectorId, Record};
+use directory::connectors::{ConnectorId, Connectors, scheme};
 use directory::secrets::{credential_of_generated, generate_secret};
 use directory::settings::Settings;
 use directory::{Actor, By, Directory};
@@ -123,8 +123,7 @@ impl Service {
     pub async fn directory(&self, connector: &ConnectorId) -> Directory {
         let table = self.table();
         let connector = table.connector(connector).await.expect("DynamoDB answers").expect("a connector");
-        let actor = Actor { by: By::Operator("test".to_owned()), request: "test".to_owned() };
-        Directory::new(table, Arc::new(connector), Schemas::built_in(), Timestamp::now(), actor)
+        Directory::new(table, Arc::new(connector), Schemas::built_in(), Timestamp::now(), actor())
     }
 
     /// Makes a connector with a random name.
@@ -142,28 +141,43 @@ impl Service {
             credential_of_generated(kind, password, now).expect("a password"),
             credential_of_generated(CredentialKind::Bearer, &token, now).expect("a token"),
         ];
-        let record = Record::new(name.to_owned(), now, credentials, secret());
-        let table = self.table();
-        let made = table.create_connector(&id, &record, table.transaction()).await;
-        assert!(made.expect("DynamoDB answers"), "there is a connector {name} already");
+        let made = self.connectors().create(&id, name.to_owned(), credentials).await;
+        assert!(made.expect("DynamoDB answers").is_some(), "there is a connector {name} already");
         TestConnector { id, username: username.to_owned(), password: password.to_owned(), token }
+    }
+
+    /// The operations on connectors, in the name of an operator.
+    pub fn connectors(&self) -> Connectors {
+        Connectors::new(self.table(), actor(), Timestamp::now())
+    }
+
+    /// Sets when the password of a connector expires.
+    ///
+    /// # Panics
+    /// When there is no such connector, or it has no password.
+    pub async fn expire_password(&self, id: &ConnectorId, expires: Timestamp) {
+        let present = self.table().connector(id).await.expect("DynamoDB answers").expect("a connector");
+        let password = present.credentials.iter().find(|one| scheme(one) == "Basic").expect("a password");
+        let set = self.connectors().set_expiry(id, &password.id, Some(expires)).await;
+        set.expect("DynamoDB answers");
     }
 
     /// Makes a connector with a random name and these settings.
     pub async fn connector_with(&self, settings: Settings) -> TestConnector {
         let connector = self.connector().await;
-        self.change_connector(&connector.id, |record| record.settings = settings).await;
+        self.change_settings(&connector.id, |_| settings).await;
         connector
     }
 
-    /// Changes the record of a connector, before its first request or for those who read it later.
-    pub async fn change_connector(&self, id: &ConnectorId, change: impl FnOnce(&mut Record)) {
-        let table = self.table();
-        let present = table.connector(id).await.expect("DynamoDB answers").expect("a connector");
-        let mut record = present.record.clone();
-        change(&mut record);
-        let is_written = table.write_connector(&present, &record, table.transaction()).await;
-        assert!(is_written.expect("DynamoDB answers"), "nobody else writes to it");
+    /// Changes the settings of a connector, before its first request or for processes that read it later.
+    ///
+    /// # Panics
+    /// When there is no such connector, or another writer was faster.
+    pub async fn change_settings(&self, id: &ConnectorId, change: impl FnOnce(Settings) -> Settings) {
+        let present = self.table().connector(id).await.expect("DynamoDB answers").expect("a connector");
+        let settings = change(present.record.settings.clone());
+        let is_written = self.connectors().replace_settings(&present, settings).await;
+        assert!(is_written.expect("DynamoDB answers"), "another writer was faster");
     }
 
     /// A client of a new connector on the local server.
@@ -228,6 +242,10 @@ impl TestConnector {
             .with_token(&self.token)
             .with_public_url(&gateway.public_url(&id))
     }
+}
+
+fn actor() -> Actor {
+    Actor { by: By::Operator("test".to_owned()), request: "test".to_owned() }
 }
 
 fn secret() -> String {

@@ -1,23 +1,43 @@
-//! Whole-system tests: the service is spoken to over HTTP and by nothing else.
+//! The specification of Rollcall, as tests of the whole system. Each folder is a feature, and each file opens with what it specifies.
 
-mod answers;
-mod authentication;
-mod bad_input;
-mod budgets;
-mod bulk;
-mod check;
-mod concurrency;
-mod conformance;
-mod conversations;
-mod directory;
-mod events;
-mod extensions;
-mod faults;
-mod harness;
-mod names;
-mod operator;
-mod paging;
-mod process;
-mod queries;
-mod settings;
-mod transfer;
+mod clients {
+    mod conformance;
+    mod conversations;
+}
+
+mod deploy {
+    mod events;
+    mod process;
+}
+
+mod directory {
+    mod audit;
+    mod budgets;
+    mod check;
+    pub mod concurrency;
+    mod faults;
+    mod migration;
+    mod names;
+}
+
+mod kit {
+    mod gateway;
+    mod invariants;
+}
+
+mod operators {
+    mod connectors;
+    pub mod listing;
+    mod settings;
+    pub mod transfer;
+}
+
+mod protocol {
+    mod attributes;
+    mod auth;
+    mod bulk;
+    mod errors;
+    mod extensions;
+    mod filters;
+    pub mod paging;
+}

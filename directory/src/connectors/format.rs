@@ -25,6 +25,9 @@ pub const FORMAT: u32 = 2;
 /// The format in which records hold the credentials.
 pub(super) const FORMAT_OF_RECORDS_WITH_CREDENTIALS: u32 = 1;
 
+/// The stored attribute that holds a format. `format` itself is a reserved word of DynamoDB.
+pub(super) const STORED_FORMAT: &str = "stored_format";
+
 /// What a migration changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Migrated {
@@ -36,16 +39,20 @@ impl Table {
     /// Reads the format in which new connectors are stored. A table without connectors gets the newest one.
     pub(super) async fn format_of_new_connectors(&self) -> Result<u32, ScimError> {
         if let Some(item) = self.get(&keys::table_format()).await? {
-            return get_number(&item, "format")
+            return get_number(&item, STORED_FORMAT)
                 .ok_or_else(|| ScimError::internal("the item with the table's format cannot be read"));
         }
         let (first, _) = self.query_page(keys::CONNECTORS, &Range::All, None, Some(1)).await?;
-        Ok(if first.is_empty() { FORMAT } else { FORMAT_OF_RECORDS_WITH_CREDENTIALS })
+        if !first.is_empty() {
+            return Ok(FORMAT_OF_RECORDS_WITH_CREDENTIALS);
+        }
+        self.set_format_of_new_connectors().await?;
+        Ok(FORMAT)
     }
 
     pub(super) async fn set_format_of_new_connectors(&self) -> Result<(), ScimError> {
         let mut item = keys::table_format().attributes();
-        item.insert("format".to_owned(), number(FORMAT));
+        item.insert(STORED_FORMAT.to_owned(), number(FORMAT));
         let mut transaction = self.transaction();
         transaction.put(item)?;
         self.commit(&transaction).await.map(|_| ())

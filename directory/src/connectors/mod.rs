@@ -11,7 +11,7 @@ mod stored;
 pub use format::{FORMAT, Migrated};
 pub use id::ConnectorId;
 pub use leftovers::Leftover;
-pub use operations::{Connectors, scheme};
+pub use operations::{Connectors, being_deleted, scheme};
 
 use std::time::Duration;
 

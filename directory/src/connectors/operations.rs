@@ -237,10 +237,7 @@ impl Connectors {
     ) -> Result<Connector, ScimError> {
         self.change_any(id, Operation::Update, |present| {
             if present.record.is_deleting {
-                let detail = format!(
-                    "connector {id} is being deleted; `scimctl connector delete {id}` completes the deletion"
-                );
-                return Err(ScimError::invalid_value(detail));
+                return Err(ScimError::invalid_value(being_deleted(id)));
             }
             change(present)
         })
@@ -268,7 +265,12 @@ impl Connectors {
 
     async fn read(&self, id: &ConnectorId) -> Result<Connector, ScimError> {
         let connector = self.table.connector_in_order(id).await?;
-        connector.ok_or_else(|| ScimError::new(ErrorKind::NotFound, format!("there is no connector {id}")))
+        connector.ok_or_else(|| {
+            ScimError::new(
+                ErrorKind::NotFound,
+                format!("there is no connector {id}; `scimctl connector list` names them"),
+            )
+        })
     }
 
     async fn write(
@@ -306,6 +308,11 @@ fn find<'c>(
     known.ok_or_else(|| {
         ScimError::new(ErrorKind::NotFound, format!("connector {id} has no credential {credential}"))
     })
+}
+
+/// What an operator is told about a connector that is being deleted.
+pub fn being_deleted(id: &ConnectorId) -> String {
+    format!("connector {id} is being deleted; `scimctl connector delete {id}` completes the deletion")
 }
 
 /// The authentication scheme of a credential: `Basic` or `Bearer`.

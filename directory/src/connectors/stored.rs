@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use shared::credential::Credential;
 use shared::error::ScimError;
 
-use super::format::{FORMAT, FORMAT_OF_RECORDS_WITH_CREDENTIALS};
+use super::format::{FORMAT, FORMAT_OF_RECORDS_WITH_CREDENTIALS, STORED_FORMAT};
 use super::{Connector, ConnectorId, Record};
 use crate::dynamodb::attributes::{Item, get_number, get_text, number, text};
 use crate::dynamodb::conditions::{Condition, Requirement};
@@ -74,7 +74,7 @@ impl Table {
 fn to_connector(id: &ConnectorId, item: &Item, credentials: Vec<Credential>) -> Result<Connector, ScimError> {
     let broken =
         |why: &str| ScimError::internal(format!("the record of connector {id} cannot be read: {why}"));
-    let format = get_number(item, "format").unwrap_or(FORMAT_OF_RECORDS_WITH_CREDENTIALS);
+    let format = get_number(item, STORED_FORMAT).unwrap_or(FORMAT_OF_RECORDS_WITH_CREDENTIALS);
     if format > FORMAT {
         return Err(ScimError::internal(format!(
             "connector {id} is stored in format {format}, and this version knows formats up to {FORMAT}; use a newer version"
@@ -96,7 +96,7 @@ pub(super) fn put_new(transaction: &mut Transaction, connector: &Connector) -> R
     let mut item = keys::connector(&connector.id).attributes();
     item.insert("doc".to_owned(), text(record_to_json(connector)?));
     item.insert("revision".to_owned(), number(connector.revision));
-    item.insert("format".to_owned(), number(connector.format));
+    item.insert(STORED_FORMAT.to_owned(), number(connector.format));
     transaction.put_new(item, Condition::IsNew)?;
     put_credentials(transaction, connector, &[])
 }
@@ -107,7 +107,7 @@ pub(super) fn put_next(
     present: &Connector,
     next: &Connector,
 ) -> Result<(), ScimError> {
-    let update = Expression::new("SET doc = :doc, format = :format ADD revision :one")
+    let update = Expression::new("SET doc = :doc, stored_format = :format ADD revision :one")
         .with(":doc", text(record_to_json(next)?))
         .with(":format", number(next.format))
         .with(":one", number(1));

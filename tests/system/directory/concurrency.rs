@@ -8,8 +8,8 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 use tests::away::away;
 use tests::client::{Client, Reply};
-use tests::dump::assert_sound;
 use tests::in_process::InProcess;
+use tests::invariants::assert_invariants;
 use tests::service::{PATIENCE, TestConnector, service};
 
 async fn connector() -> (TestConnector, Client) {
@@ -73,7 +73,7 @@ async fn a_group_that_is_renamed_the_same_by_many_at_once_is_renamed() {
     let sent = join_all((0..6).map(|_| requests.send("PATCH", &path, Some(&body), PATIENCE))).await;
     assert_eq!(sent.iter().map(|reply| reply.status().as_u16()).collect::<Vec<_>>(), [200; 6]);
     assert_eq!(client.get(&path).await.json()["displayName"], "after");
-    assert_sound(service(), &connector.id).await;
+    assert_invariants(service(), &connector.id).await;
 }
 
 #[tokio::test]
@@ -95,7 +95,7 @@ async fn groups_stand_in_each_other_no_deeper_than_they_may_from_wherever_they_a
     assert_eq!(add(&client, &towers[17], std::slice::from_ref(&member)).await.status, 200);
     let groups = client.get(&format!("/Users/{member}")).await.json()["groups"].as_array().unwrap().len();
     assert_eq!(groups, 34, "17 and 16 that stand in each other, and one more that the sixteenth is in");
-    assert_sound(service(), &connector.id).await;
+    assert_invariants(service(), &connector.id).await;
 }
 
 #[tokio::test]
@@ -115,7 +115,7 @@ async fn of_24_who_make_a_user_of_one_name_one_does() {
         .count();
     assert_eq!((made, refused), (1, 23));
     assert_eq!(total(&client, "Users").await, 1);
-    assert_sound(service(), &connector.id).await;
+    assert_invariants(service(), &connector.id).await;
 }
 
 #[tokio::test]
@@ -129,7 +129,7 @@ async fn members_who_are_added_at_the_same_time_are_all_in_the_group() {
     // One version for the group itself and one for each who joined.
     let version = client.get(&format!("/Groups/{group}")).await.json()["meta"]["version"].clone();
     assert_eq!(version, "W/\"33\"");
-    assert_sound(service(), &connector.id).await;
+    assert_invariants(service(), &connector.id).await;
 }
 
 #[tokio::test]
@@ -155,7 +155,7 @@ async fn whoever_is_deactivated_while_being_added_is_in_no_group() {
             assert_eq!(members(&client, group).await, BTreeSet::new());
         }
     }
-    assert_sound(service(), &connector.id).await;
+    assert_invariants(service(), &connector.id).await;
 }
 
 #[tokio::test]
@@ -177,7 +177,7 @@ async fn whoever_is_deleted_while_being_added_is_in_no_group() {
         assert!(adds.iter().all(|reply| [200, 400].contains(&reply.status)));
         assert_eq!(client.get(&path).await.status, 404);
     }
-    assert_sound(service(), &connector.id).await;
+    assert_invariants(service(), &connector.id).await;
 }
 
 #[tokio::test]
@@ -195,7 +195,7 @@ async fn a_group_that_is_deleted_while_members_join_leaves_nothing() {
         assert!(adds.iter().all(|reply| [200, 404].contains(&reply.status)));
     }
     assert_eq!(total(&client, "Groups").await, 0);
-    assert_sound(service(), &connector.id).await;
+    assert_invariants(service(), &connector.id).await;
 }
 
 #[tokio::test]
@@ -214,7 +214,7 @@ async fn of_two_replacements_at_the_same_time_one_is_what_is_left() {
         let sets = [one, other].map(|set| set.iter().cloned().collect::<BTreeSet<_>>());
         assert!(sets.contains(&left), "round {round}: a mixture of {}", left.len());
     }
-    assert_sound(service(), &connector.id).await;
+    assert_invariants(service(), &connector.id).await;
 }
 
 #[tokio::test]
@@ -231,7 +231,7 @@ async fn two_groups_that_are_put_into_each_other_make_no_circle() {
         statuses.sort_unstable();
         assert_eq!(statuses, [200, 400]);
     }
-    assert_sound(service(), &connector.id).await;
+    assert_invariants(service(), &connector.id).await;
 }
 
 #[tokio::test]
@@ -249,7 +249,7 @@ async fn totals_stay_exact_while_users_come_and_go() {
     });
     join_all(come_and_go).await;
     assert_eq!(total(&client, "Users").await, stay.len() as u64 + 10);
-    assert_sound(service(), &connector.id).await;
+    assert_invariants(service(), &connector.id).await;
 }
 
 #[tokio::test]
@@ -268,7 +268,7 @@ async fn of_many_who_name_the_version_one_writes() {
     statuses.sort_unstable();
     assert_eq!(statuses, [200, 412, 412, 412, 412, 412, 412, 412]);
     assert_eq!(client.get(&path).await.json()["meta"]["version"], "W/\"2\"");
-    assert_sound(service(), &connector.id).await;
+    assert_invariants(service(), &connector.id).await;
 }
 
 #[tokio::test]
@@ -283,5 +283,5 @@ async fn of_two_who_take_one_name_one_gets_it() {
     let mut statuses = join_all(renames).await;
     statuses.sort_unstable();
     assert_eq!(statuses, [200, 409, 409, 409, 409, 409]);
-    assert_sound(service(), &connector.id).await;
+    assert_invariants(service(), &connector.id).await;
 }

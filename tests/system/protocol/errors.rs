@@ -2,10 +2,11 @@
 
 use serde_json::{Value, json};
 use tests::client::{Client, Reply};
-use tests::dump::{assert_sound, dump};
+use tests::invariants::assert_invariants;
 use tests::service::service;
+use tests::table::read_items;
 
-use crate::concurrency::{GROUP, USER, group, patch, user};
+use crate::directory::concurrency::{GROUP, USER, group, patch, user};
 
 const JSON: [(&str, &str); 1] = [("content-type", "application/scim+json")];
 
@@ -29,7 +30,7 @@ async fn bad_bodies_and_queries_are_refused_and_change_nothing() {
     let ann = user(&client, "ann").await;
     let guides = group(&client, "Tour Guides", std::slice::from_ref(&ann)).await;
     let (of_ann, of_guides) = (format!("/Users/{ann}"), format!("/Groups/{guides}"));
-    let before = dump(service(), &connector.id).await;
+    let before = read_items(service(), &connector.id).await;
 
     let nobody = "00000000-0000-4000-8000-000000000000";
     let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
@@ -54,19 +55,19 @@ async fn bad_bodies_and_queries_are_refused_and_change_nothing() {
         ("POST", "/Users", user_with("name", json!({ "givenName": {} })), 400, "invalidValue", "name.givenName is an object, and must be a string"),
         ("POST", "/Users", user_with("x509Certificates", json!([{ "value": "!" }])), 400, "invalidValue", "x509Certificates.value is a string, and must be a base64 string"),
         ("POST", "/Users", user_with("emails", json!([{ "value": "a", "primary": true }, { "value": "b", "primary": true }])), 400, "invalidValue", "emails has more than one primary value"),
-        ("POST", "/Users", user_with("emails", json!(emails)), 400, "invalidValue", "The User has 51 values that are indexed (userName, externalId, emails.value, name.givenName, name.familyName, displayName), and may have 46"),
-        ("POST", "/Users", user_with("title", json!("x".repeat(300_000))), 413, "", "The User would be 300089 bytes, and may be 300000"),
+        ("POST", "/Users", user_with("emails", json!(emails)), 400, "invalidValue", "The User has 51 values in indexed attributes (userName, externalId, emails.value, name.givenName, name.familyName, displayName); the maximum is 46"),
+        ("POST", "/Users", user_with("title", json!("x".repeat(300_000))), 413, "", "The User is 300089 bytes; the maximum is 300000"),
         // The name stands in an item twice.
-        ("POST", "/Users", json!({ "schemas": [USER], "userName": "x".repeat(250_000) }).to_string(), 413, "", "The User would be 500072 bytes, and may be 300000"),
+        ("POST", "/Users", json!({ "schemas": [USER], "userName": "x".repeat(250_000) }).to_string(), 413, "", "The User is 500072 bytes; the maximum is 300000"),
         ("POST", "/Groups", json!({ "schemas": [GROUP], "displayName": "g", "members": [{ "value": ann, "display": "x".repeat(1_025) }] }).to_string(), 400, "invalidValue", &format!("members: the display of {ann} is 1025 bytes, and may be 1024")),
         ("POST", "/Users", json!({ "schemas": [USER], "userName": "ANN" }).to_string(), 409, "uniqueness", "userName \"ANN\" is taken by another user"),
         ("POST", "/Groups", json!({ "schemas": [GROUP] }).to_string(), 400, "invalidValue", "displayName is required and missing"),
         ("POST", "/Groups", json!({ "schemas": [GROUP], "displayName": "tour guides" }).to_string(), 409, "uniqueness", "displayName \"tour guides\" is taken by another group"),
-        ("POST", "/Groups", json!({ "schemas": [GROUP], "displayName": "g", "members": [{ "value": ann }, { "value": nobody }] }).to_string(), 400, "invalidValue", "members: 00000000-0000-4000-8000-000000000000 is no user or group here"),
+        ("POST", "/Groups", json!({ "schemas": [GROUP], "displayName": "g", "members": [{ "value": ann }, { "value": nobody }] }).to_string(), 400, "invalidValue", "members: there is no user or group with the id 00000000-0000-4000-8000-000000000000"),
         ("POST", "/Groups", json!({ "schemas": [GROUP], "displayName": "g", "members": [{ "value": "x" }] }).to_string(), 400, "invalidValue", "members: \"x\" is no user or group here"),
         ("POST", "/Groups", json!({ "schemas": [GROUP], "displayName": "g", "members": [{ "display": "x" }] }).to_string(), 400, "invalidValue", "members.value is required and missing"),
         ("PUT", of_ann.as_str(), json!({ "schemas": [USER] }).to_string(), 400, "invalidValue", "userName is required and missing"),
-        ("PATCH", &of_guides, add(json!([{ "value": nobody }])), 400, "invalidValue", "members: 00000000-0000-4000-8000-000000000000 is no user or group here"),
+        ("PATCH", &of_guides, add(json!([{ "value": nobody }])), 400, "invalidValue", "members: there is no user or group with the id 00000000-0000-4000-8000-000000000000"),
         ("PATCH", &of_guides, add(json!([{ "value": guides }])), 400, "invalidValue", ""),
         ("PATCH", &of_ann, json!({ "schemas": [USER], "Operations": [] }).to_string(), 400, "invalidSyntax", "schemas must name urn:ietf:params:scim:api:messages:2.0:PatchOp"),
         ("PATCH", &of_ann, json!({ "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"] }).to_string(), 400, "invalidSyntax", "Operations is missing"),
@@ -102,8 +103,8 @@ async fn bad_bodies_and_queries_are_refused_and_change_nothing() {
         };
         assert_eq!((found_status, found_type, found_detail), expected(status, scim_type, &detail), "{method} {target}");
     }
-    assert_eq!(dump(service(), &connector.id).await, before, "nothing has changed");
-    assert_sound(service(), &connector.id).await;
+    assert_eq!(read_items(service(), &connector.id).await, before, "nothing has changed");
+    assert_invariants(service(), &connector.id).await;
 }
 
 #[tokio::test]

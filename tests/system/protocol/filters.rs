@@ -13,7 +13,7 @@ use tests::client::Client;
 use tests::ledger::CountedService;
 use tests::service::service;
 
-use crate::concurrency::{GROUP, USER, group, patch, values};
+use crate::directory::concurrency::{GROUP, USER, group, patch, values};
 
 const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
 const FILTERS: usize = 300;
@@ -224,7 +224,7 @@ async fn a_search_request_asks_what_a_url_asks() {
 async fn groups_in_groups_reach_their_members_however_deep() {
     let connector = service().connector().await;
     let client = connector.local(service());
-    let user = crate::concurrency::user(&client, "ann").await;
+    let user = crate::directory::concurrency::user(&client, "ann").await;
     let mut groups = vec![group(&client, "level 0", std::slice::from_ref(&user)).await];
     for level in 1..10 {
         let below = groups.last().unwrap().clone();
@@ -266,7 +266,7 @@ async fn groups_in_groups_reach_their_members_however_deep() {
     assert_eq!(names, ["level 0", "level 1", "level 5", "level 6", "level 7", "level 8", "level 9"]);
     let members = client.get(&format!("/Groups/{}", groups[6])).await.json();
     assert_eq!((&members["members"][0]["type"], &members["schemas"]), (&json!("Group"), &json!([GROUP])));
-    tests::dump::assert_sound(service(), &connector.id).await;
+    tests::invariants::assert_invariants(service(), &connector.id).await;
 }
 
 #[tokio::test]

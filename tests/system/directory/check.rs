@@ -3,15 +3,17 @@
 use std::sync::LazyLock;
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use shared::resource::{ResourceId, ResourceKind};
 use tests::client::Client;
-use tests::dump::{Item, assert_sound};
+use tests::invariants::assert_invariants;
 use tests::layout::{self as keys, Key};
 use tests::scimctl::scimctl;
 use tests::service::{Service, TABLE, TestConnector};
+use tests::table::Item;
 
-use crate::concurrency::{GROUP, group, patch, user, values};
+use crate::directory::concurrency::{GROUP, group, patch, user, values};
 
 /// A table of its own, since each of these reads all of it.
 fn service() -> &'static Service {
@@ -82,7 +84,7 @@ async fn whatever_is_not_in_order_is_found_and_mended() {
     ];
     for case in cases {
         let sound = Sound::new().await;
-        assert_sound(service(), &sound.connector.id).await;
+        assert_invariants(service(), &sound.connector.id).await;
         let (member, other, group) = (sound.member, sound.other, sound.group);
         let id = &sound.connector.id;
         let of_group = keys::resource(id, ResourceKind::Group, group);
@@ -177,7 +179,7 @@ async fn whatever_is_not_in_order_is_found_and_mended() {
         let mended = run(&["--repair"]);
         let again = run(&["--repair"]);
         assert_eq!((again.code, again.err.as_str()), (0, ""), "{case}: {} {}", mended.out, again.out);
-        assert_sound(service(), id).await;
+        assert_invariants(service(), id).await;
         if ["half-membership", "other-half"].contains(&case) {
             assert_eq!(
                 sound.client.get(&format!("/Groups/{group}")).await.json()["members"][0]["value"],
@@ -207,7 +209,7 @@ async fn what_cannot_be_read_is_named_and_left_and_hides_nothing_else() {
     sound.take(&sound.entry("other")).await;
     let said = |state: &str| {
         let key =
-            format!("the User {:?} of {id}#user cannot be read, and is left as it is", member.to_string());
+            format!("the User {:?} of {id}#user cannot be read, and is not repaired", member.to_string());
         format!("{id}: {state}: {key}: ")
     };
     let found = scimctl(service(), &["check", &id]);
@@ -232,8 +234,9 @@ async fn a_connector_that_is_being_deleted_is_not_checked() {
     let count = [count, Item::from([("n".to_owned(), AttributeValue::N("7".to_owned()))])];
     let count = count.into_iter().flatten().collect();
     service.dynamodb().put_item().table_name(TABLE).set_item(Some(count)).send().await.unwrap();
-    service.change_connector(&connector.id, |record| record.is_going = true).await;
-    let why = format!("connector {id} is being deleted; `scimctl connector delete {id}` completes that");
+    service.connectors().begin_deletion(&connector.id, Timestamp::now()).await.unwrap();
+    let why =
+        format!("connector {id} is being deleted; `scimctl connector delete {id}` completes the deletion");
     assert_eq!(scimctl(&service, &["check", &id, "--repair"]).failed(), why);
     let all = scimctl(&service, &["check"]);
     assert_eq!((all.code, all.err.trim_end(), all.out.trim_end()), (0, &*why, "everything is in order"));
@@ -251,13 +254,13 @@ async fn what_is_left_of_a_connector_without_a_record_is_found_and_deleted() {
     let record = keys::connector(&gone.id).attributes();
     service.dynamodb().delete_item().table_name(TABLE).set_key(Some(record)).send().await.unwrap();
     let of = async |id| {
-        let dump = tests::dump::dump(&service, id).await;
+        let dump = tests::table::read_items(&service, id).await;
         dump.into_keys().filter(|(pk, _)| !pk.contains("#audit/")).count()
     };
     let (before, found) = (of(&there.id).await, scimctl(&service, &["check"]));
     assert_eq!((found.code, found.out.lines().count()), (1, 1), "{found:?}");
     assert!(
-        found.out.starts_with(&format!("{}: found: it has no record, and items in ", gone.id)),
+        found.out.starts_with(&format!("{}: found: the connector has no record, but items in ", gone.id)),
         "{found:?}"
     );
     scimctl(&service, &["check", "--repair"]).ok();

@@ -17,13 +17,9 @@ async fn credentials_that_were_taken_away_are_refused_within_a_minute_where_they
     let client = connector.local(service);
     let renewed = Client::new(&client.base_url, &client.username, "renewed");
     let before = InProcess::new(service.dynamodb(), client).await;
-    service
-        .change_connector(&connector.id, |record| {
-            let kind = CredentialKind::Basic { username: "okta".to_owned() };
-            record.credentials =
-                vec![directory::secrets::credential_of_generated(kind, "renewed", Timestamp::now()).unwrap()];
-        })
-        .await;
+    let kind = CredentialKind::Basic { username: "okta".to_owned() };
+    let new = directory::secrets::credential_of_generated(kind, "renewed", Timestamp::now()).unwrap();
+    service.connectors().replace_credentials(&connector.id, &[new]).await.unwrap();
     let status =
         async |requests: &InProcess| requests.send("GET", "/Users", None, PATIENCE).await.status().as_u16();
     assert_eq!(status(&before).await, 200, "the record is believed for a while");
@@ -38,7 +34,7 @@ async fn credentials_that_were_taken_away_are_refused_within_a_minute_where_they
 async fn a_disabled_connector_is_refused_after_its_credentials_are_checked() {
     let service = service();
     let connector = service.connector().await;
-    service.change_connector(&connector.id, |record| record.disabled = Some(Timestamp::now())).await;
+    service.connectors().disable(&connector.id).await.unwrap();
     let client = connector.local(service);
     let reply = client.get("/Users").await;
     assert_eq!(
@@ -106,10 +102,10 @@ async fn the_use_of_a_credential_is_noted_once_an_hour() {
         assert_eq!(client.get("/Users?count=0").await.status, 200);
     }
     let table = service.table();
-    let [basic, bearer] = &table.connector(&connector.id).await.unwrap().unwrap().record.credentials[..]
-    else {
-        panic!("two credentials")
-    };
+    let credentials = table.connector(&connector.id).await.unwrap().unwrap().credentials;
+    let of =
+        |scheme: &str| credentials.iter().find(|one| directory::connectors::scheme(one) == scheme).unwrap();
+    let (basic, bearer) = (of("Basic"), of("Bearer"));
     let used = table.last_used(&connector.id, &basic.id).await.unwrap().unwrap();
     assert!((began..began + 60).contains(&used.as_second()));
     assert_eq!(table.last_used(&connector.id, &bearer.id).await.unwrap(), None);
@@ -124,9 +120,7 @@ async fn the_use_of_a_credential_is_noted_once_an_hour() {
 async fn an_expired_credential_opens_nothing() {
     let service = service();
     let connector = service.connector().await;
-    service
-        .change_connector(&connector.id, |record| record.credentials[0].expires = Some(Timestamp::now()))
-        .await;
+    service.expire_password(&connector.id, Timestamp::now()).await;
     let client = connector.local(service);
     assert_eq!(client.get("/Users").await.status, 401);
     let bearer = client.bearer();
@@ -145,7 +139,7 @@ async fn a_credential_that_expires_is_refused_where_it_was_remembered() {
     let service = service();
     let connector = service.connector().await;
     let ends = Timestamp::now() + SignedDuration::from_secs(30);
-    service.change_connector(&connector.id, |record| record.credentials[0].expires = Some(ends)).await;
+    service.expire_password(&connector.id, ends).await;
     let requests = InProcess::at(service.dynamodb(), connector.local(service), later);
     let status = async || requests.send("GET", "/Users", None, PATIENCE).await.status().as_u16();
     assert_eq!(status().await, 200);

@@ -8,7 +8,7 @@ use tests::client::Client;
 use tests::seed;
 use tests::service::service;
 
-use crate::concurrency::{USER, group, patch, user, users};
+use crate::directory::concurrency::{USER, group, patch, user, users};
 
 fn ids(page: &Value) -> Vec<String> {
     let resources = page["Resources"].as_array().unwrap();

@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 use tests::client::Client;
-use tests::dump::assert_sound;
+use tests::invariants::assert_invariants;
 use tests::service::service;
 
-use crate::concurrency::{GROUP, USER};
+use crate::directory::concurrency::{GROUP, USER};
 
 /// Names, each with another spelling of the same name where there is one.
 fn names() -> Vec<(String, String)> {
@@ -66,7 +66,7 @@ async fn awkward_names_round_trip_are_found_and_are_unique() {
             }
         }
     }
-    assert_sound(service(), &connector.id).await;
+    assert_invariants(service(), &connector.id).await;
 }
 
 #[tokio::test]
@@ -94,5 +94,5 @@ async fn values_that_begin_alike_are_told_apart() {
             );
         }
     }
-    assert_sound(service(), &connector.id).await;
+    assert_invariants(service(), &connector.id).await;
 }

@@ -9,10 +9,11 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Value, json};
 use service::routes::{FALLBACK, ROUTES};
 use shared::resource::ResourceId;
+use tests::invariants::assert_invariants;
 use tests::pattern::differences;
 use tests::rights::functions_of;
+use tests::seed;
 use tests::service::Service;
-use tests::{dump, seed};
 
 const HOST: &str = "https://rollcall000.execute-api.us-east-1.amazonaws.com/default/scim/v2";
 const USER: &str = "11111111-1111-4111-8111-111111111111";
@@ -117,7 +118,7 @@ async fn every_event_on_file_is_answered_by_its_binary() {
         seen.insert(name.to_owned());
     }
     assert_eq!(seen, files("events", "json"), "each event on file is replayed");
-    dump::assert_sound(&service, &connector.id).await;
+    assert_invariants(&service, &connector.id).await;
 }
 
 #[test]

@@ -6,7 +6,7 @@ use shared::schema::Schemas;
 use tests::in_process::InProcess;
 use tests::service::{PATIENCE, service};
 
-use crate::concurrency::{USER, patch};
+use crate::directory::concurrency::{USER, patch};
 
 const BADGE: &str = "urn:example:Badge";
 

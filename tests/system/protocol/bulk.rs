@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 use tests::client::Client;
-use tests::dump::assert_sound;
+use tests::invariants::assert_invariants;
 use tests::service::service;
 
-use crate::concurrency::{GROUP, USER, members, user};
+use crate::directory::concurrency::{GROUP, USER, members, user};
 
 async fn send(client: &Client, body: Value) -> Vec<Value> {
     let reply = client.post("/Bulk", &body).await;
@@ -71,7 +71,7 @@ async fn references_are_resolved_whatever_the_order() {
     assert_eq!((&done[1]["method"], &done[1]["bulkId"]), (&json!("POST"), &json!("ann")));
     assert_eq!(done[1]["version"], "W/\"1\"");
     assert_eq!(done[4]["location"], format!("{}/Groups/{inner}", client.base_url));
-    assert_sound(service(), &connector.id).await;
+    assert_invariants(service(), &connector.id).await;
 }
 
 #[tokio::test]
@@ -102,7 +102,7 @@ async fn references_in_a_circle_are_made_in_two_steps() {
     assert_eq!(statuses(&done), ["400", "201"]);
     assert_eq!(done[0]["response"]["scimType"], "invalidValue");
     assert_eq!(client.get("/Groups").await.json()["totalResults"], 1);
-    assert_sound(service(), &connector.id).await;
+    assert_invariants(service(), &connector.id).await;
 }
 
 #[tokio::test]
@@ -140,7 +140,7 @@ async fn what_is_made_in_two_steps_is_finished_before_anything_else_is_done_with
     assert_eq!(statuses(&done), ["201"]);
     let user = client.get(&format!("/Users/{}", id(&done[0]))).await.json();
     assert_eq!(user[ENTERPRISE]["manager"]["value"], id(&done[0]));
-    assert_sound(service(), &connector.id).await;
+    assert_invariants(service(), &connector.id).await;
 }
 
 #[tokio::test]
@@ -176,7 +176,7 @@ async fn each_operation_has_its_own_outcome() {
     assert_eq!(done[7]["response"]["detail"], "bulkId:unknown is no resource that this request made");
     assert_eq!(done[1]["version"], "W/\"2\"");
     assert_eq!(done[8].get("response"), None);
-    assert_sound(service(), &connector.id).await;
+    assert_invariants(service(), &connector.id).await;
 }
 
 #[tokio::test]
@@ -193,7 +193,7 @@ async fn after_so_many_errors_nothing_more_is_done() {
     body["failOnErrors"] = json!(2);
     assert_eq!(statuses(&send(&client, body).await), ["201", "400", "201", "400"]);
     assert_eq!(client.get("/Users").await.json()["totalResults"], 2);
-    assert_sound(service(), &connector.id).await;
+    assert_invariants(service(), &connector.id).await;
 }
 
 #[tokio::test]
@@ -231,5 +231,5 @@ async fn a_thousand_operations_are_carried_out_and_one_more_is_refused() {
         assert_eq!((reply.status, &reply.json()["detail"]), (400, &json!(detail)));
     }
     assert_eq!(client.get("/Users?count=0").await.json()["totalResults"], 1_000);
-    assert_sound(service(), &connector.id).await;
+    assert_invariants(service(), &connector.id).await;
 }

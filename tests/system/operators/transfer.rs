@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use directory::settings::{Mapping, OnDelete, Settings};
 use serde_json::{Value, json};
 use tests::client::Client;
-use tests::dump::assert_sound;
+use tests::invariants::assert_invariants;
 use tests::service::{TestConnector, service};
 use uuid::Uuid;
 
-use crate::concurrency::{USER, group, user};
-use crate::directory::{directory, run};
+use crate::directory::concurrency::{USER, group, user};
+use crate::operators::listing::{directory, run};
 
 const AS_IT_WAS: &str = "0 made, 0 changed, 1 as they were, 0 refused\n";
 
@@ -75,7 +75,7 @@ async fn a_directory_is_exported_and_imported_elsewhere_and_a_second_time_change
             (&there["origin"], there["connector"].as_str()),
             (&json!("local"), Some(other.id.to_string().as_str()))
         );
-        assert_sound(service(), &other.id).await;
+        assert_invariants(service(), &other.id).await;
     }
     let csv = run(&connector, &["export", "users"]).ok();
     assert_eq!(csv, std::fs::read_to_string(folder.name("u.csv")).unwrap());
@@ -135,7 +135,7 @@ async fn rows_that_cannot_be_imported_are_named_and_the_others_are_there() {
         "0 made, 1 changed, 0 as they were, 0 refused\n"
     );
     assert_eq!(run(&connector, &["group", "members", "team"]).ok(), "emil\n");
-    assert_sound(service(), &connector.id).await;
+    assert_invariants(service(), &connector.id).await;
     assert!(
         run(&connector, &["import", "users", &folder.name("none.csv")]).failed().contains("No such file")
     );
@@ -191,7 +191,7 @@ async fn an_export_says_nothing_new_to_the_directory_it_comes_from() {
             }
         }
         assert_eq!(everything(&connector), before);
-        assert_sound(service(), &connector.id).await;
+        assert_invariants(service(), &connector.id).await;
     }
 }
 
@@ -246,7 +246,7 @@ async fn members_of_a_kind_are_replaced_where_their_column_is_there() {
     let owned = folder.file("owned.csv", "name,members\n\"Sales, EMEA\",dora@example.com\n");
     let refused = run(&connector, &["import", "groups", &owned]);
     assert!(refused.err.contains("belongs to the identity provider"), "{refused:?}");
-    assert_sound(service(), &connector.id).await;
+    assert_invariants(service(), &connector.id).await;
 }
 
 #[tokio::test]

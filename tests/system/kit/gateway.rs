@@ -15,7 +15,7 @@ use tokio::process::Command;
 fn toys() -> Lambda {
     Lambda::new(|_| {
         let mut command = Command::new(env::current_exe().unwrap());
-        command.args(["--exact", "harness::toy_function", "--nocapture"]);
+        command.args(["--exact", "kit::gateway::toy_function", "--nocapture"]);
         command.stdout(Stdio::null()).stderr(Stdio::null());
         command
     })

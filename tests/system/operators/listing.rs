@@ -3,12 +3,12 @@
 use directory::settings::{OnDelete, Settings};
 use serde_json::{Value, json};
 use tests::client::Client;
-use tests::dump::assert_sound;
+use tests::invariants::assert_invariants;
 use tests::scimctl::{Done, scimctl, scimctl_with};
 use tests::service::{TABLE, TestConnector, service};
 
-use crate::concurrency::{USER, group, patch, user};
-use crate::transfer::Folder;
+use crate::directory::concurrency::{USER, group, patch, user};
+use crate::operators::transfer::Folder;
 
 pub fn run(connector: &TestConnector, arguments: &[&str]) -> Done {
     let id = connector.id.to_string();
@@ -104,7 +104,7 @@ async fn a_user_made_by_hand_is_changed_by_hand() {
     assert_eq!(parts, [json!("Ann"), json!("Ash"), json!("Ann Ash"), Value::Null, json!("local")]);
     run(&["user", "delete", "ann"]).ok();
     assert!(run(&["user", "show", "ann"]).failed().contains("no user ann"));
-    assert_sound(service(), &connector.id).await;
+    assert_invariants(service(), &connector.id).await;
 }
 
 #[tokio::test]

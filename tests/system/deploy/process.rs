@@ -23,7 +23,7 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-use crate::concurrency::USER;
+use crate::directory::concurrency::USER;
 
 /// A folder that is removed at the end.
 struct Folder(PathBuf);

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use service::response::Response;
-use tests::dump::assert_sound;
 use tests::faults::{FAULTS, Fault, FaultyDynamoDb};
 use tests::in_process::InProcess;
+use tests::invariants::assert_invariants;
 use tests::service::{PATIENCE, TestConnector, service};
 
-use crate::concurrency::{GROUP, USER, group, members, patch, user, users, values};
+use crate::directory::concurrency::{GROUP, USER, group, members, patch, user, users, values};
 
 struct Faulty {
     connector: TestConnector,
@@ -136,7 +136,7 @@ async fn one_fault_anywhere_is_overcome_and_nothing_is_done_twice() {
     }
     assert!(met > FAULTS.len() * 10, "only {met} faults were met");
     assert_eq!(client.get("/Users?count=0").await.json()["totalResults"], made);
-    assert_sound(service(), &faulty.connector.id).await;
+    assert_invariants(service(), &faulty.connector.id).await;
 }
 
 #[tokio::test]
@@ -181,7 +181,7 @@ async fn a_dynamodb_that_stays_busy_is_said_to_be_and_a_repetition_completes_the
         assert_eq!((&leaver["active"], leaver.get("groups")), (&json!(false), None));
     }
     assert!(cut_off > 15, "only {cut_off} requests were cut off");
-    assert_sound(service(), &faulty.connector.id).await;
+    assert_invariants(service(), &faulty.connector.id).await;
 }
 
 #[tokio::test]
@@ -229,7 +229,7 @@ async fn who_is_back_while_they_are_taken_out_of_groups_stays_in_those_they_are_
         let is_member = members(&client, &joined).await.contains(&leaver);
         assert_eq!(json!(is_member), now["active"], "{at}");
     }
-    assert_sound(service(), &faulty.connector.id).await;
+    assert_invariants(service(), &faulty.connector.id).await;
 }
 
 #[tokio::test]
@@ -243,7 +243,7 @@ async fn a_condition_that_failed_beside_a_conflict_says_nothing_yet() {
     assert_eq!(faulty.send("PATCH", &path, &renamed).await.status(), 200);
     assert_eq!(faulty.dynamodb.heal(), 3);
     assert_eq!(client.get(&path).await.json()["userName"], "bob");
-    assert_sound(service(), &faulty.connector.id).await;
+    assert_invariants(service(), &faulty.connector.id).await;
 }
 
 #[tokio::test]
@@ -262,7 +262,7 @@ async fn a_group_that_cannot_be_given_its_members_is_not_made() {
         }
         assert_eq!(first.status(), 500, "{at}");
         assert_eq!(client.get("/Groups").await.json()["totalResults"], 0, "{at}");
-        assert_sound(service(), &faulty.connector.id).await;
+        assert_invariants(service(), &faulty.connector.id).await;
     }
 }
 
@@ -291,7 +291,7 @@ async fn a_replacement_that_another_comes_into_at_any_point_leaves_no_mixture() 
         let sets = [one, other].map(|set| set.iter().cloned().collect());
         assert!(sets.contains(&left), "{at}: a mixture of {}", left.len());
     }
-    assert_sound(service(), &faulty.connector.id).await;
+    assert_invariants(service(), &faulty.connector.id).await;
 }
 
 #[tokio::test]
@@ -330,7 +330,7 @@ async fn the_version_of_a_group_is_never_newer_than_the_members_that_come_with_i
             }
         }
     }
-    assert_sound(service(), &faulty.connector.id).await;
+    assert_invariants(service(), &faulty.connector.id).await;
 }
 
 #[tokio::test]
@@ -357,7 +357,7 @@ async fn whoever_is_deactivated_at_any_point_of_an_addition_joins_no_group() {
         assert_eq!(members(&client, &group).await, BTreeSet::new(), "{at}");
         assert_eq!(client.get(&format!("/Users/{leaver}")).await.json().get("groups"), None, "{at}");
     }
-    assert_sound(service(), &faulty.connector.id).await;
+    assert_invariants(service(), &faulty.connector.id).await;
 }
 
 #[tokio::test]
@@ -387,5 +387,5 @@ async fn whoever_goes_while_a_page_is_read_makes_nobody_be_seen_twice() {
             break;
         }
     }
-    assert_sound(service(), &faulty.connector.id).await;
+    assert_invariants(service(), &faulty.connector.id).await;
 }

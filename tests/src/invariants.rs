@@ -1,0 +1,472 @@
+//! What must be true of a directory after any requests and faults. This is an oracle: it reads the items themselves and
+//! shares no code with the store, so a mistake in the store's keys, indexes or counts cannot hide here.
+//!
+//! The layout is the one of ARCHITECTURE.md, "The table". `c` is the connector:
+//!
+//! | item | pk | sk |
+//! | --- | --- | --- |
+//! | user, group, local group, role | `c#user`, `c#group`, `c#local`, `c#role` | `id` |
+//! | member's side of a membership | `c#user`, `c#group` | `member/group` |
+//! | group's side of a membership | `c#group/group` | `member` |
+//! | index item of a unique attribute | `c#user.userName` | folded value |
+//! | index item of another attribute | `c#user.emails.value` | folded value, `\0`, id |
+//! | count of the resources whose ids begin with one byte | `c#count` | `user/00` to `user/ff` |
+//! | guard of nesting | `c#count` | `nesting` |
+//! | audit record | `c#audit/…` | any |
+//! | credential | `c#connector` | `credential/`, id |
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::{self, Write as _};
+
+use directory::connectors::ConnectorId;
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+use unicode_normalization::UnicodeNormalization as _;
+use uuid::Uuid;
+
+use crate::service::Service;
+use crate::table::{Item, Items, read_items, read_record, text_of};
+
+/// A longer folded value is cut in a sort key, and a hash follows it.
+const LONGEST_INDEXED_VALUE: usize = 512;
+
+/// One thing that must be true of every directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Invariant {
+    /// An attribute that repeats a fact agrees with it: `active`, `userName`, `displayName`, a member's `kind`.
+    CopiesAgree,
+    /// A count equals the number of resources that it counts.
+    CountsAreExact,
+    /// No deletion is left half done.
+    DeletionsAreComplete,
+    /// The group of a membership exists.
+    GroupsExist,
+    /// An index item points at a resource that has its value.
+    IndexItemsHaveResources,
+    /// Every item is one of the table's kinds.
+    ItemsAreKnown,
+    /// The member of a membership is active, unless the connector keeps the groups of deactivated users.
+    MembersAreActive,
+    /// The member of a membership exists.
+    MembersExist,
+    /// A membership has its group's side and its member's side.
+    MembershipsHaveBothSides,
+    /// Two users do not share a userName, and two groups do not share a displayName, in any case.
+    NamesAreUnique,
+    /// A group that is in another group is marked as nested.
+    NestedGroupsAreMarked,
+    /// No group is in itself through other groups.
+    NestingHasNoCircle,
+    /// A resource can be read.
+    ResourcesAreReadable,
+    /// A resource has an index item for each value of an indexed attribute.
+    ResourcesHaveIndexItems,
+}
+
+/// An invariant that does not hold, and where.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Violation {
+    /// The invariant.
+    pub invariant: Invariant,
+    /// The items that break it, for the reader of a failed test.
+    pub place: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}: {}", self.invariant, self.place)
+    }
+}
+
+/// Fails unless every invariant holds in the directory of a connector.
+///
+/// # Panics
+/// When one does not hold, with each violation.
+pub async fn assert_invariants(service: &Service, connector: &ConnectorId) {
+    let violations = find_violations(service, connector).await;
+    let lines: Vec<String> = violations.iter().map(ToString::to_string).collect();
+    assert!(lines.is_empty(), "the directory of {connector} breaks invariants:\n{}", lines.join("\n"));
+}
+
+/// Reads the directory of a connector and returns what breaks an invariant.
+///
+/// # Panics
+/// When the engine does not answer.
+pub async fn find_violations(service: &Service, connector: &ConnectorId) -> Vec<Violation> {
+    let record = read_record(service, connector).await.unwrap_or_default();
+    let keeps_groups = record["settings"]["on-deactivate"] == "keep-groups";
+    violations(&connector.to_string(), &read_items(service, connector).await, keeps_groups)
+}
+
+/// What breaks an invariant among the items of one connector.
+pub fn violations(connector: &str, items: &Items, keeps_groups: bool) -> Vec<Violation> {
+    let mut directory = Directory::default();
+    for ((pk, sk), item) in items {
+        directory.sort_in(connector, pk, sk, item);
+    }
+    directory.check_resources();
+    directory.check_indexes(connector);
+    directory.check_memberships(keeps_groups);
+    directory.check_nesting();
+    directory.check_counts();
+    directory.found.sort();
+    directory.found
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    User,
+    Group,
+    LocalGroup,
+    Role,
+}
+
+impl Kind {
+    const ALL: [Self; 4] = [Self::User, Self::Group, Self::LocalGroup, Self::Role];
+
+    /// How partitions and counts are named after it.
+    fn word(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Group => "group",
+            Self::LocalGroup => "local",
+            Self::Role => "role",
+        }
+    }
+
+    fn unique_attribute(self) -> &'static str {
+        if self == Self::User { "userName" } else { "displayName" }
+    }
+
+    fn indexes(self) -> &'static [Index] {
+        if self == Self::User { &USER_INDEXES } else { &GROUP_INDEXES }
+    }
+}
+
+/// An index: its name, the path of its attribute, and how values are compared.
+struct Index {
+    name: &'static str,
+    path: &'static [&'static str],
+    is_case_exact: bool,
+    is_unique: bool,
+}
+
+const fn index(name: &'static str, path: &'static [&'static str]) -> Index {
+    Index { name, path, is_case_exact: false, is_unique: false }
+}
+
+const USER_INDEXES: [Index; 6] = [
+    Index { is_unique: true, ..index("userName", &["userName"]) },
+    Index { is_case_exact: true, ..index("externalId", &["externalId"]) },
+    index("emails.value", &["emails", "value"]),
+    index("name.givenName", &["name", "givenName"]),
+    index("name.familyName", &["name", "familyName"]),
+    index("displayName", &["displayName"]),
+];
+
+const GROUP_INDEXES: [Index; 2] = [
+    Index { is_unique: true, ..index("displayName", &["displayName"]) },
+    Index { is_case_exact: true, ..index("externalId", &["externalId"]) },
+];
+
+/// The index of deactivated users has this name and this one value.
+const INACTIVE: (&str, &str) = ("active", "false");
+
+struct Resource {
+    kind: Kind,
+    document: Value,
+    item: Item,
+}
+
+impl Resource {
+    fn is_set(&self, mark: &str) -> bool {
+        self.item.get(mark).is_some_and(|value| value.as_bool() == Ok(&true))
+    }
+
+    /// Clients see it: its deletion has not begun.
+    fn is_present(&self) -> bool {
+        !self.is_set("going")
+    }
+
+    /// RFC 7643 §4.1.1: a user that does not say so is active.
+    fn is_active(&self) -> bool {
+        self.kind != Kind::User || self.document["active"] != Value::Bool(false)
+    }
+}
+
+/// The items of a directory, by what they are.
+#[derive(Default)]
+struct Directory {
+    resources: BTreeMap<String, Resource>,
+    unreadable: BTreeSet<String>,
+    index_items: BTreeMap<(String, String), String>,
+    /// The group's side of each membership, with the kind that it says the member has.
+    group_sides: BTreeMap<(String, String), String>,
+    /// The member's side of each membership, with the kind of the partition that it lies in.
+    member_sides: BTreeMap<(String, String), Kind>,
+    counts: BTreeMap<(Kind, String), (i64, i64)>,
+    found: Vec<Violation>,
+}
+
+impl Directory {
+    fn report(&mut self, invariant: Invariant, place: String) {
+        self.found.push(Violation { invariant, place });
+    }
+
+    /// Sorts in one item by its key.
+    fn sort_in(&mut self, connector: &str, pk: &str, sk: &str, item: &Item) {
+        let space = pk.strip_prefix(connector).and_then(|rest| rest.strip_prefix('#')).unwrap_or_default();
+        let kind = Kind::ALL.into_iter().find(|kind| kind.word() == space);
+        let is_known = if let Some(kind) = kind {
+            match sk.split_once('/') {
+                None if is_id(sk) => {
+                    self.sort_in_resource(kind, sk, item);
+                    true
+                }
+                Some((member, group)) if is_id(member) && is_id(group) => {
+                    self.member_sides.insert((group.to_owned(), member.to_owned()), kind);
+                    true
+                }
+                _ => false,
+            }
+        } else if let Some(group) = space.strip_prefix("group/") {
+            self.group_sides.insert((group.to_owned(), sk.to_owned()), text_of(item, "kind"));
+            is_id(group) && is_id(sk)
+        } else if space == "count" {
+            sk == "nesting" || self.sort_in_count(sk, item)
+        } else if space.contains('.') {
+            self.index_items.insert((pk.to_owned(), sk.to_owned()), text_of(item, "id"));
+            true
+        } else {
+            space.starts_with("audit/") || (space == "connector" && sk.starts_with("credential/"))
+        };
+        if !is_known {
+            self.report(Invariant::ItemsAreKnown, format!("{sk:?} of {pk}"));
+        }
+    }
+
+    fn sort_in_resource(&mut self, kind: Kind, id: &str, item: &Item) {
+        let document = serde_json::from_str::<Value>(&text_of(item, "doc")).ok();
+        match document.filter(|document| document.is_object() && has_metadata(item)) {
+            Some(document) => {
+                self.resources.insert(id.to_owned(), Resource { kind, document, item: item.clone() });
+            }
+            None => {
+                self.unreadable.insert(id.to_owned());
+                self.report(Invariant::ResourcesAreReadable, format!("{kind:?} {id}"));
+            }
+        }
+    }
+
+    fn sort_in_count(&mut self, sk: &str, item: &Item) -> bool {
+        let Some((word, byte)) = sk.split_once('/') else { return false };
+        let Some(kind) = Kind::ALL.into_iter().find(|kind| kind.word() == word) else { return false };
+        self.counts.insert((kind, byte.to_owned()), (number_of(item, "n"), number_of(item, "active")));
+        byte.len() == 2 && u8::from_str_radix(byte, 16).is_ok()
+    }
+
+    /// Copies in an item agree with its document, and deletions are complete.
+    fn check_resources(&mut self) {
+        let mut found = Vec::new();
+        for (id, resource) in &self.resources {
+            let place = |what: &str| format!("{what} of {:?} {id}", resource.kind);
+            if !resource.is_present() {
+                if !resource.is_set("kept") {
+                    found.push((Invariant::DeletionsAreComplete, place("the deletion")));
+                }
+                continue;
+            }
+            let name = resource.kind.unique_attribute();
+            if resource.document[name] != text_of(&resource.item, name) {
+                found.push((Invariant::CopiesAgree, place(name)));
+            }
+            let says_active = resource.item.get("active").and_then(|value| value.as_bool().ok());
+            if resource.kind == Kind::User && says_active != Some(&resource.is_active()) {
+                found.push((Invariant::CopiesAgree, place("active")));
+            }
+        }
+        found.into_iter().for_each(|(invariant, place)| self.report(invariant, place));
+    }
+
+    /// Each value of an indexed attribute has one index item, and each index item has its value.
+    fn check_indexes(&mut self, connector: &str) {
+        let mut expected: BTreeMap<(String, String), BTreeSet<String>> = BTreeMap::new();
+        let mut group_names: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for (id, resource) in self.resources.iter().filter(|(_, resource)| resource.is_present()) {
+            let word = resource.kind.word();
+            let mut expect = |index: &str, sk: String| {
+                expected.entry((format!("{connector}#{word}.{index}"), sk)).or_default().insert(id.clone());
+            };
+            for index in resource.kind.indexes() {
+                for value in texts_at(&resource.document, index.path) {
+                    let value = indexed(value, index.is_case_exact);
+                    if !value.is_empty() {
+                        expect(index.name, if index.is_unique { value } else { format!("{value}\0{id}") });
+                    }
+                }
+            }
+            if !resource.is_active() {
+                expect(INACTIVE.0, format!("{}\0{id}", INACTIVE.1));
+            }
+            if let (Kind::Group | Kind::LocalGroup, Some(name)) =
+                (resource.kind, resource.document["displayName"].as_str())
+            {
+                group_names.entry(indexed(name, false)).or_default().insert(id.clone());
+            }
+        }
+        let shared = expected.iter().map(|((pk, sk), ids)| (format!("{sk:?} of {pk}"), ids));
+        // A local group and a group of the identity provider have different indexes, and must differ in name too.
+        let shared =
+            shared.chain(group_names.iter().map(|(name, ids)| (format!("groups named {name:?}"), ids)));
+        let shared: BTreeSet<String> =
+            shared.filter(|(_, ids)| ids.len() > 1).map(|(what, ids)| format!("{what}: {ids:?}")).collect();
+        let actual = std::mem::take(&mut self.index_items);
+        let mut found = Vec::new();
+        for ((pk, sk), ids) in &expected {
+            let holder = actual.get(&(pk.clone(), sk.clone()));
+            if !holder.is_some_and(|id| ids.contains(id)) {
+                found.push((Invariant::ResourcesHaveIndexItems, format!("{sk:?} of {pk} for {ids:?}")));
+            }
+        }
+        for ((pk, sk), id) in &actual {
+            let has_value = expected.get(&(pk.clone(), sk.clone())).is_some_and(|ids| ids.contains(id));
+            // The values of a resource that cannot be read are unknown.
+            if !has_value && !self.unreadable.contains(id) {
+                found.push((
+                    Invariant::IndexItemsHaveResources,
+                    format!("{sk:?} of {pk}, which names {id:?}"),
+                ));
+            }
+        }
+        shared.into_iter().for_each(|place| self.report(Invariant::NamesAreUnique, place));
+        found.into_iter().for_each(|(invariant, place)| self.report(invariant, place));
+    }
+
+    /// Memberships have two sides, and join a present group to a present, active member.
+    fn check_memberships(&mut self, keeps_groups: bool) {
+        let memberships: BTreeSet<(String, String)> =
+            self.group_sides.keys().chain(self.member_sides.keys()).cloned().collect();
+        for (group, member) in memberships {
+            let place = format!("member {member} of group {group}");
+            let sides = (group.clone(), member.clone());
+            let (said, partition) = (self.group_sides.get(&sides), self.member_sides.get(&sides));
+            let kind_of = |id: &str| {
+                let resource = self.resources.get(id).filter(|resource| resource.is_present());
+                resource.map(|resource| resource.kind)
+            };
+            let is_group = kind_of(&group).is_some_and(|kind| kind != Kind::User);
+            let kind = kind_of(&member).filter(|kind| matches!(kind, Kind::User | Kind::Group));
+            let is_active = self.resources.get(&member).is_none_or(Resource::is_active);
+            let is_marked = self.resources.get(&member).is_none_or(|resource| resource.is_set("nested"));
+            let mut broken = Vec::new();
+            if !is_group && !self.unreadable.contains(&group) {
+                broken.push(Invariant::GroupsExist);
+            }
+            if kind.is_none() && !self.unreadable.contains(&member) {
+                broken.push(Invariant::MembersExist);
+            }
+            if kind.is_some() && !is_active && !keeps_groups {
+                broken.push(Invariant::MembersAreActive);
+            }
+            if kind == Some(Kind::Group) && !is_marked {
+                broken.push(Invariant::NestedGroupsAreMarked);
+            }
+            if said.is_none() || partition.is_none() {
+                broken.push(Invariant::MembershipsHaveBothSides);
+            }
+            if let Some(kind) = kind {
+                let name = if kind == Kind::User { "User" } else { "Group" };
+                if said.is_some_and(|said| said != name) || partition.is_some_and(|found| *found != kind) {
+                    broken.push(Invariant::CopiesAgree);
+                }
+            }
+            broken.into_iter().for_each(|invariant| self.report(invariant, place.clone()));
+        }
+    }
+
+    /// From no group do memberships lead back to it.
+    fn check_nesting(&mut self) {
+        let mut inner: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        let groups = self.group_sides.iter().filter(|(_, kind)| *kind == "Group");
+        for (group, member) in groups.map(|(sides, _)| sides) {
+            inner.entry(group).or_default().push(member);
+        }
+        let mut circles = Vec::new();
+        for start in inner.keys() {
+            let (mut seen, mut left) = (BTreeSet::new(), inner[start].clone());
+            while let Some(group) = left.pop() {
+                if seen.insert(group) {
+                    left.extend(inner.get(group).into_iter().flatten());
+                }
+            }
+            if seen.contains(start) {
+                circles.push(format!("group {start}"));
+            }
+        }
+        circles.into_iter().for_each(|place| self.report(Invariant::NestingHasNoCircle, place));
+    }
+
+    /// Counts equal what they count. A count that is not there is 0.
+    fn check_counts(&mut self) {
+        let mut expected: BTreeMap<(Kind, String), (i64, i64)> = BTreeMap::new();
+        for (id, resource) in self.resources.iter().filter(|(_, resource)| resource.is_present()) {
+            let count = expected.entry((resource.kind, id[..2].to_owned())).or_default();
+            count.0 += 1;
+            count.1 += i64::from(resource.kind == Kind::User && resource.is_active());
+        }
+        let places: BTreeSet<(Kind, String)> = expected.keys().chain(self.counts.keys()).cloned().collect();
+        for place in places {
+            let (actual, expected) = (self.counts.get(&place), expected.get(&place));
+            let (actual, expected) =
+                (actual.copied().unwrap_or_default(), expected.copied().unwrap_or_default());
+            let has_unreadable = self.unreadable.iter().any(|id| id[..2] == place.1);
+            if actual != expected && !has_unreadable {
+                let what = format!("{:?}s whose ids begin with {}", place.0, place.1);
+                self.report(Invariant::CountsAreExact, format!("{what}: {actual:?}, counted {expected:?}"));
+            }
+        }
+    }
+}
+
+/// A canonical UUID.
+fn is_id(text: &str) -> bool {
+    Uuid::try_parse(text).is_ok_and(|id| id.to_string() == text)
+}
+
+/// Whether an item has what `meta` and the origin are made of.
+fn has_metadata(item: &Item) -> bool {
+    let is_time = |name: &str| text_of(item, name).parse::<jiff::Timestamp>().is_ok();
+    number_of(item, "version") >= 1
+        && is_time("created")
+        && is_time("modified")
+        && ["scim", "local"].contains(&text_of(item, "origin").as_str())
+}
+
+fn number_of(item: &Item, name: &str) -> i64 {
+    item.get(name).and_then(|value| value.as_n().ok()?.parse().ok()).unwrap_or_default()
+}
+
+/// The texts at a path of a document, through arrays.
+fn texts_at<'d>(document: &'d Value, path: &[&str]) -> Vec<&'d str> {
+    match (document, path) {
+        (Value::Array(elements), _) => elements.iter().flat_map(|element| texts_at(element, path)).collect(),
+        (value, [name, rest @ ..]) => value.get(name).map(|value| texts_at(value, rest)).unwrap_or_default(),
+        (value, []) => value.as_str().into_iter().collect(),
+    }
+}
+
+/// A value as a sort key holds it: composed (NFC), in lower case unless case matters, and cut when it is long.
+fn indexed(value: &str, is_case_exact: bool) -> String {
+    let composed: String = value.nfc().collect();
+    let folded: String =
+        if is_case_exact { composed } else { composed.chars().flat_map(char::to_lowercase).nfc().collect() };
+    if folded.len() <= LONGEST_INDEXED_VALUE {
+        return folded;
+    }
+    let end = (0..=LONGEST_INDEXED_VALUE).rev().find(|end| folded.is_char_boundary(*end)).unwrap_or_default();
+    let mut cut = format!("{}\u{1}", &folded[..end]);
+    for byte in Sha256::digest(&folded).iter().take(16) {
+        write!(cut, "{byte:02x}").expect("a string can be written to");
+    }
+    cut
+}

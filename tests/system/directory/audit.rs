@@ -1,0 +1,157 @@
+//! Every operation of the crate `directory` that changes users, groups, roles, connectors, credentials or settings leaves an
+//! audit record with its actor. Bookkeeping (the last use of a credential, failed sign-ins) leaves none.
+
+use directory::connectors::{Connector, Connectors, scheme};
+use directory::secrets::generate_credential;
+use directory::settings::Settings;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use shared::credential::CredentialKind;
+use shared::patch::{MemberOperation, MemberValue};
+use shared::resource::{Document, ResourceId, ResourceKind};
+use tests::corruption::{Corruption, SmallDirectory};
+use tests::service::{Service, TestConnector, service};
+
+/// The records of a connector as `operation kind attributes`, the oldest first.
+async fn records(service: &Service, connector: &TestConnector) -> Vec<String> {
+    let table = service.table();
+    let mut records = table
+        .audit(&connector.id, None, Timestamp::UNIX_EPOCH, Timestamp::now(), usize::MAX)
+        .await
+        .expect("DynamoDB answers");
+    records.reverse();
+    let line = |record: directory::audit::AuditRecord| {
+        assert_eq!((record.by.as_str(), record.who.as_str()), ("operator", "test"));
+        format!("{} {} {}", record.operation, record.kind, record.attributes.join(" "))
+    };
+    records.into_iter().map(line).collect()
+}
+
+fn document(value: Value) -> Document {
+    value.as_object().expect("an object").clone()
+}
+
+fn unchanged(document: &Document) -> Result<Document, shared::error::ScimError> {
+    Ok(document.clone())
+}
+
+fn add(id: ResourceId) -> MemberOperation {
+    MemberOperation::Add(vec![MemberValue { id, kind: None, display: None }])
+}
+
+#[tokio::test]
+async fn every_change_of_a_resource_leaves_one_record_of_its_actor() {
+    let service = service();
+    let connector = service.connector().await;
+    let directory = service.directory(&connector.id).await;
+    let mut expected = vec!["create Connector credentials".to_owned()];
+    let user = directory.create_user(document(json!({ "userName": "ann" }))).await.unwrap();
+    expected.push("create User userName".to_owned());
+    for kind in [ResourceKind::LocalGroup, ResourceKind::Role] {
+        let name = kind.name();
+        let group = directory
+            .create_group(kind, document(json!({ "displayName": format!("a {name}") })), Vec::new())
+            .await
+            .unwrap();
+        expected.push(format!("create {name} displayName"));
+        directory.change_group(kind, group.id, None, unchanged, &[add(user.id)]).await.unwrap();
+        expected.push(format!("update {name} members"));
+        let renamed = |_: &Document| Ok(document(json!({ "displayName": format!("another {name}") })));
+        directory.change_group(kind, group.id, None, renamed, &[]).await.unwrap();
+        expected.push(format!("update {name} displayName"));
+        directory.delete(kind, group.id, None).await.unwrap();
+        expected.push(format!("delete {name} "));
+    }
+    let renamed = |_: &Document| Ok(document(json!({ "userName": "bob" })));
+    directory.change_user(user.id, None, renamed).await.unwrap();
+    expected.push("update User userName".to_owned());
+    directory.delete(ResourceKind::User, user.id, None).await.unwrap();
+    expected.push("delete User ".to_owned());
+    // All these operations have the time of their directory, so the records have no order.
+    let mut records = records(service, &connector).await;
+    records.sort();
+    expected.sort();
+    assert_eq!(records, expected);
+}
+
+#[tokio::test]
+async fn every_change_of_a_connector_leaves_one_record_of_its_actor() {
+    let service = service();
+    let connector = service.connector().await;
+    let id = &connector.id;
+    // Each operation has a later time than the one before, so that the records have an order.
+    let begin = Timestamp::now();
+    let at = |seconds: i64| {
+        let actor =
+            directory::Actor { by: directory::By::Operator("test".to_owned()), request: "test".to_owned() };
+        let now = begin - jiff::SignedDuration::from_secs(100 - seconds);
+        Connectors::new(service.table(), actor, now)
+    };
+    let read = async || -> Connector { service.table().connector(id).await.unwrap().unwrap() };
+    at(1).rename(id, "Okta").await.unwrap();
+    at(2).disable(id).await.unwrap();
+    at(3).enable(id).await.unwrap();
+    let settings = Settings { audit_days: 30, ..Settings::default() };
+    assert!(at(4).replace_settings(&read().await, settings).await.unwrap());
+    let kind = CredentialKind::Basic { username: "okta".to_owned() };
+    let (new, _) = generate_credential(kind, begin).unwrap();
+    at(5).add_credential(id, &new).await.unwrap();
+    at(6).set_expiry(id, &new.id, Some(begin)).await.unwrap();
+    at(7).retire_credential(id, &new.id).await.unwrap();
+    at(8).replace_credentials(id, &[]).await.unwrap();
+    at(9).begin_deletion(id, begin).await.unwrap();
+    service.table().record_use(id, "1f3a5b7c", begin).await.unwrap();
+    service.table().count_failure(id, "192.0.2.7", begin).await.unwrap();
+    let mut records = records(service, &connector).await;
+    assert_eq!(records.pop().as_deref(), Some("create Connector credentials"));
+    assert_eq!(
+        records,
+        [
+            "update Connector name",
+            "update Connector disabled",
+            "update Connector disabled",
+            "update Connector settings",
+            "update Connector credentials",
+            "update Connector credentials",
+            "update Connector credentials",
+            "update Connector credentials",
+            "delete Connector ",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn every_repair_leaves_a_record_that_names_the_finding() {
+    let mut repaired = 0;
+    for corruption in Corruption::ALL {
+        let small = SmallDirectory::create(service()).await;
+        small.corrupt(service(), corruption).await;
+        let directory = service().directory(&small.connector.id).await;
+        for finding in directory.check(|_| ()).await.unwrap() {
+            if directory.repair(&finding).await.unwrap() {
+                repaired += 1;
+                let table = service().table();
+                let now = Timestamp::now();
+                let id = &small.connector.id;
+                let all = table.audit(id, None, Timestamp::UNIX_EPOCH, now, usize::MAX).await.unwrap();
+                let is_of_it = |record: &directory::audit::AuditRecord| {
+                    record.operation == "repair" && record.attributes == [finding.name()]
+                };
+                assert!(all.iter().any(is_of_it), "{corruption:?}: {finding}: {all:?}");
+            }
+        }
+    }
+    assert!(repaired >= 8, "{repaired} repairs");
+}
+
+#[tokio::test]
+async fn credentials_of_a_new_connector_are_items_of_their_own() {
+    let service = service();
+    let connector = service.connector().await;
+    let record = tests::table::read_record(service, &connector.id).await.unwrap();
+    assert_eq!(record.get("credentials"), None);
+    let credentials = service.table().connector(&connector.id).await.unwrap().unwrap().credentials;
+    let mut schemes: Vec<&str> = credentials.iter().map(scheme).collect();
+    schemes.sort_unstable();
+    assert_eq!(schemes, ["Basic", "Bearer"]);
+}

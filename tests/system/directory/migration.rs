@@ -1,0 +1,133 @@
+//! The format of the table and its migration. A table that an earlier version wrote is served as it is, migrated while
+//! requests run, and served after that. A format that this version does not know is refused.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use directory::connectors::{ConnectorId, FORMAT};
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::Value;
+use tests::client::Client;
+use tests::invariants::assert_invariants;
+use tests::scimctl::scimctl;
+use tests::service::Service;
+use tests::table::{Item, put_item, read_record, set_attribute};
+
+/// The passwords of the connectors in `fixtures/tables/format-1.json`.
+const PASSWORDS: [(&str, &str); 2] =
+    [("okta", "UcSCocm2nixsmoMTrajPwGnpdqkLj_CtLyku29rI1f0"), ("default", "correct horse battery staple")];
+
+/// The record as a process of format 1 reads it: all of these must be there.
+#[derive(Deserialize)]
+#[expect(dead_code, reason = "it is enough that they can be read")]
+struct RecordOfFormat1 {
+    name: String,
+    created: Timestamp,
+    disabled: Option<Timestamp>,
+    is_going: bool,
+    credentials: Vec<Value>,
+    cursor_key: String,
+    settings: Value,
+}
+
+/// A service over a table that the version before format 2 wrote.
+async fn service_of_format_1() -> Service {
+    let service = Service::start();
+    let text = include_str!("../../fixtures/tables/format-1.json");
+    let table: Value = serde_json::from_str(text).unwrap();
+    for item in table["items"].as_array().unwrap() {
+        let value = |value: &Value| match value.as_object().unwrap().iter().next().unwrap() {
+            (kind, Value::String(text)) if kind == "S" => AttributeValue::S(text.clone()),
+            (kind, Value::String(text)) if kind == "N" => AttributeValue::N(text.clone()),
+            (kind, Value::Bool(value)) if kind == "BOOL" => AttributeValue::Bool(*value),
+            other => panic!("{other:?}"),
+        };
+        let item: Item =
+            item.as_object().unwrap().iter().map(|(name, one)| (name.clone(), value(one))).collect();
+        put_item(&service, item).await;
+    }
+    service
+}
+
+fn client(service: &Service, connector: &str, password: &str) -> Client {
+    Client::new(&format!("{}/{connector}/scim/v2", service.origin()), "okta", password)
+}
+
+fn id(connector: &str) -> ConnectorId {
+    ConnectorId::parse(connector).unwrap()
+}
+
+async fn assert_served(service: &Service) {
+    for (connector, password) in PASSWORDS {
+        let reply = client(service, connector, password).get("/Users").await;
+        let users = if connector == "okta" { 1 } else { 0 };
+        assert_eq!((reply.status, &reply.json()["totalResults"]), (200, &users.into()), "{connector}");
+        let wrong = client(service, connector, "wrong").get("/Users").await;
+        assert_eq!(wrong.status, 401, "{connector}");
+    }
+}
+
+#[tokio::test]
+async fn table_of_format_1_is_served_before_and_after_its_migration() {
+    let service = service_of_format_1().await;
+    assert_served(&service).await;
+    // Until the migration, a process of format 1 can read what this version writes.
+    scimctl(&service, &["connector", "rename", "entra", "Entra ID"]).ok();
+    scimctl(&service, &["connector", "create", "--name", "onelogin"]).ok();
+    for connector in ["okta", "default", "entra", "onelogin"] {
+        let record = read_record(&service, &id(connector)).await.unwrap();
+        serde_json::from_value::<RecordOfFormat1>(record).unwrap();
+    }
+    let migrated = scimctl(&service, &["migrate"]).ok();
+    assert_eq!(migrated.lines().last(), Some("4 connectors are stored in format 2 now"), "{migrated}");
+    let again = scimctl(&service, &["migrate"]).ok();
+    assert_eq!(again, "all connectors are stored in format 2 already\n");
+    let record = read_record(&service, &id("okta")).await.unwrap();
+    assert_eq!(record.get("credentials"), None);
+    // A service that starts now has cached nothing.
+    let restarted =
+        tests::in_process::InProcess::unknown(service.dynamodb(), client(&service, "okta", PASSWORDS[0].1));
+    let reply = restarted.send("GET", "/Users", None, tests::service::PATIENCE).await;
+    assert_eq!(reply.status(), 200);
+    assert_served(&service).await;
+    let made = scimctl(&service, &["connector", "create", "--name", "google"]);
+    assert!(made.ok().contains("Endpoint URL"));
+    for connector in ["okta", "default", "entra", "onelogin", "google"] {
+        let connector = service.table().connector(&id(connector)).await.unwrap().unwrap();
+        assert_eq!(connector.format, FORMAT, "{}", connector.id);
+        assert!(!connector.credentials.is_empty(), "{}", connector.id);
+        assert_invariants(&service, &connector.id).await;
+    }
+}
+
+#[tokio::test]
+async fn credentials_that_change_during_a_migration_are_not_lost() {
+    let service = service_of_format_1().await;
+    let connectors = service.connectors();
+    let okta = id("okta");
+    let before = service.table().connector(&okta).await.unwrap().unwrap().credentials;
+    let (old, new) = (before[0].id.clone(), before[1].id.clone());
+    let (migrated, retired) = tokio::join!(connectors.migrate(), connectors.retire_credential(&okta, &old));
+    assert_eq!(migrated.unwrap().connectors.len(), 3);
+    retired.unwrap();
+    let after = service.table().connector(&okta).await.unwrap().unwrap();
+    assert_eq!(after.format, FORMAT);
+    let left: Vec<&str> = after.credentials.iter().map(|one| one.id.as_str()).collect();
+    assert_eq!(left, [new.as_str()]);
+}
+
+#[tokio::test]
+async fn unknown_format_is_refused() {
+    let service = Service::start();
+    let connector = service.connector().await;
+    let text = connector.id.to_string();
+    let newer = AttributeValue::N((FORMAT + 1).to_string());
+    set_attribute(&service, "connectors", &text, "stored_format", newer).await;
+    let client = connector.local(&service);
+    assert_eq!(client.get("/Users").await.status, 500);
+    let user =
+        serde_json::json!({ "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "userName": "a" });
+    assert_eq!(client.post("/Users", &user).await.status, 500);
+    let refused = scimctl(&service, &["user", "create", &text, "ann"]).failed();
+    assert!(refused.contains("is stored in format 3, and this version knows formats up to 2"), "{refused}");
+    assert!(service.table().connector(&connector.id).await.is_err());
+}

@@ -1,0 +1,49 @@
+//! The oracle of [`tests::invariants`]: it names each fault that a test writes into a sound directory.
+
+use std::sync::LazyLock;
+
+use tests::corruption::{Corruption, SmallDirectory};
+use tests::invariants::Invariant::{self, *};
+use tests::invariants::{assert_invariants, find_violations};
+use tests::service::Service;
+
+/// A table of its own, since each case reads all of it.
+fn service() -> &'static Service {
+    static SERVICE: LazyLock<Service> = LazyLock::new(Service::start);
+    &SERVICE
+}
+
+/// The invariants that a fault breaks, in the order of their names.
+fn broken_by(corruption: Corruption) -> &'static [Invariant] {
+    match corruption {
+        Corruption::ActiveCopyIsWrong | Corruption::MemberKindIsWrong => &[CopiesAgree],
+        Corruption::CountIsWrong => &[CountsAreExact],
+        Corruption::DeletionIsUnfinished => &[DeletionsAreComplete],
+        Corruption::GroupIsMissing => &[CountsAreExact, GroupsExist, IndexItemsHaveResources],
+        Corruption::GroupNameIsShared => &[NamesAreUnique],
+        Corruption::GroupSideIsMissing | Corruption::MemberSideIsMissing => &[MembershipsHaveBothSides],
+        Corruption::IndexItemIsMissing => &[ResourcesHaveIndexItems],
+        Corruption::IndexItemIsOfAnother => &[IndexItemsHaveResources, ResourcesHaveIndexItems],
+        Corruption::IndexItemIsOfNobody => &[IndexItemsHaveResources],
+        Corruption::ItemIsUnknown => &[ItemsAreKnown],
+        Corruption::MemberIsDeactivated => &[CountsAreExact, MembersAreActive, ResourcesHaveIndexItems],
+        Corruption::MemberIsMissing => &[CountsAreExact, IndexItemsHaveResources, MembersExist],
+        Corruption::NestingHasACircle => &[NestingHasNoCircle, NestingHasNoCircle],
+        Corruption::NestingMarkIsMissing => &[NestedGroupsAreMarked],
+        Corruption::UserIsUnreadable => &[ResourcesAreReadable],
+        Corruption::UserNameIsShared => &[IndexItemsHaveResources, NamesAreUnique],
+    }
+}
+
+#[tokio::test]
+async fn each_corruption_breaks_the_invariants_that_it_should() {
+    for corruption in Corruption::ALL {
+        let directory = SmallDirectory::create(service()).await;
+        let connector = &directory.connector.id;
+        assert_invariants(service(), connector).await;
+        directory.corrupt(service(), corruption).await;
+        let violations = find_violations(service(), connector).await;
+        let broken: Vec<Invariant> = violations.iter().map(|violation| violation.invariant).collect();
+        assert_eq!(broken, broken_by(corruption), "{corruption:?}: {violations:#?}");
+    }
+}

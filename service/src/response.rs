@@ -68,7 +68,13 @@ pub fn with_location(mut response: Response, location: &str) -> Response {
     response
 }
 
-/// The answer to a request that failed.
+/// Adds the methods that a path supports (RFC 9110 §10.2.1).
+pub fn with_allow(mut response: Response, methods: &[&str]) -> Response {
+    set(&mut response, ALLOW, &methods.join(", "));
+    response
+}
+
+/// The SCIM error message for an error (RFC 7644 §3.12), with the headers that HTTP requires for its status.
 pub fn error(error: &ScimError) -> Response {
     let (status, _) = error.kind.status();
     let mut response = Response::new(error.to_json().to_string().into_bytes());
@@ -76,7 +82,6 @@ pub fn error(error: &ScimError) -> Response {
     set(&mut response, CONTENT_TYPE, MEDIA_TYPE);
     match error.kind {
         ErrorKind::Unauthorized => set(&mut response, WWW_AUTHENTICATE, "Basic realm=\"scim\""),
-        ErrorKind::MethodNotAllowed(methods) => set(&mut response, ALLOW, methods),
         ErrorKind::TooManyRequests(seconds) => set(&mut response, RETRY_AFTER, &seconds.to_string()),
         _ => {}
     }
@@ -150,7 +155,6 @@ mod tests {
             header(ErrorKind::Unauthorized, "www-authenticate").as_deref(),
             Some("Basic realm=\"scim\"")
         );
-        assert_eq!(header(ErrorKind::MethodNotAllowed("GET"), "allow").as_deref(), Some("GET"));
         assert_eq!(header(ErrorKind::TooManyRequests(2), "retry-after").as_deref(), Some("2"));
         assert_eq!(header(ErrorKind::NotFound, "content-type").as_deref(), Some("application/scim+json"));
     }

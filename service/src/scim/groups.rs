@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use directory::MAX_PAGE_BYTES;
-use futures_util::future::BoxFuture;
 use http::StatusCode;
 use shared::error::ScimError;
 use shared::patch::{MemberOperation, Patch, parse_members};
@@ -14,21 +13,19 @@ use shared::resource::{
 use shared::schema::ResourceSchema;
 
 use super::search::{self, parameters};
+use crate::call::{Call, ResponseFuture};
 use crate::response::{Response, empty, json, with_etag, with_location};
-use crate::service::Call;
-
-type Answer = BoxFuture<'static, Result<Response, ScimError>>;
 
 /// A PATCH of a group with more members than this is answered without a body (RFC 7644 §3.5.2 allows both).
 const MOST_MEMBERS_ANSWERED: usize = 100;
 
 /// GET /Groups
-pub fn list(call: Arc<Call>) -> Answer {
+pub fn list(call: Arc<Call>) -> ResponseFuture {
     search::by_url(call, &[ResourceKind::Group])
 }
 
 /// POST /Groups
-pub fn create(call: Arc<Call>) -> Answer {
+pub fn create(call: Arc<Call>) -> ResponseFuture {
     Box::pin(async move {
         let projection = projection(&call)?;
         let (document, members) = read_body(&call)?;
@@ -39,7 +36,7 @@ pub fn create(call: Arc<Call>) -> Answer {
 }
 
 /// GET /Groups/{id}
-pub fn get(call: Arc<Call>) -> Answer {
+pub fn get(call: Arc<Call>) -> ResponseFuture {
     Box::pin(async move {
         let projection = projection(&call)?;
         // The group is read before its members are: a version that is older than what is shown with it makes an If-Match
@@ -55,7 +52,7 @@ pub fn get(call: Arc<Call>) -> Answer {
 }
 
 /// PUT /Groups/{id}
-pub fn replace(call: Arc<Call>) -> Answer {
+pub fn replace(call: Arc<Call>) -> ResponseFuture {
     Box::pin(async move {
         let (schema, projection, id) = (schema(&call), projection(&call)?, call.id()?);
         let (document, members) = read_body(&call)?;
@@ -67,7 +64,7 @@ pub fn replace(call: Arc<Call>) -> Answer {
 }
 
 /// PATCH /Groups/{id}
-pub fn patch(call: Arc<Call>) -> Answer {
+pub fn patch(call: Arc<Call>) -> ResponseFuture {
     Box::pin(async move {
         let (schema, projection, id) = (schema(&call), projection(&call)?, call.id()?);
         let patch = Patch::parse(&parse_object(&call.request.body)?, schema)?;
@@ -89,7 +86,7 @@ pub fn patch(call: Arc<Call>) -> Answer {
 }
 
 /// DELETE /Groups/{id}
-pub fn delete(call: Arc<Call>) -> Answer {
+pub fn delete(call: Arc<Call>) -> ResponseFuture {
     Box::pin(async move {
         call.directory.delete(ResourceKind::Group, call.id()?, call.if_match().as_ref()).await?;
         Ok(empty(StatusCode::NO_CONTENT))

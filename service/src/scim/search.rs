@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use directory::query::cursor;
 use directory::{KindQuery, Query, Start};
-use futures_util::future::BoxFuture;
 use http::{Method, StatusCode};
 use shared::error::{ErrorKind, ScimError};
 use shared::filter::Filter;
@@ -14,33 +13,31 @@ use shared::resource::{ResourceKind, parse_object};
 use shared::schema::ResourceSchema;
 use shared::sort::Sort;
 
+use crate::call::{Call, ResponseFuture};
 use crate::response::{Plan, Response, json};
-use crate::service::Call;
-
-type Answer = BoxFuture<'static, Result<Response, ScimError>>;
 
 /// POST /Users/.search
-pub fn users(call: Arc<Call>) -> Answer {
+pub fn users(call: Arc<Call>) -> ResponseFuture {
     by_body(call, &[ResourceKind::User])
 }
 
 /// POST /Groups/.search
-pub fn groups(call: Arc<Call>) -> Answer {
+pub fn groups(call: Arc<Call>) -> ResponseFuture {
     by_body(call, &[ResourceKind::Group])
 }
 
 /// GET on the endpoint URL itself, and POST /.search
-pub fn root(call: Arc<Call>) -> Answer {
+pub fn root(call: Arc<Call>) -> ResponseFuture {
     let kinds = &[ResourceKind::User, ResourceKind::Group];
     if call.request.method == Method::POST { by_body(call, kinds) } else { by_url(call, kinds) }
 }
 
 /// A query in a URL.
-pub(super) fn by_url(call: Arc<Call>, kinds: &'static [ResourceKind]) -> Answer {
+pub(super) fn by_url(call: Arc<Call>, kinds: &'static [ResourceKind]) -> ResponseFuture {
     Box::pin(async move { search(&call, &parameters(&call)?, kinds).await })
 }
 
-fn by_body(call: Arc<Call>, kinds: &'static [ResourceKind]) -> Answer {
+fn by_body(call: Arc<Call>, kinds: &'static [ResourceKind]) -> ResponseFuture {
     Box::pin(async move {
         let request = SearchRequest::from_body(&parse_object(&call.request.body)?)?;
         search(&call, &request, kinds).await

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use futures_util::future::BoxFuture;
 use http::StatusCode;
 use shared::error::ScimError;
 use shared::patch::Patch;
@@ -13,18 +12,16 @@ use shared::resource::{
 use shared::schema::ResourceSchema;
 
 use super::search::{self, parameters};
+use crate::call::{Call, ResponseFuture};
 use crate::response::{Response, empty, json, with_etag, with_location};
-use crate::service::Call;
-
-type Answer = BoxFuture<'static, Result<Response, ScimError>>;
 
 /// GET /Users
-pub fn list(call: Arc<Call>) -> Answer {
+pub fn list(call: Arc<Call>) -> ResponseFuture {
     search::by_url(call, &[ResourceKind::User])
 }
 
 /// POST /Users
-pub fn create(call: Arc<Call>) -> Answer {
+pub fn create(call: Arc<Call>) -> ResponseFuture {
     Box::pin(async move {
         let (schema, projection) = (schema(&call), projection(&call)?);
         let document = normalise(&parse_object(&call.request.body)?, schema)?;
@@ -34,7 +31,7 @@ pub fn create(call: Arc<Call>) -> Answer {
 }
 
 /// GET /Users/{id}
-pub fn get(call: Arc<Call>) -> Answer {
+pub fn get(call: Arc<Call>) -> ResponseFuture {
     Box::pin(async move {
         let projection = projection(&call)?;
         let user = call.directory.user(call.id()?).await?;
@@ -48,7 +45,7 @@ pub fn get(call: Arc<Call>) -> Answer {
 }
 
 /// PUT /Users/{id}
-pub fn replace(call: Arc<Call>) -> Answer {
+pub fn replace(call: Arc<Call>) -> ResponseFuture {
     Box::pin(async move {
         let (schema, projection, id) = (schema(&call), projection(&call)?, call.id()?);
         let document = normalise(&parse_object(&call.request.body)?, schema)?;
@@ -59,7 +56,7 @@ pub fn replace(call: Arc<Call>) -> Answer {
 }
 
 /// PATCH /Users/{id}
-pub fn patch(call: Arc<Call>) -> Answer {
+pub fn patch(call: Arc<Call>) -> ResponseFuture {
     Box::pin(async move {
         let (schema, projection, id) = (schema(&call), projection(&call)?, call.id()?);
         let patch = Patch::parse(&parse_object(&call.request.body)?, schema)?;
@@ -70,7 +67,7 @@ pub fn patch(call: Arc<Call>) -> Answer {
 }
 
 /// DELETE /Users/{id}
-pub fn delete(call: Arc<Call>) -> Answer {
+pub fn delete(call: Arc<Call>) -> ResponseFuture {
     Box::pin(async move {
         call.directory.delete(ResourceKind::User, call.id()?, call.if_match().as_ref()).await?;
         Ok(empty(StatusCode::NO_CONTENT))

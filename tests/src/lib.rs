@@ -21,3 +21,4 @@ pub mod rights;
 pub mod scimctl;
 pub mod seed;
 pub mod service;
+pub mod template;

@@ -1,5 +1,5 @@
-//! The APIs of the service. An API is a group of routes below one base path, with the same callers and the same form of
-//! errors.
+//! The APIs of the service. An API is a group of routes below one base path, with the same callers and the
+//! same form of errors.
 
 /// A group of routes below one base path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,7 +78,7 @@ mod tests {
     use crate::request::decoded_segments;
 
     #[test]
-    fn a_path_is_split_into_connector_api_and_the_rest() {
+    fn path_is_split_into_connector_api_and_rest() {
         for (path, expected) in [
             ("/okta/scim/v2/Users/1", Some(("okta", &["Users", "1"][..]))),
             ("/okta//scim/v2/", Some(("okta", &[][..]))),
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn the_url_of_an_api_names_the_connector() {
+    fn url_of_an_api_names_the_connector() {
         assert_eq!(SCIM.url("https://scim.example.com", "okta"), "https://scim.example.com/okta/scim/v2");
     }
 }

@@ -1,5 +1,6 @@
-//! Authentication. A process caches each connector for a minute, and remembers which headers were valid until the connector
-//! no longer has their credential. An invalid header costs a full password check every time, and is counted.
+//! Authentication. A process caches each connector for a minute, and remembers which headers were valid until
+//! the connector no longer has their credential. An invalid header costs a full password check every time,
+//! and is counted.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -73,7 +74,8 @@ impl Authenticator {
     /// # Errors
     /// - 401 for invalid credentials, and in the same words for an unknown connector.
     /// - 403 for a disabled connector.
-    /// - 429 after many wrong passwords from the client's address, unless this process knows the header to be valid.
+    /// - 429 after many wrong passwords from the client's address, unless this process knows the header to be
+    ///   valid.
     pub async fn authenticate(
         &self,
         table: &Table,
@@ -84,7 +86,8 @@ impl Authenticator {
         let header = request.header("authorization").unwrap_or_default();
         let (Some(id), Some(presented)) = (ConnectorId::parse(id), PresentedCredentials::parse(header))
         else {
-            // The client guessed no password, so this is not counted. The check takes as long as that of a wrong password.
+            // The client guessed no password, so this is not counted. The check takes as long as that of a
+            // wrong password.
             let _permit = self.checks.acquire().await.map_err(ScimError::internal)?;
             check_credentials(Vec::new(), PresentedCredentials::none(), now).await?;
             return Err(ScimError::new(ErrorKind::Unauthorized, INVALID_CREDENTIALS));
@@ -130,8 +133,8 @@ impl Authenticator {
         Ok(connector.map(|connector| (connector, credential)))
     }
 
-    /// Checks a header that is not in the cache. The permit covers both reading and incrementing the number of failures.
-    /// Otherwise an attacker could send any number of guesses at the same time.
+    /// Checks a header that is not in the cache. The permit covers both reading and incrementing the number
+    /// of failures. Otherwise an attacker could send any number of guesses at the same time.
     async fn check_uncached(
         &self,
         table: &Table,
@@ -187,7 +190,8 @@ impl Authenticator {
     }
 }
 
-/// Finds the credential that the client presented, on a thread that serves no requests: hashing a password takes long.
+/// Finds the credential that the client presented, on a thread that serves no requests: hashing a password
+/// takes long.
 async fn check_credentials(
     credentials: Vec<Credential>,
     presented: PresentedCredentials,
@@ -198,7 +202,8 @@ async fn check_credentials(
         .map_err(ScimError::internal)
 }
 
-/// The address for which failures are counted. For IPv6, it is the /64 network, because a subscriber has all addresses of one.
+/// The address for which failures are counted. For IPv6, it is the /64 network, because a subscriber has all
+/// addresses of one.
 fn client_network(address: Option<IpAddr>) -> String {
     match address {
         None => "unknown".to_owned(),

@@ -1,5 +1,5 @@
-//! Turns an HTTP request into a response: routes, authentication and handlers. This crate depends on neither Lambda nor
-//! sockets. `functions` and `local` read the requests and send the responses.
+//! Turns an HTTP request into a response: routes, authentication and handlers. This crate depends on neither
+//! Lambda nor sockets. `functions` and `local` read the requests and send the responses.
 
 pub mod api;
 pub mod authentication;

@@ -1,5 +1,6 @@
-//! The routes. An entry of [`ROUTES`] says everything about a route. `make routes` writes the rest from it: the functions in
-//! `template.yaml`, the router of `cargo lambda watch`, the binaries, and the table in README.md.
+//! The routes. An entry of [`ROUTES`] says everything about a route. `make routes` writes the rest from it:
+//! the functions in `template.yaml`, the router of `cargo lambda watch`, the binaries, and the table in
+//! README.md.
 
 use std::sync::Arc;
 
@@ -9,6 +10,8 @@ use shared::error::{ErrorKind, ScimError};
 use crate::api::{Api, SCIM};
 use crate::call::{Call, Handler, ResponseFuture};
 use crate::scim::{bulk, discovery, groups, search, users};
+
+use TableRights::{ReadConnector, ReadDirectory, WriteDirectory};
 
 /// One method of one path.
 #[derive(Clone, Copy, Debug)]
@@ -52,10 +55,7 @@ impl TableRights {
 /// The function for every request that API Gateway matches to no route. Its handler is [`fallback`].
 pub const FALLBACK: &str = "fallback";
 
-use TableRights::{ReadConnector, ReadDirectory, WriteDirectory};
-
 /// All routes.
-#[rustfmt::skip]
 pub const ROUTES: &[Route] = &[
     // RFC 7644 §3.2
     scim("GET", "/Users", "users-list", users::list, ReadDirectory),
@@ -75,7 +75,13 @@ pub const ROUTES: &[Route] = &[
     scim("GET", "", "root-search", search::root, ReadDirectory),
     scim("POST", "/.search", "root-search", search::root, ReadDirectory),
     scim("POST", "/Bulk", "bulk-process", bulk_process, WriteDirectory),
-    scim("GET", "/ServiceProviderConfig", "service-provider-config-get", discovery::service_provider_config, ReadConnector),
+    scim(
+        "GET",
+        "/ServiceProviderConfig",
+        "service-provider-config-get",
+        discovery::service_provider_config,
+        ReadConnector,
+    ),
     scim("GET", "/ResourceTypes", "resource-types-list", discovery::resource_types, ReadConnector),
     scim("GET", "/ResourceTypes/{id}", "resource-types-get", discovery::resource_type, ReadConnector),
     scim("GET", "/Schemas", "schemas-list", discovery::schemas, ReadConnector),
@@ -111,8 +117,8 @@ struct Endpoint {
     path: &'static str,
 }
 
-/// The routes without their handlers. Every function reads these, and a function that read [`ROUTES`] would link the handlers
-/// of all others.
+/// The routes without their handlers. Every function reads these, and a function that read [`ROUTES`] would
+/// link the handlers of all others.
 const ENDPOINTS: [Endpoint; ROUTES.len()] = {
     let mut endpoints = [Endpoint { api: SCIM, method: "", path: "" }; ROUTES.len()];
     let (mut routes, mut unset) = (ROUTES, endpoints.as_mut_slice());
@@ -154,8 +160,8 @@ const fn is_equal(left: &str, right: &str) -> bool {
     left.is_empty() && right.is_empty()
 }
 
-/// Answers a request by its route, or with an error if it has none. API Gateway compares paths literally, so it also
-/// sends the requests here that have a doubled or trailing slash, and HEAD.
+/// Answers a request by its route, or with an error if it has none. API Gateway compares paths literally, so
+/// it also sends the requests here that have a doubled or trailing slash, and HEAD.
 pub fn fallback(call: Arc<Call>) -> ResponseFuture {
     match find(call.api, &call.request.method, &call.path) {
         Ok(handler) => handler(call),
@@ -228,7 +234,7 @@ mod tests {
     use crate::request::decoded_segments;
 
     #[test]
-    fn every_method_and_path_has_one_route_or_one_error() {
+    fn each_method_and_path_has_a_route_or_an_error() {
         for (method, path, expected) in [
             ("GET", "/Users", Ok("users-list")),
             ("HEAD", "/Users", Ok("users-list")),
@@ -273,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn the_full_path_begins_with_the_connector_and_the_base() {
+    fn full_path_begins_with_connector_and_base() {
         let paths: Vec<String> = ROUTES.iter().map(Route::full_path).collect();
         assert!(paths.contains(&"/{connector}/scim/v2".to_owned()));
         assert!(paths.contains(&"/{connector}/scim/v2/Users/{id}".to_owned()));

@@ -32,8 +32,8 @@ pub struct Service {
 }
 
 impl Service {
-    /// Creates a service over this table. URLs in responses begin with `public_url`, or with the origin of each request if
-    /// it is `None`.
+    /// Creates a service over this table. URLs in responses begin with `public_url`, or with the origin of
+    /// each request if it is `None`.
     ///
     /// # Errors
     /// When the system has no randomness.
@@ -119,8 +119,8 @@ impl Service {
     }
 }
 
-/// Records when a credential was used, at the same time as the handler runs. A failure is logged and not retried: it must
-/// not fail the request.
+/// Records when a credential was used, at the same time as the handler runs. A failure is logged and not
+/// retried: it must not fail the request.
 async fn record_credential_use(table: &Table, authenticated: &Authenticated, now: Timestamp) {
     if !authenticated.is_use_recorded {
         return;
@@ -154,8 +154,8 @@ fn accepts_a_missing_content_type(media_type: &str) -> bool {
     media_type.is_empty()
 }
 
-/// The response for an error, in the form of its API. A 405 lists the methods of its path, but not the one that was refused:
-/// a connector can refuse a method that has a route.
+/// The response for an error, in the form of its API. A 405 lists the methods of its path, but not the one
+/// that was refused: a connector can refuse a method that has a route.
 fn error_response(error: &ScimError, location: Option<Location>, method: &Method) -> Response {
     let response = match location.map_or(ErrorFormat::Scim, |location| location.api.error_format) {
         ErrorFormat::Scim => response::error(error),
@@ -170,7 +170,8 @@ fn error_response(error: &ScimError, location: Option<Location>, method: &Method
     }
 }
 
-/// Whether Lambda cannot carry this response. Only the response to a read can be: a write leaves out what is too large.
+/// Whether Lambda cannot carry this response. Only the response to a read can be: a write leaves out what is
+/// too large.
 fn is_too_large(response: &Response) -> bool {
     let (_, length) = packed(response.body(), !response.headers().contains_key(CONTENT_ENCODING));
     length > MAX_RESPONSE_BYTES && response.status() == StatusCode::OK

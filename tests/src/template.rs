@@ -90,7 +90,8 @@ mod tests {
 
     #[test]
     fn short_forms_of_functions_are_written_out() {
-        let text = "a: !Ref Api\nb: !GetAtt Table.Arn\nc: [!Sub \"x-${A}\", 1, true, {}]\nd: !Not [!Equals [a, \"\"]]";
+        let text =
+            "a: !Ref Api\nb: !GetAtt Table.Arn\nc: [!Sub 'x-${A}', 1, true, {}]\nd: !Not [!Equals [a, '']]";
         let expected = json!({
             "a": { "Ref": "Api" },
             "b": { "Fn::GetAtt": "Table.Arn" },

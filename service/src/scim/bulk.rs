@@ -1,8 +1,10 @@
-//! POST /Bulk (RFC 7644 §3.7). Each operation is a request of its own, which the handler of its route answers.
+//! POST /Bulk (RFC 7644 §3.7). Each operation is a request of its own, which the handler of its route
+//! answers.
 //!
-//! Operations that do not depend on each other run at the same time. An operation waits for the operations whose bulkIds it
-//! refers to, and for earlier ones about the same resource or name. If references form a cycle, its first resource is
-//! created without them, and replaced by what the client sent once all of them exist (§3.7.1).
+//! Operations that do not depend on each other run at the same time. An operation waits for the operations
+//! whose bulkIds it refers to, and for earlier ones about the same resource or name. If references form a
+//! cycle, its first resource is created without them, and replaced by what the client sent once all of them
+//! exist (§3.7.1).
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -69,7 +71,8 @@ struct Progress<'a> {
     max_concurrent: usize,
 }
 
-/// Runs the operations, until the client's limit of errors if it gave one. `None` for an operation that did not run.
+/// Runs the operations, until the client's limit of errors if it gave one. `None` for an operation that did
+/// not run.
 async fn run_request(runner: Runner<'_>, request: &BulkRequest) -> Vec<Option<Outcome>> {
     let mut progress = Progress {
         runner,
@@ -104,7 +107,8 @@ impl Progress<'_> {
         self.waits_for.get(index).is_none_or(|others| others.is_disjoint(open))
     }
 
-    /// Adds the references to those unfinished resources whose references all exist; to all of them if `is_last`.
+    /// Adds the references to those unfinished resources whose references all exist; to all of them if
+    /// `is_last`.
     async fn finish(&mut self, is_last: bool) {
         let open = self.open();
         let ready: Vec<usize> = self
@@ -123,8 +127,8 @@ impl Progress<'_> {
         }
     }
 
-    /// The operations that can run now: those that wait for no other. If references form a cycle, this is one POST of it,
-    /// which runs without its references. Empty if all operations ran.
+    /// The operations that can run now: those that wait for no other. If references form a cycle, this is one
+    /// POST of it, which runs without its references. Empty if all operations ran.
     fn next_wave(&mut self) -> Vec<usize> {
         let open = self.open();
         let creation = |index: usize| {
@@ -278,8 +282,8 @@ impl<'a> Runner<'a> {
         handler(Arc::new(part)).await
     }
 
-    /// Replaces a resource that was created without its references by all that the client sent. If this fails, deletes
-    /// the resource.
+    /// Replaces a resource that was created without its references by all that the client sent. If this
+    /// fails, deletes the resource.
     async fn finish(self, operation: &BulkOperation, resolved: &Resolved, outcome: &mut Outcome) {
         let (Some(id), Some(endpoint)) = (outcome.new_id(), operation.path.first()) else { return };
         let to_resource = |method: Method, data: Value| BulkOperation {

@@ -1,4 +1,4 @@
-//! /ServiceProviderConfig, /ResourceTypes and /Schemas (RFC 7644 §4, RFC 7643 §5–§7).
+//! The handlers of /ServiceProviderConfig, /ResourceTypes and /Schemas (RFC 7644 §4, RFC 7643 §5–§7).
 
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ pub fn service_provider_config(call: Arc<Call>) -> ResponseFuture {
                 "primary": is_primary
             })
         };
-        one(&json!({
+        resource_response(&json!({
             "schemas": ["urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig"],
             "patch": { "supported": true },
             "bulk": {
@@ -70,7 +70,7 @@ pub fn service_provider_config(call: Arc<Call>) -> ResponseFuture {
 pub fn resource_types(call: Arc<Call>) -> ResponseFuture {
     Box::pin(async move {
         reject_filter(&call)?;
-        list(&[
+        list_response(&[
             resource_type_json(&call, ResourceKind::User)?,
             resource_type_json(&call, ResourceKind::Group)?,
         ])
@@ -83,7 +83,7 @@ pub fn resource_type(call: Arc<Call>) -> ResponseFuture {
         reject_filter(&call)?;
         let id = last_segment(&call);
         let kind = [ResourceKind::User, ResourceKind::Group].into_iter().find(|kind| kind.name() == id);
-        one(&resource_type_json(&call, kind.ok_or_else(|| ScimError::not_found(id))?)?)
+        resource_response(&resource_type_json(&call, kind.ok_or_else(|| ScimError::not_found(id))?)?)
     })
 }
 
@@ -92,7 +92,7 @@ pub fn schemas(call: Arc<Call>) -> ResponseFuture {
     Box::pin(async move {
         reject_filter(&call)?;
         let schemas = call.directory.schemas().schemas.iter();
-        list(
+        list_response(
             &schemas
                 .map(|schema| to_resource(&call, "Schema", "Schemas", &schema.id, schema))
                 .collect::<Result<Vec<_>, _>>()?,
@@ -108,7 +108,7 @@ pub fn schema(call: Arc<Call>) -> ResponseFuture {
         let schema =
             call.directory.schemas().schemas.iter().find(|schema| schema.id.eq_ignore_ascii_case(id));
         let schema = schema.ok_or_else(|| ScimError::not_found(id))?;
-        one(&to_resource(&call, "Schema", "Schemas", &schema.id, schema)?)
+        resource_response(&to_resource(&call, "Schema", "Schemas", &schema.id, schema)?)
     })
 }
 
@@ -125,26 +125,26 @@ fn to_resource(
     id: &str,
     value: &impl Serialize,
 ) -> Result<Value, ScimError> {
-    let mut out = json!({ "schemas": [format!("urn:ietf:params:scim:schemas:core:2.0:{kind}")] });
-    if let (Some(out), Value::Object(members)) =
-        (out.as_object_mut(), serde_json::to_value(value).map_err(ScimError::internal)?)
+    let mut resource = json!({ "schemas": [format!("urn:ietf:params:scim:schemas:core:2.0:{kind}")] });
+    if let (Some(resource), Value::Object(members)) =
+        (resource.as_object_mut(), serde_json::to_value(value).map_err(ScimError::internal)?)
     {
-        out.extend(members);
-        out.insert("meta".into(), meta(call, kind, &format!("{endpoint}/{id}")));
+        resource.extend(members);
+        resource.insert("meta".into(), meta(call, kind, &format!("{endpoint}/{id}")));
     }
-    Ok(out)
+    Ok(resource)
 }
 
 fn meta(call: &Call, kind: &str, path: &str) -> Value {
     json!({ "resourceType": kind, "location": format!("{}/{path}", call.base_url) })
 }
 
-fn one(resource: &Value) -> Result<Response, ScimError> {
+fn resource_response(resource: &Value) -> Result<Response, ScimError> {
     let location = resource.pointer("/meta/location").and_then(Value::as_str).unwrap_or_default();
     Ok(with_location(json_response(StatusCode::OK, resource)?, location))
 }
 
-fn list(resources: &[Value]) -> Result<Response, ScimError> {
+fn list_response(resources: &[Value]) -> Result<Response, ScimError> {
     let resources: Vec<Box<RawValue>> =
         resources.iter().map(to_raw_value).collect::<Result<_, _>>().map_err(ScimError::internal)?;
     json_response(StatusCode::OK, &ListResponse::by_index(resources.len(), 1, &resources))
@@ -154,10 +154,14 @@ fn last_segment(call: &Call) -> &str {
     call.path.last().map(String::as_str).unwrap_or_default()
 }
 
-/// RFC 7644 §4: a filter on these endpoints is 403. A client could otherwise take all resources for the result of its filter.
+/// RFC 7644 §4: a filter on these endpoints is 403. A client could otherwise take all resources for the
+/// result of its filter.
 fn reject_filter(call: &Call) -> Result<(), ScimError> {
     if call.request.query.iter().any(|(name, _)| name.eq_ignore_ascii_case("filter")) {
-        return Err(ScimError::new(ErrorKind::Forbidden, "This endpoint does not support filters (RFC 7644 §4)"));
+        return Err(ScimError::new(
+            ErrorKind::Forbidden,
+            "This endpoint does not support filters (RFC 7644 §4)",
+        ));
     }
     Ok(())
 }

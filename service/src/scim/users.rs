@@ -1,4 +1,4 @@
-//! /Users (RFC 7644 §3.3–§3.6).
+//! The handlers of /Users (RFC 7644 §3.3–§3.6).
 
 use std::sync::Arc;
 
@@ -26,7 +26,7 @@ pub fn create(call: Arc<Call>) -> ResponseFuture {
         let (schema, projection) = (schema(&call), projection(&call)?);
         let document = normalise(&parse_object(&call.request.body)?, schema)?;
         let user = call.directory.create_user(document).await?;
-        answer(&call, StatusCode::CREATED, &user, &[], &projection)
+        user_response(&call, StatusCode::CREATED, &user, &[], &projection)
     })
 }
 
@@ -40,7 +40,7 @@ pub fn get(call: Arc<Call>) -> ResponseFuture {
         if call.if_none_match().is_some_and(|versions| versions.matches(&etag)) {
             return Ok(with_etag(empty(StatusCode::NOT_MODIFIED), &etag));
         }
-        answer(&call, StatusCode::OK, &user.stored.resource, &groups, &projection)
+        user_response(&call, StatusCode::OK, &user.stored.resource, &groups, &projection)
     })
 }
 
@@ -51,7 +51,7 @@ pub fn replace(call: Arc<Call>) -> ResponseFuture {
         let document = normalise(&parse_object(&call.request.body)?, schema)?;
         let change = |present: &Document| resource::replace(present, document.clone(), schema);
         let (user, groups) = call.directory.change_user(id, call.if_match().as_ref(), change).await?;
-        answer(&call, StatusCode::OK, &user, &groups, &projection)
+        user_response(&call, StatusCode::OK, &user, &groups, &projection)
     })
 }
 
@@ -62,7 +62,7 @@ pub fn patch(call: Arc<Call>) -> ResponseFuture {
         let patch = Patch::parse(&parse_object(&call.request.body)?, schema)?;
         let change = |present: &Document| patch.apply(present, schema);
         let (user, groups) = call.directory.change_user(id, call.if_match().as_ref(), change).await?;
-        answer(&call, StatusCode::OK, &user, &groups, &projection)
+        user_response(&call, StatusCode::OK, &user, &groups, &projection)
     })
 }
 
@@ -82,15 +82,15 @@ fn projection(call: &Call) -> Result<Projection, ScimError> {
     search::projection(&parameters(call)?, schema(call))
 }
 
-fn answer(
+fn user_response(
     call: &Call,
     status: StatusCode,
     user: &Resource,
     groups: &[GroupReference],
     projection: &Projection,
 ) -> Result<Response, ScimError> {
-    let mut out = represent(user, groups, None, &call.base_url);
-    projection.apply(&mut out, schema(call));
-    let response = with_location(json(status, &out)?, &location(&call.base_url, user.kind, user.id));
+    let mut body = represent(user, groups, None, &call.base_url);
+    projection.apply(&mut body, schema(call));
+    let response = with_location(json(status, &body)?, &location(&call.base_url, user.kind, user.id));
     Ok(with_etag(response, &user.etag(groups)))
 }

@@ -14,7 +14,8 @@ const USER_AGENT: &str = "Okta SCIM Client 1.0.0";
 /// `make lambda` creates a connector with these credentials.
 const CREDENTIALS: &str = "okta:correct horse battery staple";
 
-/// An event for a route, or for the fallback. A request that can have a body has an empty JSON object as its body.
+/// An event for a route, or for the fallback. A request that can have a body has an empty JSON object as its
+/// body.
 pub fn example(route: Option<&Route>, number: usize) -> Value {
     let key = route
         .map_or_else(|| DEFAULT_ROUTE.to_owned(), |route| format!("{} {}", route.method, route.full_path()));

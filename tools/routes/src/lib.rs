@@ -29,7 +29,8 @@ struct Function<'a> {
     rights: TableRights,
 }
 
-/// The functions in the order of their first routes, then the fallback, which calls the handlers of all of them.
+/// The functions in the order of their first routes, then the fallback, which calls the handlers of all of
+/// them.
 fn functions(routes: &[Route]) -> Vec<Function<'_>> {
     let mut functions: Vec<Function> = Vec::new();
     for route in routes {
@@ -58,8 +59,8 @@ impl Function<'_> {
     }
 }
 
-/// Returns the path, relative to the root of the repository, and the new text of every file that does not agree with the
-/// routes.
+/// Returns the path, relative to the root of the repository, and the new text of every file that does not
+/// agree with the routes.
 ///
 /// # Errors
 /// If a file cannot be read, or has no generated block.
@@ -100,8 +101,8 @@ pub fn outdated_files(root: &Path, routes: &[Route]) -> io::Result<Vec<(String, 
     Ok(files)
 }
 
-/// Returns a line for each thing that does not agree with the routes and that only a person can fix: binaries and events of
-/// functions that have no route, and events for a route of another function.
+/// Returns a line for each thing that does not agree with the routes and that only a person can fix: binaries
+/// and events of functions that have no route, and events for a route of another function.
 ///
 /// # Errors
 /// If a folder or an event cannot be read.
@@ -176,7 +177,7 @@ mod tests {
             ("template.yaml", "Method: PUT, Path: \"/{connector}/scim/v2/Users/{id}/photo\" }"),
             (
                 "functions/Cargo.toml",
-                "\"/{connector}/scim/v2/Users/{id}/photo\" = [{ method = \"PUT\", function = \"photos-replace\" }]",
+                "/Users/{id}/photo\" = [{ method = \"PUT\", function = \"photos-replace\" }]",
             ),
             ("README.md", "| PUT | `/{connector}/scim/v2/Users/{id}/photo` | `photos-replace` |"),
             ("functions/src/bin/photos-replace.rs", "handler(\"photos-replace\")"),

@@ -1,4 +1,5 @@
-//! `make routes`: writes everything that follows from the list of routes, and lists what only a person can fix.
+//! `make routes`: writes everything that follows from the list of routes, and lists what only a person can
+//! fix.
 
 use std::error::Error;
 use std::fs;

@@ -82,7 +82,8 @@ fn event_name(route: &Route) -> String {
     }
 }
 
-/// The router of `cargo lambda watch`. It has no `$default`; its last route is below a connector, for any method.
+/// The router of `cargo lambda watch`. It has no `$default`; its last route is below a connector, for any
+/// method.
 pub fn watch_router(routes: &[Route]) -> String {
     let mut paths: Vec<(String, Vec<String>)> = Vec::new();
     for route in routes {

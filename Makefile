@@ -76,6 +76,10 @@ build: $(TOOLS) ## Compile every function for ARCHITECTURE (x86_64 unless you sa
 deploy: $(TOOLS) ## Put what was built into an AWS account, asking for what it needs to know
 	sam deploy --guided
 
+.PHONY: routes
+routes: ## Write everything that follows from the routes: template.yaml, binaries, events, README's table
+	@cargo run --quiet --locked --package routes
+
 # Everything that is measured is built as it is released. LARGEST=1000000 looks at growth up to a million users.
 .PHONY: bench
 bench: $(PEERS)/installed ## Measure speed, cost and scale, beside other service providers, into docs/performance.md

@@ -1,4 +1,5 @@
-//! Rollcall as Lambda functions. Each binary under `src/bin` runs the handler of one route through [`lambda`], which turns
-//! an API Gateway event into a request and a response into an answer.
+//! Rollcall as Lambda functions. Each binary in `src/bin` is a function: it runs its handler through
+//! [`lambda`], which turns the events of API Gateway into requests, and responses into what API Gateway
+//! expects.
 
 pub mod lambda;

@@ -1,5 +1,6 @@
-//! Who is asking. Connectors are read at most once a minute, and a credential that was found good is remembered for as
-//! long as its connector's record still holds it; a wrong one pays for the full check every time, and is counted.
+//! Authentication. A process caches each connector for a minute, and remembers which headers were valid until
+//! the connector no longer has their credential. An invalid header costs a full password check every time,
+//! and is counted.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -19,39 +20,39 @@ use tokio::time::Instant;
 
 use crate::request::Request;
 
-/// Each full check takes 19 MiB, so few run at once.
-const CHECKS_AT_ONCE: usize = 2;
-/// Connectors and credentials that are remembered; a stranger's guesses must not fill the memory.
-const MOST_REMEMBERED: usize = 1_000;
+/// Password checks that run at the same time. Each takes 19 MiB of memory.
+const MAX_CONCURRENT_CHECKS: usize = 2;
+/// Entries in each cache, so that an attacker's guesses cannot fill the memory.
+const MAX_CACHED: usize = 1_000;
 
-const REFUSED: &str =
+const INVALID_CREDENTIALS: &str =
     "Authentication failed: send the connector's username and password (Basic), or its token (Bearer)";
 
-/// What a process remembers of connectors and credentials.
+/// Checks credentials, and caches connectors and valid credentials for the life of a process.
 #[derive(Debug)]
 pub struct Authenticator {
     key: [u8; 32],
     connectors: Mutex<HashMap<ConnectorId, (Instant, Arc<Connector>)>>,
-    /// The credential that a header was found to agree with, by a keyed hash of connector and header.
-    agreed: Mutex<HashMap<[u8; 32], Credential>>,
-    /// When the use of a credential was noted last.
-    noted: Mutex<HashMap<(ConnectorId, String), Timestamp>>,
+    /// The credential of each valid header, by a keyed hash of connector and header.
+    valid_headers: Mutex<HashMap<[u8; 32], Credential>>,
+    /// When this process last recorded the use of a credential.
+    recorded_uses: Mutex<HashMap<(ConnectorId, String), Timestamp>>,
     checks: Semaphore,
 }
 
-/// Whoever was let in.
+/// The connector and credential of an authenticated request.
 #[derive(Debug)]
-pub struct Admitted {
+pub struct Authenticated {
     /// The connector.
     pub connector: Arc<Connector>,
     /// The id of the credential.
     pub credential: String,
-    /// Whether its use is to be noted.
-    pub is_to_be_noted: bool,
+    /// Whether the caller must record this use of the credential.
+    pub is_use_recorded: bool,
 }
 
 impl Authenticator {
-    /// One that remembers nothing yet.
+    /// Creates an authenticator with empty caches.
     ///
     /// # Errors
     /// When the system has no randomness.
@@ -60,72 +61,79 @@ impl Authenticator {
         Ok(Self {
             key,
             connectors: Mutex::default(),
-            agreed: Mutex::default(),
-            noted: Mutex::default(),
-            checks: Semaphore::new(CHECKS_AT_ONCE),
+            valid_headers: Mutex::default(),
+            recorded_uses: Mutex::default(),
+            checks: Semaphore::new(MAX_CONCURRENT_CHECKS),
         })
     }
 
-    /// The connector that these credentials open.
+    /// Authenticates a request for a connector.
     ///
     /// # Errors
-    /// 401, the same for an unknown connector as for a wrong password; 403 for a connector that is disabled; 429 after
-    /// many wrong passwords from that address, for whoever is not known to this process.
+    /// - 401 for invalid credentials, and in the same words for an unknown connector.
+    /// - 403 for a disabled connector.
+    /// - 429 after many wrong passwords from the client's address, unless this process knows the header to be
+    ///   valid.
     pub async fn authenticate(
         &self,
         table: &Table,
         id: &str,
         request: &Request,
         now: Timestamp,
-    ) -> Result<Admitted, ScimError> {
+    ) -> Result<Authenticated, ScimError> {
         let header = request.header("authorization").unwrap_or_default();
         let (Some(id), Some(presented)) = (ConnectorId::parse(id), PresentedCredentials::parse(header))
         else {
-            // Nothing was guessed, so nothing is counted.
+            // The client guessed no password, so this is not counted. The check takes as long as that of a
+            // wrong password.
             let _permit = self.checks.acquire().await.map_err(ScimError::internal)?;
-            find(Vec::new(), PresentedCredentials::none(), now).await?;
-            return Err(ScimError::new(ErrorKind::Unauthorized, REFUSED));
+            check_credentials(Vec::new(), PresentedCredentials::none(), now).await?;
+            return Err(ScimError::new(ErrorKind::Unauthorized, INVALID_CREDENTIALS));
         };
         let hash = self.hash(&id, header);
-        let remembered = lock(&self.agreed).get(&hash).cloned();
-        let known = match remembered {
-            Some(agreed) => self.still_agrees(table, &id, agreed, now).await?,
+        let cached = lock_ignoring_poison(&self.valid_headers).get(&hash).cloned();
+        let valid = match cached {
+            Some(credential) => self.recheck_cached(table, &id, credential, now).await?,
             None => None,
         };
-        let (connector, agreed) = match known {
-            Some(known) => known,
-            None => self.look_at(table, &id, presented, hash, &network(request.address), now).await?,
+        let (connector, credential) = match valid {
+            Some(valid) => valid,
+            None => {
+                self.check_uncached(table, &id, presented, hash, &client_network(request.address), now)
+                    .await?
+            }
         };
         if connector.record.disabled.is_some() {
-            let detail = format!("The connector {id} is disabled");
+            let detail = format!("Connector {id} is disabled");
             return Err(ScimError::new(ErrorKind::Forbidden, detail));
         }
-        let use_of = (id, agreed.id.clone());
-        let is_to_be_noted =
-            lock(&self.noted).get(&use_of).is_none_or(|noted| now - *noted >= USE_RECORDED_EVERY);
-        if is_to_be_noted {
-            remember(&self.noted, use_of, now);
+        let key = (id, credential.id.clone());
+        let is_use_recorded = lock_ignoring_poison(&self.recorded_uses)
+            .get(&key)
+            .is_none_or(|recorded| now - *recorded >= USE_RECORDED_EVERY);
+        if is_use_recorded {
+            insert_bounded(&self.recorded_uses, key, now);
         }
-        Ok(Admitted { connector, credential: agreed.id, is_to_be_noted })
+        Ok(Authenticated { connector, credential: credential.id, is_use_recorded })
     }
 
-    /// A credential that was good once, if it is still.
-    async fn still_agrees(
+    /// Returns a cached credential if the connector still has it and it has not expired.
+    async fn recheck_cached(
         &self,
         table: &Table,
         id: &ConnectorId,
-        agreed: Credential,
+        credential: Credential,
         now: Timestamp,
     ) -> Result<Option<(Arc<Connector>, Credential)>, ScimError> {
         let connector = self.connector(table, id).await?;
-        let holds = |connector: &Arc<Connector>| connector.credentials.contains(&agreed);
-        let connector = connector.filter(|connector| agreed.is_live(now) && holds(connector));
-        Ok(connector.map(|connector| (connector, agreed)))
+        let has_it = |connector: &Arc<Connector>| connector.credentials.contains(&credential);
+        let connector = connector.filter(|connector| credential.is_live(now) && has_it(connector));
+        Ok(connector.map(|connector| (connector, credential)))
     }
 
-    /// Looks at a password that is not known here. Whoever has the permit reads the count, and counts before the next
-    /// one has it: else all that are sent at the same time would be looked at.
-    async fn look_at(
+    /// Checks a header that is not in the cache. The permit covers both reading and incrementing the number
+    /// of failures. Otherwise an attacker could send any number of guesses at the same time.
+    async fn check_uncached(
         &self,
         table: &Table,
         id: &ConnectorId,
@@ -138,35 +146,35 @@ impl Authenticator {
         let failures = table.failures(id, address, now);
         let (connector, failures) = tokio::try_join!(self.connector(table, id), failures)?;
         if let Some(seconds) = failures.blocked_for(now) {
-            let detail = "Too many wrong passwords came from this address; wait, and mend the password first";
+            let detail = "Too many wrong passwords from this address: correct the password, then retry later";
             return Err(ScimError::new(ErrorKind::TooManyRequests(seconds), detail));
         }
         let credentials = connector.as_ref().map(|connector| connector.credentials.clone());
-        let agreed = find(credentials.unwrap_or_default(), presented, now).await?;
-        if let Some((connector, agreed)) = connector.zip(agreed) {
-            remember(&self.agreed, hash, agreed.clone());
-            return Ok((connector, agreed));
+        let credential = check_credentials(credentials.unwrap_or_default(), presented, now).await?;
+        if let Some((connector, credential)) = connector.zip(credential) {
+            insert_bounded(&self.valid_headers, hash, credential.clone());
+            return Ok((connector, credential));
         }
-        // What was good once is a wrong password like any other from now on.
-        lock(&self.agreed).remove(&hash);
+        // The header may have been valid before.
+        lock_ignoring_poison(&self.valid_headers).remove(&hash);
         let failures = table.count_failure(id, address, now).await?;
         drop(permit);
         tokio::time::sleep(failures.delay()).await;
-        Err(ScimError::new(ErrorKind::Unauthorized, REFUSED))
+        Err(ScimError::new(ErrorKind::Unauthorized, INVALID_CREDENTIALS))
     }
 
     async fn connector(&self, table: &Table, id: &ConnectorId) -> Result<Option<Arc<Connector>>, ScimError> {
         let now = Instant::now();
-        if let Some((read, connector)) = lock(&self.connectors).get(id)
+        if let Some((read, connector)) = lock_ignoring_poison(&self.connectors).get(id)
             && now.duration_since(*read) < CONNECTOR_CACHE_TTL
         {
             return Ok(Some(Arc::clone(connector)));
         }
         let Some(connector) = table.connector(id).await?.map(Arc::new) else {
-            lock(&self.connectors).remove(id);
+            lock_ignoring_poison(&self.connectors).remove(id);
             return Ok(None);
         };
-        remember(&self.connectors, id.clone(), (now, Arc::clone(&connector)));
+        insert_bounded(&self.connectors, id.clone(), (now, Arc::clone(&connector)));
         Ok(Some(connector))
     }
 
@@ -180,8 +188,9 @@ impl Authenticator {
     }
 }
 
-/// The full check, off the threads that serve requests.
-async fn find(
+/// Finds the credential that the client presented, on a thread that serves no requests: hashing a password
+/// takes long.
+async fn check_credentials(
     credentials: Vec<Credential>,
     presented: PresentedCredentials,
     now: Timestamp,
@@ -191,8 +200,9 @@ async fn find(
         .map_err(ScimError::internal)
 }
 
-/// What counts as one address: of IPv6, the network that one subscriber has.
-fn network(address: Option<IpAddr>) -> String {
+/// The address for which failures are counted. For IPv6, it is the /64 network, because a subscriber has all
+/// addresses of one.
+fn client_network(address: Option<IpAddr>) -> String {
     match address {
         None => "unknown".to_owned(),
         Some(IpAddr::V4(address)) => address.to_string(),
@@ -203,16 +213,17 @@ fn network(address: Option<IpAddr>) -> String {
     }
 }
 
-fn remember<K: Eq + std::hash::Hash, V>(memory: &Mutex<HashMap<K, V>>, key: K, value: V) {
-    let mut memory = lock(memory);
-    if memory.len() >= MOST_REMEMBERED {
-        memory.clear();
+/// Inserts into a cache, which is cleared first if it is full.
+fn insert_bounded<K: Eq + std::hash::Hash, V>(cache: &Mutex<HashMap<K, V>>, key: K, value: V) {
+    let mut cache = lock_ignoring_poison(cache);
+    if cache.len() >= MAX_CACHED {
+        cache.clear();
     }
-    memory.insert(key, value);
+    cache.insert(key, value);
 }
 
-/// A panic elsewhere leaves these maps whole.
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+/// Locks a map. Each change to these maps is a single call, so a panic of another thread leaves them valid.
+fn lock_ignoring_poison<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -221,14 +232,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_ipv6_network_counts_as_one_address() {
+    fn addresses_of_one_ipv6_network_count_as_one() {
         for (address, expected) in [
             ("192.0.2.7", "192.0.2.7"),
             ("::ffff:192.0.2.7", "192.0.2.7"),
             ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"),
         ] {
-            assert_eq!(network(address.parse().ok()), expected);
+            assert_eq!(client_network(address.parse().ok()), expected);
         }
-        assert_eq!(network(None), "unknown");
+        assert_eq!(client_network(None), "unknown");
     }
 }

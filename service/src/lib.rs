@@ -1,11 +1,14 @@
-//! One HTTP request in, one response out. This crate knows neither Lambda nor sockets: `functions` and `local` bring the
-//! requests and take the responses.
+//! Turns an HTTP request into a response: routes, authentication and handlers. This crate depends on neither
+//! Lambda nor sockets. `functions` and `local` read the requests and send the responses.
 
+pub mod api;
 pub mod authentication;
+mod call;
 pub mod request;
 pub mod response;
 pub mod routes;
 pub mod scim;
 mod service;
 
-pub use service::{Call, Handler, MAX_BODY_BYTES, Service};
+pub use call::{Call, Handler, ResponseFuture};
+pub use service::{MAX_BODY_BYTES, Service};

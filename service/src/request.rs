@@ -1,4 +1,4 @@
-//! A request as the handlers see it, wherever it came from.
+//! A request as handlers see it, whether it came from a socket or from a Lambda event.
 
 use std::net::IpAddr;
 
@@ -7,14 +7,15 @@ use http::{HeaderMap, Method};
 use percent_encoding::percent_decode_str;
 use tokio::time::Instant;
 
-/// A request, read from a socket or from an event.
+/// An HTTP request.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// What the log calls it.
+    /// The id of the request in the log.
     pub id: String,
     /// The method.
     pub method: Method,
-    /// The segments of the path, decoded. Empty ones are left out: some clients double slashes, or end with one.
+    /// The segments of the path, decoded. Empty segments are omitted, because some clients double slashes or
+    /// add one at the end.
     pub path: Vec<String>,
     /// The parameters of the query, decoded.
     pub query: Vec<(String, String)>,
@@ -22,28 +23,30 @@ pub struct Request {
     pub headers: HeaderMap,
     /// The body.
     pub body: Vec<u8>,
-    /// The scheme and authority that the service provider is known by: `https://scim.example.com`.
+    /// The scheme and authority of the service provider's URLs: `https://scim.example.com`.
     pub origin: String,
-    /// When it must be answered.
+    /// When the response must be ready.
     pub deadline: Instant,
-    /// Where it came from, as the network knows it.
+    /// The address of the client, from the connection and not from a header. `None` if it is unknown.
     pub address: Option<IpAddr>,
 }
 
 impl Request {
-    /// A header's value, if it is text.
+    /// The value of a header. `None` if it is missing or not text.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
 
-    /// The values of a header that is a list, one behind the other however many lines they came in (RFC 9110 §5.3).
+    /// The value of a header that is a list. If it has several lines, they are joined (RFC 9110 §5.3). `None`
+    /// if it is missing.
     pub fn list(&self, name: &str) -> Option<String> {
         let lines: Vec<&str> =
             self.headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
         (!lines.is_empty()).then(|| lines.join(", "))
     }
 
-    /// A request that is a part of this one: of the same client, until the same time, and otherwise empty.
+    /// Creates a request of the same client with the same deadline, and with no path, query, headers or body.
+    /// Each operation of a Bulk request is one.
     pub fn part(&self, method: Method) -> Self {
         Self {
             id: self.id.clone(),
@@ -58,7 +61,7 @@ impl Request {
         }
     }
 
-    /// Whether the client takes its answer compressed.
+    /// Whether the client accepts a response that is compressed with gzip.
     pub fn accepts_gzip(&self) -> bool {
         let header = self.list(ACCEPT_ENCODING.as_str()).unwrap_or_default();
         let is_accepted = |coding: &str| {
@@ -68,22 +71,22 @@ impl Request {
                 })?;
             Some(!parts.any(|weight| matches!(weight, "q=0" | "q=0.0" | "q=0.00" | "q=0.000")))
         };
-        // RFC 9110 §12.5.3: the asterisk stands for what is not named.
+        // RFC 9110 §12.5.3: `*` matches every coding that the header does not name.
         is_accepted("gzip").or_else(|| is_accepted("*")).unwrap_or(false)
     }
 }
 
-/// The segments of a path that is still percent-encoded.
+/// Splits a percent-encoded path into decoded segments, and omits empty ones.
 pub fn encoded_segments(path: &str) -> Vec<String> {
     path.split('/').filter(|segment| !segment.is_empty()).map(decode).collect()
 }
 
-/// The segments of a path that was decoded already.
+/// Splits a decoded path into segments, and omits empty ones.
 pub fn decoded_segments(path: &str) -> Vec<String> {
     path.split('/').filter(|segment| !segment.is_empty()).map(str::to_owned).collect()
 }
 
-/// The parameters of a query that is still percent-encoded, in which a plus is a space.
+/// Splits a percent-encoded query into decoded parameters. A plus sign is a space.
 pub fn parameters(query: &str) -> Vec<(String, String)> {
     let decode = |text: &str| decode(&text.replace('+', " "));
     let parameters = query.split('&').filter(|parameter| !parameter.is_empty());
@@ -104,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn empty_segments_are_left_out_and_the_others_decoded() {
+    fn empty_segments_are_omitted_and_the_others_decoded() {
         assert_eq!(
             encoded_segments("//default/scim/v2//Users/a%2Fb/"),
             ["default", "scim", "v2", "Users", "a/b"]
@@ -114,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn gzip_is_used_where_it_is_accepted() {
+    fn gzip_is_accepted_by_name_or_wildcard_unless_its_weight_is_zero() {
         for (header, expected) in [
             ("gzip,deflate", true),
             ("deflate, gzip;q=0.5", true),
@@ -141,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn a_query_is_decoded_once_and_a_plus_is_a_space() {
+    fn query_is_decoded_once_and_plus_is_a_space() {
         let parameters = parameters("filter=userName+eq%20%22a%2Bb%40c%22&&count=5&flag&x=%25&");
         let expected = [("filter", "userName eq \"a+b@c\""), ("count", "5"), ("flag", ""), ("x", "%")];
         assert_eq!(parameters, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));

@@ -1,4 +1,4 @@
-//! Answers: media type, Location, ETag, compression, and every error as a SCIM body.
+//! Responses: media type, Location, ETag, Allow, compression, and SCIM error messages.
 
 use std::io::Write as _;
 
@@ -15,32 +15,33 @@ use shared::error::{ErrorKind, ScimError};
 /// The media type of every body (RFC 7644 §3.1).
 pub const MEDIA_TYPE: &str = "application/scim+json";
 
-/// What HTTP API passes on from a function, in bytes.
+/// The largest body in a Lambda function's response, in bytes: Lambda's limit of 6 MiB, less room for status
+/// and headers.
 pub const MAX_RESPONSE_BYTES: usize = 6 * 1024 * 1024 - 64 * 1024;
 
-/// Below this many bytes compression is not worth its while.
-const SHORTEST_COMPRESSED: usize = 1_400;
+/// The smallest body that is compressed, in bytes. A smaller one fits in one network packet anyway.
+const MIN_COMPRESSED_BYTES: usize = 1_400;
 
-/// An answer.
+/// A response with its whole body.
 pub type Response = http::Response<Vec<u8>>;
 
-/// How a body leaves a function.
+/// How a body is written into the JSON document that a Lambda function returns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Packing {
     /// As a JSON string.
     Text,
-    /// In base64.
+    /// As a JSON string in base64.
     Base64,
 }
 
-/// How the answer to a query was found, for the log.
+/// How a query found its results. It is an extension of the response, for the log.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan(pub &'static str);
 
-/// An answer with a JSON body.
+/// Creates a response with a JSON body.
 ///
 /// # Errors
-/// When the body cannot be written as JSON.
+/// If the body cannot be written as JSON.
 pub fn json(status: StatusCode, body: &impl Serialize) -> Result<Response, ScimError> {
     let body = serde_json::to_vec(body).map_err(ScimError::internal)?;
     let mut response = Response::new(body);
@@ -49,26 +50,33 @@ pub fn json(status: StatusCode, body: &impl Serialize) -> Result<Response, ScimE
     Ok(response)
 }
 
-/// An answer without a body.
+/// Creates a response without a body.
 pub fn empty(status: StatusCode) -> Response {
     let mut response = Response::new(Vec::new());
     *response.status_mut() = status;
     response
 }
 
-/// Adds the ETag of a resource's version.
+/// Adds the ETag header.
 pub fn with_etag(mut response: Response, etag: &str) -> Response {
     set(&mut response, ETAG, etag);
     response
 }
 
-/// Adds the URL of the resource that was made.
+/// Adds the Location header: the URL of the resource in the response.
 pub fn with_location(mut response: Response, location: &str) -> Response {
     set(&mut response, LOCATION, location);
     response
 }
 
-/// The answer to a request that failed.
+/// Adds the Allow header: the methods that the path supports (RFC 9110 §10.2.1).
+pub fn with_allow(mut response: Response, methods: &[&str]) -> Response {
+    set(&mut response, ALLOW, &methods.join(", "));
+    response
+}
+
+/// Creates the SCIM error message for an error (RFC 7644 §3.12), with the headers that HTTP requires for its
+/// status, but not Allow: the error does not know the methods of its path.
 pub fn error(error: &ScimError) -> Response {
     let (status, _) = error.kind.status();
     let mut response = Response::new(error.to_json().to_string().into_bytes());
@@ -76,16 +84,15 @@ pub fn error(error: &ScimError) -> Response {
     set(&mut response, CONTENT_TYPE, MEDIA_TYPE);
     match error.kind {
         ErrorKind::Unauthorized => set(&mut response, WWW_AUTHENTICATE, "Basic realm=\"scim\""),
-        ErrorKind::MethodNotAllowed(methods) => set(&mut response, ALLOW, methods),
         ErrorKind::TooManyRequests(seconds) => set(&mut response, RETRY_AFTER, &seconds.to_string()),
         _ => {}
     }
     response
 }
 
-/// Compresses the body when it is long enough and the client accepts gzip.
+/// Compresses the body if it is large enough and the client accepts gzip.
 pub fn compress(mut response: Response, accepts_gzip: bool) -> Response {
-    if response.body().len() < SHORTEST_COMPRESSED {
+    if response.body().len() < MIN_COMPRESSED_BYTES {
         return response;
     }
     set(&mut response, VARY, ACCEPT_ENCODING.as_str());
@@ -93,7 +100,7 @@ pub fn compress(mut response: Response, accepts_gzip: bool) -> Response {
         return response;
     }
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-    // Writing to memory does not fail; if it did, the plain body is as good.
+    // Writing to memory does not fail. If it did, the response would keep its uncompressed body.
     if encoder.write_all(response.body()).is_ok()
         && let Ok(compressed) = encoder.finish()
     {
@@ -103,8 +110,9 @@ pub fn compress(mut response: Response, accepts_gzip: bool) -> Response {
     response
 }
 
-/// How a body leaves a function, inside a JSON document, and how many bytes it takes there: as text, in which quotes
-/// and backslashes take two, unless it is no text, or would be too long so and is shorter in base64.
+/// Decides how a body is written into the JSON document that a Lambda function returns, and how many bytes it
+/// takes there. A body is written as text, where each quote and backslash takes two bytes. It is written in
+/// base64 if it is not text, or if it would be too large as text and is smaller in base64.
 pub fn packed(body: &[u8], is_text: bool) -> (Packing, usize) {
     let as_text = body.len() + body.iter().filter(|byte| matches!(byte, b'"' | b'\\')).count();
     let as_base64 = body.len().div_ceil(3) * 4;
@@ -126,7 +134,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_long_body_of_many_quotes_leaves_in_base64() {
+    fn large_body_with_many_quotes_is_packed_as_base64() {
         assert_eq!(packed(b"{\"a\":\"\\\"\"}", true), (Packing::Text, 10 + 6));
         assert_eq!(packed(b"plain text", false), (Packing::Base64, 16));
         let half = MAX_RESPONSE_BYTES / 2;
@@ -139,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_says_what_http_asks_it_to_say() {
+    fn error_has_the_headers_of_its_status() {
         let header = |kind, name: &str| {
             error(&ScimError::new(kind, ""))
                 .headers()
@@ -150,7 +158,6 @@ mod tests {
             header(ErrorKind::Unauthorized, "www-authenticate").as_deref(),
             Some("Basic realm=\"scim\"")
         );
-        assert_eq!(header(ErrorKind::MethodNotAllowed("GET"), "allow").as_deref(), Some("GET"));
         assert_eq!(header(ErrorKind::TooManyRequests(2), "retry-after").as_deref(), Some("2"));
         assert_eq!(header(ErrorKind::NotFound, "content-type").as_deref(), Some("application/scim+json"));
     }

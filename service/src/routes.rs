@@ -1,179 +1,287 @@
-//! The route table: which binary answers which method and path. `template.yaml`, the router of `cargo lambda watch`,
-//! `src/bin` and `events/` say the same; a test holds them to this.
+//! The routes. An entry of [`ROUTES`] says everything about a route. `make routes` writes the rest from it:
+//! the functions in `template.yaml`, the router of `cargo lambda watch`, the binaries, and the table in
+//! README.md.
 
 use std::sync::Arc;
 
-use futures_util::future::BoxFuture;
 use http::Method;
 use shared::error::{ErrorKind, ScimError};
 
-use crate::response::Response;
+use crate::api::{Api, SCIM};
+use crate::call::{Call, Handler, ResponseFuture};
 use crate::scim::{bulk, discovery, groups, search, users};
-use crate::service::{Call, Handler};
 
-/// One route.
+use TableRights::{ReadConnector, ReadDirectory, WriteDirectory};
+
+/// One method of one path.
 #[derive(Clone, Copy, Debug)]
 pub struct Route {
+    /// The API, which decides who may call the route and how its errors look.
+    pub api: Api,
     /// The method.
     pub method: &'static str,
-    /// The path behind the endpoint URL; `{id}` stands for any one segment.
+    /// The path after the base of the API. `{id}` stands for one segment.
     pub path: &'static str,
-    /// The binary.
+    /// The name of the Lambda function and of its binary. Several routes can share a function.
     pub function: &'static str,
-    /// What answers.
+    /// Answers the requests.
     pub handler: Handler,
+    /// What the function may do with the table.
+    pub rights: TableRights,
 }
 
-/// The binary for everything that no route answers, and for every spelling that API Gateway does not match: trailing
-/// and doubled slashes, HEAD. It reaches all routes.
+/// What a function may do with the table. Each includes the ones before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum TableRights {
+    /// Read single items. Every request needs this to check its credentials.
+    ReadConnector,
+    /// Read users, groups and memberships.
+    ReadDirectory,
+    /// Write users, groups and memberships.
+    WriteDirectory,
+}
+
+impl TableRights {
+    /// The managed policies in `template.yaml` that give these rights.
+    pub const fn policies(self) -> &'static [&'static str] {
+        match self {
+            Self::ReadConnector => &["ReadConnector"],
+            Self::ReadDirectory => &["ReadDirectory"],
+            Self::WriteDirectory => &["ReadDirectory", "WriteDirectory"],
+        }
+    }
+}
+
+/// The function for every request that API Gateway matches to no route. Its handler is [`fallback`].
 pub const FALLBACK: &str = "fallback";
 
-const fn route(method: &'static str, path: &'static str, function: &'static str, handler: Handler) -> Route {
-    Route { method, path, function, handler }
-}
-
-/// All routes (RFC 7644 §3.2).
+/// All routes.
 pub const ROUTES: &[Route] = &[
-    route("GET", "/Users", "users-list", users::list),
-    route("POST", "/Users", "users-create", users::create),
-    route("POST", "/Users/.search", "users-search", search::users),
-    route("GET", "/Users/{id}", "users-get", users::get),
-    route("PUT", "/Users/{id}", "users-replace", users::replace),
-    route("PATCH", "/Users/{id}", "users-patch", users::patch),
-    route("DELETE", "/Users/{id}", "users-delete", users::delete),
-    route("GET", "/Groups", "groups-list", groups::list),
-    route("POST", "/Groups", "groups-create", groups::create),
-    route("POST", "/Groups/.search", "groups-search", search::groups),
-    route("GET", "/Groups/{id}", "groups-get", groups::get),
-    route("PUT", "/Groups/{id}", "groups-replace", groups::replace),
-    route("PATCH", "/Groups/{id}", "groups-patch", groups::patch),
-    route("DELETE", "/Groups/{id}", "groups-delete", groups::delete),
-    route("GET", "", "root-search", search::root),
-    route("POST", "/.search", "root-search", search::root),
-    route("POST", "/Bulk", "bulk-process", bulk::process),
-    route("GET", "/ServiceProviderConfig", "service-provider-config-get", discovery::service_provider_config),
-    route("GET", "/ResourceTypes", "resource-types-list", discovery::resource_types),
-    route("GET", "/ResourceTypes/{id}", "resource-types-get", discovery::resource_type),
-    route("GET", "/Schemas", "schemas-list", discovery::schemas),
-    route("GET", "/Schemas/{id}", "schemas-get", discovery::schema),
+    // RFC 7644 §3.2
+    scim("GET", "/Users", "users-list", users::list, ReadDirectory),
+    scim("POST", "/Users", "users-create", users::create, WriteDirectory),
+    scim("POST", "/Users/.search", "users-search", search::users, ReadDirectory),
+    scim("GET", "/Users/{id}", "users-get", users::get, ReadDirectory),
+    scim("PUT", "/Users/{id}", "users-replace", users::replace, WriteDirectory),
+    scim("PATCH", "/Users/{id}", "users-patch", users::patch, WriteDirectory),
+    scim("DELETE", "/Users/{id}", "users-delete", users::delete, WriteDirectory),
+    scim("GET", "/Groups", "groups-list", groups::list, ReadDirectory),
+    scim("POST", "/Groups", "groups-create", groups::create, WriteDirectory),
+    scim("POST", "/Groups/.search", "groups-search", search::groups, ReadDirectory),
+    scim("GET", "/Groups/{id}", "groups-get", groups::get, ReadDirectory),
+    scim("PUT", "/Groups/{id}", "groups-replace", groups::replace, WriteDirectory),
+    scim("PATCH", "/Groups/{id}", "groups-patch", groups::patch, WriteDirectory),
+    scim("DELETE", "/Groups/{id}", "groups-delete", groups::delete, WriteDirectory),
+    scim("GET", "", "root-search", search::root, ReadDirectory),
+    scim("POST", "/.search", "root-search", search::root, ReadDirectory),
+    scim("POST", "/Bulk", "bulk-process", bulk_process, WriteDirectory),
+    scim(
+        "GET",
+        "/ServiceProviderConfig",
+        "service-provider-config-get",
+        discovery::service_provider_config,
+        ReadConnector,
+    ),
+    scim("GET", "/ResourceTypes", "resource-types-list", discovery::resource_types, ReadConnector),
+    scim("GET", "/ResourceTypes/{id}", "resource-types-get", discovery::resource_type, ReadConnector),
+    scim("GET", "/Schemas", "schemas-list", discovery::schemas, ReadConnector),
+    scim("GET", "/Schemas/{id}", "schemas-get", discovery::schema, ReadConnector),
 ];
 
-/// Answers any request: by its route, or by saying why there is none.
-pub fn fallback(call: Arc<Call>) -> BoxFuture<'static, Result<Response, ScimError>> {
-    match find(&call.request.method, &call.path) {
-        Ok(route) => (route.handler)(call),
+const fn scim(
+    method: &'static str,
+    path: &'static str,
+    function: &'static str,
+    handler: Handler,
+    rights: TableRights,
+) -> Route {
+    Route { api: SCIM, method, path, function, handler, rights }
+}
+
+impl Route {
+    /// The path as API Gateway writes it: `/{connector}/scim/v2/Users/{id}`.
+    pub fn full_path(&self) -> String {
+        format!("/{{connector}}{}{}", self.api.base, self.path)
+    }
+
+    const fn endpoint(&self) -> Endpoint {
+        Endpoint { api: self.api, method: self.method, path: self.path }
+    }
+}
+
+/// The part of a route that says which requests are its own.
+#[derive(Clone, Copy)]
+struct Endpoint {
+    api: Api,
+    method: &'static str,
+    path: &'static str,
+}
+
+/// The routes without their handlers. Every function reads these, and a function that read [`ROUTES`] would
+/// link the handlers of all others.
+const ENDPOINTS: [Endpoint; ROUTES.len()] = {
+    let mut endpoints = [Endpoint { api: SCIM, method: "", path: "" }; ROUTES.len()];
+    let (mut routes, mut unset) = (ROUTES, endpoints.as_mut_slice());
+    while let ([route, more_routes @ ..], [endpoint, more_endpoints @ ..]) = (routes, unset) {
+        *endpoint = route.endpoint();
+        (routes, unset) = (more_routes, more_endpoints);
+    }
+    endpoints
+};
+
+/// The handler of a function. Call it in a `const` block: the function's binary then links no other handler.
+///
+/// # Panics
+/// If no route has this function, which does not compile in a `const` block.
+#[expect(clippy::panic, reason = "a binary without a route must not compile")]
+pub const fn handler(function: &str) -> Handler {
+    if is_equal(function, FALLBACK) {
+        return fallback;
+    }
+    let mut routes = ROUTES;
+    while let [route, rest @ ..] = routes {
+        if is_equal(route.function, function) {
+            return route.handler;
+        }
+        routes = rest;
+    }
+    panic!("no route has this function")
+}
+
+/// Compares at compile time, where `==` cannot compare strings.
+const fn is_equal(left: &str, right: &str) -> bool {
+    let (mut left, mut right) = (left.as_bytes(), right.as_bytes());
+    while let ([first, left_rest @ ..], [second, right_rest @ ..]) = (left, right) {
+        if *first != *second {
+            return false;
+        }
+        (left, right) = (left_rest, right_rest);
+    }
+    left.is_empty() && right.is_empty()
+}
+
+/// Answers a request by its route, or with an error if it has none. API Gateway compares paths literally, so
+/// it also sends the requests here that have a doubled or trailing slash, and HEAD.
+pub fn fallback(call: Arc<Call>) -> ResponseFuture {
+    match find(call.api, &call.request.method, &call.path) {
+        Ok(handler) => handler(call),
         Err(error) => Box::pin(async move { Err(error) }),
     }
 }
 
-/// The route of a method and of the path behind the endpoint URL. HEAD is where GET is (RFC 9110 §9.3.2).
+fn bulk_process(call: Arc<Call>) -> ResponseFuture {
+    bulk::process(call, find)
+}
+
+/// Finds the handler for a method and for the segments after the base of the API. HEAD has the handler of GET
+/// (RFC 9110 §9.3.2).
 ///
 /// # Errors
-/// 404; 405 with the methods that there are; 501 for /Me (RFC 7644 §3.11).
-pub fn find(method: &Method, path: &[String]) -> Result<&'static Route, ScimError> {
-    let method = if method == Method::HEAD { "GET" } else { method.as_str() };
-    let here: Vec<&Route> = ROUTES.iter().filter(|route| matches(route.path, path)).collect();
-    if let Some(route) = here.iter().find(|route| route.method == method) {
+/// 404 for an unknown path; 405 for a method that the path does not support; 501 for /Me (RFC 7644 §3.11).
+pub fn find(api: Api, method: &Method, path: &[String]) -> Result<Handler, ScimError> {
+    Ok(route(api, method, path)?.handler)
+}
+
+fn route(api: Api, method: &Method, path: &[String]) -> Result<&'static Route, ScimError> {
+    let routed_method = if method == Method::HEAD { "GET" } else { method.as_str() };
+    let is_match = |route: &&Route| route.method == routed_method && route.endpoint().matches(api, path);
+    if let Some(route) = ROUTES.iter().find(is_match) {
         return Ok(route);
     }
-    let shown = format!("/{}", path.join("/"));
-    if path.first().is_some_and(|first| first == "Me") {
+    if api == SCIM && path.first().is_some_and(|first| first == "Me") {
         return Err(ScimError::new(
             ErrorKind::NotImplemented,
-            "/Me is not implemented: a connector is not a user",
+            "/Me is not supported, because a connector is not a user",
         ));
     }
-    if here.is_empty() {
-        return Err(ScimError::new(ErrorKind::NotFound, format!("There is no endpoint {shown}")));
+    let (shown, methods) = (format!("/{}", path.join("/")), methods(api, path));
+    if methods.is_empty() {
+        return Err(ScimError::new(ErrorKind::NotFound, format!("Unknown path {shown}")));
     }
-    let allowed = allowed(&here);
-    let detail = format!("{shown} takes {allowed}, and not {method}");
-    Err(ScimError::new(ErrorKind::MethodNotAllowed(allowed), detail))
+    let detail = format!("{shown} does not support {method}; use {}", methods.join(", "));
+    Err(ScimError::new(ErrorKind::MethodNotAllowed, detail))
 }
 
-/// The Allow header for the routes of one path.
-fn allowed(here: &[&Route]) -> &'static str {
-    let has = |method: &str| here.iter().any(|route| route.method == method);
-    match (has("GET"), has("POST"), has("DELETE")) {
-        (true, _, true) => "GET, HEAD, PUT, PATCH, DELETE",
-        (true, true, _) => "GET, HEAD, POST",
-        (true, false, _) => "GET, HEAD",
-        _ => "POST",
-    }
+/// The methods of a path, with HEAD after GET. None if there is no such path.
+pub fn methods(api: Api, path: &[String]) -> Vec<&'static str> {
+    let here = ENDPOINTS.iter().filter(|endpoint| endpoint.matches(api, path));
+    here.flat_map(|endpoint| match endpoint.method {
+        "GET" => ["GET", "HEAD"].iter(),
+        _ => std::slice::from_ref(&endpoint.method).iter(),
+    })
+    .copied()
+    .collect()
 }
 
-/// A literal segment comes before `{id}` in the table, and `.search` is no id.
-fn matches(pattern: &str, path: &[String]) -> bool {
-    let mut pattern = pattern.split('/').filter(|segment| !segment.is_empty());
-    let is_like = path.iter().all(|segment| match pattern.next() {
-        Some("{id}") => segment != ".search",
-        Some(literal) => segment == literal,
-        None => false,
-    });
-    is_like && pattern.next().is_none()
+impl Endpoint {
+    /// Whether the path is of this form. `.search` is never an id (RFC 7644 §3.4.3).
+    fn matches(&self, api: Api, path: &[String]) -> bool {
+        let mut pattern = self.path.split('/').filter(|segment| !segment.is_empty());
+        let is_like = path.iter().all(|segment| match pattern.next() {
+            Some("{id}") => segment != ".search",
+            Some(literal) => segment == literal,
+            None => false,
+        });
+        self.api == api && is_like && pattern.next().is_none()
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::ptr::fn_addr_eq;
 
-    fn look_up(method: &str, path: &str) -> Result<&'static str, (u16, String)> {
-        let path = crate::request::decoded_segments(path);
-        match find(&method.parse().unwrap(), &path) {
-            Ok(route) => Ok(route.function),
-            Err(ScimError { kind: ErrorKind::MethodNotAllowed(allow), .. }) => Err((405, allow.to_owned())),
-            Err(error) => Err((error.kind.status().0, String::new())),
-        }
-    }
+    use super::*;
+    use crate::request::decoded_segments;
 
     #[test]
-    fn every_method_and_path_has_one_answer() {
-        let item = "GET, HEAD, PUT, PATCH, DELETE".to_owned();
+    fn each_method_and_path_has_a_route_or_an_error() {
         for (method, path, expected) in [
             ("GET", "/Users", Ok("users-list")),
             ("HEAD", "/Users", Ok("users-list")),
             ("GET", "//Users/", Ok("users-list")),
             ("POST", "/Users", Ok("users-create")),
             ("POST", "/Users/.search", Ok("users-search")),
-            ("GET", "/Users/.search", Err((405, "POST".to_owned()))),
+            ("GET", "/Users/.search", Err((405, "POST"))),
             ("GET", "/Users/1", Ok("users-get")),
             ("DELETE", "/Users/1", Ok("users-delete")),
-            ("POST", "/Users/1", Err((405, item.clone()))),
-            ("DELETE", "/Users", Err((405, "GET, HEAD, POST".to_owned()))),
+            ("POST", "/Users/1", Err((405, "GET, HEAD, PUT, PATCH, DELETE"))),
+            ("DELETE", "/Users", Err((405, "GET, HEAD, POST"))),
             ("PATCH", "/Groups/1", Ok("groups-patch")),
-            ("POST", "/Groups/1", Err((405, item))),
-            ("GET", "/Users/1/x", Err((404, String::new()))),
-            ("GET", "/users", Err((404, String::new()))),
-            ("GET", "/Me", Err((501, String::new()))),
-            ("PATCH", "/Me", Err((501, String::new()))),
+            ("POST", "/Groups/1", Err((405, "GET, HEAD, PUT, PATCH, DELETE"))),
+            ("GET", "/Users/1/x", Err((404, ""))),
+            ("GET", "/users", Err((404, ""))),
+            ("GET", "/Me", Err((501, ""))),
+            ("PATCH", "/Me", Err((501, ""))),
             ("GET", "", Ok("root-search")),
             ("POST", "/.search", Ok("root-search")),
             ("POST", "/Bulk", Ok("bulk-process")),
-            ("GET", "/Bulk", Err((405, "POST".to_owned()))),
-            ("POST", "/ServiceProviderConfig", Err((405, "GET, HEAD".to_owned()))),
+            ("GET", "/Bulk", Err((405, "POST"))),
+            ("HEAD", "/Bulk", Err((405, "POST"))),
+            ("POST", "/ServiceProviderConfig", Err((405, "GET, HEAD"))),
             ("GET", "/Schemas/urn:x", Ok("schemas-get")),
         ] {
-            assert_eq!(look_up(method, path), expected, "{method} {path}");
+            let segments = decoded_segments(path);
+            let found = match route(SCIM, &method.parse().unwrap(), &segments) {
+                Ok(route) => Ok(route.function),
+                Err(error) => Err((error.kind.status().0, methods(SCIM, &segments).join(", "))),
+            };
+            let expected = expected.map_err(|(status, allow)| (status, allow.to_owned()));
+            assert_eq!(found, expected, "{method} {path}");
         }
     }
 
     #[test]
-    fn the_allow_header_of_every_path_names_its_methods() {
+    fn routes_of_one_function_share_its_handler() {
         for route in ROUTES {
-            let path = crate::request::decoded_segments(&route.path.replace("{id}", "1"));
-            let Err(error) = find(&Method::TRACE, &path) else { panic!("TRACE {}", route.path) };
-            let ErrorKind::MethodNotAllowed(allow) = error.kind else { panic!("{error}") };
-            let mut expected: Vec<&str> = ROUTES
-                .iter()
-                .filter(|other| matches(other.path, &path))
-                .flat_map(
-                    |other| if other.method == "GET" { vec!["GET", "HEAD"] } else { vec![other.method] },
-                )
-                .collect();
-            let mut allowed: Vec<&str> = allow.split(", ").collect();
-            expected.sort_unstable();
-            allowed.sort_unstable();
-            assert_eq!(allowed, expected, "{}", route.path);
+            assert!(fn_addr_eq(handler(route.function), route.handler), "{}", route.function);
         }
+        assert!(fn_addr_eq(handler(FALLBACK), fallback as Handler));
+    }
+
+    #[test]
+    fn full_path_begins_with_connector_and_base() {
+        let paths: Vec<String> = ROUTES.iter().map(Route::full_path).collect();
+        assert!(paths.contains(&"/{connector}/scim/v2".to_owned()));
+        assert!(paths.contains(&"/{connector}/scim/v2/Users/{id}".to_owned()));
     }
 }

@@ -1,28 +1,27 @@
-//! From a request to its answer: who asks, which handler, what goes into the log.
+//! The way of a request: authentication, checks, handler, response, log.
 
 use std::sync::Arc;
 
 use directory::Table;
-use directory::connectors::Connector;
 use directory::{Actor, By, Directory};
-use futures_util::future::BoxFuture;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
 use http::{Method, StatusCode};
 use jiff::{Timestamp, Unit};
-use shared::entity_tags::EntityTags;
 use shared::error::{ErrorKind, ScimError, chain};
-use shared::resource::ResourceId;
 use shared::schema::Schemas;
 use tokio::time::Instant;
 
-use crate::authentication::{Admitted, Authenticator};
+use crate::api::{Access, ErrorFormat, Location};
+use crate::authentication::{Authenticated, Authenticator};
+use crate::call::{Call, Handler};
 use crate::request::Request;
 use crate::response::{self, MAX_RESPONSE_BYTES, Plan, Response, packed};
+use crate::routes;
 
-/// The largest body that is read, in bytes: what Lambda hands to a function.
+/// The largest request body, in bytes. Lambda has the same limit.
 pub const MAX_BODY_BYTES: usize = 6 * 1024 * 1024;
 
-/// All that requests have in common.
+/// Everything that all requests of a process share.
 #[derive(Debug)]
 pub struct Service {
     table: Table,
@@ -32,28 +31,9 @@ pub struct Service {
     authenticator: Authenticator,
 }
 
-/// One request of a connector that was let in.
-#[derive(Debug)]
-pub struct Call {
-    /// The request.
-    pub request: Request,
-    /// The path behind `/{connector}/scim/v2`.
-    pub path: Vec<String>,
-    /// The connector's users and groups.
-    pub directory: Directory,
-    /// The connector.
-    pub connector: Arc<Connector>,
-    /// The endpoint URL: `https://HOST/{connector}/scim/v2`.
-    pub base_url: String,
-    /// The time of the request.
-    pub now: Timestamp,
-}
-
-/// What answers one route.
-pub type Handler = fn(Arc<Call>) -> BoxFuture<'static, Result<Response, ScimError>>;
-
 impl Service {
-    /// A service over this table.
+    /// Creates a service over this table. URLs in responses begin with `public_url`, or with the origin of
+    /// each request if it is `None`.
     ///
     /// # Errors
     /// When the system has no randomness.
@@ -67,29 +47,32 @@ impl Service {
         Ok(Self { table, public_url, schemas, now, authenticator })
     }
 
-    /// Answers a request. Nothing that goes wrong goes further than this.
+    /// Answers a request. Every error becomes a response here.
     pub async fn answer(&self, request: Request, handler: Handler) -> Response {
-        let began = Instant::now();
-        let (id, method) = (request.id.clone(), request.method.clone());
-        let path = format!("/{}", request.path.join("/"));
+        let started = Instant::now();
+        let (id, method, path) = (request.id.clone(), request.method.clone(), request.path.clone());
         let accepts_gzip = request.accepts_gzip();
-        let response = match self.call(request, handler).await {
+        let location = Location::of(&path);
+        let response = match self.call(request, location, handler).await {
             Ok(response) => response,
             Err(error) => {
                 log_failure(&id, &error);
-                response::error(&error)
+                error_response(&error, location, &method)
             }
         };
-        let mut response = fit(response::compress(response, accepts_gzip));
+        let mut response = response::compress(response, accepts_gzip);
+        if is_too_large(&response) {
+            response = error_response(&directory::too_large(), location, &method);
+        }
         if method == Method::HEAD {
-            // RFC 9110 §9.3.2: what a GET would be answered with, but for the body.
+            // RFC 9110 §9.3.2: the response to a HEAD is that to a GET without its body.
             let length = response.body().len();
             response.headers_mut().insert(CONTENT_LENGTH, length.into());
             response.body_mut().clear();
         }
-        let status = response.status().as_u16();
-        // JSON numbers, in the log too, are of 64 bits.
-        let ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let (path, status) = (format!("/{}", path.join("/")), response.status().as_u16());
+        // The JSON log cannot hold a number of 128 bits.
+        let ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         match response.extensions().get::<Plan>() {
             Some(Plan(plan)) => tracing::info!(%method, path, status, ms, id, plan),
             None => tracing::info!(%method, path, status, ms, id),
@@ -97,73 +80,57 @@ impl Service {
         response
     }
 
-    async fn call(&self, request: Request, handler: Handler) -> Result<Response, ScimError> {
-        let Some((connector, path)) = endpoint(&request.path) else {
+    async fn call(
+        &self,
+        request: Request,
+        location: Option<Location<'_>>,
+        handler: Handler,
+    ) -> Result<Response, ScimError> {
+        let Some(Location { connector, api, path }) = location else {
             return Err(ScimError::new(
                 ErrorKind::NotFound,
-                "There is nothing here; an endpoint URL looks like https://HOST/CONNECTOR/scim/v2",
+                "Unknown URL. An endpoint URL looks like https://HOST/CONNECTOR/scim/v2",
             ));
         };
         let table = self.table.until(request.deadline);
         let now = (self.now)();
-        let admitted = self.authenticator.authenticate(&table, connector, &request, now).await?;
-        let connector = Arc::clone(&admitted.connector);
+        let authenticated = match api.access {
+            Access::ProvisioningClient => {
+                self.authenticator.authenticate(&table, connector, &request, now).await?
+            }
+        };
+        let connector = Arc::clone(&authenticated.connector);
         if request.body.len() > MAX_BODY_BYTES {
-            let detail = format!("The body is {} bytes, and may be {MAX_BODY_BYTES}", request.body.len());
+            let detail =
+                format!("Request body is {} bytes; the maximum is {MAX_BODY_BYTES}", request.body.len());
             return Err(ScimError::new(ErrorKind::PayloadTooLarge, detail));
         }
         check_media_type(&request)?;
-        let origin = self.public_url.as_ref().unwrap_or(&request.origin);
-        let base_url = format!("{origin}/{}/scim/v2", connector.id);
-        // Milliseconds are what clients compare, and what other service providers answer.
+        let base_url = api.url(self.public_url.as_ref().unwrap_or(&request.origin), &connector.id);
+        // Clients compare times, and other service providers send milliseconds.
         let now = now.round(Unit::Millisecond).unwrap_or(now);
-        let actor = Actor { by: By::Client(admitted.credential.clone()), request: request.id.clone() };
+        let actor = Actor { by: By::Client(authenticated.credential.clone()), request: request.id.clone() };
         let directory = Directory::new(table.clone(), Arc::clone(&connector), self.schemas, now, actor);
         let path = path.to_vec();
-        let call = Call { request, path, directory, connector, base_url, now };
-        let (response, ()) = tokio::join!(handler(Arc::new(call)), note_use(&table, &admitted, now));
+        let call = Call { request, api, path, directory, connector, base_url, now };
+        let (response, ()) =
+            tokio::join!(handler(Arc::new(call)), record_credential_use(&table, &authenticated, now));
         response
     }
 }
 
-impl Call {
-    /// The id in the path, when it can be one.
-    ///
-    /// # Errors
-    /// 404 when it cannot.
-    pub fn id(&self) -> Result<ResourceId, ScimError> {
-        let id = self.path.get(1).map(String::as_str).unwrap_or_default();
-        ResourceId::parse(id).ok_or_else(|| ScimError::not_found(id))
-    }
-
-    /// The versions that the resource must be at (RFC 7644 §3.14).
-    pub fn if_match(&self) -> Option<EntityTags> {
-        self.request.list("if-match").as_deref().map(EntityTags::parse)
-    }
-
-    /// The versions that the client has already (RFC 7644 §3.14).
-    pub fn if_none_match(&self) -> Option<EntityTags> {
-        self.request.list("if-none-match").as_deref().map(EntityTags::parse)
-    }
-}
-
-/// Notes that a credential was used, beside the work. Nobody waits for it twice, and no request fails for it.
-async fn note_use(table: &Table, admitted: &Admitted, now: Timestamp) {
-    if !admitted.is_to_be_noted {
+/// Records when a credential was used, at the same time as the handler runs. A failure is logged and not
+/// retried: it must not fail the request.
+async fn record_credential_use(table: &Table, authenticated: &Authenticated, now: Timestamp) {
+    if !authenticated.is_use_recorded {
         return;
     }
-    if let Err(error) = table.record_use(&admitted.connector.id, &admitted.credential, now).await {
-        tracing::warn!(%error, "the use of a credential was not noted");
+    if let Err(error) = table.record_use(&authenticated.connector.id, &authenticated.credential, now).await {
+        tracing::warn!(%error, "cannot record the use of a credential");
     }
 }
 
-/// The connector and the path behind its endpoint URL.
-fn endpoint(path: &[String]) -> Option<(&str, &[String])> {
-    let [connector, scim, version, rest @ ..] = path else { return None };
-    (scim == "scim" && version == "v2").then_some((connector, rest))
-}
-
-/// A body is JSON whatever it is called, so long as it is not called something else (RFC 7644 §3.1).
+/// Rejects a body that has a media type other than JSON (RFC 7644 §3.1).
 fn check_media_type(request: &Request) -> Result<(), ScimError> {
     let media_type = request.header("content-type").unwrap_or_default();
     let media_type = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
@@ -173,7 +140,7 @@ fn check_media_type(request: &Request) -> Result<(), ScimError> {
     if request.body.is_empty() || is_json {
         return Ok(());
     }
-    let detail = format!("The body is {media_type}, and must be {}", response::MEDIA_TYPE);
+    let detail = format!("Content-Type is {media_type}; send {}", response::MEDIA_TYPE);
     Err(ScimError::new(ErrorKind::UnsupportedMediaType, detail))
 }
 
@@ -182,18 +149,32 @@ fn accepts_plain_json(media_type: &str) -> bool {
     media_type == "application/json"
 }
 
-/// Some clients send none.
+/// Some clients send no Content-Type.
 fn accepts_a_missing_content_type(media_type: &str) -> bool {
     media_type.is_empty()
 }
 
-/// An answer that could not leave a function is replaced by one that says what to do.
-fn fit(response: Response) -> Response {
-    let (_, length) = packed(response.body(), !response.headers().contains_key(CONTENT_ENCODING));
-    if length <= MAX_RESPONSE_BYTES || response.status() != StatusCode::OK {
-        return response;
+/// The response for an error, in the form of its API. A 405 lists the methods of its path, but not the one
+/// that was refused: a connector can refuse a method that has a route.
+fn error_response(error: &ScimError, location: Option<Location>, method: &Method) -> Response {
+    let response = match location.map_or(ErrorFormat::Scim, |location| location.api.error_format) {
+        ErrorFormat::Scim => response::error(error),
+    };
+    match location {
+        Some(Location { api, path, .. }) if error.kind == ErrorKind::MethodNotAllowed => {
+            let mut methods = routes::methods(api, path);
+            methods.retain(|other| *other != method.as_str());
+            response::with_allow(response, &methods)
+        }
+        _ => response,
     }
-    response::error(&directory::too_large())
+}
+
+/// Whether Lambda cannot carry this response. Only the response to a read can be: a write leaves out what is
+/// too large.
+fn is_too_large(response: &Response) -> bool {
+    let (_, length) = packed(response.body(), !response.headers().contains_key(CONTENT_ENCODING));
+    length > MAX_RESPONSE_BYTES && response.status() == StatusCode::OK
 }
 
 fn log_failure(id: &str, error: &ScimError) {

@@ -41,8 +41,8 @@ pub enum ErrorKind {
     Forbidden,
     /// Nothing of that name or id.
     NotFound,
-    /// The endpoint is there and does not take this method; the methods that it takes.
-    MethodNotAllowed(&'static str),
+    /// The path exists and does not support this method.
+    MethodNotAllowed,
     /// A state of the resource stands in the way.
     Conflict,
     /// The version in If-Match is not the resource's (RFC 7644 §3.14).
@@ -76,7 +76,7 @@ impl ErrorKind {
             Self::Unauthorized => (401, None),
             Self::Forbidden => (403, None),
             Self::NotFound => (404, None),
-            Self::MethodNotAllowed(_) => (405, None),
+            Self::MethodNotAllowed => (405, None),
             Self::Uniqueness => (409, Some("uniqueness")),
             Self::Conflict => (409, None),
             Self::PreconditionFailed => (412, None),

@@ -28,3 +28,4 @@ pub mod scimctl;
 pub mod seed;
 pub mod service;
 pub mod table;
+pub mod template;

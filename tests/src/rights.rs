@@ -2,8 +2,6 @@
 //! the right to do, and nothing else.
 
 use std::collections::{BTreeSet, HashMap};
-use std::fs;
-use std::path::Path;
 use std::sync::Arc;
 
 use axum::Router;
@@ -14,6 +12,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use crate::forward::{Forward, refusal};
+use crate::template;
 
 /// What one statement of a policy allows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,8 +35,7 @@ struct Proxy {
 pub async fn start(engine: &str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let endpoint = format!("http://{}/{{function}}", listener.local_addr().expect("a bound address"));
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../template.yaml");
-    let rights = Arc::new(rights(&fs::read_to_string(path).expect("a template")));
+    let rights = Arc::new(rights(&template::read()));
     let router = Router::new().fallback(answer).with_state(Proxy { forward: Forward::to(engine), rights });
     tokio::spawn(async move { axum::serve(listener, router).await.expect("the proxy is served") });
     endpoint
@@ -83,49 +81,37 @@ fn needs<'r>(operation: &'r str, request: &Value) -> Vec<(&'r str, String)> {
 }
 
 /// What each function may do.
-fn rights(template: &str) -> HashMap<String, Vec<Statement>> {
-    let policies: HashMap<&str, Vec<Statement>> = template
-        .split("\n    Type: AWS::IAM::ManagedPolicy")
-        .collect::<Vec<_>>()
-        .windows(2)
-        .map(|pair| {
-            let name = pair[0].lines().last().expect("a name").trim().trim_end_matches(':');
-            let end = pair[1].find("\n\n").unwrap_or(pair[1].len());
-            (name, pair[1][..end].split("Effect: Allow").skip(1).map(statement).collect())
+fn rights(template: &Value) -> HashMap<String, Vec<Statement>> {
+    let policies: HashMap<&str, Vec<Statement>> = template::resources(template, "AWS::IAM::ManagedPolicy")
+        .into_iter()
+        .map(|(id, policy)| {
+            let statements = policy["Properties"]["PolicyDocument"]["Statement"].as_array();
+            (id, statements.expect("a list of statements").iter().map(statement).collect())
         })
         .collect();
-    functions_of(template)
+    template::functions(template)
         .into_iter()
-        .map(|(function, block)| {
-            let line =
-                block.lines().find_map(|line| line.trim().strip_prefix("Policies: [")).expect("policies");
-            let names = line.trim_end_matches(']').split(", ").map(|name| name.trim_start_matches("!Ref "));
-            (function, names.flat_map(|name| policies[name].clone()).collect())
+        .map(|(function, properties)| {
+            let statements = template::policies(properties).into_iter().flat_map(|id| policies[id].clone());
+            (function.to_owned(), statements.collect())
         })
         .collect()
 }
 
-fn statement(text: &str) -> Statement {
-    let words = text.split("dynamodb:").skip(1);
-    let word = |text: &str| text.chars().take_while(char::is_ascii_alphabetic).collect::<String>();
-    let keys = text.split_once("\"dynamodb:LeadingKeys\": [").map(|(_, keys)| {
-        let keys = keys.split(']').next().unwrap_or_default();
-        keys.split(',').map(|key| key.trim().to_owned()).collect()
+fn statement(statement: &Value) -> Statement {
+    assert_eq!(statement["Effect"], "Allow", "{statement}");
+    assert_eq!(statement["Resource"], json!({ "Fn::GetAtt": "Table.Arn" }), "{statement}");
+    let action = |action: &str| action.strip_prefix("dynamodb:").expect("an action of DynamoDB").to_owned();
+    let leading_keys = statement.get("Condition").map(|condition| {
+        strings(&condition["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]).map(str::to_owned).collect()
     });
-    Statement { actions: words.map(word).filter(|word| word != "LeadingKeys").collect(), leading_keys: keys }
+    Statement { actions: strings(&statement["Action"]).map(action).collect(), leading_keys }
 }
 
-/// The functions of a template, each with its block of text.
-///
-/// # Panics
-/// When a function names no binary.
-pub fn functions_of(template: &str) -> Vec<(String, &str)> {
-    let blocks = template.split("Type: AWS::Serverless::Function").skip(1);
-    let name = |block: &str| {
-        let rest = block.split_once("Binary: ").expect("a binary").1;
-        rest.split([' ', '}', '\n']).next().unwrap_or_default().to_owned()
-    };
-    blocks.map(|block| (name(block), block.split("Type: AWS::Logs").next().unwrap_or_default())).collect()
+/// The strings of a list, which IAM lets one string stand for.
+fn strings(value: &Value) -> impl Iterator<Item = &str> {
+    let values = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
+    values.iter().map(|value| value.as_str().expect("a string"))
 }
 
 #[cfg(test)]
@@ -134,8 +120,7 @@ mod tests {
 
     #[test]
     fn the_rights_of_the_template_are_read() {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../template.yaml");
-        let rights = rights(&fs::read_to_string(path).unwrap());
+        let rights = rights(&template::read());
         let set =
             |actions: &[&str]| actions.iter().map(|action| (*action).to_owned()).collect::<BTreeSet<_>>();
         let keys = vec!["used".to_owned(), "attempts/*".to_owned()];

@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use local::engine::Engine;
 use local::{server, table};
 use service::Service as Functions;
-use service::routes::{FALLBACK, ROUTES};
+use service::routes::{FALLBACK, ROUTES, Route};
 use shared::credential::CredentialKind;
 use shared::schema::Schemas;
 use tokio::net::TcpListener;
@@ -202,8 +202,7 @@ impl Service {
                         ("AWS_SECRET_ACCESS_KEY", "test"),
                     ],
                 );
-                let paths: Vec<String> =
-                    ROUTES.iter().map(|route| format!("/{{connector}}/scim/v2{}", route.path)).collect();
+                let paths: Vec<String> = ROUTES.iter().map(Route::full_path).collect();
                 let mut routes: Vec<(&str, &str, &str)> = ROUTES
                     .iter()
                     .zip(&paths)

@@ -33,7 +33,7 @@ impl Directory {
         let is_client = self.origin() == Origin::Scim;
         if is_client && self.settings().on_delete == OnDelete::Refuse {
             return Err(ScimError::new(
-                ErrorKind::MethodNotAllowed("GET, HEAD, PUT, PATCH"),
+                ErrorKind::MethodNotAllowed,
                 format!("Connector {} refuses DELETE; deactivate a user instead", self.connector.id),
             ));
         }

@@ -1,5 +1,5 @@
-//! The function `bulk-process`.
+//! The function `bulk-process`. `make routes` writes this file.
 
 fn main() -> Result<(), functions::lambda::Error> {
-    functions::lambda::run(service::scim::bulk::process)
+    functions::lambda::run(const { service::routes::handler("bulk-process") })
 }

@@ -1,5 +1,5 @@
-//! The function `fallback`.
+//! The function `fallback`. `make routes` writes this file.
 
 fn main() -> Result<(), functions::lambda::Error> {
-    functions::lambda::run(service::routes::fallback)
+    functions::lambda::run(const { service::routes::handler("fallback") })
 }

@@ -1,5 +1,5 @@
-//! The function `groups-create`.
+//! The function `groups-create`. `make routes` writes this file.
 
 fn main() -> Result<(), functions::lambda::Error> {
-    functions::lambda::run(service::scim::groups::create)
+    functions::lambda::run(const { service::routes::handler("groups-create") })
 }

@@ -1,5 +1,5 @@
-//! The function `groups-delete`.
+//! The function `groups-delete`. `make routes` writes this file.
 
 fn main() -> Result<(), functions::lambda::Error> {
-    functions::lambda::run(service::scim::groups::delete)
+    functions::lambda::run(const { service::routes::handler("groups-delete") })
 }

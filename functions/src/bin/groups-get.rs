@@ -1,5 +1,5 @@
-//! The function `groups-get`.
+//! The function `groups-get`. `make routes` writes this file.
 
 fn main() -> Result<(), functions::lambda::Error> {
-    functions::lambda::run(service::scim::groups::get)
+    functions::lambda::run(const { service::routes::handler("groups-get") })
 }

@@ -1,5 +1,5 @@
-//! The function `groups-list`.
+//! The function `groups-list`. `make routes` writes this file.
 
 fn main() -> Result<(), functions::lambda::Error> {
-    functions::lambda::run(service::scim::groups::list)
+    functions::lambda::run(const { service::routes::handler("groups-list") })
 }

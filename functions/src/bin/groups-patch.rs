@@ -1,5 +1,5 @@
-//! The function `groups-patch`.
+//! The function `groups-patch`. `make routes` writes this file.
 
 fn main() -> Result<(), functions::lambda::Error> {
-    functions::lambda::run(service::scim::groups::patch)
+    functions::lambda::run(const { service::routes::handler("groups-patch") })
 }

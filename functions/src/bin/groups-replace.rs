@@ -1,5 +1,5 @@
-//! The function `groups-replace`.
+//! The function `groups-replace`. `make routes` writes this file.
 
 fn main() -> Result<(), functions::lambda::Error> {
-    functions::lambda::run(service::scim::groups::replace)
+    functions::lambda::run(const { service::routes::handler("groups-replace") })
 }

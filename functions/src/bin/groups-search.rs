@@ -1,5 +1,5 @@
-//! The function `groups-search`.
+//! The function `groups-search`. `make routes` writes this file.
 
 fn main() -> Result<(), functions::lambda::Error> {
-    functions::lambda::run(service::scim::search::groups)
+    functions::lambda::run(const { service::routes::handler("groups-search") })
 }

@@ -1,5 +1,5 @@
-//! The function `resource-types-get`.
+//! The function `resource-types-get`. `make routes` writes this file.
 
 fn main() -> Result<(), functions::lambda::Error> {
-    functions::lambda::run(service::scim::discovery::resource_type)
+    functions::lambda::run(const { service::routes::handler("resource-types-get") })
 }

@@ -1,5 +1,5 @@
-//! The function `resource-types-list`.
+//! The function `resource-types-list`. `make routes` writes this file.
 
 fn main() -> Result<(), functions::lambda::Error> {
-    functions::lambda::run(service::scim::discovery::resource_types)
+    functions::lambda::run(const { service::routes::handler("resource-types-list") })
 }

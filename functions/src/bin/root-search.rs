@@ -1,5 +1,5 @@
-//! The function `root-search`.
+//! The function `root-search`. `make routes` writes this file.
 
 fn main() -> Result<(), functions::lambda::Error> {
-    functions::lambda::run(service::scim::search::root)
+    functions::lambda::run(const { service::routes::handler("root-search") })
 }

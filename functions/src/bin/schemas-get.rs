@@ -1,5 +1,5 @@
-//! The function `schemas-get`.
+//! The function `schemas-get`. `make routes` writes this file.
 
 fn main() -> Result<(), functions::lambda::Error> {
-    functions::lambda::run(service::scim::discovery::schema)
+    functions::lambda::run(const { service::routes::handler("schemas-get") })
 }

@@ -1,5 +1,5 @@
-//! The function `schemas-list`.
+//! The function `schemas-list`. `make routes` writes this file.
 
 fn main() -> Result<(), functions::lambda::Error> {
-    functions::lambda::run(service::scim::discovery::schemas)
+    functions::lambda::run(const { service::routes::handler("schemas-list") })
 }

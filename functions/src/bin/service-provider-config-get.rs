@@ -1,5 +1,5 @@
-//! The function `service-provider-config-get`.
+//! The function `service-provider-config-get`. `make routes` writes this file.
 
 fn main() -> Result<(), functions::lambda::Error> {
-    functions::lambda::run(service::scim::discovery::service_provider_config)
+    functions::lambda::run(const { service::routes::handler("service-provider-config-get") })
 }

@@ -1,5 +1,5 @@
-//! The function `users-create`.
+//! The function `users-create`. `make routes` writes this file.
 
 fn main() -> Result<(), functions::lambda::Error> {
-    functions::lambda::run(service::scim::users::create)
+    functions::lambda::run(const { service::routes::handler("users-create") })
 }

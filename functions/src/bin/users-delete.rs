@@ -1,5 +1,5 @@
-//! The function `users-delete`.
+//! The function `users-delete`. `make routes` writes this file.
 
 fn main() -> Result<(), functions::lambda::Error> {
-    functions::lambda::run(service::scim::users::delete)
+    functions::lambda::run(const { service::routes::handler("users-delete") })
 }

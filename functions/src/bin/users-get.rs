@@ -1,5 +1,5 @@
-//! The function `users-get`.
+//! The function `users-get`. `make routes` writes this file.
 
 fn main() -> Result<(), functions::lambda::Error> {
-    functions::lambda::run(service::scim::users::get)
+    functions::lambda::run(const { service::routes::handler("users-get") })
 }

@@ -1,5 +1,5 @@
-//! The function `users-list`.
+//! The function `users-list`. `make routes` writes this file.
 
 fn main() -> Result<(), functions::lambda::Error> {
-    functions::lambda::run(service::scim::users::list)
+    functions::lambda::run(const { service::routes::handler("users-list") })
 }

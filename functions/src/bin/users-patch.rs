@@ -1,5 +1,5 @@
-//! The function `users-patch`.
+//! The function `users-patch`. `make routes` writes this file.
 
 fn main() -> Result<(), functions::lambda::Error> {
-    functions::lambda::run(service::scim::users::patch)
+    functions::lambda::run(const { service::routes::handler("users-patch") })
 }

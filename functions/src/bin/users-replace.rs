@@ -1,5 +1,5 @@
-//! The function `users-replace`.
+//! The function `users-replace`. `make routes` writes this file.
 
 fn main() -> Result<(), functions::lambda::Error> {
-    functions::lambda::run(service::scim::users::replace)
+    functions::lambda::run(const { service::routes::handler("users-replace") })
 }

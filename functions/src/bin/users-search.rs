@@ -1,5 +1,5 @@
-//! The function `users-search`.
+//! The function `users-search`. `make routes` writes this file.
 
 fn main() -> Result<(), functions::lambda::Error> {
-    functions::lambda::run(service::scim::search::users)
+    functions::lambda::run(const { service::routes::handler("users-search") })
 }

@@ -1,8 +1,10 @@
-//! POST /Bulk (RFC 7644 §3.7): each operation is a request of its own, and goes to the handler of its route.
+//! POST /Bulk (RFC 7644 §3.7). Each operation is a request of its own, which the handler of its route
+//! answers.
 //!
-//! Operations that do not depend on each other run at the same time. One waits for those whose bulkIds it refers to, and
-//! for earlier ones about the same resource or name. Where references go in a circle, the first resource of it is
-//! made without them, and replaced by what was sent as soon as they are there (§3.7.1).
+//! Operations that do not depend on each other run at the same time. An operation waits for the operations
+//! whose bulkIds it refers to, and for earlier ones about the same resource or name. If references form a
+//! cycle, its first resource is created without them, and replaced by what the client sent once all of them
+//! exist (§3.7.1).
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -16,14 +18,17 @@ use shared::bulk::{BULK_RESPONSE_SCHEMA, BulkOperation, BulkRequest, LONGEST_BUL
 use shared::error::{ErrorKind, ScimError};
 use shared::resource::parse_object;
 
-use crate::response::{self, MEDIA_TYPE, Response, json as answer};
-use crate::routes;
-use crate::service::Call;
+use crate::api::Api;
+use crate::call::{Call, Handler, ResponseFuture};
+use crate::response::{self, MEDIA_TYPE, Response};
 
 /// Operations that run at the same time.
-const AT_ONCE: usize = 16;
+const MAX_CONCURRENT: usize = 16;
 
-/// What became of one operation.
+/// Finds the handler for the method and path of an operation.
+pub type FindHandler = fn(Api, &Method, &[String]) -> Result<Handler, ScimError>;
+
+/// The result of one operation.
 struct Outcome {
     status: StatusCode,
     location: Option<String>,
@@ -32,98 +37,104 @@ struct Outcome {
 }
 
 /// POST /Bulk
-pub fn process(call: Arc<Call>) -> BoxFuture<'static, Result<Response, ScimError>> {
+pub fn process(call: Arc<Call>, find_handler: FindHandler) -> ResponseFuture {
     Box::pin(async move {
         let length = call.request.body.len();
         if length > LONGEST_BULK {
-            let detail = format!("The body is {length} bytes, and may be {LONGEST_BULK}");
+            let detail = format!("Request body is {length} bytes; the maximum for Bulk is {LONGEST_BULK}");
             return Err(ScimError::new(ErrorKind::PayloadTooLarge, detail));
         }
         let request = BulkRequest::parse(&parse_object(&call.request.body)?)?;
-        let outcomes = carry_out(&call, &request).await;
-        // What was not carried out is not in the answer.
+        let outcomes = run_request(Runner { call: &call, find_handler }, &request).await;
+        // The response omits operations that did not run.
         let operations: Vec<Value> = request
             .operations
             .iter()
             .zip(&outcomes)
             .filter_map(|(operation, outcome)| Some(outcome.as_ref()?.to_json(operation)))
             .collect();
-        answer(StatusCode::OK, &json!({ "schemas": [BULK_RESPONSE_SCHEMA], "Operations": operations }))
+        let body = json!({ "schemas": [BULK_RESPONSE_SCHEMA], "Operations": operations });
+        response::json(StatusCode::OK, &body)
     })
 }
 
-/// A request that is being carried out, wave after wave.
+/// The state of a request that runs in waves.
 struct Progress<'a> {
-    call: &'a Arc<Call>,
+    runner: Runner<'a>,
     operations: &'a [BulkOperation],
     waits_for: Vec<BTreeSet<usize>>,
-    /// `None` stands for what was not begun.
+    /// `None` for an operation that has not run.
     outcomes: Vec<Option<Outcome>>,
     resolved: Resolved,
-    /// Creations that lack what they refer to, until that is there.
+    /// The POSTs that ran without their references and still need them.
     unfinished: BTreeSet<usize>,
-    at_once: usize,
+    max_concurrent: usize,
 }
 
-/// Carries out what can be. `None` stands for what was not begun.
-async fn carry_out(call: &Arc<Call>, request: &BulkRequest) -> Vec<Option<Outcome>> {
+/// Runs the operations, until the client's limit of errors if it gave one. `None` for an operation that did
+/// not run.
+async fn run_request(runner: Runner<'_>, request: &BulkRequest) -> Vec<Option<Outcome>> {
     let mut progress = Progress {
-        call,
+        runner,
         operations: &request.operations,
         waits_for: dependencies(&request.operations),
         outcomes: request.operations.iter().map(|_| None).collect(),
         resolved: Resolved::new(),
         unfinished: BTreeSet::new(),
-        // Who counts errors to stop at one wants them in order.
-        at_once: if request.fail_on_errors.is_some() { 1 } else { AT_ONCE },
+        // A limit of errors only has a meaning if operations run in order.
+        max_concurrent: if request.fail_on_errors.is_some() { 1 } else { MAX_CONCURRENT },
     };
     loop {
         progress.finish(false).await;
         let errors = progress.outcomes.iter().flatten().filter(|outcome| outcome.error.is_some()).count();
-        let is_over = request.fail_on_errors.is_some_and(|most| errors as u64 >= most);
-        let wave = if is_over { Vec::new() } else { progress.next_wave() };
+        let must_stop = request.fail_on_errors.is_some_and(|limit| errors as u64 >= limit);
+        let wave = if must_stop { Vec::new() } else { progress.next_wave() };
         if wave.is_empty() {
             progress.finish(true).await;
             return progress.outcomes;
         }
-        progress.carry_out(wave).await;
+        progress.run_wave(wave).await;
     }
 }
 
 impl Progress<'_> {
+    /// The operations that have not run.
     fn open(&self) -> BTreeSet<usize> {
-        (0..).zip(&self.outcomes).filter(|(_, one)| one.is_none()).map(|(index, _)| index).collect()
+        (0..).zip(&self.outcomes).filter(|(_, outcome)| outcome.is_none()).map(|(index, _)| index).collect()
     }
 
-    fn has_its_turn(&self, index: usize, open: &BTreeSet<usize>) -> bool {
+    fn has_its_dependencies(&self, index: usize, open: &BTreeSet<usize>) -> bool {
         self.waits_for.get(index).is_none_or(|others| others.is_disjoint(open))
     }
 
-    /// Takes the second step of those creations for which all is there by now; or of all, when nothing more will come.
-    async fn finish(&mut self, is_over: bool) {
+    /// Adds the references to those unfinished resources whose references all exist; to all of them if
+    /// `is_last`.
+    async fn finish(&mut self, is_last: bool) {
         let open = self.open();
-        let finished: Vec<usize> = self
+        let ready: Vec<usize> = self
             .unfinished
             .iter()
             .copied()
-            .filter(|index| is_over || self.has_its_turn(*index, &open))
+            .filter(|index| is_last || self.has_its_dependencies(*index, &open))
             .collect();
-        for index in finished {
+        for index in ready {
             self.unfinished.remove(&index);
             if let (Some(operation), Some(Some(outcome))) =
                 (self.operations.get(index), self.outcomes.get_mut(index))
             {
-                finish(self.call, operation, &self.resolved, outcome).await;
+                self.runner.finish(operation, &self.resolved, outcome).await;
             }
         }
     }
 
-    /// What can be carried out now: what waits for nothing any more; or, where references go in a circle, one creation
-    /// of it without them. Nothing when nothing is left.
+    /// The operations that can run now: those that wait for no other. If references form a cycle, this is one
+    /// POST of it, which runs without its references. Empty if all operations ran.
     fn next_wave(&mut self) -> Vec<usize> {
         let open = self.open();
-        let creation = |index: usize| self.operations.get(index).filter(|one| one.method == "POST");
-        // What is about a creation waits until that is finished, which would undo it.
+        let creation = |index: usize| {
+            self.operations.get(index).filter(|operation| operation.method == Method::POST.as_str())
+        };
+        // The second step of an unfinished resource replaces it, and would undo a change made before that.
         let unfinished: BTreeSet<&str> =
             self.unfinished.iter().filter_map(|index| creation(*index)?.bulk_id.as_deref()).collect();
         let is_about_unfinished = |operation: &BulkOperation| {
@@ -131,12 +142,13 @@ impl Progress<'_> {
         };
         let is_ready = |index: &usize| {
             let operation = self.operations.get(*index);
-            self.has_its_turn(*index, &open) && !operation.is_some_and(is_about_unfinished)
+            self.has_its_dependencies(*index, &open) && !operation.is_some_and(is_about_unfinished)
         };
         let mut wave: Vec<usize> = open.iter().copied().filter(is_ready).take(self.wave_size()).collect();
         let refers_to_itself = |index: &usize| {
-            let made = creation(*index).and_then(|one| Some((one, one.bulk_id.as_ref()?)));
-            made.is_some_and(|(one, bulk_id)| one.references().contains(bulk_id))
+            let created =
+                creation(*index).and_then(|operation| Some((operation, operation.bulk_id.as_ref()?)));
+            created.is_some_and(|(operation, bulk_id)| operation.references().contains(bulk_id))
         };
         let mut in_two_steps: Vec<usize> = wave.iter().copied().filter(refers_to_itself).collect();
         if wave.is_empty() {
@@ -149,11 +161,11 @@ impl Progress<'_> {
     }
 
     fn wave_size(&self) -> usize {
-        if self.at_once == 1 { 1 } else { usize::MAX }
+        if self.max_concurrent == 1 { 1 } else { usize::MAX }
     }
 
-    async fn carry_out(&mut self, wave: Vec<usize>) {
-        let steps: Vec<(usize, Result<BulkOperation, ScimError>)> = wave
+    async fn run_wave(&mut self, wave: Vec<usize>) {
+        let operations: Vec<(usize, Result<BulkOperation, ScimError>)> = wave
             .iter()
             .filter_map(|index| Some((*index, self.operations.get(*index)?)))
             .map(|(index, operation)| match self.unfinished.contains(&index) {
@@ -161,117 +173,135 @@ impl Progress<'_> {
                 false => (index, operation.resolve(&self.resolved)),
             })
             .collect();
-        for (index, outcome) in run_all(self.call, steps, self.at_once).await {
+        for (index, outcome) in self.runner.run_all(operations, self.max_concurrent).await {
             let bulk_id = self.operations.get(index).and_then(|operation| operation.bulk_id.clone());
             if let (Some(bulk_id), Some(id)) = (bulk_id, outcome.new_id()) {
                 self.resolved.insert(bulk_id, id);
             }
-            if let Some(place) = self.outcomes.get_mut(index) {
-                *place = Some(outcome);
+            if let Some(entry) = self.outcomes.get_mut(index) {
+                *entry = Some(outcome);
             }
         }
     }
 }
 
-/// For each operation those that it waits for.
+/// For each operation, the indexes of the operations that it waits for.
 fn dependencies(operations: &[BulkOperation]) -> Vec<BTreeSet<usize>> {
-    let makes = |bulk_id: &String| {
-        operations.iter().position(|other| other.method == "POST" && other.bulk_id.as_ref() == Some(bulk_id))
+    let creation_of = |bulk_id: &String| {
+        operations.iter().position(|other| {
+            other.method == Method::POST.as_str() && other.bulk_id.as_ref() == Some(bulk_id)
+        })
     };
-    let waits = operations.iter().enumerate().map(|(index, operation)| {
+    let dependencies = operations.iter().enumerate().map(|(index, operation)| {
         let earlier = operations.iter().take(index).enumerate();
         let followed = earlier.filter(|(_, earlier)| operation.follows(earlier)).map(|(index, _)| index);
         operation
             .references()
             .iter()
-            .filter_map(makes)
+            .filter_map(creation_of)
             .filter(|other| *other != index)
             .chain(followed)
             .collect()
     });
-    waits.collect()
+    dependencies.collect()
 }
 
-/// Runs operations that do not wait for each other.
-async fn run_all(
-    call: &Arc<Call>,
-    steps: Vec<(usize, Result<BulkOperation, ScimError>)>,
-    at_once: usize,
-) -> Vec<(usize, Outcome)> {
-    let mut runs = Vec::with_capacity(steps.len());
-    for (index, operation) in &steps {
-        runs.push(async move { (*index, run(call, operation).await) });
-    }
-    let mut outcomes: Vec<(usize, Outcome)> = stream::iter(runs).buffered(at_once).collect().await;
-    // A name that another one of these gave up may have been taken still.
-    for ((_, operation), (_, outcome)) in steps.iter().zip(&mut outcomes) {
-        if at_once > 1 && outcome.is_name_taken() {
-            *outcome = run(call, operation).await;
+/// Runs operations as requests of their own.
+#[derive(Clone, Copy)]
+struct Runner<'a> {
+    call: &'a Arc<Call>,
+    find_handler: FindHandler,
+}
+
+impl<'a> Runner<'a> {
+    /// Runs operations that do not wait for each other.
+    async fn run_all(
+        self,
+        operations: Vec<(usize, Result<BulkOperation, ScimError>)>,
+        max_concurrent: usize,
+    ) -> Vec<(usize, Outcome)> {
+        let mut runs = Vec::with_capacity(operations.len());
+        for (index, operation) in &operations {
+            runs.push(async move { (*index, self.run(operation).await) });
         }
+        let mut outcomes: Vec<(usize, Outcome)> = stream::iter(runs).buffered(max_concurrent).collect().await;
+        // The name may have been free only after another operation of this wave, so one retry decides.
+        for ((_, operation), (_, outcome)) in operations.iter().zip(&mut outcomes) {
+            if max_concurrent > 1 && outcome.is_name_taken() {
+                *outcome = self.run(operation).await;
+            }
+        }
+        outcomes
     }
-    outcomes
-}
 
-/// Carries out one operation as the request that it stands for.
-fn run<'a>(call: &'a Arc<Call>, operation: &'a Result<BulkOperation, ScimError>) -> BoxFuture<'a, Outcome> {
-    Box::pin(async move {
-        let operation = match operation {
-            Ok(operation) => operation,
-            Err(error) => return Outcome::refused(error, None),
+    /// Runs one operation.
+    fn run<'b>(self, operation: &'b Result<BulkOperation, ScimError>) -> BoxFuture<'b, Outcome>
+    where
+        'a: 'b,
+    {
+        Box::pin(async move {
+            let operation = match operation {
+                Ok(operation) => operation,
+                Err(error) => return Outcome::from_error(error, None),
+            };
+            let location =
+                operation.path.get(1).map(|_| format!("{}/{}", self.call.base_url, operation.path.join("/")));
+            match self.send(operation).await {
+                Ok(response) => Outcome::from_response(&response, location),
+                Err(error) => Outcome::from_error(&error, location),
+            }
+        })
+    }
+
+    async fn send(self, operation: &BulkOperation) -> Result<Response, ScimError> {
+        operation.check()?;
+        let call = self.call;
+        let method = Method::from_bytes(operation.method.as_bytes()).map_err(ScimError::internal)?;
+        let handler = (self.find_handler)(call.api, &method, &operation.path)?;
+        let mut request = call.request.part(method);
+        request.body = match &operation.data {
+            Value::Null => Vec::new(),
+            data => data.to_string().into_bytes(),
         };
-        let location =
-            operation.path.get(1).map(|_| format!("{}/{}", call.base_url, operation.path.join("/")));
-        match ask(call, operation).await {
-            Ok(response) => Outcome::from_response(&response, location),
-            Err(error) => Outcome::refused(&error, location),
+        request.headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE))]);
+        if let Some(version) = &operation.version {
+            let version = HeaderValue::from_str(version);
+            let invalid =
+                |_| ScimError::invalid_value("version is not valid; send the meta.version of the resource");
+            request.headers.insert(IF_MATCH, version.map_err(invalid)?);
         }
-    })
-}
-
-async fn ask(call: &Arc<Call>, operation: &BulkOperation) -> Result<Response, ScimError> {
-    operation.check()?;
-    let method = Method::from_bytes(operation.method.as_bytes()).map_err(ScimError::internal)?;
-    let route = routes::find(&method, &operation.path)?;
-    let mut request = call.request.part(method);
-    request.body = match &operation.data {
-        Value::Null => Vec::new(),
-        data => data.to_string().into_bytes(),
-    };
-    request.headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE))]);
-    if let Some(version) = &operation.version {
-        let version = HeaderValue::from_str(version);
-        let invalid = |_| ScimError::invalid_value("version is no version that was given here");
-        request.headers.insert(IF_MATCH, version.map_err(invalid)?);
+        let part = Call {
+            request,
+            api: call.api,
+            path: operation.path.clone(),
+            directory: call.directory.clone(),
+            connector: Arc::clone(&call.connector),
+            base_url: call.base_url.clone(),
+            now: call.now,
+        };
+        handler(Arc::new(part)).await
     }
-    let part = Call {
-        request,
-        path: operation.path.clone(),
-        directory: call.directory.clone(),
-        connector: Arc::clone(&call.connector),
-        base_url: call.base_url.clone(),
-        now: call.now,
-    };
-    (route.handler)(Arc::new(part)).await
-}
 
-/// The second step of what was made without its references: all that was sent, in place of it. What cannot be finished
-/// is taken back.
-async fn finish(call: &Arc<Call>, operation: &BulkOperation, resolved: &Resolved, outcome: &mut Outcome) {
-    let (Some(id), Some(endpoint)) = (outcome.new_id(), operation.path.first()) else { return };
-    let of_it = |method: &str, data: Value| BulkOperation {
-        method: method.to_owned(),
-        bulk_id: None,
-        version: None,
-        path: vec![endpoint.clone(), id.clone()],
-        data,
-    };
-    let second = operation.resolve(resolved).map(|operation| of_it("PUT", operation.data));
-    let replaced = run(call, &second).await;
-    if replaced.error.is_some() {
-        run(call, &Ok(of_it("DELETE", Value::Null))).await;
-        *outcome = Outcome { location: None, ..replaced };
-    } else {
-        outcome.version = replaced.version;
+    /// Replaces a resource that was created without its references by all that the client sent. If this
+    /// fails, deletes the resource.
+    async fn finish(self, operation: &BulkOperation, resolved: &Resolved, outcome: &mut Outcome) {
+        let (Some(id), Some(endpoint)) = (outcome.new_id(), operation.path.first()) else { return };
+        let to_resource = |method: Method, data: Value| BulkOperation {
+            method: method.to_string(),
+            bulk_id: None,
+            version: None,
+            path: vec![endpoint.clone(), id.clone()],
+            data,
+        };
+        let replacement =
+            operation.resolve(resolved).map(|operation| to_resource(Method::PUT, operation.data));
+        let replaced = self.run(&replacement).await;
+        if replaced.error.is_some() {
+            self.run(&Ok(to_resource(Method::DELETE, Value::Null))).await;
+            *outcome = Outcome { location: None, ..replaced };
+        } else {
+            outcome.version = replaced.version;
+        }
     }
 }
 
@@ -287,7 +317,7 @@ impl Outcome {
         }
     }
 
-    fn refused(error: &ScimError, location: Option<String>) -> Self {
+    fn from_error(error: &ScimError, location: Option<String>) -> Self {
         Self {
             status: response::error(error).status(),
             location,
@@ -296,7 +326,7 @@ impl Outcome {
         }
     }
 
-    /// The id of what a creation made.
+    /// The id of the resource that a POST created.
     fn new_id(&self) -> Option<String> {
         let location = self.location.as_ref().filter(|_| self.status == StatusCode::CREATED)?;
         Some(location.rsplit_once('/')?.1.to_owned())
@@ -308,7 +338,7 @@ impl Outcome {
             .is_some_and(|error| error.get("scimType").is_some_and(|kind| kind == "uniqueness"))
     }
 
-    /// Its part of the answer (RFC 7644 §3.7.3).
+    /// The operation in the Bulk response (RFC 7644 §3.7.3).
     fn to_json(&self, operation: &BulkOperation) -> Value {
         let members = [
             ("location", self.location.clone().map(Value::from)),

@@ -1,9 +1,8 @@
-//! /ServiceProviderConfig, /ResourceTypes and /Schemas (RFC 7644 §4, RFC 7643 §5–§7).
+//! The handlers of /ServiceProviderConfig, /ResourceTypes and /Schemas (RFC 7644 §4, RFC 7643 §5–§7).
 
 use std::sync::Arc;
 
 use directory::query::cursor::CURSOR_TIMEOUT_SECONDS;
-use futures_util::future::BoxFuture;
 use http::StatusCode;
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
@@ -13,22 +12,20 @@ use shared::error::{ErrorKind, ScimError};
 use shared::message::{DEFAULT_PAGE_SIZE, ListResponse, MAX_PAGE_SIZE};
 use shared::resource::ResourceKind;
 
-use crate::response::{Response, json as answer, with_location};
-use crate::service::Call;
-
-type Answer = BoxFuture<'static, Result<Response, ScimError>>;
+use crate::call::{Call, ResponseFuture};
+use crate::response::{Response, json as json_response, with_location};
 
 /// GET /ServiceProviderConfig
-pub fn service_provider_config(call: Arc<Call>) -> Answer {
+pub fn service_provider_config(call: Arc<Call>) -> ResponseFuture {
     Box::pin(async move {
-        refuse_filter(&call)?;
+        reject_filter(&call)?;
         let scheme = |kind: &str, name: &str, description: &str, specification: &str, is_primary: bool| {
             json!({
                 "type": kind, "name": name, "description": description, "specUri": specification,
                 "primary": is_primary
             })
         };
-        one(&json!({
+        resource_response(&json!({
             "schemas": ["urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig"],
             "patch": { "supported": true },
             "bulk": {
@@ -70,10 +67,10 @@ pub fn service_provider_config(call: Arc<Call>) -> Answer {
 }
 
 /// GET /ResourceTypes
-pub fn resource_types(call: Arc<Call>) -> Answer {
+pub fn resource_types(call: Arc<Call>) -> ResponseFuture {
     Box::pin(async move {
-        refuse_filter(&call)?;
-        list(&[
+        reject_filter(&call)?;
+        list_response(&[
             resource_type_json(&call, ResourceKind::User)?,
             resource_type_json(&call, ResourceKind::Group)?,
         ])
@@ -81,86 +78,90 @@ pub fn resource_types(call: Arc<Call>) -> Answer {
 }
 
 /// GET /ResourceTypes/{id}
-pub fn resource_type(call: Arc<Call>) -> Answer {
+pub fn resource_type(call: Arc<Call>) -> ResponseFuture {
     Box::pin(async move {
-        refuse_filter(&call)?;
+        reject_filter(&call)?;
         let id = last_segment(&call);
         let kind = [ResourceKind::User, ResourceKind::Group].into_iter().find(|kind| kind.name() == id);
-        one(&resource_type_json(&call, kind.ok_or_else(|| ScimError::not_found(id))?)?)
+        resource_response(&resource_type_json(&call, kind.ok_or_else(|| ScimError::not_found(id))?)?)
     })
 }
 
 /// GET /Schemas
-pub fn schemas(call: Arc<Call>) -> Answer {
+pub fn schemas(call: Arc<Call>) -> ResponseFuture {
     Box::pin(async move {
-        refuse_filter(&call)?;
+        reject_filter(&call)?;
         let schemas = call.directory.schemas().schemas.iter();
-        list(
+        list_response(
             &schemas
-                .map(|schema| described(&call, "Schema", "Schemas", &schema.id, schema))
+                .map(|schema| to_resource(&call, "Schema", "Schemas", &schema.id, schema))
                 .collect::<Result<Vec<_>, _>>()?,
         )
     })
 }
 
 /// GET /Schemas/{id}
-pub fn schema(call: Arc<Call>) -> Answer {
+pub fn schema(call: Arc<Call>) -> ResponseFuture {
     Box::pin(async move {
-        refuse_filter(&call)?;
+        reject_filter(&call)?;
         let id = last_segment(&call);
         let schema =
             call.directory.schemas().schemas.iter().find(|schema| schema.id.eq_ignore_ascii_case(id));
         let schema = schema.ok_or_else(|| ScimError::not_found(id))?;
-        one(&described(&call, "Schema", "Schemas", &schema.id, schema)?)
+        resource_response(&to_resource(&call, "Schema", "Schemas", &schema.id, schema)?)
     })
 }
 
 fn resource_type_json(call: &Call, kind: ResourceKind) -> Result<Value, ScimError> {
     let resource_type = &call.directory.schemas().of(kind).resource_type;
-    described(call, "ResourceType", "ResourceTypes", &resource_type.id, resource_type)
+    to_resource(call, "ResourceType", "ResourceTypes", &resource_type.id, resource_type)
 }
 
-/// A schema or resource type as a resource: with `schemas` before it and `meta` behind.
-fn described(
+/// Writes a schema or resource type as a resource, with `schemas` as its first member and `meta` as its last.
+fn to_resource(
     call: &Call,
     kind: &str,
     endpoint: &str,
     id: &str,
-    what: &impl Serialize,
+    value: &impl Serialize,
 ) -> Result<Value, ScimError> {
-    let mut out = json!({ "schemas": [format!("urn:ietf:params:scim:schemas:core:2.0:{kind}")] });
-    if let (Some(out), Value::Object(what)) =
-        (out.as_object_mut(), serde_json::to_value(what).map_err(ScimError::internal)?)
+    let mut resource = json!({ "schemas": [format!("urn:ietf:params:scim:schemas:core:2.0:{kind}")] });
+    if let (Some(resource), Value::Object(members)) =
+        (resource.as_object_mut(), serde_json::to_value(value).map_err(ScimError::internal)?)
     {
-        out.extend(what);
-        out.insert("meta".into(), meta(call, kind, &format!("{endpoint}/{id}")));
+        resource.extend(members);
+        resource.insert("meta".into(), meta(call, kind, &format!("{endpoint}/{id}")));
     }
-    Ok(out)
+    Ok(resource)
 }
 
 fn meta(call: &Call, kind: &str, path: &str) -> Value {
     json!({ "resourceType": kind, "location": format!("{}/{path}", call.base_url) })
 }
 
-fn one(resource: &Value) -> Result<Response, ScimError> {
+fn resource_response(resource: &Value) -> Result<Response, ScimError> {
     let location = resource.pointer("/meta/location").and_then(Value::as_str).unwrap_or_default();
-    Ok(with_location(answer(StatusCode::OK, resource)?, location))
+    Ok(with_location(json_response(StatusCode::OK, resource)?, location))
 }
 
-fn list(resources: &[Value]) -> Result<Response, ScimError> {
-    let raw: Vec<Box<RawValue>> =
+fn list_response(resources: &[Value]) -> Result<Response, ScimError> {
+    let resources: Vec<Box<RawValue>> =
         resources.iter().map(to_raw_value).collect::<Result<_, _>>().map_err(ScimError::internal)?;
-    answer(StatusCode::OK, &ListResponse::by_index(raw.len(), 1, &raw))
+    json_response(StatusCode::OK, &ListResponse::by_index(resources.len(), 1, &resources))
 }
 
 fn last_segment(call: &Call) -> &str {
     call.path.last().map(String::as_str).unwrap_or_default()
 }
 
-/// RFC 7644 §4: a filter on these endpoints is 403, so that nobody takes all of them for those asked for.
-fn refuse_filter(call: &Call) -> Result<(), ScimError> {
+/// RFC 7644 §4: a filter on these endpoints is 403. A client could otherwise take all resources for the
+/// result of its filter.
+fn reject_filter(call: &Call) -> Result<(), ScimError> {
     if call.request.query.iter().any(|(name, _)| name.eq_ignore_ascii_case("filter")) {
-        return Err(ScimError::new(ErrorKind::Forbidden, "This endpoint does not filter (RFC 7644 §4)"));
+        return Err(ScimError::new(
+            ErrorKind::Forbidden,
+            "This endpoint does not support filters (RFC 7644 §4)",
+        ));
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! What answers each route.
+//! The handlers of the SCIM API.
 
 pub mod bulk;
 pub mod discovery;

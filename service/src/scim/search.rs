@@ -1,10 +1,10 @@
-//! Queries: GET on /Users, /Groups and the root, POST to `/.search` (RFC 7644 §3.4.2 and §3.4.3, RFC 9865).
+//! Queries: GET on /Users, /Groups and the base URL, and POST to `/.search` (RFC 7644 §3.4.2 and §3.4.3, RFC
+//! 9865).
 
 use std::sync::Arc;
 
 use directory::query::cursor;
 use directory::{KindQuery, Query, Start};
-use futures_util::future::BoxFuture;
 use http::{Method, StatusCode};
 use shared::error::{ErrorKind, ScimError};
 use shared::filter::Filter;
@@ -14,45 +14,43 @@ use shared::resource::{ResourceKind, parse_object};
 use shared::schema::ResourceSchema;
 use shared::sort::Sort;
 
+use crate::call::{Call, ResponseFuture};
 use crate::response::{Plan, Response, json};
-use crate::service::Call;
-
-type Answer = BoxFuture<'static, Result<Response, ScimError>>;
 
 /// POST /Users/.search
-pub fn users(call: Arc<Call>) -> Answer {
+pub fn users(call: Arc<Call>) -> ResponseFuture {
     by_body(call, &[ResourceKind::User])
 }
 
 /// POST /Groups/.search
-pub fn groups(call: Arc<Call>) -> Answer {
+pub fn groups(call: Arc<Call>) -> ResponseFuture {
     by_body(call, &[ResourceKind::Group])
 }
 
-/// GET on the endpoint URL itself, and POST /.search
-pub fn root(call: Arc<Call>) -> Answer {
+/// GET on the base URL, and POST /.search
+pub fn root(call: Arc<Call>) -> ResponseFuture {
     let kinds = &[ResourceKind::User, ResourceKind::Group];
     if call.request.method == Method::POST { by_body(call, kinds) } else { by_url(call, kinds) }
 }
 
-/// A query in a URL.
-pub(super) fn by_url(call: Arc<Call>, kinds: &'static [ResourceKind]) -> Answer {
+/// Answers a query whose parameters are in the URL.
+pub(super) fn by_url(call: Arc<Call>, kinds: &'static [ResourceKind]) -> ResponseFuture {
     Box::pin(async move { search(&call, &parameters(&call)?, kinds).await })
 }
 
-fn by_body(call: Arc<Call>, kinds: &'static [ResourceKind]) -> Answer {
+fn by_body(call: Arc<Call>, kinds: &'static [ResourceKind]) -> ResponseFuture {
     Box::pin(async move {
         let request = SearchRequest::from_body(&parse_object(&call.request.body)?)?;
         search(&call, &request, kinds).await
     })
 }
 
-/// The parameters of the URL.
+/// Reads the parameters of the URL.
 pub(super) fn parameters(call: &Call) -> Result<SearchRequest, ScimError> {
     SearchRequest::from_query(&call.request.query)
 }
 
-/// Which attributes an answer holds.
+/// The attributes that the response has.
 pub(super) fn projection(request: &SearchRequest, schema: &ResourceSchema) -> Result<Projection, ScimError> {
     Projection::new(request.attributes.as_deref(), request.excluded_attributes.as_deref(), schema)
 }
@@ -65,7 +63,7 @@ async fn search(call: &Call, request: &SearchRequest, kinds: &[ResourceKind]) ->
     if let Some(sort) = &sort {
         sort.check(kinds.iter().map(|kind| call.directory.schemas().of(*kind)))?;
     }
-    let bound_to = bound_to(kinds, filter.as_ref(), sort.as_ref());
+    let query_identity = query_identity(kinds, filter.as_ref(), sort.as_ref());
     // RFC 7644 §3.4.2.4: an index below 1 is 1.
     let start_index = usize::try_from(request.start_index.unwrap_or(1)).unwrap_or(1).max(1);
     let start = match request.cursor.as_deref() {
@@ -73,7 +71,7 @@ async fn search(call: &Call, request: &SearchRequest, kinds: &[ResourceKind]) ->
         Some("") => Start::After(None),
         Some(text) => Start::After(Some(cursor::open(
             call.connector.record.cursor_key.as_bytes(),
-            &bound_to,
+            &query_identity,
             count,
             text,
             call.now,
@@ -96,7 +94,7 @@ async fn search(call: &Call, request: &SearchRequest, kinds: &[ResourceKind]) ->
     let next = page.next.as_ref().filter(|_| request.cursor.is_some());
     let next = next
         .map(|next| {
-            cursor::seal(call.connector.record.cursor_key.as_bytes(), &bound_to, count, next, call.now)
+            cursor::seal(call.connector.record.cursor_key.as_bytes(), &query_identity, count, next, call.now)
         })
         .transpose()?;
     let body = match request.cursor {
@@ -108,20 +106,21 @@ async fn search(call: &Call, request: &SearchRequest, kinds: &[ResourceKind]) ->
     Ok(response)
 }
 
-/// RFC 7644 §3.4.2.4: a negative count is 0, and a page may be smaller than was asked for; RFC 9865 §2.1: by cursor, a
-/// count that is too large is an error, and so is one of nothing, behind which there would be no next page.
+/// The size of a page. RFC 7644 §3.4.2.4: a negative count is 0, and a page can be smaller than the client
+/// asks for. RFC 9865 §2.1: with a cursor, a count that is too large is an error. A count of 0 is one too,
+/// because a page without resources has no next page.
 fn page_size(request: &SearchRequest) -> Result<usize, ScimError> {
     let Some(count) = request.count else { return Ok(DEFAULT_PAGE_SIZE) };
     let count = usize::try_from(count).unwrap_or(0);
     if request.cursor.is_some() && !(1..=MAX_PAGE_SIZE).contains(&count) {
-        let detail = format!("count is {count}, and may be from 1 to {MAX_PAGE_SIZE}");
+        let detail = format!("count is {count}; with a cursor it must be from 1 to {MAX_PAGE_SIZE}");
         return Err(ScimError::new(ErrorKind::InvalidCount, detail));
     }
     Ok(count.min(MAX_PAGE_SIZE))
 }
 
-/// What a cursor is good for.
-fn bound_to(kinds: &[ResourceKind], filter: Option<&Filter>, sort: Option<&Sort>) -> String {
+/// The query that a cursor belongs to. Another query cannot use the cursor.
+fn query_identity(kinds: &[ResourceKind], filter: Option<&Filter>, sort: Option<&Sort>) -> String {
     let kinds: Vec<&str> = kinds.iter().map(|kind| kind.name()).collect();
     let filter = filter.map(ToString::to_string).unwrap_or_default();
     let sort = sort.map(ToString::to_string).unwrap_or_default();

@@ -1,8 +1,7 @@
-//! /Users (RFC 7644 §3.3–§3.6).
+//! The handlers of /Users (RFC 7644 §3.3–§3.6).
 
 use std::sync::Arc;
 
-use futures_util::future::BoxFuture;
 use http::StatusCode;
 use shared::error::ScimError;
 use shared::patch::Patch;
@@ -13,28 +12,26 @@ use shared::resource::{
 use shared::schema::ResourceSchema;
 
 use super::search::{self, parameters};
+use crate::call::{Call, ResponseFuture};
 use crate::response::{Response, empty, json, with_etag, with_location};
-use crate::service::Call;
-
-type Answer = BoxFuture<'static, Result<Response, ScimError>>;
 
 /// GET /Users
-pub fn list(call: Arc<Call>) -> Answer {
+pub fn list(call: Arc<Call>) -> ResponseFuture {
     search::by_url(call, &[ResourceKind::User])
 }
 
 /// POST /Users
-pub fn create(call: Arc<Call>) -> Answer {
+pub fn create(call: Arc<Call>) -> ResponseFuture {
     Box::pin(async move {
         let (schema, projection) = (schema(&call), projection(&call)?);
         let document = normalise(&parse_object(&call.request.body)?, schema)?;
         let user = call.directory.create_user(document).await?;
-        answer(&call, StatusCode::CREATED, &user, &[], &projection)
+        user_response(&call, StatusCode::CREATED, &user, &[], &projection)
     })
 }
 
 /// GET /Users/{id}
-pub fn get(call: Arc<Call>) -> Answer {
+pub fn get(call: Arc<Call>) -> ResponseFuture {
     Box::pin(async move {
         let projection = projection(&call)?;
         let user = call.directory.user(call.id()?).await?;
@@ -43,34 +40,34 @@ pub fn get(call: Arc<Call>) -> Answer {
         if call.if_none_match().is_some_and(|versions| versions.matches(&etag)) {
             return Ok(with_etag(empty(StatusCode::NOT_MODIFIED), &etag));
         }
-        answer(&call, StatusCode::OK, &user.stored.resource, &groups, &projection)
+        user_response(&call, StatusCode::OK, &user.stored.resource, &groups, &projection)
     })
 }
 
 /// PUT /Users/{id}
-pub fn replace(call: Arc<Call>) -> Answer {
+pub fn replace(call: Arc<Call>) -> ResponseFuture {
     Box::pin(async move {
         let (schema, projection, id) = (schema(&call), projection(&call)?, call.id()?);
         let document = normalise(&parse_object(&call.request.body)?, schema)?;
         let change = |present: &Document| resource::replace(present, document.clone(), schema);
         let (user, groups) = call.directory.change_user(id, call.if_match().as_ref(), change).await?;
-        answer(&call, StatusCode::OK, &user, &groups, &projection)
+        user_response(&call, StatusCode::OK, &user, &groups, &projection)
     })
 }
 
 /// PATCH /Users/{id}
-pub fn patch(call: Arc<Call>) -> Answer {
+pub fn patch(call: Arc<Call>) -> ResponseFuture {
     Box::pin(async move {
         let (schema, projection, id) = (schema(&call), projection(&call)?, call.id()?);
         let patch = Patch::parse(&parse_object(&call.request.body)?, schema)?;
         let change = |present: &Document| patch.apply(present, schema);
         let (user, groups) = call.directory.change_user(id, call.if_match().as_ref(), change).await?;
-        answer(&call, StatusCode::OK, &user, &groups, &projection)
+        user_response(&call, StatusCode::OK, &user, &groups, &projection)
     })
 }
 
 /// DELETE /Users/{id}
-pub fn delete(call: Arc<Call>) -> Answer {
+pub fn delete(call: Arc<Call>) -> ResponseFuture {
     Box::pin(async move {
         call.directory.delete(ResourceKind::User, call.id()?, call.if_match().as_ref()).await?;
         Ok(empty(StatusCode::NO_CONTENT))
@@ -85,15 +82,15 @@ fn projection(call: &Call) -> Result<Projection, ScimError> {
     search::projection(&parameters(call)?, schema(call))
 }
 
-fn answer(
+fn user_response(
     call: &Call,
     status: StatusCode,
     user: &Resource,
     groups: &[GroupReference],
     projection: &Projection,
 ) -> Result<Response, ScimError> {
-    let mut out = represent(user, groups, None, &call.base_url);
-    projection.apply(&mut out, schema(call));
-    let response = with_location(json(status, &out)?, &location(&call.base_url, user.kind, user.id));
+    let mut body = represent(user, groups, None, &call.base_url);
+    projection.apply(&mut body, schema(call));
+    let response = with_location(json(status, &body)?, &location(&call.base_url, user.kind, user.id));
     Ok(with_etag(response, &user.etag(groups)))
 }

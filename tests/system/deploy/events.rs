@@ -1,4 +1,4 @@
-//! The events on file, each replayed through its binary; and the six places that say which routes there are.
+//! Replays each event in `events/` through its binary, and compares everything that depends on the routes with them.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -11,9 +11,8 @@ use service::routes::{FALLBACK, ROUTES};
 use shared::resource::ResourceId;
 use tests::invariants::assert_invariants;
 use tests::pattern::differences;
-use tests::rights::functions_of;
-use tests::seed;
 use tests::service::Service;
+use tests::{seed, template};
 
 const HOST: &str = "https://rollcall000.execute-api.us-east-1.amazonaws.com/default/scim/v2";
 const USER: &str = "11111111-1111-4111-8111-111111111111";
@@ -122,69 +121,51 @@ async fn every_event_on_file_is_answered_by_its_binary() {
 }
 
 #[test]
-fn six_places_name_the_same_routes() {
-    let prefix = "/{connector}/scim/v2";
-    let mut table: BTreeSet<(String, String, String)> = ROUTES
+fn template_router_readme_binaries_and_events_agree_with_the_routes() {
+    let mut routes: BTreeSet<(String, String, String)> = ROUTES
         .iter()
-        .map(|route| (route.method.to_owned(), format!("{prefix}{}", route.path), route.function.to_owned()))
+        .map(|route| (route.method.to_owned(), route.full_path(), route.function.to_owned()))
         .collect();
-    assert_eq!(watch_router(), table, "the router of cargo lambda watch");
-    let behind = |path: &str| path.strip_prefix(prefix).unwrap().to_owned();
-    assert_eq!(
-        readme(),
-        table.iter().map(|(m, p, f)| (m.clone(), behind(p), f.clone())).collect(),
-        "README.md"
-    );
-    table.insert((String::new(), "$default".to_owned(), FALLBACK.to_owned()));
-    assert_eq!(template(), table, "template.yaml");
-    let functions: BTreeSet<String> = table.into_iter().map(|(_, _, function)| function).collect();
+    assert_eq!(watch_router(), routes, "the router of cargo lambda watch");
+    assert_eq!(readme(), routes, "README.md");
+    routes.insert(("ANY".to_owned(), "$default".to_owned(), FALLBACK.to_owned()));
+    assert_eq!(template_routes(), routes, "template.yaml");
+    let functions: BTreeSet<String> = routes.into_iter().map(|(_, _, function)| function).collect();
     assert_eq!(files("functions/src/bin", "rs"), functions, "src/bin");
     assert_eq!(files("events", "json"), functions, "events");
 }
 
 #[test]
-fn a_function_that_reads_has_no_right_to_write() {
-    let text = fs::read_to_string(root().join("template.yaml")).unwrap();
-    for (function, block) in functions_of(&text) {
-        let policies = block.lines().find(|line| line.trim().starts_with("Policies:")).unwrap();
+fn only_functions_that_write_have_the_right_to_write() {
+    let template = template::read();
+    for (function, properties) in template::functions(&template) {
         let writes = ["create", "replace", "patch", "delete", "process", "fallback"]
             .iter()
             .any(|verb| function.ends_with(verb));
-        assert_eq!(policies.contains("WriteDirectory"), writes, "{function}");
+        assert_eq!(template::policies(properties).contains(&"WriteDirectory"), writes, "{function}");
     }
+    let text = template::text();
     assert!(
         !text.contains("dynamodb:Scan") && !text.contains("dynamodb:*"),
         "no function may read all of the table"
     );
 }
 
-/// The routes in template.yaml: of each function its binary, and the method and path of its events.
-fn template() -> BTreeSet<(String, String, String)> {
-    let text = fs::read_to_string(root().join("template.yaml")).unwrap();
+/// The method and path of each event in template.yaml, with the binary of its function.
+fn template_routes() -> BTreeSet<(String, String, String)> {
+    let template = template::read();
     let mut routes = BTreeSet::new();
-    for (function, block) in functions_of(&text) {
-        for event in block.lines().filter(|line| line.contains("Type: HttpApi")) {
-            let value = |name: &str| {
-                let rest = event.split_once(name).unwrap().1;
-                rest.trim_start()
-                    .trim_start_matches('"')
-                    .split(['"', ',', ' ', '}'])
-                    .next()
-                    .unwrap()
-                    .to_owned()
-            };
-            if event.contains("$default") {
-                routes.insert((String::new(), "$default".to_owned(), function.clone()));
-            } else {
-                let path = event.split_once("Path: \"").unwrap().1.split_once('"').unwrap().0;
-                routes.insert((value("Method:"), path.to_owned(), function.clone()));
-            }
+    for (function, properties) in template::functions(&template) {
+        for event in properties["Events"].as_object().unwrap().values() {
+            assert_eq!(event["Type"], "HttpApi", "{function}");
+            let text = |name: &str| event["Properties"][name].as_str().unwrap().to_owned();
+            routes.insert((text("Method"), text("Path"), function.to_owned()));
         }
     }
     routes
 }
 
-/// The routes of `cargo lambda watch`, whose last one is whatever no other is.
+/// The routes of `cargo lambda watch`, without the last, which is for every other request.
 fn watch_router() -> BTreeSet<(String, String, String)> {
     let text = fs::read_to_string(root().join("functions/Cargo.toml")).unwrap();
     let manifest: toml::Table = text.parse().unwrap();
@@ -200,7 +181,7 @@ fn watch_router() -> BTreeSet<(String, String, String)> {
     routes
 }
 
-/// The rows of the README's table of routes, but for the last, which is whatever no other is.
+/// The rows of the README's table of routes, without the last, which is for every other request.
 fn readme() -> BTreeSet<(String, String, String)> {
     let text = fs::read_to_string(root().join("README.md")).unwrap();
     let table = text.split_once("| method | path | function |").unwrap().1;
@@ -208,8 +189,7 @@ fn readme() -> BTreeSet<(String, String, String)> {
     let cells = |row: &str| row.split('|').map(|cell| cell.trim().replace('`', "")).collect::<Vec<_>>();
     let mut rows: Vec<_> = rows.map(cells).collect();
     assert_eq!(rows.pop().unwrap()[1..4], ["any other", "any other", FALLBACK]);
-    let path = |cell: &str| if cell == "/" { String::new() } else { cell.to_owned() };
-    rows.iter().map(|row| (row[1].clone(), path(&row[2]), row[3].clone())).collect()
+    rows.into_iter().map(|row| (row[1].clone(), row[2].clone(), row[3].clone())).collect()
 }
 
 /// The names of the files in a folder, without their extension.

@@ -39,7 +39,7 @@ async fn a_disabled_connector_is_refused_after_its_credentials_are_checked() {
     let reply = client.get("/Users").await;
     assert_eq!(
         (reply.status, &reply.json()["detail"]),
-        (403, &json!(format!("The connector {} is disabled", connector.id)))
+        (403, &json!(format!("Connector {} is disabled", connector.id)))
     );
     let wrong = Client::new(&client.base_url, &client.username, "wrong");
     assert_eq!(wrong.get("/Users").await.status, 401);

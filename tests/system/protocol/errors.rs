@@ -89,10 +89,10 @@ async fn bad_bodies_and_queries_are_refused_and_change_nothing() {
         ("GET", "/Users?sortBy=name", String::new(), 400, "invalidPath", "sortBy name cannot be sorted by"),
         ("GET", "/Users?sortBy=userName&sortOrder=up", String::new(), 400, "invalidValue", "sortOrder is \"up\", and must be ascending or descending"),
         ("GET", "/Users?attributes=id&excludedAttributes=id", String::new(), 400, "invalidValue", "attributes and excludedAttributes exclude each other"),
-        ("GET", "/Schemas?filter=id%20pr", String::new(), 403, "", "This endpoint does not filter (RFC 7644 §4)"),
-        ("GET", "/Nothing", String::new(), 404, "", "There is no endpoint /Nothing"),
-        ("DELETE", "/Users", String::new(), 405, "", "/Users takes GET, HEAD, POST, and not DELETE"),
-        ("GET", "/Me", String::new(), 501, "", "/Me is not implemented: a connector is not a user"),
+        ("GET", "/Schemas?filter=id%20pr", String::new(), 403, "", "This endpoint does not support filters (RFC 7644 §4)"),
+        ("GET", "/Nothing", String::new(), 404, "", "Unknown path /Nothing"),
+        ("DELETE", "/Users", String::new(), 405, "", "/Users does not support DELETE; use GET, HEAD, POST"),
+        ("GET", "/Me", String::new(), 501, "", "/Me is not supported, because a connector is not a user"),
     ] {
         let reply = client.send(method, target, &JSON, body).await;
         let (found_status, found_type, found_detail) = error(&reply);
@@ -111,7 +111,7 @@ async fn bad_bodies_and_queries_are_refused_and_change_nothing() {
 async fn a_body_of_another_type_or_too_long_is_refused() {
     let client = service().client().await;
     let reply = client.send("POST", "/Users", &[("content-type", "text/html")], "<p>").await;
-    assert_eq!(error(&reply), expected(415, "", "The body is text/html, and must be application/scim+json"));
+    assert_eq!(error(&reply), expected(415, "", "Content-Type is text/html; send application/scim+json"));
     let reply = client.send("POST", "/Users", &JSON, vec![b' '; 6 * 1024 * 1024 + 1]).await;
     assert_eq!(error(&reply), expected(413, "", "The body is longer than 6291456 bytes"));
     let reply = client.send("POST", "/Users", &JSON, b"{\"userName\":\"\xff\"}".to_vec()).await;

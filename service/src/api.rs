@@ -1,0 +1,106 @@
+//! The APIs of the service. An API is a group of routes below one base path, with the same callers and the
+//! same form of errors.
+
+/// A group of routes below one base path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Api {
+    /// The path that its routes begin with, below `/{connector}`.
+    pub base: &'static str,
+    /// Who may call its routes.
+    pub access: Access,
+    /// How its errors look.
+    pub error_format: ErrorFormat,
+}
+
+/// Who may call a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// A provisioning client, with the username and password or with the token of the connector.
+    ProvisioningClient,
+}
+
+/// How the body of an error looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorFormat {
+    /// A SCIM error message (RFC 7644 §3.12).
+    Scim,
+}
+
+/// The SCIM API (RFC 7644).
+pub const SCIM: Api =
+    Api { base: "/scim/v2", access: Access::ProvisioningClient, error_format: ErrorFormat::Scim };
+
+/// All APIs.
+pub const APIS: &[Api] = &[SCIM];
+
+/// The parts of a request's path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Location<'a> {
+    /// The connector's id, as the client wrote it.
+    pub connector: &'a str,
+    /// The API.
+    pub api: Api,
+    /// The segments after the base of the API.
+    pub path: &'a [String],
+}
+
+impl<'a> Location<'a> {
+    /// Splits a path into connector, API and the rest. `None` if no API has this path.
+    pub fn of(path: &'a [String]) -> Option<Self> {
+        let (connector, path) = path.split_first()?;
+        APIS.iter().find_map(|api| Some(Self { connector, api: *api, path: api.strip_base(path)? }))
+    }
+}
+
+impl Api {
+    /// The base URL of this API for a connector: `https://HOST/{connector}/scim/v2`.
+    pub fn url(self, origin: &str, connector: impl std::fmt::Display) -> String {
+        format!("{origin}/{connector}{}", self.base)
+    }
+
+    fn strip_base(self, path: &[String]) -> Option<&[String]> {
+        let base = self.base.split('/').filter(|segment| !segment.is_empty());
+        let mut rest = path;
+        for expected in base {
+            let (segment, after) = rest.split_first()?;
+            if segment != expected {
+                return None;
+            }
+            rest = after;
+        }
+        Some(rest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::request::decoded_segments;
+
+    #[test]
+    fn path_is_split_into_connector_api_and_rest() {
+        for (path, expected) in [
+            ("/okta/scim/v2/Users/1", Some(("okta", &["Users", "1"][..]))),
+            ("/okta//scim/v2/", Some(("okta", &[][..]))),
+            ("/okta/scim/v1/Users", None),
+            ("/okta/scim", None),
+            ("/", None),
+        ] {
+            let segments = decoded_segments(path);
+            let rest: Vec<String>;
+            let expected = match expected {
+                None => None,
+                Some((connector, path)) => {
+                    rest = path.iter().map(|segment| (*segment).to_owned()).collect();
+                    Some(Location { connector, api: SCIM, path: &rest })
+                }
+            };
+            assert_eq!(Location::of(&segments), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn url_of_an_api_names_the_connector() {
+        assert_eq!(SCIM.url("https://scim.example.com", "okta"), "https://scim.example.com/okta/scim/v2");
+    }
+}

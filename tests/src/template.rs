@@ -1,0 +1,103 @@
+//! `template.yaml`, read with a YAML parser.
+
+use std::fs;
+use std::path::Path;
+
+use saphyr::{LoadableYamlNode, ScalarOwned, YamlOwned};
+use serde_json::{Map, Value, json};
+
+/// The text of the template.
+///
+/// # Panics
+/// If the file cannot be read.
+pub fn text() -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../template.yaml");
+    fs::read_to_string(path).expect("a template")
+}
+
+/// The template as JSON, with CloudFormation's functions in their long form: `!Ref Api` is `{"Ref": "Api"}`.
+///
+/// # Panics
+/// If the file cannot be read, or is not one YAML document.
+pub fn read() -> Value {
+    parse(&text())
+}
+
+fn parse(text: &str) -> Value {
+    let mut documents = YamlOwned::load_from_str(text).expect("valid YAML");
+    assert_eq!(documents.len(), 1, "documents in the template");
+    json_of(documents.remove(0))
+}
+
+/// The resources of this type, each with its logical id.
+///
+/// # Panics
+/// If the template has no resources.
+pub fn resources<'t>(template: &'t Value, kind: &str) -> Vec<(&'t str, &'t Value)> {
+    let resources = template["Resources"].as_object().expect("resources").iter();
+    resources.filter(|(_, one)| one["Type"] == kind).map(|(id, one)| (id.as_str(), one)).collect()
+}
+
+/// The functions: for each the name of its binary, and its properties.
+///
+/// # Panics
+/// If a function names no binary.
+pub fn functions(template: &Value) -> Vec<(&str, &Value)> {
+    let functions = resources(template, "AWS::Serverless::Function").into_iter();
+    functions
+        .map(|(id, function)| {
+            let binary = function["Metadata"]["BuildProperties"]["Binary"].as_str();
+            (binary.unwrap_or_else(|| panic!("{id} has no binary")), &function["Properties"])
+        })
+        .collect()
+}
+
+/// The ids of the managed policies of a function.
+///
+/// # Panics
+/// If the function has no list of policies, or one that is not a `!Ref`.
+pub fn policies(properties: &Value) -> Vec<&str> {
+    let policies = properties["Policies"].as_array().expect("a list of policies").iter();
+    policies.map(|policy| policy["Ref"].as_str().expect("a reference to a policy")).collect()
+}
+
+fn json_of(node: YamlOwned) -> Value {
+    match node {
+        YamlOwned::Value(ScalarOwned::Null) => Value::Null,
+        YamlOwned::Value(ScalarOwned::Boolean(value)) => value.into(),
+        YamlOwned::Value(ScalarOwned::Integer(value)) => value.into(),
+        YamlOwned::Value(ScalarOwned::FloatingPoint(value)) => value.into_inner().into(),
+        YamlOwned::Value(ScalarOwned::String(value)) => value.into(),
+        YamlOwned::Sequence(nodes) => nodes.into_iter().map(json_of).collect(),
+        YamlOwned::Mapping(nodes) => {
+            let name = |key: YamlOwned| key.into_string().expect("a string as key");
+            nodes.into_iter().map(|(key, node)| (name(key), json_of(node))).collect::<Map<_, _>>().into()
+        }
+        YamlOwned::Tagged(tag, node) => {
+            let name = match tag.suffix.as_str() {
+                name @ ("Ref" | "Condition") => name.to_owned(),
+                name => format!("Fn::{name}"),
+            };
+            json!({ name: json_of(*node) })
+        }
+        other => panic!("the template has an unsupported node: {other:?}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn short_forms_of_functions_are_written_out() {
+        let text =
+            "a: !Ref Api\nb: !GetAtt Table.Arn\nc: [!Sub 'x-${A}', 1, true, {}]\nd: !Not [!Equals [a, '']]";
+        let expected = json!({
+            "a": { "Ref": "Api" },
+            "b": { "Fn::GetAtt": "Table.Arn" },
+            "c": [{ "Fn::Sub": "x-${A}" }, 1, true, {}],
+            "d": { "Fn::Not": [{ "Fn::Equals": ["a", ""] }] },
+        });
+        assert_eq!(parse(text), expected);
+    }
+}

@@ -1,0 +1,109 @@
+//! An example event for a function: what an HTTP API sends it, in payload format 2.0.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use serde_json::{Map, Value, json};
+use service::routes::Route;
+
+use crate::DEFAULT_ROUTE;
+
+const CONNECTOR: &str = "default";
+const ID: &str = "11111111-1111-4111-8111-111111111111";
+const DOMAIN: &str = "rollcall000.execute-api.us-east-1.amazonaws.com";
+const USER_AGENT: &str = "Okta SCIM Client 1.0.0";
+/// `make lambda` creates a connector with these credentials.
+const CREDENTIALS: &str = "okta:correct horse battery staple";
+
+/// An event for a route, or for the fallback. A request that can have a body has an empty JSON object as its
+/// body.
+pub fn example(route: Option<&Route>, number: usize) -> Value {
+    let key = route
+        .map_or_else(|| DEFAULT_ROUTE.to_owned(), |route| format!("{} {}", route.method, route.full_path()));
+    let method = route.map_or("GET", |route| route.method);
+    let template = route.map_or_else(|| "/{connector}".to_owned(), Route::full_path);
+    let path = template.replace("{connector}", CONNECTOR).replace("{id}", ID);
+    let body = matches!(method, "POST" | "PUT" | "PATCH").then_some("{}");
+
+    let mut headers = Map::new();
+    let mut set = |name: &str, value: String| headers.insert(name.to_owned(), value.into());
+    set("accept", "application/scim+json".to_owned());
+    set("accept-charset", "utf-8".to_owned());
+    set("accept-encoding", "gzip,deflate".to_owned());
+    set("authorization", format!("Basic {}", BASE64.encode(CREDENTIALS)));
+    if let Some(body) = body {
+        set("content-length", body.len().to_string());
+        set("content-type", "application/scim+json; charset=utf-8".to_owned());
+    }
+    set("host", DOMAIN.to_owned());
+    set("user-agent", USER_AGENT.to_owned());
+    set("x-amzn-trace-id", format!("Root=1-6955b900-{number:024x}"));
+    set("x-forwarded-for", "192.0.2.10".to_owned());
+    set("x-forwarded-port", "443".to_owned());
+    set("x-forwarded-proto", "https".to_owned());
+
+    let mut event = json!({
+        "version": "2.0",
+        "routeKey": key,
+        "rawPath": path,
+        "rawQueryString": "",
+        "headers": headers,
+        "requestContext": {
+            "accountId": "123456789012",
+            "apiId": "rollcall000",
+            "domainName": DOMAIN,
+            "domainPrefix": "rollcall000",
+            "http": {
+                "method": method,
+                "path": path,
+                "protocol": "HTTP/1.1",
+                "sourceIp": "192.0.2.10",
+                "userAgent": USER_AGENT,
+            },
+            "requestId": format!("rollcall{number:07}="),
+            "routeKey": key,
+            "stage": "$default",
+            "time": "01/Jan/2026:00:00:00 +0000",
+            "timeEpoch": 1_767_225_600_000_i64,
+        },
+    });
+    if let Some(event) = event.as_object_mut() {
+        if route.is_some() {
+            let mut parameters = Map::from_iter([("connector".to_owned(), CONNECTOR.into())]);
+            if template.contains("{id}") {
+                parameters.insert("id".to_owned(), ID.into());
+            }
+            event.insert("pathParameters".to_owned(), parameters.into());
+        }
+        if let Some(body) = body {
+            event.insert("body".to_owned(), BASE64.encode(body).into());
+        }
+        event.insert("isBase64Encoded".to_owned(), body.is_some().into());
+    }
+    event
+}
+
+#[cfg(test)]
+mod tests {
+    use service::routes::ROUTES;
+
+    use super::*;
+
+    /// The events in the repository that have neither a query nor a body are what this module writes.
+    #[test]
+    fn an_example_is_like_the_events_in_the_repository() {
+        for (function, number) in [("schemas-list", 20), ("users-delete", 6)] {
+            let path = format!("{}/../../events/{function}.json", env!("CARGO_MANIFEST_DIR"));
+            let route = ROUTES.iter().find(|route| route.function == function);
+            let expected = std::fs::read_to_string(path).unwrap();
+            assert_eq!(format!("{:#}\n", example(route, number)), expected);
+        }
+    }
+
+    #[test]
+    fn a_request_that_can_have_a_body_has_one() {
+        let route = ROUTES.iter().find(|route| route.function == "users-create");
+        let event = example(route, 1);
+        assert_eq!((&event["body"], &event["isBase64Encoded"]), (&json!("e30="), &json!(true)));
+        assert_eq!(event["headers"]["content-length"], "2");
+    }
+}

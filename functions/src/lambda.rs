@@ -23,6 +23,9 @@ use tokio::time::Instant;
 /// What the runtime says when it cannot go on.
 pub type Error = lambda_http::Error;
 
+/// The timeout of a function, as template.yaml sets it.
+const TIMEOUT: Duration = Duration::from_secs(29);
+
 /// What is kept back of the time that Lambda gives, to answer that there was too little.
 const TIME_TO_ANSWER: Duration = Duration::from_millis(1_500);
 
@@ -35,6 +38,7 @@ pub fn run(handler: Handler) -> Result<(), Error> {
 }
 
 async fn serve(handler: Handler) -> Result<(), Error> {
+    let start = SystemTime::now();
     logging::start(logging::Format::Json);
     let service = Service::new(
         Table::new(runtime::dynamodb::client().await, environment::table_name()),
@@ -46,7 +50,7 @@ async fn serve(handler: Handler) -> Result<(), Error> {
     lambda_runtime::run(lambda_http::service_fn(move |event: LambdaEvent<ApiGatewayV2httpRequest>| {
         let service = Arc::clone(&service);
         async move {
-            let response = match to_request(event) {
+            let response = match to_request(event, start) {
                 Ok(request) => service.answer(request, handler).await,
                 Err(error) => response::error(&error),
             };
@@ -56,9 +60,9 @@ async fn serve(handler: Handler) -> Result<(), Error> {
     .await
 }
 
-fn to_request(event: LambdaEvent<ApiGatewayV2httpRequest>) -> Result<Request, ScimError> {
+fn to_request(event: LambdaEvent<ApiGatewayV2httpRequest>, start: SystemTime) -> Result<Request, ScimError> {
     let LambdaEvent { payload: event, context } = event;
-    let remaining = context.deadline().duration_since(SystemTime::now()).unwrap_or_default();
+    let time = time_to_work(context.deadline(), start, SystemTime::now());
     let body = event.body.unwrap_or_default();
     // HTTP API hands a body of a type that it does not take for text over in base64.
     let body = if event.is_base64_encoded {
@@ -78,9 +82,18 @@ fn to_request(event: LambdaEvent<ApiGatewayV2httpRequest>) -> Result<Request, Sc
         headers: event.headers,
         body,
         origin: format!("https://{domain}"),
-        deadline: Instant::now() + remaining.saturating_sub(TIME_TO_ANSWER),
+        deadline: Instant::now() + time,
         address: event.request_context.http.source_ip.and_then(|address| address.parse().ok()),
     })
+}
+
+/// Returns how long a request may take: until the deadline of its invocation, less [`TIME_TO_ANSWER`].
+///
+/// `cargo lambda watch` sends a constant of ten minutes as the deadline, which is a time in 1970. A deadline before the
+/// start of the process cannot be meant as a time, so the function's timeout applies instead.
+fn time_to_work(deadline: SystemTime, start: SystemTime, now: SystemTime) -> Duration {
+    let time = if deadline < start { TIMEOUT } else { deadline.duration_since(now).unwrap_or_default() };
+    time.saturating_sub(TIME_TO_ANSWER)
 }
 
 fn to_event(response: Response) -> ApiGatewayV2httpResponse {
@@ -101,4 +114,39 @@ fn to_event(response: Response) -> ApiGatewayV2httpResponse {
         event.body = Some(body);
     }
     event
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn deadline_before_the_start_of_the_process_counts_as_the_timeout() {
+        // Seconds since 1970 of the deadline, the start of the process and the request; milliseconds to work.
+        for (deadline, start, now, expected) in [
+            (600, 1_000_000, 1_000_005, 27_500),
+            (0, 1_000_000, 1_000_005, 27_500),
+            (999_999, 1_000_000, 1_000_005, 27_500),
+            // Expired, as the deadline is a time at which the process ran.
+            (1_000_000, 1_000_000, 1_000_005, 0),
+            (1_000_004, 1_000_000, 1_000_005, 0),
+            (1_000_005, 1_000_000, 1_000_005, 0),
+            // Too short even for an answer.
+            (1_000_006, 1_000_000, 1_000_005, 0),
+            (1_000_007, 1_000_000, 1_000_005, 500),
+            (1_000_034, 1_000_000, 1_000_005, 27_500),
+            // A function with a longer timeout.
+            (1_000_105, 1_000_000, 1_000_005, 98_500),
+        ] {
+            let at = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+            let time = time_to_work(at(deadline), at(start), at(now));
+            assert_eq!(time, Duration::from_millis(expected), "{deadline} {start} {now}");
+        }
+    }
+
+    #[test]
+    fn timeout_is_the_one_of_the_template() {
+        let template = include_str!("../../template.yaml");
+        assert!(template.contains(&format!("    Timeout: {}\n", TIMEOUT.as_secs())));
+    }
 }

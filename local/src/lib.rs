@@ -3,5 +3,8 @@
 pub mod credentials;
 pub mod engine;
 pub mod in_process;
+pub mod instance;
 pub mod server;
+pub mod signals;
+pub mod start_page;
 pub mod table;

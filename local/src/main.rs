@@ -1,36 +1,59 @@
 //! `make run`: the whole service in one process.
 
-use std::fs::{File, TryLockError};
 use std::io::Write as _;
-use std::os::unix::fs::DirBuilderExt as _;
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
 
-use directory::Table;
-use jiff::Timestamp;
-use local::credentials::{CONNECTOR, Credentials};
-use local::engine::Engine;
-use local::{server, table};
-use runtime::{data_folder, environment, logging};
-use service::Service;
-use shared::schema::Schemas;
-use tokio::net::TcpListener;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use clap::{Parser, Subcommand};
+use local::instance::{Instance, Part, Settings};
+use local::signals::Signals;
+use runtime::logging;
 use tokio::sync::oneshot;
-use tokio::time::{Instant, timeout};
 
-const DEFAULT_PORT: u16 = 3000;
-const DATA_FILE: &str = "dynamodb.sqlite";
-const LOCK_FILE: &str = "lock";
-/// What the beginning may take: a DynamoDB that is out of reach must not be waited for.
-const TIME_TO_BEGIN: Duration = Duration::from_secs(10);
-/// What the engine may take to end. Its operations take milliseconds: who is not done then has sent half of a request.
-const TIME_TO_END: Duration = Duration::from_secs(1);
+/// Runs Rollcall, a SCIM 2.0 service provider, in one process over an embedded DynamoDB engine.
+///
+/// It prints the endpoint URL, the username and the password for the identity provider, and the URL of a start page.
+/// It runs until Ctrl-C.
+#[derive(Parser)]
+#[command(
+    version,
+    after_help = "ENVIRONMENT:
+  PORT               the port on 127.0.0.1; 0 for any free port [default: 3000]
+  DATA_DIR           the folder for data and credentials; only one process can use it at a time [default: .local]
+  SCIM_USERNAME      the username [default: okta]
+  SCIM_PASSWORD      the password [default: one that is generated once and kept in DATA_DIR]
+  DYNAMODB_ENDPOINT  another DynamoDB to use; a missing table is created [default: the embedded engine]
+  TABLE_NAME         the table [default: rollcall]
+  PUBLIC_URL         where clients reach the service, for meta.location and $ref [default: the address it listens on]
+  LOG_LEVEL          error, warn, info, debug or trace [default: info]
+
+EXAMPLES:
+  local
+  PORT=3001 DATA_DIR=.local/second local
+  PORT=8000 local dynamodb
+
+EXIT CODES:
+  0  stopped by a signal
+  1  not started, or stopped by a second signal; the line on standard error says why
+  2  the command line is wrong"
+)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run only the embedded DynamoDB engine, on PORT, with the connector and its credentials in its table
+    Dynamodb,
+}
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run().await {
+    let part = match Arguments::parse().command {
+        Some(Command::Dynamodb) => Part::Engine,
+        None => Part::Everything,
+    };
+    match run(part).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // Nothing is left to say it to if this fails.
@@ -40,72 +63,14 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run() -> Result<(), String> {
+async fn run(part: Part) -> Result<(), String> {
     logging::start(logging::Format::Text);
-    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    let port = match variable("PORT") {
-        Some(port) => {
-            port.parse().map_err(|_| format!("PORT is {port:?}, and must be a number up to 65535"))?
-        }
-        None => DEFAULT_PORT,
-    };
-    // Only the engine: for `make lambda`, where the functions are processes of their own.
-    let is_engine_only = std::env::args().nth(1).is_some_and(|argument| argument == "dynamodb");
-    let listener = TcpListener::bind(("127.0.0.1", if is_engine_only { 0 } else { port }))
-        .await
-        .map_err(|error| format!("port {port} cannot be used: {error}"))?;
-    let folder = PathBuf::from(variable("DATA_DIR").unwrap_or_else(|| ".local".to_owned()));
-    make_private(&folder).map_err(|error| format!("{} cannot be made: {error}", folder.display()))?;
-
-    // The lock is held until the process ends.
-    let (engine, _lock) = match environment::dynamodb_endpoint() {
-        Some(_) => (None, None),
-        None => {
-            let lock = lock(&folder)?;
-            let engine_port = if is_engine_only { port } else { 0 };
-            (Some(Engine::start(Some(&folder.join(DATA_FILE)), engine_port).await?), Some(lock))
-        }
-    };
-    if let Some(engine) = &engine {
-        let said = |error| format!("{} cannot be written to: {error}", folder.display());
-        data_folder::write_endpoint(&folder, &engine.endpoint).map_err(said)?;
-    }
-    let client = match &engine {
-        Some(engine) => engine.client().await,
-        None => runtime::dynamodb::client().await,
-    };
-    let table_name = environment::table_name();
-    table::ensure(&client, &table_name).await?;
-
-    let (username, password) = (variable("SCIM_USERNAME"), variable("SCIM_PASSWORD"));
-    let is_chosen = password.is_some();
-    let credentials = Credentials::find(username, password, &folder)?;
-    let table = Table::new(client, table_name);
-    credentials.install(&table.until(Instant::now() + TIME_TO_BEGIN), is_chosen).await?;
-
-    let public_url = environment::public_url();
-    let origin = match &public_url {
-        Some(url) => url.clone(),
-        None => format!("http://{}", listener.local_addr().map_err(|error| error.to_string())?),
-    };
+    let instance = Instance::start(&Settings::from_environment()?, part).await?;
     // Before anything is said: who reads the lines may end the process at once.
-    let mut signals = Signals::listen().map_err(|error| format!("signals cannot be heard: {error}"))?;
-    say(&origin, &credentials, engine.as_ref().filter(|_| is_engine_only))?;
+    let mut signals = Signals::listen()?;
+    let mut out = std::io::stdout();
+    write!(out, "{}", instance.summary()).and_then(|()| out.flush()).map_err(|error| error.to_string())?;
     let (stop, stopped) = oneshot::channel();
-    let stopped = async { drop(stopped.await) };
-    let work = async {
-        if is_engine_only {
-            stopped.await;
-        } else {
-            let service = Service::new(table, public_url, Schemas::built_in(), Timestamp::now);
-            let service = service.map_err(|error| error.to_string())?;
-            server::serve(listener, service, stopped).await.map_err(|error| error.to_string())?;
-        }
-        if let Some(engine) = engine {
-            let _ = timeout(TIME_TO_END, engine.stop()).await;
-        }
-        Ok(())
-    };
     let two_signals = async {
         signals.next().await;
         tracing::info!("stopping once what is running is answered; another signal stops at once");
@@ -113,61 +78,7 @@ async fn run() -> Result<(), String> {
         signals.next().await;
     };
     tokio::select! {
-        ended = work => ended,
+        ended = instance.serve(async { drop(stopped.await) }) => ended,
         () = two_signals => Err("stopped before what was running was answered".to_owned()),
-    }
-}
-
-/// Keeps other processes from the data in a folder, for as long as the file is open.
-fn lock(folder: &Path) -> Result<File, String> {
-    let path = folder.join(LOCK_FILE);
-    let said = |error| format!("{} cannot be locked: {error}", path.display());
-    let file = File::create(&path).map_err(said)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(format!(
-            "another process is using {}; stop it, or give this one a DATA_DIR of its own",
-            folder.display()
-        )),
-        Err(TryLockError::Error(error)) => Err(said(error)),
-    }
-}
-
-/// Makes a folder that only this user can look into: people's data will be there.
-fn make_private(folder: &Path) -> std::io::Result<()> {
-    let mut builder = std::fs::DirBuilder::new();
-    builder.mode(0o700).recursive(true).create(folder)
-}
-
-/// The three lines to paste into the identity provider.
-fn say(origin: &str, credentials: &Credentials, engine: Option<&Engine>) -> Result<(), String> {
-    let mut out = std::io::stdout();
-    let engine = engine.map(|engine| format!("DynamoDB:      {}\n", engine.endpoint)).unwrap_or_default();
-    write!(
-        out,
-        "Endpoint URL:  {origin}/{CONNECTOR}/scim/v2\nUsername:      {}\nPassword:      {}\n{engine}",
-        credentials.username, credentials.password
-    )
-    .and_then(|()| out.flush())
-    .map_err(|error| error.to_string())
-}
-
-/// SIGTERM and Ctrl-C, from the moment this is made.
-struct Signals {
-    terminated: Signal,
-    interrupted: Signal,
-}
-
-impl Signals {
-    fn listen() -> std::io::Result<Self> {
-        let (terminated, interrupted) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-        Ok(Self { terminated, interrupted })
-    }
-
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.terminated.recv() => {}
-            _ = self.interrupted.recv() => {}
-        }
     }
 }

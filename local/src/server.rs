@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{ConnectInfo, State};
-use http::StatusCode;
+use http::{Method, StatusCode};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde_json::json;
 use service::request::{Request, encoded_segments, parameters};
@@ -20,6 +20,8 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 use uuid::Uuid;
 
+use crate::start_page::StartPage;
+
 /// What HTTP API gives a function, less what the function keeps back; a body has as long to come.
 const TIME_FOR_A_REQUEST: Duration = Duration::from_secs(28);
 /// How long a client is waited for when the end has come, or when what it still sends is of no use.
@@ -29,6 +31,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 struct Server {
     service: Arc<Service>,
     origin: Arc<str>,
+    start_page: Option<Arc<StartPage>>,
     /// Whether the end has come. Each request that is running listens to it.
     is_ending: watch::Sender<bool>,
 }
@@ -43,9 +46,31 @@ pub async fn serve(
     service: Service,
     stop: impl Future<Output = ()> + Send,
 ) -> std::io::Result<()> {
+    serve_both(listener, service, None, stop).await
+}
+
+/// Does what [`serve`] does, and serves a start page.
+///
+/// # Errors
+/// When the listener fails.
+pub async fn serve_with_start_page(
+    listener: TcpListener,
+    service: Service,
+    start_page: StartPage,
+    stop: impl Future<Output = ()> + Send,
+) -> std::io::Result<()> {
+    serve_both(listener, service, Some(Arc::new(start_page)), stop).await
+}
+
+async fn serve_both(
+    listener: TcpListener,
+    service: Service,
+    start_page: Option<Arc<StartPage>>,
+    stop: impl Future<Output = ()> + Send,
+) -> std::io::Result<()> {
     let origin = format!("http://{}", listener.local_addr()?).into();
     let is_ending = watch::Sender::new(false);
-    let server = Server { service: Arc::new(service), origin, is_ending: is_ending.clone() };
+    let server = Server { service: Arc::new(service), origin, start_page, is_ending: is_ending.clone() };
     let router = Router::new().fallback(answer).with_state(server);
     let router = router.into_make_service_with_connect_info::<SocketAddr>();
     let mut told = is_ending.subscribe();
@@ -71,6 +96,11 @@ async fn answer(
     // The end waits for this to be dropped.
     let mut is_ending = server.is_ending.subscribe();
     let (parts, body) = request.into_parts();
+    if let (Some(page), &(Method::GET | Method::HEAD)) = (&server.start_page, &parts.method)
+        && let Some(response) = page.answer(parts.uri.path()).await
+    {
+        return response;
+    }
     let body = tokio::select! {
         biased;
         body = read(body) => body,

@@ -49,7 +49,8 @@ pub struct TestConnector {
     /// Its id.
     pub id: ConnectorId,
     username: String,
-    password: String,
+    /// Its password.
+    pub password: String,
     token: String,
 }
 
@@ -251,11 +252,30 @@ fn secret() -> String {
     generate_secret().expect("randomness")
 }
 
-/// Where cargo puts the binaries of the profile that this test was built with.
+/// A folder with the binaries of the profile that this test was built with. They are links, so a build that replaces a
+/// binary (as `cargo lambda watch` does in a test) does not replace it under a test that starts it.
 ///
 /// # Panics
-/// When they are not there.
+/// When the binaries are not built.
 pub fn binaries() -> PathBuf {
+    static LINKS: LazyLock<PathBuf> = LazyLock::new(|| {
+        let built = built_binaries();
+        let links = built.join("linked-for-tests");
+        let _ = std::fs::remove_dir_all(&links);
+        std::fs::create_dir_all(&links).expect("a folder in the target folder");
+        for entry in std::fs::read_dir(&built).expect("the target folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_file() && path.extension().is_none() {
+                let link = links.join(path.file_name().expect("a file has a name"));
+                std::fs::hard_link(&path, link).expect("a link in the same file system");
+            }
+        }
+        links
+    });
+    LINKS.clone()
+}
+
+fn built_binaries() -> PathBuf {
     let test = std::env::current_exe().expect("a running test");
     let folder = test.ancestors().nth(2).expect("a test lies in PROFILE/deps").to_owned();
     assert!(

@@ -6,8 +6,11 @@ mod clients {
 }
 
 mod deploy {
+    mod cargo_lambda;
     mod events;
+    mod layers;
     mod process;
+    mod start_page;
 }
 
 mod directory {

@@ -11,7 +11,7 @@ use service::routes::{FALLBACK, ROUTES};
 use shared::resource::ResourceId;
 use tests::invariants::assert_invariants;
 use tests::pattern::differences;
-use tests::service::Service;
+use tests::service::{Service, TestConnector};
 use tests::{seed, template};
 
 const HOST: &str = "https://rollcall000.execute-api.us-east-1.amazonaws.com/default/scim/v2";
@@ -19,7 +19,7 @@ const USER: &str = "11111111-1111-4111-8111-111111111111";
 const GROUP: &str = "22222222-2222-4222-8222-222222222222";
 
 /// The events in an order in which each finds what it needs, with the status and the body of its answer.
-fn expected() -> Vec<(&'static str, u64, Value)> {
+pub fn expected() -> Vec<(&'static str, u64, Value)> {
     let user = format!("{HOST}/Users/{USER}");
     let list = |total: u64, resources: Value| {
         json!({
@@ -94,26 +94,37 @@ fn expected() -> Vec<(&'static str, u64, Value)> {
     ]
 }
 
+/// Creates the connector, the user and the group that the events name.
+pub async fn connector_of_events(service: &Service) -> TestConnector {
+    let connector = service.connector_named("default", "okta", "correct horse battery staple").await;
+    seed::user_with_id(service, &connector.id, ResourceId::parse(USER).unwrap()).await;
+    seed::group_with_id(service, &connector.id, ResourceId::parse(GROUP).unwrap(), "Analysts").await;
+    connector
+}
+
+/// Fails unless a function's answer to the event of this name has the status, and a body of the pattern.
+pub fn assert_answer(name: &str, answer: &Value, status: u64, pattern: &Value) {
+    let body = match (answer["body"].as_str(), answer["isBase64Encoded"].as_bool()) {
+        (Some(body), Some(true)) => Some(tests::client::gunzip(&BASE64.decode(body).unwrap())),
+        (Some(body), _) => Some(body.as_bytes().to_vec()),
+        (None, _) => None,
+    };
+    let body: Option<Value> = body.map(|body| serde_json::from_slice(&body).unwrap());
+    assert_eq!(answer["statusCode"], status, "{name}: {body:?}");
+    let found = differences("the body", pattern, body.as_ref());
+    assert!(found.is_empty(), "{name}: {found:#?}\n{body:#?}");
+}
+
 #[tokio::test]
 async fn every_event_on_file_is_answered_by_its_binary() {
     let service = Service::start();
-    let connector = service.connector_named("default", "okta", "correct horse battery staple").await;
-    seed::user_with_id(&service, &connector.id, ResourceId::parse(USER).unwrap()).await;
-    seed::group_with_id(&service, &connector.id, ResourceId::parse(GROUP).unwrap(), "Analysts").await;
+    let connector = connector_of_events(&service).await;
     let mut seen = BTreeSet::new();
     for (name, status, pattern) in expected() {
         let file = root().join("events").join(format!("{name}.json"));
         let event: Value = serde_json::from_str(&fs::read_to_string(file).unwrap()).unwrap();
         let answer = service.gateway().lambda().invoke(name, &event).await.unwrap();
-        let body = match (answer["body"].as_str(), answer["isBase64Encoded"].as_bool()) {
-            (Some(body), Some(true)) => Some(tests::client::gunzip(&BASE64.decode(body).unwrap())),
-            (Some(body), _) => Some(body.as_bytes().to_vec()),
-            (None, _) => None,
-        };
-        let body: Option<Value> = body.map(|body| serde_json::from_slice(&body).unwrap());
-        assert_eq!(answer["statusCode"], status, "{name}: {body:?}");
-        let found = differences("the body", &pattern, body.as_ref());
-        assert!(found.is_empty(), "{name}: {found:#?}\n{body:#?}");
+        assert_answer(name, &answer, status, &pattern);
         seen.insert(name.to_owned());
     }
     assert_eq!(seen, files("events", "json"), "each event on file is replayed");

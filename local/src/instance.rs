@@ -1,0 +1,213 @@
+//! One running service: its DynamoDB, its port and its credentials. The environment holds its settings.
+
+use std::fs::{File, TryLockError};
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use directory::Table;
+use jiff::Timestamp;
+use runtime::{data_folder, dynamodb, environment};
+use service::Service;
+use shared::schema::Schemas;
+use tokio::net::TcpListener;
+use tokio::time::{Instant, timeout};
+
+use crate::credentials::{CONNECTOR, Credentials};
+use crate::engine::Engine;
+use crate::server;
+use crate::start_page::StartPage;
+
+const DEFAULT_PORT: u16 = 3000;
+const DEFAULT_FOLDER: &str = ".local";
+const DATA_FILE: &str = "dynamodb.sqlite";
+const LOCK_FILE: &str = "lock";
+/// How long the start may take when DynamoDB does not answer.
+const START_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the engine may take to stop. Its operations take milliseconds; only a client that sent half of a request takes
+/// longer.
+const STOP_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// What the environment says of a service: `PORT`, `DATA_DIR`, `SCIM_USERNAME` and `SCIM_PASSWORD`.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The port on 127.0.0.1; 0 for any free one.
+    pub port: u16,
+    /// The folder for data and credentials.
+    pub folder: PathBuf,
+    username: Option<String>,
+    password: Option<String>,
+}
+
+impl Settings {
+    /// Reads the environment. An empty variable counts as unset.
+    ///
+    /// # Errors
+    /// A sentence that says which variable is wrong.
+    pub fn from_environment() -> Result<Self, String> {
+        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let port = match variable("PORT") {
+            Some(port) => {
+                port.parse().map_err(|_| format!("PORT is {port:?}, and must be a number up to 65535"))?
+            }
+            None => DEFAULT_PORT,
+        };
+        let folder = PathBuf::from(variable("DATA_DIR").unwrap_or_else(|| DEFAULT_FOLDER.to_owned()));
+        let (username, password) = (variable("SCIM_USERNAME"), variable("SCIM_PASSWORD"));
+        Ok(Self { port, folder, username, password })
+    }
+
+    /// Whether the environment chooses the password, so that the folder does not hold it.
+    pub fn has_password(&self) -> bool {
+        self.password.is_some()
+    }
+
+    /// Finds the credentials, or makes them and keeps them in the folder.
+    ///
+    /// # Errors
+    /// A sentence that says what is wrong with the folder.
+    pub fn credentials(&self) -> Result<Credentials, String> {
+        Credentials::find(self.username.clone(), self.password.clone(), &self.folder)
+    }
+}
+
+/// What an instance serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// SCIM and the start page.
+    Everything,
+    /// Only the embedded DynamoDB engine, on the port of the settings: for `make lambda`, where the functions are
+    /// processes of their own.
+    Engine,
+}
+
+/// A service that has its DynamoDB, its port and its credentials, and accepts connections once [`serve`](Self::serve)
+/// runs.
+pub struct Instance {
+    part: Part,
+    listener: TcpListener,
+    /// The lock keeps other processes from the data for as long as the file is open.
+    _lock: Option<File>,
+    engine: Option<Engine>,
+    table: Table,
+    public_url: Option<String>,
+    address: String,
+    credentials: Credentials,
+}
+
+impl Instance {
+    /// Opens the data, the port and the credentials.
+    ///
+    /// # Errors
+    /// A sentence that says what stands in the way.
+    pub async fn start(settings: &Settings, part: Part) -> Result<Self, String> {
+        let Settings { port, folder, .. } = settings;
+        let is_engine_only = part == Part::Engine;
+        let listener = TcpListener::bind(("127.0.0.1", if is_engine_only { 0 } else { *port }))
+            .await
+            .map_err(|error| format!("port {port} cannot be used: {error}"))?;
+        make_private(folder).map_err(|error| format!("{} cannot be made: {error}", folder.display()))?;
+
+        let (engine, lock) = match environment::dynamodb_endpoint() {
+            Some(_) => (None, None),
+            None => {
+                let lock = lock(folder)?;
+                let engine_port = if is_engine_only { *port } else { 0 };
+                (Some(Engine::start(Some(&folder.join(DATA_FILE)), engine_port).await?), Some(lock))
+            }
+        };
+        if let Some(engine) = &engine {
+            let said = |error| format!("{} cannot be written to: {error}", folder.display());
+            data_folder::write_endpoint(folder, &engine.endpoint).map_err(said)?;
+        }
+        let client = match &engine {
+            Some(engine) => engine.client().await,
+            None => dynamodb::client().await,
+        };
+        let table_name = environment::table_name();
+        crate::table::ensure(&client, &table_name).await?;
+
+        let credentials = settings.credentials()?;
+        let table = Table::new(client, table_name);
+        let starting = table.until(Instant::now() + START_TIMEOUT);
+        credentials.install(&starting, settings.has_password()).await?;
+
+        let address = listener.local_addr().map_err(|error| error.to_string())?;
+        Ok(Self {
+            part,
+            listener,
+            _lock: lock,
+            engine,
+            table,
+            public_url: environment::public_url(),
+            address: format!("http://{address}"),
+            credentials,
+        })
+    }
+
+    /// What a person pastes into the identity provider.
+    pub fn credentials(&self) -> &Credentials {
+        &self.credentials
+    }
+
+    /// The endpoint URL, as clients know it.
+    pub fn endpoint_url(&self) -> String {
+        format!("{}/{CONNECTOR}/scim/v2", self.public_url.as_ref().unwrap_or(&self.address))
+    }
+
+    /// The lines to paste into the identity provider, and the URL of what else this instance serves.
+    pub fn summary(&self) -> String {
+        let Credentials { username, password } = &self.credentials;
+        let last = match (self.part, &self.engine) {
+            (Part::Engine, Some(engine)) => format!("DynamoDB:      {}\n", engine.endpoint),
+            (Part::Engine, None) => String::new(),
+            (Part::Everything, _) => format!("Start page:    {}/\n", self.address),
+        };
+        let endpoint = self.endpoint_url();
+        format!("Endpoint URL:  {endpoint}\nUsername:      {username}\nPassword:      {password}\n{last}")
+    }
+
+    /// Serves until `stop` resolves and what is running has been answered.
+    ///
+    /// # Errors
+    /// A sentence that says why the server ended.
+    pub async fn serve(self, stop: impl Future<Output = ()> + Send) -> Result<(), String> {
+        let page = StartPage::new(self.table.clone(), self.endpoint_url());
+        let Self { part, listener, engine, table, public_url, .. } = self;
+        match part {
+            Part::Engine => stop.await,
+            Part::Everything => {
+                let service = Service::new(table, public_url, Schemas::built_in(), Timestamp::now);
+                let service = service.map_err(|error| error.to_string())?;
+                server::serve_with_start_page(listener, service, page, stop)
+                    .await
+                    .map_err(|error| error.to_string())?;
+            }
+        }
+        if let Some(engine) = engine {
+            let _ = timeout(STOP_TIMEOUT, engine.stop()).await;
+        }
+        Ok(())
+    }
+}
+
+/// Keeps other processes from the data in a folder, for as long as the file is open.
+fn lock(folder: &Path) -> Result<File, String> {
+    let path = folder.join(LOCK_FILE);
+    let said = |error| format!("{} cannot be locked: {error}", path.display());
+    let file = File::create(&path).map_err(said)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(format!(
+            "another process is using {}; stop it, or give this one a DATA_DIR of its own",
+            folder.display()
+        )),
+        Err(TryLockError::Error(error)) => Err(said(error)),
+    }
+}
+
+/// Makes a folder that only this user can look into: people's data will be there.
+fn make_private(folder: &Path) -> std::io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.mode(0o700).recursive(true).create(folder)
+}

@@ -1,0 +1,60 @@
+//! The local server's start page and health, which need no credentials and show no secret.
+
+use local::server;
+use local::start_page::StartPage;
+use serde_json::{Value, json};
+use service::Service as ScimService;
+use shared::schema::Schemas;
+use tests::client::Client;
+use tests::service::{Service, TABLE};
+use tokio::net::TcpListener;
+
+/// Serves the start page over this table, and returns a client of its root.
+async fn start_page(table: directory::Table) -> Client {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let origin = format!("http://{}", listener.local_addr().unwrap());
+    let scim = ScimService::new(table.clone(), None, Schemas::built_in(), jiff::Timestamp::now).unwrap();
+    let page = StartPage::new(table, format!("{origin}/default/scim/v2"));
+    tokio::spawn(server::serve_with_start_page(listener, scim, page, std::future::pending()));
+    Client::new(&origin, "", "")
+}
+
+#[tokio::test]
+async fn start_page_shows_health_and_counts_and_no_secret() {
+    let service = Service::start();
+    let connector = service.connector_named("default", "okta", "a secret password").await;
+    let client = connector.local(&service);
+    let user = json!({ "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "userName": "ann" });
+    assert_eq!(client.post("/Users", &user).await.status, 201);
+    let page = start_page(service.table()).await;
+    let reply = page.send("GET", "/", &[("authorization", "")], "").await;
+    let text = String::from_utf8(reply.plain_body()).unwrap();
+    assert_eq!(
+        (reply.status, reply.header("content-type").as_deref()),
+        (200, Some("text/html; charset=utf-8"))
+    );
+    assert!(text.contains("<dt>Users</dt><dd>1</dd>"), "{text}");
+    assert!(text.contains("/default/scim/v2</code>"), "{text}");
+    assert!(!text.contains("a secret password"), "{text}");
+    for path in ["/README.md", "/ARCHITECTURE.md"] {
+        assert_eq!(page.send("GET", path, &[("authorization", "")], "").await.status, 200, "{path}");
+    }
+    // Other paths are SCIM's.
+    let other = page.send("GET", "/nothing", &[("authorization", "")], "").await;
+    assert_eq!((other.status, &other.json()["status"]), (404, &json!("404")));
+}
+
+#[tokio::test]
+async fn health_is_ok_or_unavailable_with_the_reason() {
+    let service = Service::start();
+    service.connector_named("default", "okta", "a secret password").await;
+    let healthy = start_page(service.table()).await;
+    let reply = healthy.send("GET", "/health", &[("authorization", "")], "").await;
+    assert_eq!((reply.status, reply.json()), (200, json!({ "status": "ok" })));
+    let gone = runtime::dynamodb::client_at("http://127.0.0.1:9").await;
+    let unhealthy = start_page(directory::Table::new(gone, TABLE.to_owned())).await;
+    let reply = unhealthy.send("GET", "/health", &[("authorization", "")], "").await;
+    let body: Value = reply.json();
+    assert_eq!((reply.status, &body["status"]), (503, &json!("unavailable")));
+    assert!(body["reason"].as_str().unwrap().contains("DynamoDB"), "{body}");
+}

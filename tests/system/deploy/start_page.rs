@@ -29,10 +29,7 @@ async fn start_page_shows_health_and_counts_and_no_secret() {
     let page = start_page(service.table()).await;
     let reply = page.send("GET", "/", &[("authorization", "")], "").await;
     let text = String::from_utf8(reply.plain_body()).unwrap();
-    assert_eq!(
-        (reply.status, reply.header("content-type").as_deref()),
-        (200, Some("text/html; charset=utf-8"))
-    );
+    assert_eq!((reply.status, reply.header("content-type")), (200, Some("text/html; charset=utf-8")));
     assert!(text.contains("<dt>Users</dt><dd>1</dd>"), "{text}");
     assert!(text.contains("/default/scim/v2</code>"), "{text}");
     assert!(!text.contains("a secret password"), "{text}");

@@ -97,7 +97,7 @@ async fn bad_bodies_and_queries_are_refused_and_change_nothing() {
         let reply = client.send(method, target, &JSON, body).await;
         let (found_status, found_type, found_detail) = error(&reply);
         let detail = if detail.is_empty() {
-            format!("members: group {guides} cannot be in group {guides}, which is that group or in it")
+            format!("members: group {guides} cannot be a member of group {guides}, because it is that group or contains it")
         } else {
             detail.to_owned()
         };

@@ -15,7 +15,7 @@ use aws_sdk_dynamodb::error::BoxError;
 use aws_sdk_dynamodb::operation::batch_get_item::BatchGetItemOutput;
 use aws_sdk_dynamodb::operation::batch_write_item::BatchWriteItemOutput;
 use aws_sdk_dynamodb::operation::get_item::{GetItemInput, GetItemOutput};
-use aws_sdk_dynamodb::operation::query::QueryOutput;
+use aws_sdk_dynamodb::operation::query::{QueryInput, QueryOutput};
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsOutput;
 use aws_sdk_dynamodb::types::ConsumedCapacity;
 use aws_smithy_types::config_bag::{Storable, StoreReplace};
@@ -111,9 +111,14 @@ impl Storable for Uncounted {
 }
 
 fn reads_a_connector(context: &BeforeSerializationInterceptorContextRef<'_>) -> bool {
-    let key = context.input().downcast_ref::<GetItemInput>().and_then(|input| input.key.as_ref());
-    let partition = key.and_then(|key| key.get("pk")?.as_s().ok());
-    partition.is_some_and(|partition| partition == layout::CONNECTORS)
+    let input = context.input();
+    let key = input.downcast_ref::<GetItemInput>().and_then(|input| input.key.as_ref());
+    let values =
+        input.downcast_ref::<QueryInput>().and_then(|input| input.expression_attribute_values.as_ref());
+    let partition = key.and_then(|key| key.get("pk")).or_else(|| values.and_then(|values| values.get(":pk")));
+    // Its record, and its credentials.
+    let is_connector = |pk: &String| pk == layout::CONNECTORS || pk.ends_with("#connector");
+    partition.and_then(|pk| pk.as_s().ok()).is_some_and(is_connector)
 }
 
 /// A service of its own over the shared engine, whose every request is counted.

@@ -414,7 +414,7 @@ impl Directory {
         }
     }
 
-    /// Removes all members of a group whose deletion has begun, so that nobody can join it.
+    /// Removes all members of a group whose deletion has begun, so that no member can join it.
     pub(crate) async fn remove_all_members(&self, group: ResourceId) -> Result<(), ScimError> {
         let pk = keys::members(&self.connector.id, group);
         loop {

@@ -1,7 +1,7 @@
 //! `scimctl migrate`: stores a table in the newest format, while the service runs.
 
 use clap::Args;
-use directory::connectors::FORMAT;
+use directory::connectors::{Connectors, FORMAT};
 
 use crate::context::{Context, Failure, say};
 
@@ -14,7 +14,9 @@ pub struct Command {}
 
 /// Runs the command.
 pub async fn run(_: Command, context: &Context) -> Result<(), Failure> {
-    let migrated = context.connectors().migrate().await?.connectors;
+    // A table can have many connectors, so the command has no deadline.
+    let table = context.patient_table();
+    let migrated = Connectors::new(table, context.actor().clone(), context.now).migrate().await?.connectors;
     for id in &migrated {
         say(&format!("{id}: migrated to format {FORMAT}"))?;
     }

@@ -48,7 +48,7 @@ pub struct Authenticated {
     /// The id of the credential.
     pub credential: String,
     /// Whether the caller must record this use of the credential.
-    pub is_use_recorded: bool,
+    pub must_record_use: bool,
 }
 
 impl Authenticator {
@@ -108,13 +108,13 @@ impl Authenticator {
             return Err(ScimError::new(ErrorKind::Forbidden, detail));
         }
         let key = (id, credential.id.clone());
-        let is_use_recorded = lock_ignoring_poison(&self.recorded_uses)
+        let must_record_use = lock_ignoring_poison(&self.recorded_uses)
             .get(&key)
             .is_none_or(|recorded| now - *recorded >= USE_RECORDED_EVERY);
-        if is_use_recorded {
+        if must_record_use {
             insert_bounded(&self.recorded_uses, key, now);
         }
-        Ok(Authenticated { connector, credential: credential.id, is_use_recorded })
+        Ok(Authenticated { connector, credential: credential.id, must_record_use })
     }
 
     /// Returns a cached credential if the connector still has it and it has not expired.

@@ -33,7 +33,7 @@ pub struct Route {
 /// What a function may do with the table. Each includes the ones before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum TableRights {
-    /// Read single items. Every request needs this to check its credentials.
+    /// Read connectors and their credentials, which every request needs.
     ReadConnector,
     /// Read users, groups and memberships.
     ReadDirectory,

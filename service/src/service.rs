@@ -122,7 +122,7 @@ impl Service {
 /// Records when a credential was used, at the same time as the handler runs. A failure is logged and not
 /// retried: it must not fail the request.
 async fn record_credential_use(table: &Table, authenticated: &Authenticated, now: Timestamp) {
-    if !authenticated.is_use_recorded {
+    if !authenticated.must_record_use {
         return;
     }
     if let Err(error) = table.record_use(&authenticated.connector.id, &authenticated.credential, now).await {

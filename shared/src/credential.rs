@@ -167,7 +167,7 @@ impl PresentedCredentials {
 /// Spends the time of one argon2id hash, so that no failure is answered sooner than another.
 fn compute_unused_hash() {
     let mut out = [0; 32];
-    // Nobody reads the result. An error is impossible: the parameters are constants that argon2 accepts.
+    // The result is not used. An error is impossible: the parameters are constants that argon2 accepts.
     let _ = argon2().hash_password_into(b"unused password", b"unused salt 16 b", &mut out);
     std::hint::black_box(out);
 }

@@ -1,4 +1,4 @@
-//! Faults that a test writes into the table of a small, sound directory, so that whatever looks for them can be tested.
+//! Faults that a test writes into the table of a small, sound directory, to test the code that looks for them.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::{Value, json};

@@ -48,9 +48,10 @@ async fn answer(State(proxy): State<Proxy>, uri: Uri, headers: HeaderMap, body: 
     let request: Value = serde_json::from_slice(&body).expect("a request");
     for (action, pk) in needs(operation, &request) {
         let allows = |statement: &Statement| {
-            let is_there = |pattern: &String| match pattern.strip_suffix('*') {
-                Some(prefix) => pk.starts_with(prefix),
-                None => pk == *pattern,
+            let is_there = |pattern: &String| match (pattern.strip_prefix('*'), pattern.strip_suffix('*')) {
+                (Some(suffix), _) => pk.ends_with(suffix),
+                (None, Some(prefix)) => pk.starts_with(prefix),
+                (None, None) => pk == *pattern,
             };
             statement.actions.contains(action)
                 && statement.leading_keys.as_ref().is_none_or(|keys| keys.iter().any(is_there))
@@ -67,6 +68,10 @@ async fn answer(State(proxy): State<Proxy>, uri: Uri, headers: HeaderMap, body: 
 /// The actions that a request is, each with the partition that it is about, where it is one.
 fn needs<'r>(operation: &'r str, request: &Value) -> Vec<(&'r str, String)> {
     let pk = |key: &Value| key["pk"]["S"].as_str().unwrap_or_default().to_owned();
+    if operation == "Query" {
+        let pk = request["ExpressionAttributeValues"][":pk"]["S"].as_str().unwrap_or_default();
+        return vec![(operation, pk.to_owned())];
+    }
     if operation != "TransactWriteItems" {
         return vec![(operation, pk(&request["Key"]))];
     }
@@ -130,5 +135,8 @@ mod tests {
         ];
         assert_eq!((rights.len(), &rights["users-get"][..]), (22, &expected[..]));
         assert_eq!(rights["fallback"].len(), 3);
+        let credentials =
+            Statement { actions: set(&["Query"]), leading_keys: Some(vec!["*#connector".to_owned()]) };
+        assert!(rights["schemas-get"].contains(&credentials));
     }
 }

@@ -1,4 +1,4 @@
-//! Deleting the directory of a connector, in whatever state it is.
+//! Deleting a connector and its directory, complete or damaged.
 
 use crate::Directory;
 use crate::dynamodb::attributes::{Item, get_text};

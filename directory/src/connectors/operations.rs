@@ -97,27 +97,25 @@ impl Connectors {
     /// # Errors
     /// 404; `invalidValue` when two credentials of the scheme are live, or while the connector is being deleted.
     pub async fn add_credential(&self, id: &ConnectorId, new: &Credential) -> Result<Connector, ScimError> {
-        let connector = self
-            .change_credentials(id, |credentials| {
-                credentials.retain(|one| one.is_live(self.now));
-                let live: Vec<&str> = credentials
-                    .iter()
-                    .filter(|one| scheme(one) == scheme(new))
-                    .map(|one| one.id.as_str())
-                    .collect();
-                if live.len() >= MAX_LIVE_CREDENTIALS {
-                    return Err(ScimError::invalid_value(format!(
-                        "{} {} credentials are live ({}); retire one first",
-                        live.len(),
-                        scheme(new),
-                        live.join(", ")
-                    )));
-                }
-                credentials.push(new.clone());
-                Ok(())
-            })
-            .await?;
-        Ok(connector)
+        self.change_credentials(id, |credentials| {
+            credentials.retain(|one| one.is_live(self.now));
+            let live: Vec<&str> = credentials
+                .iter()
+                .filter(|one| scheme(one) == scheme(new))
+                .map(|one| one.id.as_str())
+                .collect();
+            if live.len() >= MAX_LIVE_CREDENTIALS {
+                return Err(ScimError::invalid_value(format!(
+                    "{} {} credentials are live ({}); retire one first",
+                    live.len(),
+                    scheme(new),
+                    live.join(", ")
+                )));
+            }
+            credentials.push(new.clone());
+            Ok(())
+        })
+        .await
     }
 
     /// Deletes a credential.
@@ -129,14 +127,12 @@ impl Connectors {
         id: &ConnectorId,
         credential: &str,
     ) -> Result<Connector, ScimError> {
-        let connector = self
-            .change_credentials(id, |credentials| {
-                find(credentials, id, credential)?;
-                credentials.retain(|one| one.id != credential);
-                Ok(())
-            })
-            .await?;
-        Ok(connector)
+        self.change_credentials(id, |credentials| {
+            find(credentials, id, credential)?;
+            credentials.retain(|one| one.id != credential);
+            Ok(())
+        })
+        .await
     }
 
     /// Sets when a credential expires; `None` if never.
@@ -186,6 +182,7 @@ impl Connectors {
             Ok((Connector { record, ..present.clone() }, Vec::new()))
         })
         .await
+        .map(|(_, connector)| connector)
     }
 
     /// How long to wait until no process can write to a connector whose deletion has begun.
@@ -200,8 +197,7 @@ impl Connectors {
         id: &ConnectorId,
         change: impl Fn(&mut Vec<Credential>) -> Result<(), ScimError>,
     ) -> Result<Connector, ScimError> {
-        let before = self.read(id).await?.credentials;
-        let connector = self
+        let (before, connector) = self
             .change(id, |present| {
                 let mut credentials = present.credentials.clone();
                 change(&mut credentials)?;
@@ -209,8 +205,8 @@ impl Connectors {
             })
             .await?;
         let is_deleted = |one: &Credential| connector.credentials.iter().all(|left| left.id != one.id);
-        let deleted: Vec<String> =
-            before.into_iter().filter(is_deleted).map(|credential| credential.id).collect();
+        let deleted = before.credentials.into_iter().filter(is_deleted);
+        let deleted: Vec<String> = deleted.map(|credential| credential.id).collect();
         self.table.forget_uses(id, &deleted).await?;
         Ok(connector)
     }
@@ -227,14 +223,15 @@ impl Connectors {
             Ok((next, vec![attribute.to_owned()]))
         })
         .await
+        .map(|(_, connector)| connector)
     }
 
-    /// Changes a connector that is not being deleted.
+    /// Changes a connector that is not being deleted. Returns it as it was before and as it is now.
     async fn change(
         &self,
         id: &ConnectorId,
         change: impl Fn(&Connector) -> Result<(Connector, Vec<String>), ScimError>,
-    ) -> Result<Connector, ScimError> {
+    ) -> Result<(Connector, Connector), ScimError> {
         self.change_any(id, Operation::Update, |present| {
             if present.record.is_deleting {
                 return Err(ScimError::invalid_value(being_deleted(id)));
@@ -244,27 +241,28 @@ impl Connectors {
         .await
     }
 
-    /// Changes a connector. `change` returns the next revision and the names of the attributes that change; it is called
-    /// again when another writer was faster.
+    /// Changes a connector, and returns it as it was before and as it is now. `change` returns the next revision and the names
+    /// of the attributes that change; it is called again when another writer was faster.
     pub(super) async fn change_any(
         &self,
         id: &ConnectorId,
         operation: Operation,
         change: impl Fn(&Connector) -> Result<(Connector, Vec<String>), ScimError>,
-    ) -> Result<Connector, ScimError> {
+    ) -> Result<(Connector, Connector), ScimError> {
         let mut backoff = self.table.backoff();
         loop {
             let present = self.read(id).await?;
             let (next, attributes) = change(&present)?;
             if self.write(&present, &next, operation, attributes).await? {
-                return Ok(Connector { revision: present.revision + 1, ..next });
+                let revision = present.revision + 1;
+                return Ok((present, Connector { revision, ..next }));
             }
             backoff.wait().await?;
         }
     }
 
     async fn read(&self, id: &ConnectorId) -> Result<Connector, ScimError> {
-        let connector = self.table.connector_in_order(id).await?;
+        let connector = self.table.connector(id).await?;
         connector.ok_or_else(|| {
             ScimError::new(
                 ErrorKind::NotFound,

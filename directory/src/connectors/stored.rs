@@ -1,7 +1,12 @@
 //! Connectors as items, and back.
 //!
-//! In format 2 each credential is an item of its own. In format 1 the record holds the credentials.
+//! In format 2 each credential is an item of its own, and the record's item lists their ids. In format 1 the record holds the
+//! credentials. A Query can see a part of a transaction, so a reader compares the credentials with the ids: without that, a
+//! process that reads during a migration or a rotation could cache a connector without the credential in use.
 
+use std::collections::BTreeSet;
+
+use aws_sdk_dynamodb::types::AttributeValue;
 use futures_util::FutureExt as _;
 use serde::{Deserialize, Serialize};
 use shared::credential::Credential;
@@ -14,6 +19,12 @@ use crate::dynamodb::conditions::{Condition, Requirement};
 use crate::dynamodb::keys;
 use crate::dynamodb::table::{Range, Table, concurrently};
 use crate::dynamodb::transaction::{Expression, Transaction};
+
+/// The attribute of a record's item that lists the ids of the credentials.
+const CREDENTIAL_IDS: &str = "credential_ids";
+/// The most reads of a connector that lack a credential which its record lists. A transaction is visible in parts for
+/// milliseconds, so the last of these reads is long after it.
+const MAX_TORN_READS: usize = 8;
 
 /// The stored form of a record.
 #[derive(Deserialize, Serialize)]
@@ -31,16 +42,27 @@ impl Table {
     /// # Errors
     /// Fails when DynamoDB does, or when the connector is stored in a format that this version does not know.
     pub async fn connector(&self, id: &ConnectorId) -> Result<Option<Connector>, ScimError> {
-        let (key, credentials) = (keys::connector(id), self.credentials(id));
-        let (item, credentials) = tokio::try_join!(self.get(&key), credentials)?;
-        item.map(|item| to_connector(id, &item, credentials)).transpose()
-    }
-
-    /// Reads a connector to change it. The record is read before the credentials: if these change in between, the revision
-    /// does too, and the write is refused.
-    pub(super) async fn connector_in_order(&self, id: &ConnectorId) -> Result<Option<Connector>, ScimError> {
-        let Some(item) = self.get(&keys::connector(id)).await? else { return Ok(None) };
-        to_connector(id, &item, self.credentials(id).await?).map(Some)
+        let key = keys::connector(id);
+        let mut backoff = self.backoff();
+        let mut torn_reads = 0;
+        loop {
+            let (item, mut credentials) = tokio::try_join!(self.get(&key), self.credentials(id))?;
+            let Some(item) = item else { return Ok(None) };
+            let mut is_whole = true;
+            if let Some(listed) = listed_ids(&item) {
+                credentials.retain(|credential| listed.contains(credential.id.as_str()));
+                is_whole = credentials.len() == listed.len();
+            }
+            torn_reads += usize::from(!is_whole);
+            if torn_reads == MAX_TORN_READS {
+                // The item of a credential is lost. The next change of the credentials writes the list again.
+                tracing::error!(connector = %id, "a credential that the record lists is missing");
+            }
+            if is_whole || torn_reads == MAX_TORN_READS {
+                return to_connector(id, &item, credentials).map(Some);
+            }
+            backoff.wait().await?;
+        }
     }
 
     /// Reads all connectors, in the order of their ids.
@@ -49,11 +71,9 @@ impl Table {
     /// As for one connector.
     pub async fn connectors(&self) -> Result<Vec<Connector>, ScimError> {
         let items = self.query(keys::CONNECTORS, &Range::All).await?;
-        let reads = items.into_iter().filter_map(|item| {
-            let id = ConnectorId::parse(get_text(&item, "sk")?)?;
-            Some(async move { to_connector(&id, &item, self.credentials(&id).await?) }.boxed())
-        });
-        concurrently(reads.collect()).await
+        let ids = items.iter().filter_map(|item| ConnectorId::parse(get_text(item, "sk")?));
+        let reads = ids.map(|id| async move { self.connector(&id).await }.boxed());
+        Ok(concurrently(reads.collect()).await?.into_iter().flatten().collect())
     }
 
     async fn credentials(&self, id: &ConnectorId) -> Result<Vec<Credential>, ScimError> {
@@ -69,6 +89,16 @@ impl Table {
         credentials.sort_by(|one, other| (one.created, &one.id).cmp(&(other.created, &other.id)));
         Ok(credentials)
     }
+}
+
+/// The ids of the credentials that the item of a record lists. An item of format 1 lists none.
+fn listed_ids(item: &Item) -> Option<BTreeSet<&str>> {
+    let ids = item.get(CREDENTIAL_IDS)?.as_l().ok()?;
+    Some(ids.iter().filter_map(|id| id.as_s().ok().map(String::as_str)).collect())
+}
+
+fn credential_ids(connector: &Connector) -> AttributeValue {
+    AttributeValue::L(connector.credentials.iter().map(|credential| text(&credential.id)).collect())
 }
 
 fn to_connector(id: &ConnectorId, item: &Item, credentials: Vec<Credential>) -> Result<Connector, ScimError> {
@@ -97,6 +127,9 @@ pub(super) fn put_new(transaction: &mut Transaction, connector: &Connector) -> R
     item.insert("doc".to_owned(), text(record_to_json(connector)?));
     item.insert("revision".to_owned(), number(connector.revision));
     item.insert(STORED_FORMAT.to_owned(), number(connector.format));
+    if has_credential_items(connector.format) {
+        item.insert(CREDENTIAL_IDS.to_owned(), credential_ids(connector));
+    }
     transaction.put_new(item, Condition::IsNew)?;
     put_credentials(transaction, connector, &[])
 }
@@ -107,7 +140,14 @@ pub(super) fn put_next(
     present: &Connector,
     next: &Connector,
 ) -> Result<(), ScimError> {
-    let update = Expression::new("SET doc = :doc, stored_format = :format ADD revision :one")
+    let assignments = format!("SET doc = :doc, {STORED_FORMAT} = :format");
+    let update = if has_credential_items(next.format) {
+        Expression::new(format!("{assignments}, {CREDENTIAL_IDS} = :ids ADD revision :one"))
+            .with(":ids", credential_ids(next))
+    } else {
+        Expression::new(format!("{assignments} ADD revision :one"))
+    };
+    let update = update
         .with(":doc", text(record_to_json(next)?))
         .with(":format", number(next.format))
         .with(":one", number(1));

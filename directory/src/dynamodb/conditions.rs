@@ -32,7 +32,7 @@ pub enum Condition {
     },
     /// No group of the other origin has the name: a client's group and an operator's group never share one.
     IsFreeInOtherOrigin,
-    /// Nobody changed the nesting of groups since the search for cycles.
+    /// The nesting of groups did not change since the search for cycles.
     NestingIsUnchanged,
     /// The counter has the value that was read.
     CountIsUnchanged,

@@ -64,7 +64,7 @@ impl Watch {
                 break;
             }
         }
-        // Somebody has to read what it prints, or it waits for that.
+        // If its output is not read, it blocks when the pipe is full.
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
         Self { port, child }
     }

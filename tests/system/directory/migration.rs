@@ -10,7 +10,7 @@ use tests::client::Client;
 use tests::invariants::assert_invariants;
 use tests::scimctl::scimctl;
 use tests::service::Service;
-use tests::table::{Item, put_item, read_record, set_attribute};
+use tests::table::{Item, put_item, read_record, set_attribute, take_item};
 
 /// The passwords of the connectors in `fixtures/tables/format-1.json`.
 const PASSWORDS: [(&str, &str); 2] =
@@ -130,4 +130,69 @@ async fn unknown_format_is_refused() {
     let refused = scimctl(&service, &["user", "create", &text, "ann"]).failed();
     assert!(refused.contains("is stored in format 3, and this version knows formats up to 2"), "{refused}");
     assert!(service.table().connector(&connector.id).await.is_err());
+}
+
+#[tokio::test]
+async fn connector_of_which_a_part_is_visible_is_read_again() {
+    let service = Service::start();
+    let connector = service.connector().await;
+    let text = connector.id.to_string();
+    let partition = format!("{text}#connector");
+    let credentials = service.table().connector(&connector.id).await.unwrap().unwrap().credentials;
+    let mut taken = Vec::new();
+    for credential in &credentials {
+        taken.push(take_item(&service, &partition, &format!("credential/{}", credential.id)).await);
+    }
+    // The record is visible, and the credentials become visible while a reader waits.
+    let become_visible = async {
+        tokio::task::yield_now().await;
+        for item in taken.clone() {
+            put_item(&service, item).await;
+        }
+    };
+    let table = service.table();
+    let (read, ()) = tokio::join!(table.connector(&connector.id), become_visible);
+    assert_eq!(read.unwrap().unwrap().credentials, credentials);
+}
+
+#[tokio::test]
+async fn credential_that_the_record_does_not_list_is_refused() {
+    let service = Service::start();
+    let connector = service.connector().await;
+    let text = connector.id.to_string();
+    let partition = format!("{text}#connector");
+    let credentials = service.table().connector(&connector.id).await.unwrap().unwrap().credentials;
+    let password = credentials.iter().find(|one| directory::connectors::scheme(one) == "Basic").unwrap();
+    let sk = format!("credential/{}", password.id);
+    let item = take_item(&service, &partition, &sk).await;
+    put_item(&service, item.clone()).await;
+    service.connectors().retire_credential(&connector.id, &password.id).await.unwrap();
+    // A retirement of which only the record is visible.
+    put_item(&service, item).await;
+    let client = connector.local(&service);
+    assert_eq!(client.get("/Users").await.status, 401);
+    let bearer = client.bearer();
+    assert_eq!(client.send("GET", "/Users", &[("authorization", &bearer)], "").await.status, 200);
+}
+
+#[tokio::test]
+async fn lost_credential_leaves_the_others_and_a_rotation_repairs_the_list() {
+    let service = Service::start();
+    let connector = service.connector().await;
+    let text = connector.id.to_string();
+    let partition = format!("{text}#connector");
+    let credentials = service.table().connector(&connector.id).await.unwrap().unwrap().credentials;
+    let password = credentials.iter().find(|one| directory::connectors::scheme(one) == "Basic").unwrap();
+    take_item(&service, &partition, &format!("credential/{}", password.id)).await;
+    let client = connector.local(&service);
+    assert_eq!(client.get("/Users").await.status, 401);
+    let bearer = client.bearer();
+    assert_eq!(client.send("GET", "/Users", &[("authorization", &bearer)], "").await.status, 200);
+    let rotated = scimctl(&service, &["connector", "rotate", &text, "--username", "okta"]);
+    let new = Client::new(&client.base_url, "okta", &rotated.value("Password:"));
+    let restarted = tests::in_process::InProcess::unknown(service.dynamodb(), new);
+    let reply = restarted.send("GET", "/Users", None, tests::service::PATIENCE).await;
+    assert_eq!(reply.status(), 200);
+    let record = tests::table::take_item(&service, "connectors", &text).await;
+    assert_eq!(record["credential_ids"].as_l().unwrap().len(), 2, "the token and the new password");
 }

@@ -11,6 +11,7 @@ use crate::dynamodb::items;
 use crate::dynamodb::keys::{self, Key};
 use crate::dynamodb::table::concurrently;
 use crate::dynamodb::transaction::{Expression, Transaction};
+use crate::group_graph::{Belonging, GroupGraph};
 use shared::error::ScimError;
 use shared::resource::{GroupReference, ResourceId, ResourceKind};
 
@@ -20,89 +21,86 @@ const MAX_NESTING: usize = 32;
 /// Some groups and all groups that contain them, directly or indirectly.
 #[derive(Debug, Default)]
 pub(crate) struct Ancestry {
-    groups: BTreeMap<ResourceId, Node>,
+    graph: GroupGraph,
+    names: BTreeMap<ResourceId, String>,
     depth: usize,
 }
 
-#[derive(Debug)]
-struct Node {
-    name: Option<String>,
-    parents: Vec<ResourceId>,
-}
-
 impl Ancestry {
-    /// The `groups` of a direct member of these groups: the direct ones first, then the indirect ones.
+    /// The `groups` of a direct member of these groups (RFC 7643 §4.1.2): the direct ones first, then the indirect ones.
     pub fn references(&self, direct: &[ResourceId]) -> Vec<GroupReference> {
-        let mut seen = BTreeSet::new();
-        let mut references = Vec::new();
-        let mut level = direct.to_vec();
-        let mut is_direct = true;
-        while !level.is_empty() {
-            let mut above = Vec::new();
-            for id in level {
-                // A group that was deleted, or is being deleted, has no members.
-                if let Some(node) = self.groups.get(&id)
-                    && seen.insert(id)
-                {
-                    references.push(GroupReference { id, display: node.name.clone(), direct: is_direct });
-                    above.extend(&node.parents);
-                }
-            }
-            level = above;
-            is_direct = false;
-        }
-        references
+        let reference = |Belonging { group, is_direct }| GroupReference {
+            id: group,
+            display: self.names.get(&group).cloned(),
+            direct: is_direct,
+        };
+        self.graph.groups_of_member(direct).into_iter().map(reference).collect()
     }
 }
 
 impl Directory {
     /// Reads the `groups` of a direct member of these groups (RFC 7643 §4.1.2).
+    ///
+    /// # Errors
+    /// Fails when DynamoDB does.
     pub async fn group_references(&self, direct: &[ResourceId]) -> Result<Vec<GroupReference>, ScimError> {
-        Ok(self.ancestry(direct.iter().copied().collect()).await?.references(direct))
+        Ok(self.nesting().ancestry(direct.iter().copied().collect()).await?.references(direct))
     }
 
+    pub(crate) fn nesting(&self) -> Nesting<'_> {
+        Nesting(self)
+    }
+}
+
+/// The nesting of a directory's groups.
+#[derive(Clone, Copy)]
+pub(crate) struct Nesting<'d>(&'d Directory);
+
+impl Nesting<'_> {
     /// Reads some groups and, level by level, all groups that contain them.
-    pub(crate) async fn ancestry(&self, groups: BTreeSet<ResourceId>) -> Result<Ancestry, ScimError> {
+    pub async fn ancestry(&self, groups: BTreeSet<ResourceId>) -> Result<Ancestry, ScimError> {
         let mut ancestry = Ancestry::default();
         let mut asked = groups;
         let mut level: Vec<ResourceId> = asked.iter().copied().collect();
         while !level.is_empty() {
-            let keys: Vec<Key> =
-                level.iter().map(|id| keys::resource(&self.connector.id, ResourceKind::Group, *id)).collect();
-            let mut found = Vec::new();
-            for item in self.table.get_all(&keys).await? {
-                let Some((id, None)) = items::ids(&item) else { continue };
-                if !items::is_deleting(&item) {
-                    let name = get_text(&item, items::unique_attribute(ResourceKind::Group));
-                    found.push((id, name.map(str::to_owned), items::is_nested(&item)));
-                }
-            }
-            // Only groups that have been members of another group can have parents.
-            let nodes = found
-                .into_iter()
-                .map(|(id, name, is_nested)| self.node(id, name, is_nested).boxed())
-                .collect();
-            let nodes: Vec<(ResourceId, Node)> = concurrently(nodes).await?;
-            level = nodes
+            let keys: Vec<Key> = level
                 .iter()
-                .flat_map(|(_, node)| &node.parents)
-                .copied()
-                .filter(|id| asked.insert(*id))
+                .map(|id| keys::resource(&self.0.connector.id, ResourceKind::Group, *id))
                 .collect();
-            ancestry.groups.extend(nodes);
+            let mut reads = Vec::new();
+            for item in self.0.table.get_all(&keys).await? {
+                let Some((id, None)) = items::ids(&item) else { continue };
+                // A group that was deleted, or is being deleted, has no members.
+                if items::is_deleting(&item) {
+                    continue;
+                }
+                if let Some(name) = get_text(&item, items::unique_attribute(ResourceKind::Group)) {
+                    ancestry.names.insert(id, name.to_owned());
+                }
+                reads.push(self.with_parents(id, items::is_nested(&item)).boxed());
+            }
+            level.clear();
+            for (id, parents) in concurrently(reads).await? {
+                level.extend(parents.iter().copied().filter(|id| asked.insert(*id)));
+                ancestry.graph.insert(id, parents);
+            }
             ancestry.depth += 1;
         }
         Ok(ancestry)
     }
 
-    async fn node(
+    /// Reads the groups that a group is a direct member of. Only one that was ever nested can have any.
+    async fn with_parents(
         &self,
-        id: ResourceId,
-        name: Option<String>,
+        group: ResourceId,
         is_nested: bool,
-    ) -> Result<(ResourceId, Node), ScimError> {
-        let parents = if is_nested { self.groups_of(ResourceKind::Group, id).await? } else { Vec::new() };
-        Ok((id, Node { name, parents }))
+    ) -> Result<(ResourceId, Vec<ResourceId>), ScimError> {
+        let parents = if is_nested {
+            self.0.memberships().groups_of(ResourceKind::Group, group).await?
+        } else {
+            Vec::new()
+        };
+        Ok((group, parents))
     }
 
     /// Counts the levels of groups from these down. Counting stops one level after the maximum.
@@ -120,7 +118,7 @@ impl Directory {
 
     /// Reads the groups among the members of a group.
     async fn groups_in(&self, group: ResourceId) -> Result<Vec<ResourceId>, ScimError> {
-        let (members, _) = self.members(group, usize::MAX).await?;
+        let (members, _) = self.0.memberships().members(group, usize::MAX).await?;
         let groups = members.iter().filter(|member| member.kind == ResourceKind::Group);
         Ok(groups.map(|member| member.id).collect())
     }
@@ -130,7 +128,7 @@ impl Directory {
     ///
     /// # Errors
     /// `invalidValue` when a group would contain itself (the error names it), or when the nesting would be too deep.
-    pub(crate) async fn guard_nesting(
+    pub async fn guard(
         &self,
         group: ResourceId,
         joining: impl Iterator<Item = ResourceId>,
@@ -140,11 +138,11 @@ impl Directory {
             return Ok(None);
         }
         // The guard is read before the groups: every later change of the nesting changes the guard.
-        let key = keys::nesting(&self.connector.id);
-        let item = self.table.get(&key).await?;
+        let key = keys::nesting(&self.0.connector.id);
+        let item = self.0.table.get(&key).await?;
         let seen = item.and_then(|item| get_number(&item, "n")).unwrap_or_default();
         let ancestry = self.ancestry(BTreeSet::from([group])).await?;
-        if let Some(cycle) = joining.iter().find(|id| ancestry.groups.contains_key(id)) {
+        if let Some(cycle) = joining.iter().find(|id| ancestry.graph.contains(**id)) {
             return Err(ScimError::invalid_value(format!(
                 "members: group {cycle} cannot be a member of group {group}, because it is that group or contains it"
             )));

@@ -375,7 +375,7 @@ async fn list(
     let mut named: Vec<(String, &'static str, String)> = Vec::new();
     for group in groups.groups() {
         if let Some(filter) = &filter {
-            let (members, _) = directory.members(group.id, usize::MAX).await?;
+            let (members, _) = directory.memberships().members(group.id, usize::MAX).await?;
             if !filter.matches(&represent_to_match(group, &[], Some(&members), "")) {
                 continue;
             }
@@ -415,7 +415,7 @@ async fn show(context: &Context, id: &str, group: &str, is_json: bool) -> Result
     }
     let (kind, found) = find(&directory, id, group).await?;
     let resource = directory.group(kind, found).await?.resource;
-    let (members, _) = directory.members(found, usize::MAX).await?;
+    let (members, _) = directory.memberships().members(found, usize::MAX).await?;
     let users = members.iter().filter(|member| member.kind == ResourceKind::User).count();
     let name = maker.group_name(&resource);
     let hidden = maker.hidden_group(&name).map(|why| why.to_string());

@@ -166,7 +166,7 @@ async fn group_row(
     group: &Resource,
     maker: &EntryMaker<'_>,
 ) -> Result<GroupRow, Failure> {
-    let (members, _) = directory.members(group.id, usize::MAX).await?;
+    let (members, _) = directory.memberships().members(group.id, usize::MAX).await?;
     let of_kind = |kind| members.iter().filter(move |member| member.kind == kind).map(|member| member.id);
     let users: Vec<ResourceId> = of_kind(ResourceKind::User).collect();
     let mut members = directory.user_names(&users).await?;
@@ -347,7 +347,7 @@ async fn change_members(
     wanted: &[(ResourceKind, Vec<ResourceId>)],
 ) -> Result<Imported, Failure> {
     let group = directory.group(kind, id).await?.resource;
-    let (present, _) = directory.members(id, usize::MAX).await?;
+    let (present, _) = directory.memberships().members(id, usize::MAX).await?;
     let (mut leaving, mut joining) = (Vec::new(), Vec::new());
     for (kind, wanted) in wanted {
         let present: BTreeSet<ResourceId> =

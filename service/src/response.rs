@@ -19,6 +19,10 @@ pub const MEDIA_TYPE: &str = "application/scim+json";
 /// and headers.
 pub const MAX_RESPONSE_BYTES: usize = 6 * 1024 * 1024 - 64 * 1024;
 
+/// The most bytes of the resources on a page. A page ends before it is larger than this, which leaves room for the escaping
+/// of a JSON string in Lambda's response.
+pub const MAX_PAGE_BYTES: usize = 4_500_000;
+
 /// The smallest body that is compressed, in bytes. A smaller one fits in one network packet anyway.
 const MIN_COMPRESSED_BYTES: usize = 1_400;
 
@@ -73,6 +77,17 @@ pub fn with_location(mut response: Response, location: &str) -> Response {
 pub fn with_allow(mut response: Response, methods: &[&str]) -> Response {
     set(&mut response, ALLOW, &methods.join(", "));
     response
+}
+
+/// The error for a resource that fits into no response.
+pub fn too_large() -> ScimError {
+    ScimError::new(
+        ErrorKind::TooMany,
+        format!(
+            "The resource is larger than {MAX_PAGE_BYTES} bytes, the maximum of a response; ask with \
+             excludedAttributes=members"
+        ),
+    )
 }
 
 /// Creates the SCIM error message for an error (RFC 7644 §3.12), with the headers that HTTP requires for its

@@ -62,7 +62,7 @@ impl Service {
         };
         let mut response = response::compress(response, accepts_gzip);
         if is_too_large(&response) {
-            response = error_response(&directory::too_large(), location, &method);
+            response = error_response(&response::too_large(), location, &method);
         }
         if method == Method::HEAD {
             // RFC 9110 §9.3.2: the response to a HEAD is that to a GET without its body.

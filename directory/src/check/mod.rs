@@ -89,7 +89,7 @@ impl Directory {
                 };
                 let stored = items::to_stored(ResourceKind::Group, &item)?;
                 let is_marked = stored.is_deleting || stored.is_nested;
-                !is_marked && !self.groups_of(ResourceKind::Group, *id).await?.is_empty()
+                !is_marked && !self.memberships().groups_of(ResourceKind::Group, *id).await?.is_empty()
             }
             Violation::Unreadable(kind, key, _) => self.read_error(*kind, key).await?.is_some(),
             Violation::StrayItem(key) => self.table.get(key).await?.is_some(),

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
-use crate::query::page::Position;
+use super::Position;
 use shared::error::{ErrorKind, ScimError};
 
 /// For so many seconds a cursor can be used.

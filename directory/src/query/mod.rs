@@ -1,6 +1,150 @@
 //! Queries (RFC 7644 §3.4.2): from a filter, an order and a start to one page of resources.
+//!
+//! | file | step |
+//! | --- | --- |
+//! | `plan` | chooses from the filter how to find candidates; a pure function |
+//! | `candidates` | reads the ids that a plan finds |
+//! | `walk` | reads resources in the order of their ids |
+//! | `search` | finds all resources that match, from candidates or from a walk |
+//! | `evaluation` | decides for each resource that was read whether the filter matches it |
+//! | `page` | cuts one page, and hands its resources to the caller |
+//! | `cursor` | makes an opaque cursor of a position (RFC 9865) |
 
+mod candidates;
 pub mod cursor;
-pub mod page;
-pub mod plan;
-pub mod search;
+mod evaluation;
+mod page;
+mod plan;
+mod search;
+mod walk;
+
+pub use walk::Walk;
+
+use std::ops::ControlFlow;
+
+use serde::{Deserialize, Serialize};
+use shared::error::ScimError;
+use shared::filter::ResolvedFilter;
+use shared::resource::{GroupReference, Member, Resource, ResourceId, ResourceKind};
+use shared::sort::{Sort, SortKey};
+
+use crate::{Directory, StoredUser};
+
+/// A query on one kind of resource, or on users and groups together.
+#[derive(Debug)]
+pub struct Query {
+    /// The kinds.
+    pub kinds: Vec<KindQuery>,
+    /// The order; by id if there is none.
+    pub sort: Option<Sort>,
+    /// Where the page begins.
+    pub start: Start,
+    /// The most resources on the page.
+    pub count: usize,
+    /// The base URL of `meta.location` and `$ref`, which filters can name.
+    pub base_url: String,
+}
+
+impl Query {
+    /// The order, unless resources come in this order anyway.
+    fn order(&self) -> Option<&Sort> {
+        self.sort.as_ref().filter(|sort| self.kinds.len() > 1 || !sort.is_by_id())
+    }
+}
+
+/// The part of a query for one kind of resource.
+#[derive(Debug)]
+pub struct KindQuery {
+    /// The kind.
+    pub kind: ResourceKind,
+    /// The filter, resolved with the schema of the kind. Without one, every resource matches.
+    pub filter: Option<ResolvedFilter>,
+    /// Whether the caller needs the groups of users.
+    pub needs_groups: bool,
+    /// Whether the caller needs the members of groups.
+    pub needs_members: bool,
+}
+
+/// Where a page begins.
+#[derive(Clone, Debug)]
+pub enum Start {
+    /// At this index, counted from 1 (RFC 7644 §3.4.2.4).
+    Index(usize),
+    /// After this position (RFC 9865); at the beginning if there is none.
+    After(Option<Position>),
+}
+
+/// The position of a resource in the order of a query.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Position {
+    is_group: bool,
+    id: String,
+    key: Option<SortKey>,
+}
+
+/// A resource on a page.
+#[derive(Debug)]
+pub struct Found<'p> {
+    /// The resource.
+    pub resource: &'p Resource,
+    /// The groups of a user, direct ones first; empty unless the query needs them.
+    pub groups: Vec<GroupReference>,
+    /// The members of a group; `None` unless the query needs them.
+    pub members: Option<Vec<Member>>,
+}
+
+/// What is known of a page besides its resources.
+#[derive(Debug)]
+pub struct Page {
+    /// The number of resources that match.
+    pub total: usize,
+    /// The position of the page's last resource, if more follow.
+    pub next: Option<Position>,
+    /// The name of the plan, for the log.
+    pub plan: &'static str,
+}
+
+/// A resource that matches.
+#[derive(Debug)]
+struct Match {
+    kind: ResourceKind,
+    id: ResourceId,
+    /// The value that the query sorts by.
+    key: Option<SortKey>,
+    /// The resource, unless it has to be read again.
+    found: Option<StoredUser>,
+}
+
+impl Directory {
+    /// The queries on this directory.
+    pub fn queries(&self) -> Queries<'_> {
+        Queries { directory: self }
+    }
+}
+
+/// The queries on a directory.
+#[derive(Clone, Copy, Debug)]
+pub struct Queries<'d> {
+    directory: &'d Directory,
+}
+
+impl<'d> Queries<'d> {
+    /// Reads one page. `take` gets its resources in order; when one does not fit any more, `take` breaks, and the page ends
+    /// before that resource.
+    ///
+    /// # Errors
+    /// `tooMany` when the query would have to read or sort too many resources; and every error of `take`.
+    pub async fn page(
+        self,
+        query: &Query,
+        take: impl FnMut(Found<'_>) -> Result<ControlFlow<()>, ScimError> + Send,
+    ) -> Result<Page, ScimError> {
+        page::read(self.directory, query, take).await
+    }
+
+    /// Walks through all resources of one kind in the order of their ids, including users whom the client deleted and
+    /// operators keep.
+    pub fn walk(self, kind: ResourceKind) -> Walk<'d> {
+        Walk::with_retained(self.directory, kind)
+    }
+}

@@ -1,24 +1,10 @@
-//! From a filter to the cheapest way of reading what it may match. The filter is evaluated on what was read, so a plan
-//! may find too much and must never find too little.
+//! Plans: the cheapest way to find the resources that a filter can match. The filter is evaluated on every resource that a
+//! plan finds, so a plan may find too many resources and must never miss one.
 
-use std::collections::BTreeSet;
-
-use futures_util::future::BoxFuture;
-
-use crate::Directory;
-use crate::dynamodb::items;
-use crate::dynamodb::keys;
-use crate::dynamodb::table::Range;
 use crate::index;
-use shared::error::ScimError;
 use shared::filter::{Field, Node, Operand, Operator};
 use shared::resource::{ResourceId, ResourceKind};
 use shared::schema::ResourceSchema;
-
-/// A plan that finds more than this is not worth following: the whole partition is read instead.
-const MOST_CANDIDATES: usize = 10_000;
-/// So many candidates are sooner read than another index that might leave fewer.
-const FEW_CANDIDATES: usize = 100;
 
 /// How to find the resources that a filter may match.
 #[derive(Clone, Debug, PartialEq)]
@@ -184,127 +170,6 @@ impl Plan {
             Self::Union(_) => "union",
             Self::Intersection(_) => "intersection",
             Self::Scan => "scan",
-        }
-    }
-}
-
-impl Directory {
-    /// The ids that a plan finds; `None` when there are so many that a scan is cheaper.
-    pub(crate) fn candidates<'a>(
-        &'a self,
-        kind: ResourceKind,
-        plan: &'a Plan,
-    ) -> BoxFuture<'a, Result<Option<BTreeSet<ResourceId>>, ScimError>> {
-        Box::pin(async move {
-            let found = match plan {
-                Plan::Nothing => BTreeSet::new(),
-                Plan::Id(id) => BTreeSet::from([*id]),
-                Plan::Unique(name, value) => {
-                    let pk = keys::index(&self.connector.id, kind, name);
-                    let item = self.table.get(&keys::Key { pk, sk: keys::index_value(value) }).await?;
-                    item.as_ref().and_then(items::indexed_id).into_iter().collect()
-                }
-                Plan::Equal(name, value) => {
-                    let range = Range::Prefix(keys::index_entry_prefix(value));
-                    return self.indexed(kind, name, &range).await;
-                }
-                Plan::Between(name, bounds) => return self.indexed(kind, name, &bounds.range()).await,
-                Plan::GroupsOf(member) => {
-                    let mut groups = self.groups_of(ResourceKind::User, *member).await?;
-                    groups.extend(self.groups_of(ResourceKind::Group, *member).await?);
-                    groups.into_iter().collect()
-                }
-                Plan::MembersOf(group) => return self.users_below(*group).await,
-                Plan::Union(parts) => {
-                    let mut found = BTreeSet::new();
-                    for part in parts {
-                        let Some(ids) = self.candidates(kind, part).await? else { return Ok(None) };
-                        found.extend(ids);
-                        if found.len() > MOST_CANDIDATES {
-                            return Ok(None);
-                        }
-                    }
-                    found
-                }
-                Plan::Intersection(parts) => return self.candidates_of_all(kind, parts).await,
-                Plan::Scan => return Ok(None),
-            };
-            Ok(Some(found))
-        })
-    }
-
-    /// The ids that all of some plans find, or more. A part that finds too many to tell is passed over.
-    async fn candidates_of_all(
-        &self,
-        kind: ResourceKind,
-        parts: &[Plan],
-    ) -> Result<Option<BTreeSet<ResourceId>>, ScimError> {
-        let mut found: Option<BTreeSet<ResourceId>> = None;
-        for part in parts {
-            if found.as_ref().is_some_and(|found| found.len() <= FEW_CANDIDATES) {
-                break;
-            }
-            if let Some(ids) = self.candidates(kind, part).await? {
-                found = Some(match found {
-                    Some(found) => found.intersection(&ids).copied().collect(),
-                    None => ids,
-                });
-            }
-        }
-        Ok(found)
-    }
-
-    async fn indexed(
-        &self,
-        kind: ResourceKind,
-        name: &str,
-        range: &Range,
-    ) -> Result<Option<BTreeSet<ResourceId>>, ScimError> {
-        let pk = keys::index(&self.connector.id, kind, name);
-        let mut ids = BTreeSet::new();
-        let mut after = None;
-        loop {
-            let (page, next) = self.table.query_page(&pk, range, after.as_deref(), None).await?;
-            ids.extend(page.iter().filter_map(items::indexed_id));
-            match next {
-                _ if ids.len() > MOST_CANDIDATES => return Ok(None),
-                Some(next) => after = Some(next),
-                None => return Ok(Some(ids)),
-            }
-        }
-    }
-
-    /// The users who are in a group, directly or by way of the groups in it.
-    async fn users_below(&self, group: ResourceId) -> Result<Option<BTreeSet<ResourceId>>, ScimError> {
-        let mut users = BTreeSet::new();
-        let mut seen = BTreeSet::from([group]);
-        let mut rest = vec![group];
-        while let Some(group) = rest.pop() {
-            let (members, has_more) = self.members(group, MOST_CANDIDATES).await?;
-            for member in members {
-                match member.kind {
-                    ResourceKind::User => {
-                        users.insert(member.id);
-                    }
-                    ResourceKind::Group if seen.insert(member.id) => rest.push(member.id),
-                    _ => {}
-                }
-            }
-            if has_more || users.len() > MOST_CANDIDATES {
-                return Ok(None);
-            }
-        }
-        Ok(Some(users))
-    }
-}
-
-impl Bounds {
-    /// The range of sort keys. A long value is cut in its key, so a bound is cut too, and finds a little more.
-    fn range(&self) -> Range {
-        match self {
-            Self::StartingWith(value) => Range::Prefix(keys::index_prefix(value).to_owned()),
-            Self::From(value) => Range::From(keys::index_bound(value).to_owned()),
-            Self::UpTo(value) => Range::UpTo(format!("{}\u{10ffff}", keys::index_prefix(value))),
         }
     }
 }

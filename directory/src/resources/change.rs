@@ -52,14 +52,14 @@ impl Directory {
                 let references = read_groups.await?;
                 // A repeated request completes a deactivation that was interrupted.
                 if leaves && !groups.is_empty() {
-                    self.leave_all_groups(ResourceKind::User, id, groups).await?;
+                    self.memberships().leave_all_groups(ResourceKind::User, id, groups).await?;
                 }
                 return Ok((user, references));
             }
             let (is_written, references) = tokio::join!(self.write(&present, &user), read_groups);
             if is_written? {
                 if leaves && (present.is_active() || !groups.is_empty()) {
-                    self.leave_all_groups(ResourceKind::User, id, groups).await?;
+                    self.memberships().leave_all_groups(ResourceKind::User, id, groups).await?;
                 }
                 return Ok((user, references?));
             }

@@ -74,7 +74,7 @@ impl Directory {
         match resource.kind {
             ResourceKind::User => Ok(!resource.is_active()),
             _ if self.origin() == resource.origin => Ok(true),
-            _ => Ok(self.members(resource.id, 0).await? == (Vec::new(), false)),
+            _ => Ok(self.memberships().members(resource.id, 0).await? == (Vec::new(), false)),
         }
     }
 
@@ -98,12 +98,12 @@ impl Directory {
         groups: Vec<ResourceId>,
         is_retained: bool,
     ) -> Result<(), ScimError> {
-        self.leave_all_groups(kind, id, groups).await?;
+        self.memberships().leave_all_groups(kind, id, groups).await?;
         if is_retained {
             return Ok(());
         }
         if kind != ResourceKind::User {
-            self.remove_all_members(id).await?;
+            self.memberships().remove_all_members(id).await?;
         }
         self.table.delete_all(&[keys::resource(&self.connector.id, kind, id)]).await
     }

@@ -4,6 +4,7 @@
 
 mod adopt;
 mod change;
+mod change_group;
 mod create;
 mod delete;
 mod read;

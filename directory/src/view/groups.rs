@@ -1,79 +1,73 @@
-//! The directory as the platform behind it reads it: users with the groups and roles that they have in the end.
+//! The directory as the platform sees it: users with their direct and indirect groups, and their roles.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::{Entry, EntryMaker, Memberships};
+use crate::group_graph::{Belonging, GroupGraph};
 use crate::{Directory, StoredUser};
 use shared::error::ScimError;
 use shared::resource::{GroupReference, Resource, ResourceId, ResourceKind};
 
-/// All groups and roles of a connector, and which are in which.
+/// All groups and roles of a connector, and the nesting of the groups.
 pub struct Groups {
-    all: BTreeMap<ResourceId, (Resource, Vec<ResourceId>)>,
+    all: BTreeMap<ResourceId, Resource>,
+    graph: GroupGraph,
 }
 
 impl Groups {
-    /// Reads them: all groups stay in memory, however many users there are.
+    /// Reads all groups and roles. They stay in memory; the users do not.
+    ///
+    /// # Errors
+    /// Fails when DynamoDB does.
     pub async fn read(directory: &Directory) -> Result<Self, ScimError> {
-        let mut all = BTreeMap::new();
+        let mut groups = Self { all: BTreeMap::new(), graph: GroupGraph::default() };
         for kind in ResourceKind::WITH_MEMBERS {
-            let mut walk = directory.walk(kind);
+            let mut walk = directory.queries().walk(kind);
             while let Some(page) = walk.next().await? {
-                all.extend(
-                    page.into_iter().map(|one| (one.stored.resource.id, (one.stored.resource, one.groups))),
-                );
+                for found in page {
+                    let group = found.stored.resource;
+                    groups.graph.insert(group.id, found.groups);
+                    groups.all.insert(group.id, group);
+                }
             }
         }
-        Ok(Self { all })
+        Ok(groups)
     }
 
-    /// The groups, roles left out.
+    /// The groups, without the roles.
     pub fn groups(&self) -> impl Iterator<Item = &Resource> {
-        self.all.values().map(|(group, _)| group).filter(|group| group.kind != ResourceKind::Role)
+        self.all.values().filter(|group| group.kind != ResourceKind::Role)
     }
 
     /// The displayName of a group or role.
     pub fn display_name(&self, id: ResourceId) -> Option<&str> {
-        self.all.get(&id)?.0.document.get("displayName")?.as_str()
+        display_name(self.all.get(&id)?)
     }
 
     /// The roles.
     pub fn roles(&self) -> impl Iterator<Item = &Resource> {
-        self.all.values().map(|(role, _)| role).filter(|role| role.kind == ResourceKind::Role)
+        self.all.values().filter(|role| role.kind == ResourceKind::Role)
     }
 
-    /// What the directory calls each group.
+    /// The names of the groups, as the directory shows them.
     pub fn names(&self, maker: &EntryMaker<'_>) -> Vec<String> {
         self.groups().map(|group| maker.group_name(group)).collect()
     }
 
-    /// What somebody has who is in these groups directly.
+    /// The groups and roles of a direct member of these groups and roles, by the names that the directory shows.
     pub fn memberships(&self, direct: &[ResourceId], maker: &EntryMaker<'_>) -> Memberships {
-        let mut seen: BTreeSet<ResourceId> = BTreeSet::new();
         let mut memberships = Memberships::default();
-        let mut level = direct.to_vec();
-        let mut is_direct = true;
-        while !level.is_empty() {
-            let mut above = Vec::new();
-            for id in level {
-                // A membership of a group that is gone is nobody's.
-                let Some((group, parents)) = self.all.get(&id) else { continue };
-                if !seen.insert(id) {
-                    continue;
-                }
-                let name = maker.group_name(group);
-                if group.kind == ResourceKind::Role {
-                    memberships.roles.push(name);
-                    continue;
-                }
-                if is_direct {
-                    memberships.direct.push(name.clone());
-                }
-                memberships.effective.push(name);
-                above.extend(parents);
+        for Belonging { group, is_direct } in self.graph.groups_of_member(direct) {
+            let Some(group) = self.all.get(&group) else { continue };
+            let name = maker.group_name(group);
+            if group.kind == ResourceKind::Role {
+                memberships.roles.push(name);
+                continue;
             }
-            level = above;
-            is_direct = false;
+            if is_direct {
+                memberships.direct.push(name.clone());
+            }
+            memberships.effective.push(name);
         }
         memberships.direct.sort_unstable();
         memberships.effective.sort_unstable();
@@ -81,30 +75,19 @@ impl Groups {
         memberships
     }
 
-    /// The `groups` of whoever is in these directly (RFC 7643 §4.1.2), for filters.
+    /// The `groups` of a direct member of these (RFC 7643 §4.1.2), for filters. They hold the client's groups only.
     pub fn references(&self, direct: &[ResourceId]) -> Vec<GroupReference> {
-        let of_client = |id: &ResourceId| {
-            let (group, _) = self.all.get(id).filter(|(group, _)| self.is_in(direct, group.id))?;
-            let display = group.document.get("displayName").and_then(|name| name.as_str()).map(str::to_owned);
-            let is_group = group.kind == ResourceKind::Group;
-            is_group.then(|| GroupReference { id: *id, display, direct: direct.contains(id) })
+        let reference = |Belonging { group, is_direct }| {
+            let found = self.all.get(&group).filter(|found| found.kind == ResourceKind::Group)?;
+            let display = display_name(found).map(str::to_owned);
+            Some(GroupReference { id: group, display, direct: is_direct })
         };
-        self.all.keys().filter_map(of_client).collect()
+        self.graph.groups_of_member(direct).into_iter().filter_map(reference).collect()
     }
 
-    /// Whether somebody who is in these groups directly is in this one in the end.
+    /// Whether a direct member of these groups is a member of this one, directly or indirectly.
     pub fn is_in(&self, direct: &[ResourceId], group: ResourceId) -> bool {
-        let mut seen: BTreeSet<ResourceId> = BTreeSet::new();
-        let mut rest = direct.to_vec();
-        while let Some(id) = rest.pop() {
-            if id == group {
-                return true;
-            }
-            if let Some((_, parents)) = self.all.get(&id).filter(|_| seen.insert(id)) {
-                rest.extend(parents);
-            }
-        }
-        false
+        self.graph.groups_of_member(direct).iter().any(|belonging| belonging.group == group)
     }
 
     /// The entry of a user.
@@ -114,12 +97,16 @@ impl Groups {
     }
 }
 
+fn display_name(group: &Resource) -> Option<&str> {
+    group.document.get("displayName")?.as_str()
+}
+
 /// Reads all users, one page in memory at a time.
 pub async fn for_each_user<E: From<ScimError>>(
     directory: &Directory,
     mut each: impl FnMut(&StoredUser) -> Result<(), E>,
 ) -> Result<(), E> {
-    let mut walk = directory.walk(ResourceKind::User);
+    let mut walk = directory.queries().walk(ResourceKind::User);
     while let Some(page) = walk.next().await? {
         page.iter().try_for_each(&mut each)?;
     }

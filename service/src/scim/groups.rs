@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use directory::MAX_PAGE_BYTES;
 use http::StatusCode;
 use shared::error::ScimError;
 use shared::patch::{MemberOperation, Patch, parse_members};
@@ -14,7 +13,7 @@ use shared::schema::ResourceSchema;
 
 use super::search::{self, parameters};
 use crate::call::{Call, ResponseFuture};
-use crate::response::{Response, empty, json, with_etag, with_location};
+use crate::response::{MAX_PAGE_BYTES, Response, empty, json, with_etag, with_location};
 
 /// If a group has more members than this, the response to a PATCH has no body (RFC 7644 §3.5.2 allows both).
 const MAX_MEMBERS_IN_PATCH_RESPONSE: usize = 100;
@@ -87,7 +86,8 @@ pub fn patch(call: Arc<Call>) -> ResponseFuture {
         if !projection.wants("members") || parameters(&call)?.attributes.is_some() {
             return write_response(&call, StatusCode::OK, &group, &projection).await;
         }
-        let (members, has_more) = call.directory.members(id, MAX_MEMBERS_IN_PATCH_RESPONSE).await?;
+        let (members, has_more) =
+            call.directory.memberships().members(id, MAX_MEMBERS_IN_PATCH_RESPONSE).await?;
         if has_more {
             return Ok(with_etag(empty(StatusCode::NO_CONTENT), &group.etag(&[])));
         }
@@ -127,7 +127,7 @@ async fn members(
     if !projection.wants("members") {
         return Ok(None);
     }
-    Ok(Some(call.directory.members(group.id, usize::MAX).await?.0))
+    Ok(Some(call.directory.memberships().members(group.id, usize::MAX).await?.0))
 }
 
 /// The response to a write. It omits the members if it would be too large with them, because the write has

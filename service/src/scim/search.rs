@@ -1,21 +1,23 @@
 //! Queries: GET on /Users, /Groups and the base URL, and POST to `/.search` (RFC 7644 §3.4.2 and §3.4.3, RFC
 //! 9865).
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use directory::query::cursor;
-use directory::{KindQuery, Query, Start};
+use directory::{Found, KindQuery, Query, Start};
 use http::{Method, StatusCode};
+use serde_json::value::{RawValue, to_raw_value};
 use shared::error::{ErrorKind, ScimError};
 use shared::filter::Filter;
 use shared::message::{DEFAULT_PAGE_SIZE, ListResponse, MAX_PAGE_SIZE, SearchRequest};
 use shared::projection::Projection;
-use shared::resource::{ResourceKind, parse_object};
+use shared::resource::{ResourceKind, parse_object, represent};
 use shared::schema::ResourceSchema;
 use shared::sort::Sort;
 
 use crate::call::{Call, ResponseFuture};
-use crate::response::{Plan, Response, json};
+use crate::response::{MAX_PAGE_BYTES, Plan, Response, json, too_large};
 
 /// POST /Users/.search
 pub fn users(call: Arc<Call>) -> ResponseFuture {
@@ -82,15 +84,22 @@ async fn search(call: &Call, request: &SearchRequest, kinds: &[ResourceKind]) ->
         let schema = call.directory.schemas().of(*kind);
         let resolve =
             |filter: &Filter| if is_root { filter.resolve_lenient(schema) } else { filter.resolve(schema) };
-        Ok(KindQuery {
+        let projection = projection(request, schema)?;
+        let kind_query = KindQuery {
             kind: *kind,
             filter: filter.as_ref().map(resolve).transpose()?,
-            projection: projection(request, schema)?,
-        })
+            // An entity tag depends on the groups.
+            needs_groups: projection.wants("groups") || projection.wants("meta"),
+            needs_members: projection.wants("members"),
+        };
+        Ok((kind_query, (*kind, projection)))
     };
-    let kinds = kinds.iter().map(kind_query).collect::<Result<_, ScimError>>()?;
+    let parts = kinds.iter().map(kind_query).collect::<Result<Vec<_>, ScimError>>()?;
+    let (kinds, projections): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
     let query = Query { kinds, sort, start, count, base_url: call.base_url.clone() };
-    let page = call.directory.list(&query).await?;
+    let mut rendering = Rendering { call, projections: &projections, resources: Vec::new(), bytes: 0 };
+    let page = call.directory.queries().page(&query, |found| rendering.take(&found)).await?;
+    let resources = rendering.resources;
     let next = page.next.as_ref().filter(|_| request.cursor.is_some());
     let next = next
         .map(|next| {
@@ -98,12 +107,40 @@ async fn search(call: &Call, request: &SearchRequest, kinds: &[ResourceKind]) ->
         })
         .transpose()?;
     let body = match request.cursor {
-        Some(_) => ListResponse::by_cursor(page.total, next.as_deref(), &page.resources),
-        None => ListResponse::by_index(page.total, start_index, &page.resources),
+        Some(_) => ListResponse::by_cursor(page.total, next.as_deref(), &resources),
+        None => ListResponse::by_index(page.total, start_index, &resources),
     };
     let mut response = json(StatusCode::OK, &body)?;
     response.extensions_mut().insert(Plan(page.plan));
     Ok(response)
+}
+
+/// The resources of a page as JSON.
+struct Rendering<'c> {
+    call: &'c Call,
+    projections: &'c [(ResourceKind, Projection)],
+    resources: Vec<Box<RawValue>>,
+    bytes: usize,
+}
+
+impl Rendering<'_> {
+    /// Takes the next resource of the page. Breaks if the response would be too large with it.
+    fn take(&mut self, found: &Found<'_>) -> Result<ControlFlow<()>, ScimError> {
+        let kind = found.resource.kind;
+        let mut body =
+            represent(found.resource, &found.groups, found.members.as_deref(), &self.call.base_url);
+        if let Some((_, projection)) = self.projections.iter().find(|(of, _)| *of == kind) {
+            projection.apply(&mut body, self.call.directory.schemas().of(kind));
+        }
+        let json = to_raw_value(&body).map_err(ScimError::internal)?;
+        self.bytes += json.get().len();
+        if self.bytes <= MAX_PAGE_BYTES {
+            self.resources.push(json);
+            return Ok(ControlFlow::Continue(()));
+        }
+        // The first resource alone is too large.
+        if self.resources.is_empty() { Err(too_large()) } else { Ok(ControlFlow::Break(())) }
+    }
 }
 
 /// The size of a page. RFC 7644 §3.4.2.4: a negative count is 0, and a page can be smaller than the client

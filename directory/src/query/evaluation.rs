@@ -1,0 +1,133 @@
+//! Evaluating a filter on resources that were read, with what it names besides the document: groups, members and metadata.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use shared::error::ScimError;
+use shared::filter::{Node, Operand, Operator};
+use shared::resource::{Member, ResourceId, ResourceKind, represent_to_match};
+use shared::sort::SortBy;
+
+use super::{KindQuery, Match};
+use crate::{Directory, StoredUser};
+
+/// A filter and a sort attribute, and what their evaluation needs.
+pub(super) struct Evaluation<'q> {
+    directory: &'q Directory,
+    part: &'q KindQuery,
+    sort_by: Option<SortBy<'static>>,
+    base_url: &'q str,
+    members: NamedMembers,
+}
+
+/// The members that a filter on groups names.
+enum NamedMembers {
+    /// The filter names them by id. The key is a group, the value the named members that it has.
+    Some(BTreeMap<ResourceId, Vec<Member>>),
+    /// The filter names members by something else, so the members of each group have to be read.
+    All,
+}
+
+impl<'q> Evaluation<'q> {
+    /// Prepares the evaluation: reads the groups of the members that the filter names.
+    pub async fn prepare(
+        directory: &'q Directory,
+        part: &'q KindQuery,
+        sort_by: Option<SortBy<'static>>,
+        base_url: &'q str,
+    ) -> Result<Self, ScimError> {
+        let members = NamedMembers::read(directory, part).await?;
+        Ok(Self { directory, part, sort_by, base_url, members })
+    }
+
+    /// Whether it needs the groups of a user.
+    pub fn needs_groups(&self) -> bool {
+        let is_in_filter =
+            |name| self.part.filter.as_ref().is_some_and(|filter| names_attribute(&filter.root, name));
+        // An entity tag depends on the groups.
+        let is_in_sort = |sort_by: &SortBy<'_>| sort_by.asks("groups") || sort_by.is_by("meta.version");
+        self.part.kind == ResourceKind::User
+            && (is_in_filter("groups")
+                || is_in_filter("meta")
+                || self.sort_by.as_ref().is_some_and(is_in_sort))
+    }
+
+    /// Keeps the resources that match.
+    pub async fn keep_matching(&self, found: Vec<StoredUser>) -> Result<Vec<Match>, ScimError> {
+        let mut groups = BTreeSet::new();
+        if self.needs_groups() {
+            groups.extend(found.iter().flat_map(|found| &found.groups));
+        }
+        let ancestry = self.directory.nesting().ancestry(groups).await?;
+        let mut matches = Vec::new();
+        for found in found {
+            let resource = &found.stored.resource;
+            let references = ancestry.references(&found.groups);
+            let all;
+            let members = match &self.members {
+                NamedMembers::Some(members) => members.get(&resource.id).map(Vec::as_slice),
+                NamedMembers::All => {
+                    all = self.directory.memberships().members(resource.id, usize::MAX).await?.0;
+                    Some(all.as_slice())
+                }
+            };
+            let full = represent_to_match(resource, &references, members, self.base_url);
+            if self.part.filter.as_ref().is_none_or(|filter| filter.matches(&full)) {
+                let key = self.sort_by.as_ref().and_then(|sort_by| sort_by.key(&full));
+                matches.push(Match { kind: self.part.kind, id: resource.id, key, found: Some(found) });
+            }
+        }
+        Ok(matches)
+    }
+}
+
+impl NamedMembers {
+    async fn read(directory: &Directory, part: &KindQuery) -> Result<Self, ScimError> {
+        let Some(filter) = part.filter.as_ref().filter(|_| part.kind == ResourceKind::Group) else {
+            return Ok(Self::Some(BTreeMap::new()));
+        };
+        let mut ids = BTreeSet::new();
+        if !collect_member_ids(&filter.root, &mut ids) {
+            return Ok(Self::All);
+        }
+        let mut groups: BTreeMap<ResourceId, Vec<Member>> = BTreeMap::new();
+        for id in ids {
+            for kind in [ResourceKind::User, ResourceKind::Group] {
+                for group in directory.memberships().groups_of(kind, id).await? {
+                    groups.entry(group).or_default().push(Member { id, kind, display: None });
+                }
+            }
+        }
+        Ok(Self::Some(groups))
+    }
+}
+
+/// Collects the ids that a filter compares members with. Returns `false` if it names members by anything else.
+fn collect_member_ids(node: &Node, ids: &mut BTreeSet<ResourceId>) -> bool {
+    match node {
+        Node::And(nodes) | Node::Or(nodes) => nodes.iter().all(|node| collect_member_ids(node, ids)),
+        Node::Not(node) => collect_member_ids(node, ids),
+        Node::Compare(field, operator, operand) if field.attribute == "members" => {
+            match (field.path().as_str(), operator, operand) {
+                ("members.value", Operator::Equal, Operand::Text(id)) => {
+                    ids.extend(ResourceId::parse(id));
+                    true
+                }
+                _ => false,
+            }
+        }
+        Node::Present(field) | Node::ValueFilter(field, _) => field.attribute != "members",
+        Node::Compare(..) | Node::Never => true,
+    }
+}
+
+/// Whether a filter names an attribute.
+fn names_attribute(node: &Node, attribute: &str) -> bool {
+    match node {
+        Node::And(nodes) | Node::Or(nodes) => nodes.iter().any(|node| names_attribute(node, attribute)),
+        Node::Not(node) => names_attribute(node, attribute),
+        Node::Compare(field, ..) | Node::Present(field) | Node::ValueFilter(field, _) => {
+            field.attribute == attribute
+        }
+        Node::Never => false,
+    }
+}

@@ -1,0 +1,124 @@
+//! Reading the partition of one kind of resource: each resource is followed by its memberships.
+
+use shared::error::ScimError;
+use shared::resource::ResourceKind;
+
+use crate::counts::Counted;
+use crate::dynamodb::attributes::Item;
+use crate::dynamodb::items;
+use crate::dynamodb::keys;
+use crate::dynamodb::table::Range;
+use crate::{Directory, StoredUser};
+
+/// Reads resources of one kind in the order of their ids, a page of items at a time.
+#[derive(Debug)]
+pub struct Walk<'d> {
+    directory: &'d Directory,
+    kind: ResourceKind,
+    range: Range,
+    collector: Collector,
+    after: Option<String>,
+    is_done: bool,
+}
+
+impl<'d> Walk<'d> {
+    /// Walks through a range of resources.
+    pub(super) fn new(directory: &'d Directory, kind: ResourceKind, range: Range) -> Self {
+        let collector = Collector::new(0, Counted::All);
+        Self { directory, kind, range, collector, after: None, is_done: false }
+    }
+
+    /// Walks through all resources, including users whom the client deleted and operators keep.
+    pub(super) fn with_retained(directory: &'d Directory, kind: ResourceKind) -> Self {
+        let mut walk = Self::new(directory, kind, Range::All);
+        walk.collector.with_retained = true;
+        walk
+    }
+
+    /// Reads the next resources, with the groups of each. Returns `None` at the end.
+    ///
+    /// # Errors
+    /// Fails when DynamoDB does, or when an item cannot be read.
+    pub async fn next(&mut self) -> Result<Option<Vec<StoredUser>>, ScimError> {
+        if self.is_done {
+            return Ok(None);
+        }
+        let pk = keys::resources(&self.directory.connector.id, self.kind);
+        let page = self.directory.table.query_page(&pk, &self.range, self.after.as_deref(), None).await?;
+        let (items, next) = page;
+        for item in &items {
+            self.collector.take(self.kind, item)?;
+        }
+        // The memberships of the last resource may continue on the next page.
+        let rest = match next {
+            Some(_) => self.collector.found.split_off(self.collector.found.len().saturating_sub(1)),
+            None => Vec::new(),
+        };
+        self.is_done = next.is_none();
+        self.after = next;
+        Ok(Some(std::mem::replace(&mut self.collector.found, rest)))
+    }
+}
+
+/// Collects resources and their groups from the items of a partition.
+#[derive(Debug)]
+pub(super) struct Collector {
+    skip: usize,
+    counted: Counted,
+    /// Whether to collect also users whom the client deleted and operators keep.
+    with_retained: bool,
+    /// The number of resources so far, including the skipped ones.
+    pub(super) passed: usize,
+    /// The number of items so far.
+    items: usize,
+    /// The resources after the skipped ones.
+    pub(super) found: Vec<StoredUser>,
+}
+
+impl Collector {
+    /// Collects the counted resources after the first `skip` ones.
+    pub(super) fn new(skip: usize, counted: Counted) -> Self {
+        Self { skip, counted, with_retained: false, passed: 0, items: 0, found: Vec::new() }
+    }
+
+    /// Estimates how many items to read for `missing` more resources, from the items so far: each is a resource or a
+    /// membership of one.
+    pub(super) fn items_for(&self, missing: usize) -> i32 {
+        let items = match self.items {
+            0 => missing,
+            items => missing * items / self.passed.max(1) * 5 / 4 + 10,
+        };
+        i32::try_from(items).unwrap_or(i32::MAX)
+    }
+
+    /// Takes the next item.
+    pub(super) fn take(&mut self, kind: ResourceKind, item: &Item) -> Result<(), ScimError> {
+        self.items += 1;
+        match items::ids(item) {
+            Some((id, Some(group))) => {
+                // A membership can remain for a moment after its member is deleted.
+                if let Some(last) = self.found.last_mut().filter(|last| last.stored.resource.id == id) {
+                    last.groups.push(group);
+                }
+            }
+            Some((_, None)) => {
+                let is_counted = match self.counted {
+                    Counted::All => true,
+                    Counted::Active => items::stored_active(item) == Some(true),
+                    Counted::Inactive => items::stored_active(item) != Some(true),
+                };
+                let is_visible =
+                    !items::is_deleting(item) || (self.with_retained && items::is_retained(item));
+                if is_counted && is_visible {
+                    self.passed += 1;
+                    if self.passed > self.skip {
+                        let stored = items::to_stored(kind, item)?;
+                        self.found.push(StoredUser { stored, groups: Vec::new(), has_groups: true });
+                    }
+                }
+            }
+            None => {}
+        }
+        Ok(())
+    }
+}

@@ -4,6 +4,9 @@ use serde_json::Value;
 
 use crate::client::Client;
 
+/// Cursors that lead to more pages than this have no end.
+const MAX_PAGES: usize = 1_000;
+
 /// Reads one page of users.
 ///
 /// # Panics
@@ -40,10 +43,10 @@ pub fn texts_of(page: &Value, attribute: &str) -> Vec<String> {
 /// Reads all pages by cursor and returns the ids in the order in which they came. `after_page` runs after each page.
 ///
 /// # Panics
-/// When a page is refused, or a cursor holds a character that a URL reserves (RFC 9865 §2).
+/// When a page is refused, a cursor holds a character that a URL reserves (RFC 9865 §2), or 1,000 pages are not the end.
 pub async fn walk_pages(client: &Client, query: &str, mut after_page: impl AsyncFnMut(usize)) -> Vec<String> {
     let (mut cursor, mut seen) = (String::new(), Vec::new());
-    for number in 0.. {
+    for number in 0..MAX_PAGES {
         let page = read_page(client, &format!("{query}&cursor={cursor}")).await;
         assert_eq!(page.get("startIndex"), None, "a page by cursor has no startIndex");
         seen.extend(ids_of(&page));
@@ -53,5 +56,5 @@ pub async fn walk_pages(client: &Client, query: &str, mut after_page: impl Async
         let is_unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
         assert!(cursor.bytes().all(is_unreserved), "{cursor} needs percent-encoding in a URL");
     }
-    seen
+    panic!("{query}: there is a next page after {MAX_PAGES} pages")
 }

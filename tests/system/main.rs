@@ -42,5 +42,5 @@ mod protocol {
     mod errors;
     mod extensions;
     mod filters;
-    pub mod paging;
+    mod paging;
 }

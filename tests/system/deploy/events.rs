@@ -149,7 +149,9 @@ fn template_router_readme_binaries_and_events_agree_with_the_routes() {
 #[test]
 fn only_functions_that_write_have_the_right_to_write() {
     let template = template::read();
-    for (function, properties) in template::functions(&template) {
+    let functions = template::functions(&template);
+    assert_eq!(functions.len(), ROUTES.iter().map(|route| route.function).collect::<BTreeSet<_>>().len() + 1);
+    for (function, properties) in functions {
         let writes = ["create", "replace", "patch", "delete", "process", "fallback"]
             .iter()
             .any(|verb| function.ends_with(verb));

@@ -1,25 +1,17 @@
 //! Pages: by index (RFC 7644 §3.4.2.4), by cursor (RFC 9865), and in order (§3.4.2.3).
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicI64, Ordering};
 
-use serde_json::{Value, json};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
 use shared::resource::ResourceId;
-use tests::client::Client;
+use tests::in_process::InProcess;
+use tests::pages::{ids_of, read_page, texts_of, walk_pages};
 use tests::seed;
-use tests::service::service;
+use tests::service::{PATIENCE, service};
 
 use crate::directory::concurrency::{USER, group, patch, user, users};
-
-fn ids(page: &Value) -> Vec<String> {
-    let resources = page["Resources"].as_array().unwrap();
-    resources.iter().map(|resource| resource["id"].as_str().unwrap().to_owned()).collect()
-}
-
-async fn page(client: &Client, query: &str) -> Value {
-    let reply = client.get(&format!("/Users?{query}")).await;
-    assert_eq!(reply.status, 200, "{query}: {}", String::from_utf8_lossy(&reply.plain_body()));
-    reply.json()
-}
 
 #[tokio::test]
 async fn an_index_begins_where_it_says() {
@@ -29,7 +21,7 @@ async fn an_index_begins_where_it_says() {
     for number in 0..3 {
         group(&client, &format!("group {number}"), &users[number * 10..]).await;
     }
-    let everybody = ids(&page(&client, "").await);
+    let everybody = ids_of(&read_page(&client, "").await);
     assert_eq!(everybody.iter().collect::<BTreeSet<_>>(), users.iter().collect());
     for (query, start_index, expected) in [
         ("startIndex=1&count=10", 1, &everybody[..10]),
@@ -44,15 +36,15 @@ async fn an_index_begins_where_it_says() {
         ("STARTINDEX=45", 45, &everybody[44..]),
         ("filter=userName%20pr&startIndex=44&count=5", 44, &everybody[43..]),
     ] {
-        let found = page(&client, query).await;
-        assert_eq!(ids(&found), expected, "{query}");
+        let found = read_page(&client, query).await;
+        assert_eq!(ids_of(&found), expected, "{query}");
         assert_eq!(
             (&found["totalResults"], &found["startIndex"], &found["itemsPerPage"], found.get("nextCursor")),
             (&json!(45), &json!(start_index), &json!(expected.len()), None),
             "{query}"
         );
     }
-    let first = &page(&client, "startIndex=1&count=1").await["Resources"][0];
+    let first = &read_page(&client, "startIndex=1&count=1").await["Resources"][0];
     let of_first = client.get(&format!("/Users/{}", everybody[0])).await.json();
     assert_eq!(*first, of_first, "a page shows a user as it is, groups and version and all");
 }
@@ -69,7 +61,7 @@ async fn a_page_is_the_same_from_whichever_end_of_its_bucket_it_is_read() {
     let seeded: Vec<ResourceId> =
         buckets.flat_map(|(bucket, count)| (0..count).map(move |_| in_bucket(bucket))).collect();
     seed::users_with_ids(service(), &connector.id, &seeded).await;
-    let everybody = walk(&client, "count=50", async |_| {}).await;
+    let everybody = walk_pages(&client, "count=50", async |_| {}).await;
     assert_eq!(everybody.len(), 320);
     let some: Vec<String> = everybody.iter().step_by(3).cloned().collect();
     for name in ["one", "other"] {
@@ -77,9 +69,9 @@ async fn a_page_is_the_same_from_whichever_end_of_its_bucket_it_is_read() {
     }
     for start in (1..=320).step_by(9).chain([160, 161, 251, 320]) {
         for count in [1, 20, 100] {
-            let found = page(&client, &format!("startIndex={start}&count={count}")).await;
+            let found = read_page(&client, &format!("startIndex={start}&count={count}")).await;
             let expected = everybody.iter().skip(start - 1).take(count);
-            assert_eq!(ids(&found), expected.cloned().collect::<Vec<_>>(), "{count} from {start}");
+            assert_eq!(ids_of(&found), expected.cloned().collect::<Vec<_>>(), "{count} from {start}");
             for user in found["Resources"].as_array().unwrap() {
                 let groups = user["groups"].as_array().map_or(0, Vec::len);
                 let is_in = some.iter().any(|id| user["id"] == **id);
@@ -101,30 +93,12 @@ async fn pages_of_active_users_hold_no_others() {
         let mut seen = BTreeSet::new();
         for start in (1..=expected.len()).step_by(4) {
             let found =
-                page(&client, &format!("filter=active%20eq%20{value}&startIndex={start}&count=4")).await;
+                read_page(&client, &format!("filter=active%20eq%20{value}&startIndex={start}&count=4")).await;
             assert_eq!(found["totalResults"], expected.len());
-            seen.extend(ids(&found));
+            seen.extend(ids_of(&found));
         }
         assert_eq!(seen, expected.iter().cloned().collect(), "active eq {value}");
     }
-}
-
-/// Walks all pages by cursor; `between` happens after each page.
-pub async fn walk(client: &Client, query: &str, mut between: impl AsyncFnMut(usize)) -> Vec<String> {
-    let (mut cursor, mut seen) = (String::new(), Vec::new());
-    for number in 0.. {
-        let found = page(client, &format!("{query}&cursor={cursor}")).await;
-        assert_eq!(found.get("startIndex"), None);
-        seen.extend(ids(&found));
-        between(number).await;
-        let Some(next) = found.get("nextCursor") else { return seen };
-        cursor = next.as_str().unwrap().to_owned();
-        assert!(
-            cursor.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte)),
-            "{cursor}"
-        );
-    }
-    seen
 }
 
 #[tokio::test]
@@ -141,7 +115,7 @@ async fn by_cursor_whoever_stays_is_seen_once() {
         "count=7&sortBy=id&sortOrder=descending&filter=userName%20pr",
         "count=7&sortBy=name.familyName",
     ] {
-        let seen = walk(&client, query, async |number| {
+        let seen = walk_pages(&client, query, async |number| {
             if let Some(leaver) = go.get(number) {
                 client.delete(&format!("/Users/{leaver}")).await;
             }
@@ -159,7 +133,7 @@ async fn by_cursor_whoever_stays_is_seen_once() {
 async fn a_cursor_is_good_for_the_next_page_of_its_query_only() {
     let client = service().client().await;
     users(&client, 5).await;
-    let first = page(&client, "count=2&cursor=").await;
+    let first = read_page(&client, "count=2&cursor=").await;
     assert_eq!((&first["totalResults"], &first["itemsPerPage"]), (&json!(5), &json!(2)));
     let cursor = first["nextCursor"].as_str().unwrap().to_owned();
     let other = service().client().await;
@@ -181,7 +155,7 @@ async fn a_cursor_is_good_for_the_next_page_of_its_query_only() {
         let reply = client.get(&format!("/Users?{query}")).await;
         assert_eq!((reply.status, &reply.json()["scimType"]), (400, &json!(scim_type)), "{query}");
     }
-    assert_eq!(ids(&page(&client, &format!("count=2&cursor={cursor}")).await).len(), 2);
+    assert_eq!(ids_of(&read_page(&client, &format!("count=2&cursor={cursor}")).await).len(), 2);
 }
 
 #[tokio::test]
@@ -208,19 +182,33 @@ async fn resources_come_in_the_order_that_is_asked_for() {
     ] {
         let mut names = Vec::new();
         for start in [1, 3] {
-            let found = page(&client, &format!("{query}&startIndex={start}&count=2")).await;
+            let found = read_page(&client, &format!("{query}&startIndex={start}&count=2")).await;
             assert_eq!(found["totalResults"], 4);
             let resources = found["Resources"].as_array().unwrap().clone();
             names.extend(resources.iter().map(|user| user["userName"].as_str().unwrap().to_owned()));
         }
         assert_eq!(names, expected, "{query}");
     }
-    let by_time = page(&client, "sortBy=meta.created&sortOrder=descending").await;
-    let times: Vec<&str> = by_time["Resources"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|user| user["meta"]["created"].as_str().unwrap())
-        .collect();
-    assert!(times.is_sorted_by(|one, other| one >= other));
+}
+
+/// A clock that is 1 s later each time that it is read.
+fn clock_with_distinct_times() -> Timestamp {
+    static SECONDS: AtomicI64 = AtomicI64::new(0);
+    Timestamp::now() + SignedDuration::from_secs(SECONDS.fetch_add(1, Ordering::SeqCst))
+}
+
+#[tokio::test]
+async fn users_are_sorted_by_the_time_of_their_creation() {
+    let client = service().client().await;
+    let requests = InProcess::at(service().dynamodb(), client.clone(), clock_with_distinct_times);
+    let mut names = ["cat", "ann", "dan", "bob"];
+    for name in names {
+        let body = json!({ "schemas": [USER], "userName": name });
+        assert_eq!(requests.send("POST", "/Users", Some(&body), PATIENCE).await.status(), 201, "{name}");
+    }
+    let ascending = read_page(&client, "sortBy=meta.created").await;
+    assert_eq!(texts_of(&ascending, "userName"), names);
+    let descending = read_page(&client, "sortBy=meta.created&sortOrder=descending").await;
+    names.reverse();
+    assert_eq!(texts_of(&descending, "userName"), names);
 }

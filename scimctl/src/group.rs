@@ -11,7 +11,7 @@ use shared::resource::{Document, Resource, ResourceId, ResourceKind, normalise, 
 use shared::schema::Schemas;
 
 use crate::context::{Context, Failure, columns, fail, printable, say};
-use crate::user;
+use crate::user::{self, say_hidden};
 use directory::view::{Groups, for_each_user};
 
 const GROUP_SCHEMA: &str = "urn:ietf:params:scim:schemas:core:2.0:Group";
@@ -387,11 +387,14 @@ async fn list(
     }
     named.sort();
     let mut rows = vec![["GROUP", "ORIGIN", "ID"].map(str::to_owned).to_vec()];
+    let (mut shown, mut not_shown) = (0, 0);
     for (name, origin, id) in named {
         let hidden = maker.hidden_group(&name).map(|why| why.to_string());
         if hidden.is_some() && !with_hidden {
+            not_shown += 1;
             continue;
         }
+        shown += 1;
         if is_json {
             let line = Line { id, name: &name, origin, hidden };
             say(&serde_json::to_string(&line).map_err(|error| Failure(error.to_string()))?)?;
@@ -400,7 +403,13 @@ async fn list(
         let origin = hidden.map_or_else(|| origin.to_owned(), |why| format!("{origin}; hidden: {why}"));
         rows.push(vec![name, origin, id]);
     }
-    if is_json { Ok(()) } else { say(&columns(&rows)) }
+    if is_json {
+        return Ok(());
+    }
+    if shown > 0 || not_shown == 0 {
+        say(&columns(&rows))?;
+    }
+    say_hidden(shown, not_shown)
 }
 
 async fn show(context: &Context, id: &str, group: &str, is_json: bool) -> Result<(), Failure> {

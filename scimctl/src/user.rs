@@ -265,11 +265,17 @@ async fn list(
     let heading = heading.chain(with_hidden.then_some("ID"));
     let mut rows: Vec<Vec<String>> = vec![heading.map(str::to_owned).collect()];
     let mut widths = Vec::new();
+    let (mut shown, mut hidden) = (0, 0);
     for_each_user(&directory, |user| {
         let entry = groups.entry(user, &maker);
-        if (entry.hidden.is_some() && !with_hidden) || !matches(user, &groups) {
+        if !matches(user, &groups) {
             return Ok(());
         }
+        if entry.hidden.is_some() && !with_hidden {
+            hidden += 1;
+            return Ok(());
+        }
+        shown += 1;
         if is_json {
             return say(&to_json(&entry)?);
         }
@@ -280,7 +286,19 @@ async fn list(
         Ok(())
     })
     .await?;
-    if is_json || rows.is_empty() { Ok(()) } else { say(&columns_below(&mut widths, &rows)) }
+    if is_json {
+        return Ok(());
+    }
+    // If all users are hidden, the number says more than a heading.
+    if !rows.is_empty() && (shown > 0 || hidden == 0) {
+        say(&columns_below(&mut widths, &rows))?;
+    }
+    say_hidden(shown, hidden)
+}
+
+/// Prints how many entries of a list are hidden, if any are.
+pub fn say_hidden(shown: usize, hidden: usize) -> Result<(), Failure> {
+    if hidden == 0 { Ok(()) } else { say(&format!("{shown} shown, {hidden} hidden (--hidden)")) }
 }
 
 /// An entry as a line of JSON.

@@ -43,8 +43,6 @@ pub enum ErrorKind {
     NotFound,
     /// The path exists and does not support this method.
     MethodNotAllowed,
-    /// A state of the resource stands in the way.
-    Conflict,
     /// The version in If-Match is not the resource's (RFC 7644 §3.14).
     PreconditionFailed,
     /// The body, or the document that it makes, is too large.
@@ -78,7 +76,6 @@ impl ErrorKind {
             Self::NotFound => (404, None),
             Self::MethodNotAllowed => (405, None),
             Self::Uniqueness => (409, Some("uniqueness")),
-            Self::Conflict => (409, None),
             Self::PreconditionFailed => (412, None),
             Self::PayloadTooLarge => (413, None),
             Self::UnsupportedMediaType => (415, None),

@@ -39,8 +39,11 @@ async fn the_directory_is_listed_with_the_groups_that_users_have_in_the_end() {
     assert_eq!(
         table,
         "USERNAME         NAME     EMAIL             GROUPS       ORIGIN\n\
-         Ann@example.com  Ann Ash  ann@work.example  Sales, EMEA  scim\n"
+         Ann@example.com  Ann Ash  ann@work.example  Sales, EMEA  scim\n\
+         1 shown, 1 hidden (--hidden)\n"
     );
+    let hidden = run(&connector, &["user", "list", "--filter", "userName eq \"bob\""]).ok();
+    assert_eq!(hidden, "0 shown, 1 hidden (--hidden)\n");
     let all = run(&connector, &["user", "list", "--hidden", "--json"]).ok();
     let mut all: Vec<Value> = all.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     all.sort_by_key(|entry| entry["username"].as_str().unwrap().to_owned());

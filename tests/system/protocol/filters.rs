@@ -1,15 +1,14 @@
-//! Queries: whatever plan finds them, the answer is what the filter says of every resource.
+//! Queries with filters. The answer of every plan has exactly the resources that an independent evaluator
+//! (`tests::filter`) finds by going through all of them.
 
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
-use serde_json::{Map, Value, json};
-use shared::filter::Filter;
-use shared::resource::ResourceKind;
-use shared::schema::Schemas;
+use serde_json::{Value, json};
 use tests::client::Client;
+use tests::filter::{Attribute, Comparison, Filter, Literal, Operator, attribute};
 use tests::ledger::CountedService;
 use tests::service::service;
 
@@ -44,54 +43,71 @@ fn a_user() -> impl Strategy<Value = Value> {
     )
 }
 
-fn a_filter(fields: Vec<String>, brackets: &'static [&'static str]) -> impl Strategy<Value = String> {
-    let operator = prop::sample::select(vec!["eq", "ne", "co", "sw", "ew", "gt", "ge", "lt", "le"]);
-    let literal = word().prop_map(|word| Value::from(word).to_string());
-    let field = prop::sample::select(fields);
-    let compare = (field.clone(), operator, literal)
-        .prop_map(|(field, operator, literal)| format!("{field} {operator} {literal}"));
-    let fixed = prop::sample::select(brackets).prop_map(str::to_owned);
+fn a_filter(attributes: Vec<Attribute>, fixed: Vec<Filter>) -> impl Strategy<Value = Filter> {
+    let operator = prop::sample::select(Operator::ALL.to_vec());
+    let attribute = prop::sample::select(attributes);
+    let compare = (attribute.clone(), operator, word())
+        .prop_map(|(attribute, operator, word)| Filter::compare(attribute, operator, &word));
     let leaf = prop_oneof![
         5 => compare,
-        1 => field.prop_map(|field| format!("{field} pr")),
-        2 => fixed,
+        1 => attribute.prop_map(Filter::Present),
+        2 => prop::sample::select(fixed),
     ];
     leaf.prop_recursive(3, 12, 3, |inner| {
         prop_oneof![
-            prop::collection::vec(inner.clone(), 2..4).prop_map(|parts| format!("({})", parts.join(" and "))),
-            prop::collection::vec(inner.clone(), 2..4).prop_map(|parts| format!("({})", parts.join(" or "))),
-            inner.prop_map(|part| format!("not ({part})")),
+            prop::collection::vec(inner.clone(), 2..4).prop_map(Filter::And),
+            prop::collection::vec(inner.clone(), 2..4).prop_map(Filter::Or),
+            inner.prop_map(Filter::not),
         ]
     })
 }
 
-async fn all(client: &Client, target: &str) -> Vec<Map<String, Value>> {
+fn exact(spelling: &str, path: &str) -> Attribute {
+    attribute(spelling, path).compared_as(Comparison::Exact)
+}
+
+/// An attribute of the enterprise extension, whose URN has dots.
+fn department(spelling: &str) -> Attribute {
+    Attribute { path: vec![ENTERPRISE.to_owned(), "department".to_owned()], ..attribute(spelling, "") }
+}
+
+fn email(filter: Filter) -> Filter {
+    Filter::Element(attribute("emails", "emails"), Box::new(filter))
+}
+
+fn element(filter: Filter, of: &str) -> Filter {
+    Filter::Element(attribute(of, of), Box::new(filter))
+}
+
+fn starts_with(attribute: Attribute, text: &str) -> Filter {
+    Filter::compare(attribute, Operator::StartsWith, text)
+}
+
+async fn all(client: &Client, target: &str) -> Vec<Value> {
     let reply = client.get(target).await;
     assert_eq!(reply.status, 200, "{target}: {}", String::from_utf8_lossy(&reply.plain_body()));
     let body = reply.json();
-    let resources: Vec<Map<String, Value>> = serde_json::from_value(body["Resources"].clone()).unwrap();
+    let resources: Vec<Value> = serde_json::from_value(body["Resources"].clone()).unwrap();
     assert_eq!(body["totalResults"], resources.len(), "{target}");
     resources
 }
 
-/// What the service answers is what the filter says of each resource by itself.
-async fn agree(client: &Client, kind: ResourceKind, everybody: &[Map<String, Value>], filter: &str) {
-    let schema = Schemas::built_in().of(kind);
-    let resolved = Filter::parse(filter).and_then(|filter| filter.resolve(schema)).unwrap();
-    let expected: BTreeSet<&str> = everybody
+/// Asserts that the service answers exactly the resources that the filter matches.
+async fn agree(client: &Client, endpoint: &str, everything: &[Value], filter: &Filter) {
+    let expected: BTreeSet<&str> = everything
         .iter()
-        .filter(|resource| resolved.matches(resource))
+        .filter(|resource| filter.matches(resource))
         .map(|resource| resource["id"].as_str().unwrap())
         .collect();
-    let encoded: String = filter.bytes().map(|byte| format!("%{byte:02X}")).collect();
-    let found = all(client, &format!("/{}?count=1000&filter={encoded}", kind.endpoint())).await;
+    let encoded: String = filter.to_string().bytes().map(|byte| format!("%{byte:02X}")).collect();
+    let found = all(client, &format!("/{endpoint}?count=1000&filter={encoded}")).await;
     let ids: BTreeSet<&str> = found.iter().map(|resource| resource["id"].as_str().unwrap()).collect();
     assert_eq!(ids, expected, "{filter}");
-    assert_eq!(found.len(), ids.len(), "{filter}: nobody twice");
+    assert_eq!(found.len(), ids.len(), "{filter}: no resource is answered twice");
 }
 
 #[tokio::test]
-async fn an_answer_is_what_the_filter_says_of_every_resource() {
+async fn every_filter_finds_exactly_the_resources_that_match() {
     let connector = service().connector().await;
     let client = connector.local(service());
     let mut runner =
@@ -109,69 +125,104 @@ async fn an_answer_is_what_the_filter_says_of_every_resource() {
     group(&client, "é empty", &[]).await;
     let mut users = all(&client, "/Users?count=1000").await;
     for user in &mut users {
-        // Who was never said to be active or not is.
-        user.entry("active").or_insert(json!(true));
+        // A user without `active` is active.
+        user.as_object_mut().unwrap().entry("active").or_insert(json!(true));
     }
     let groups = all(&client, "/Groups?count=1000").await;
     assert_eq!((users.len(), groups.len()), (60, 3));
 
-    let fields =
-        ["userName", "externalId", "emails", "emails.value", "emails.type", "name.givenName", "familyName"];
-    let mut fields: Vec<String> = fields.into_iter().map(str::to_owned).collect();
-    fields.extend(["displayName", "title", "department", "groups.display"].map(str::to_owned));
-    fields.push(format!("{ENTERPRISE}:department"));
-    let brackets: &[&str] = &[
-        "emails[type eq \"work\" and value sw \"a\"]",
-        "emails[type eq \"home\" and value eq \"ab\"]",
-        "emails[value eq \"ab\" or value eq \"b\"]",
-        "emails[type eq \"work\"].value eq \"ba\"",
-        "emails[not (type eq \"work\")]",
-        "active eq true",
-        "active eq false",
-        "externalId eq null",
-        "meta.resourceType eq \"User\"",
-        "meta.lastModified gt \"2011-05-13T04:42:34Z\"",
-        "groups pr",
+    let is_work = || Filter::equal(attribute("type", "type"), "work");
+    let value = || attribute("value", "value");
+    let is_active =
+        |active| Filter::Compare(attribute("active", "active"), Operator::Equal, Literal::Boolean(active));
+    let attributes = vec![
+        attribute("userName", "userName"),
+        exact("externalId", "externalId"),
+        attribute("emails", "emails.value"),
+        attribute("emails.value", "emails.value"),
+        attribute("emails.type", "emails.type"),
+        attribute("name.givenName", "name.givenName"),
+        attribute("familyName", "name.familyName"),
+        attribute("displayName", "displayName"),
+        attribute("title", "title"),
+        department("department"),
+        department(&format!("{ENTERPRISE}:department")),
+        attribute("groups.display", "groups.display"),
     ];
-    let filters = a_filter(fields, brackets);
+    let last_modified = attribute("meta.lastModified", "meta.lastModified").compared_as(Comparison::Instant);
+    let fixed = vec![
+        email(Filter::And(vec![is_work(), starts_with(value(), "a")])),
+        email(Filter::And(vec![
+            Filter::equal(attribute("type", "type"), "home"),
+            Filter::equal(value(), "ab"),
+        ])),
+        email(Filter::Or(vec![Filter::equal(value(), "ab"), Filter::equal(value(), "b")])),
+        Filter::ElementValue(
+            attribute("emails", "emails"),
+            Box::new(is_work()),
+            value(),
+            Operator::Equal,
+            Literal::Text("ba".to_owned()),
+        ),
+        email(Filter::not(is_work())),
+        is_active(true),
+        is_active(false),
+        Filter::Compare(exact("externalId", "externalId"), Operator::Equal, Literal::Null),
+        Filter::equal(exact("meta.resourceType", "meta.resourceType"), "User"),
+        Filter::compare(last_modified, Operator::Greater, "2011-05-13T04:42:34Z"),
+        Filter::Present(attribute("groups", "groups")),
+    ];
+    let filters = a_filter(attributes, fixed);
     for _ in 0..FILTERS {
         let filter = filters.new_tree(&mut runner).unwrap().current();
-        agree(&client, ResourceKind::User, &users, &filter).await;
+        agree(&client, "Users", &users, &filter).await;
     }
+    let id = |id: &str| Filter::equal(exact("id", "id"), id);
+    let in_group = |group: &str| Filter::equal(attribute("groups.value", "groups.value"), group);
+    let contains_a = Filter::compare(attribute("userName", "userName"), Operator::Contains, "a");
+    let is_indirect = Filter::equal(attribute("type", "type"), "indirect");
     for filter in [
-        format!("groups.value eq \"{inner}\""),
-        format!("groups eq \"{outer}\""),
-        format!("groups[value eq \"{outer}\" and type eq \"indirect\"]"),
-        format!("groups.value eq \"{outer}\" and userName co \"a\""),
-        format!("groups.value eq \"{outer}\" or active eq false"),
-        format!("not (groups.value eq \"{outer}\")"),
-        format!("id eq \"{}\"", ids[3]),
-        format!("id eq \"{}\" or id eq \"{}\"", ids[3], ids[4]),
-        "id eq \"nobody\"".to_owned(),
-        "groups.value eq \"nobody\"".to_owned(),
-        "userName sw \"\"".to_owned(),
-        "externalId eq \"\"".to_owned(),
+        in_group(&inner),
+        Filter::equal(attribute("groups", "groups.value"), &outer),
+        element(Filter::And(vec![Filter::equal(value(), &outer), is_indirect]), "groups"),
+        Filter::And(vec![in_group(&outer), contains_a]),
+        Filter::Or(vec![in_group(&outer), is_active(false)]),
+        Filter::not(in_group(&outer)),
+        id(&ids[3]),
+        Filter::Or(vec![id(&ids[3]), id(&ids[4])]),
+        id("nobody"),
+        in_group("nobody"),
+        starts_with(attribute("userName", "userName"), ""),
+        Filter::equal(exact("externalId", "externalId"), ""),
     ] {
-        agree(&client, ResourceKind::User, &users, &filter).await;
+        agree(&client, "Users", &users, &filter).await;
     }
+    let has = |member: &str| Filter::equal(attribute("members", "members.value"), member);
+    let has_value = |member: &str| Filter::equal(attribute("members.value", "members.value"), member);
+    let name = || attribute("displayName", "displayName");
+    let has_of_type = |member: &str, kind: &str| {
+        let is_of_type = Filter::equal(attribute("type", "type"), kind);
+        element(Filter::And(vec![Filter::equal(value(), member), is_of_type]), "members")
+    };
+    let any_member = || Filter::Present(attribute("members", "members"));
     for filter in [
-        format!("members eq \"{}\"", ids[0]),
-        format!("members.value eq \"{}\" and displayName sw \"a\"", ids[0]),
-        format!("id eq \"{inner}\" and members eq \"{}\"", ids[0]),
-        format!("id eq \"{inner}\" and members eq \"{}\"", ids[59]),
-        format!("not (members eq \"{}\")", ids[0]),
-        format!("members[value eq \"{inner}\" and type eq \"Group\"]"),
-        format!("members[value eq \"{inner}\" and type eq \"User\"]"),
-        format!("members.value eq \"{inner}\" or displayName sw \"é\""),
-        "members pr".to_owned(),
-        "not (members pr)".to_owned(),
-        "members.type eq \"Group\"".to_owned(),
-        "members.value co \"-\"".to_owned(),
-        "displayName ge \"b\"".to_owned(),
-        "displayName lt \"b\"".to_owned(),
-        "displayName sw \"E\u{301}\"".to_owned(),
+        has(&ids[0]),
+        Filter::And(vec![has_value(&ids[0]), starts_with(name(), "a")]),
+        Filter::And(vec![id(&inner), has(&ids[0])]),
+        Filter::And(vec![id(&inner), has(&ids[59])]),
+        Filter::not(has(&ids[0])),
+        has_of_type(&inner, "Group"),
+        has_of_type(&inner, "User"),
+        Filter::Or(vec![has_value(&inner), starts_with(name(), "é")]),
+        any_member(),
+        Filter::not(any_member()),
+        Filter::equal(attribute("members.type", "members.type"), "Group"),
+        Filter::compare(attribute("members.value", "members.value"), Operator::Contains, "-"),
+        Filter::compare(name(), Operator::GreaterOrEqual, "b"),
+        Filter::compare(name(), Operator::Less, "b"),
+        starts_with(name(), "E\u{301}"),
     ] {
-        agree(&client, ResourceKind::Group, &groups, &filter).await;
+        agree(&client, "Groups", &groups, &filter).await;
     }
     // Across both, what one does not have does not match.
     let both = all(&client, "?filter=displayName%20sw%20%22ab%22&count=1000").await;

@@ -2,7 +2,8 @@
 //! tree itself on plain JSON. It shares no code with the service's parser, matcher or indexes.
 //!
 //! - A multi-valued attribute matches if one of its values matches.
-//! - What has no value equals `null`. Of the other comparisons, `ne` matches it and no other does.
+//! - `eq null` is the opposite of `pr`.
+//! - If an attribute has no value, `ne` matches it and no other comparison does.
 //! - `pr` matches a value that is not empty.
 //! - Strings are compared in Unicode normal form C, and in lower case unless the attribute is case-exact.
 
@@ -214,7 +215,7 @@ fn has_content(value: &Value) -> bool {
 fn compare(values: &[&Value], comparison: Comparison, operator: Operator, literal: &Literal) -> bool {
     let has_value = values.iter().any(|value| !value.is_null());
     match literal {
-        Literal::Null => (operator == Operator::Equal) != has_value,
+        Literal::Null => (operator == Operator::Equal) != values.iter().any(|value| has_content(value)),
         _ if !has_value => operator == Operator::NotEqual,
         Literal::Boolean(expected) => values.iter().any(|value| match value.as_bool() {
             Some(actual) => operator.holds(actual.cmp(expected)),

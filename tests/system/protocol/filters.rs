@@ -24,7 +24,9 @@ fn word() -> impl Strategy<Value = String> {
 fn a_user() -> impl Strategy<Value = Value> {
     let email = (word(), prop::sample::select(vec!["work", "home"]));
     let emails = prop::collection::vec(email, 0..3);
-    let optional = || prop::option::of(word());
+    // An empty value is less than any other, and has no index entry.
+    let value = || prop_oneof![4 => word(), 1 => Just(String::new())];
+    let optional = || prop::option::of(value());
     (optional(), optional(), optional(), optional(), emails, prop::option::of(any::<bool>())).prop_map(
         |(given, family, title, department, emails, active)| {
             let emails: Vec<Value> =

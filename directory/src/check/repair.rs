@@ -7,7 +7,7 @@ use super::finding::Violation;
 use super::{BucketCount, Finding, Membership};
 use crate::Directory;
 use crate::audit::Operation;
-use crate::dynamodb::attributes::{boolean, number};
+use crate::dynamodb::attributes::{boolean, get_number, number};
 use crate::dynamodb::conditions::{Condition, Requirement};
 use crate::dynamodb::items;
 use crate::dynamodb::keys;
@@ -37,11 +37,19 @@ impl Directory {
                 transaction.put_new(entry.item(connector, kind, id), Condition::IsUnique { index, value })?;
             }
             Violation::StrayEntry(key) => {
+                // The resource can get the value at any time. So its version is read before the entry is checked again, and
+                // the entry is deleted only if the resource still has this version.
+                let owner = self.owner_of_entry(key).await?;
+                subject = keys::index_kind(connector, &key.pk).zip(owner);
+                if let Some((kind, id)) = subject {
+                    let item = self.table.get(&self.key_of(kind, id)).await?;
+                    let version = item.and_then(|item| get_number(&item, "version"));
+                    transaction.check(&self.key_of(kind, id), Requirement::has_version(version))?;
+                }
                 if !self.is_violated(&finding.0).await? {
                     return Ok(false);
                 }
-                subject = keys::index_kind(connector, &key.pk).zip(self.owner_of_entry(key).await?);
-                transaction.delete(key)?;
+                transaction.delete_if(key, Requirement::entry_is_unchanged(owner))?;
             }
             Violation::StrayItem(key) => transaction.delete(key)?,
             Violation::HalfMembership(group, member) => {

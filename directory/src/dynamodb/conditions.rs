@@ -2,7 +2,7 @@
 
 use shared::resource::ResourceId;
 
-use super::attributes::{boolean, number};
+use super::attributes::{boolean, number, text};
 use super::transaction::Expression;
 
 /// The stored attribute that marks a resource whose deletion has begun.
@@ -30,6 +30,8 @@ pub enum Condition {
         /// The folded value.
         value: String,
     },
+    /// The index entry points at the same resource as before.
+    EntryIsUnchanged,
     /// No group of the other origin has the name: a client's group and an operator's group never share one.
     IsFreeInOtherOrigin,
     /// The nesting of groups did not change since the search for cycles.
@@ -63,6 +65,24 @@ impl Requirement {
     pub fn is_unchanged(version: u64) -> Self {
         let expression = format!("version = :expected AND attribute_not_exists({DELETING})");
         Self::new(Condition::IsUnchanged, Expression::new(expression).with(":expected", number(version)))
+    }
+
+    /// Requires that a resource has this version, also while it is being deleted; `None` requires that it does not exist.
+    pub fn has_version(version: Option<u64>) -> Self {
+        let expression = match version {
+            Some(version) => Expression::new("version = :expected").with(":expected", number(version)),
+            None => Expression::new("attribute_not_exists(pk)"),
+        };
+        Self::new(Condition::IsUnchanged, expression)
+    }
+
+    /// Requires [`Condition::EntryIsUnchanged`].
+    pub fn entry_is_unchanged(resource: Option<ResourceId>) -> Self {
+        let expression = match resource {
+            Some(id) => Expression::new("id = :id").with(":id", text(id.to_string())),
+            None => Expression::new("attribute_exists(pk)"),
+        };
+        Self::new(Condition::EntryIsUnchanged, expression)
     }
 
     /// Requires [`Condition::Stays`].

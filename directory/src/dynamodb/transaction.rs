@@ -102,12 +102,23 @@ impl Transaction {
 
     /// Deletes an item, whether it exists or not.
     pub fn delete(&mut self, key: &Key) -> Result<(), ScimError> {
+        self.delete_with(key, None)
+    }
+
+    /// Deletes an item if a requirement holds.
+    pub fn delete_if(&mut self, key: &Key, requirement: Requirement) -> Result<(), ScimError> {
+        self.delete_with(key, Some(requirement))
+    }
+
+    fn delete_with(&mut self, key: &Key, requirement: Option<Requirement>) -> Result<(), ScimError> {
         let delete = Delete::builder()
             .table_name(&self.table)
             .set_key(Some(key.attributes()))
+            .set_expression_attribute_values(requirement.as_ref().and_then(|one| one.expression.values()))
+            .set_condition_expression(requirement.as_ref().map(|one| one.expression.text.clone()))
             .build()
             .map_err(ScimError::internal)?;
-        self.push(TransactWriteItem::builder().delete(delete).build(), None);
+        self.push(TransactWriteItem::builder().delete(delete).build(), requirement.map(|one| one.condition));
         Ok(())
     }
 

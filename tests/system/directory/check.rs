@@ -1,12 +1,15 @@
 //! What is not in order is found, whatever it is, and mended.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use directory::{Actor, By, Directory, Table};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use shared::resource::{ResourceId, ResourceKind};
+use shared::schema::Schemas;
 use tests::client::Client;
+use tests::faults::FaultyDynamoDb;
 use tests::invariants::assert_invariants;
 use tests::layout::{self as keys, Key};
 use tests::scimctl::scimctl;
@@ -195,6 +198,49 @@ async fn whatever_is_not_in_order_is_found_and_mended() {
             assert_eq!(shown["groups"].as_array().unwrap().len(), 2, "{shown}");
         }
     }
+}
+
+#[tokio::test]
+async fn value_that_comes_back_during_a_repair_keeps_its_index_entry() {
+    let faulty = FaultyDynamoDb::start(service().endpoint()).await;
+    let client = runtime::dynamodb::client_at(&faulty.endpoint).await;
+    let mut interrupted = 0;
+    loop {
+        let sound = Sound::new().await;
+        let id = &sound.connector.id;
+        let key = Key {
+            pk: keys::index(id, ResourceKind::User, "displayName"),
+            sk: format!("ann\0{}", sound.member),
+        };
+        let mut entry = key.attributes();
+        entry.insert("id".to_owned(), AttributeValue::S(sound.member.to_string()));
+        sound.put(entry).await;
+        let connector = service().table().connector(id).await.unwrap().unwrap();
+        let actor = Actor { by: By::Operator("test".to_owned()), request: "test".to_owned() };
+        let table = Table::new(client.clone(), TABLE.to_owned());
+        let now = Timestamp::now();
+        let directory = Directory::new(table, Arc::new(connector), Schemas::built_in(), now, actor);
+        let findings = directory.check(|_| {}).await.unwrap();
+        let [finding] = &findings[..] else { panic!("{findings:?}") };
+        assert_eq!(finding.name(), "stray-entry");
+        let (path, scim) = (format!("/Users/{}", sound.member), sound.client.clone());
+        faulty.interrupt(interrupted, async move {
+            let named = patch(json!([{ "op": "replace", "value": { "displayName": "Ann" } }]));
+            assert_eq!(scim.patch(&path, &named).await.status, 200);
+        });
+        let is_repaired = directory.repair(finding).await.unwrap();
+        let requests = faulty.heal();
+        assert_invariants(service(), id).await;
+        let found = sound.client.get("/Users?filter=displayName%20eq%20%22ann%22").await.json();
+        let expected = usize::from(interrupted < requests);
+        assert_eq!(found["totalResults"], expected, "interrupted before request {interrupted}");
+        assert_eq!(is_repaired, interrupted >= requests, "interrupted before request {interrupted}");
+        if interrupted >= requests {
+            break;
+        }
+        interrupted += 1;
+    }
+    assert!(interrupted > 3, "{interrupted} requests");
 }
 
 async fn group_of(client: &Client, name: &str, member: ResourceId) -> String {

@@ -29,6 +29,8 @@ use crate::service::{PATIENCE, Service, TestConnector};
 /// What one request cost.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Cost {
+    /// Requests to DynamoDB, also those that run at the same time.
+    pub requests: usize,
     /// Times that the request waited for DynamoDB; requests to it that run at the same time are one.
     pub round_trips: usize,
     /// Capacity units read.
@@ -64,6 +66,7 @@ impl Intercept for Counter {
             return Ok(());
         }
         let mut cost = self.cost();
+        cost.requests += 1;
         cost.round_trips += usize::from(cost.running == 0);
         cost.running += 1;
         Ok(())

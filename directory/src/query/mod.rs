@@ -65,6 +65,18 @@ pub struct KindQuery {
     pub needs_members: bool,
 }
 
+impl KindQuery {
+    /// Whether the groups of each resource on the page have to be read. Only users have the attribute `groups`.
+    fn reads_groups(&self) -> bool {
+        self.kind == ResourceKind::User && self.needs_groups
+    }
+
+    /// Whether the members of each resource on the page have to be read.
+    fn reads_members(&self) -> bool {
+        self.kind == ResourceKind::Group && self.needs_members
+    }
+}
+
 /// Where a page begins.
 #[derive(Clone, Debug)]
 pub enum Start {

@@ -262,12 +262,12 @@ async fn give(
 ) -> Result<usize, ScimError> {
     let mut loaded: BTreeMap<ResourceId, StoredUser> = BTreeMap::new();
     for part in &query.kinds {
-        let needs_groups = part.kind == ResourceKind::User && part.needs_groups;
+        let reads_groups = part.reads_groups();
         let is_missing = |one: &&&Match| {
-            one.kind == part.kind && one.found.as_ref().is_none_or(|found| needs_groups && !found.has_groups)
+            one.kind == part.kind && one.found.as_ref().is_none_or(|found| reads_groups && !found.has_groups)
         };
         let ids: Vec<ResourceId> = page.iter().filter(is_missing).map(|one| one.id).collect();
-        let found = directory.load(part.kind, &ids, needs_groups).await?;
+        let found = directory.load(part.kind, &ids, reads_groups).await?;
         loaded.extend(found.into_iter().map(|found| (found.stored.resource.id, found)));
     }
     // A resource that was deleted after the search is left out.
@@ -278,10 +278,10 @@ async fn give(
         .unzip();
     let groups: BTreeSet<ResourceId> = resources.iter().flat_map(|one| one.groups.iter().copied()).collect();
     let ancestry = directory.nesting().ancestry(groups).await?;
-    let needs_members = query.kinds.iter().any(|part| part.kind == ResourceKind::Group && part.needs_members);
+    let reads_members = query.kinds.iter().any(KindQuery::reads_members);
     // Each future is boxed before the first is polled, so that no closure lives across an await.
     let members: Vec<_> =
-        resources.iter().map(|one| members_of(directory, one, needs_members).boxed()).collect();
+        resources.iter().map(|one| members_of(directory, one, reads_members).boxed()).collect();
     let mut members = stream::iter(members).buffered(GROUPS_READ_AT_ONCE);
     for (place, one) in places.into_iter().zip(resources) {
         let Some(members) = members.try_next().await? else { break };
@@ -296,10 +296,10 @@ async fn give(
 async fn members_of(
     directory: &Directory,
     one: &StoredUser,
-    needs_members: bool,
+    reads_members: bool,
 ) -> Result<Option<Vec<Member>>, ScimError> {
     let resource = &one.stored.resource;
-    if resource.kind != ResourceKind::Group || !needs_members {
+    if resource.kind != ResourceKind::Group || !reads_members {
         return Ok(None);
     }
     Ok(Some(directory.memberships().members(resource.id, usize::MAX).await?.0))

@@ -37,7 +37,7 @@ pub(super) async fn search(
     {
         let ids: Vec<ResourceId> = ids.into_iter().collect();
         // If all candidates fit on the page, they are read once, with everything that the page needs.
-        let is_page = part.needs_groups && ids.len() <= query.count;
+        let is_page = part.reads_groups() && ids.len() <= query.count;
         let mut found = directory.load(part.kind, &ids, is_page || evaluation.needs_groups()).await?;
         found.sort_by_key(|found| found.stored.resource.id);
         return Ok((evaluation.keep_matching(found).await?, plan.name()));

@@ -7,7 +7,7 @@ use service::response::Response;
 use shared::resource::ResourceId;
 use tests::ledger::{Cost, CountedService};
 use tests::seed;
-use tests::service::Service;
+use tests::service::{Service, service};
 
 const USERS: usize = 100_000;
 
@@ -57,6 +57,21 @@ fn user(name: &str) -> Value {
 
 fn patch(operation: Value) -> Value {
     json!({ "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"], "Operations": [operation] })
+}
+
+#[tokio::test]
+async fn groups_that_a_filter_finds_are_read_in_one_batch() {
+    let connector = service().connector().await;
+    let counted = CountedService::new(service(), &connector).await;
+    for number in 0..60 {
+        let schemas = ["urn:ietf:params:scim:schemas:core:2.0:Group"];
+        let group = json!({ "schemas": schemas, "displayName": format!("group {number}") });
+        counted.cost("POST", "/Groups", Some(&group), 201).await;
+    }
+    let target = "/Groups?filter=displayName%20sw%20%22group%22&excludedAttributes=members&count=100";
+    let (cost, found) = counted.cost("GET", target, None, 200).await;
+    assert_eq!(body(&found)["totalResults"], 60);
+    assert_eq!(cost.requests, 2, "one for the index, one for the groups");
 }
 
 #[tokio::test]

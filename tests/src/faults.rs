@@ -51,6 +51,7 @@ struct Plan {
     fault: Option<Fault>,
     for_ever: bool,
     intruder: Option<BoxFuture<'static, ()>>,
+    has_intruder_panicked: bool,
 }
 
 #[derive(Clone)]
@@ -93,9 +94,14 @@ impl FaultyDynamoDb {
         *lock(&self.plan) = Plan { at: Some(at), intruder: Some(Box::pin(intruder)), ..Plan::default() };
     }
 
-    /// From now on nothing fails. Says how many requests there were since it was last told anything.
+    /// From now on nothing fails. Returns the number of requests since the last call of `fail`, `interrupt` or `heal`.
+    ///
+    /// # Panics
+    /// When an intruder panicked since then.
     pub fn heal(&self) -> usize {
-        std::mem::take(&mut *lock(&self.plan)).requests
+        let plan = std::mem::take(&mut *lock(&self.plan));
+        assert!(!plan.has_intruder_panicked, "an assertion of the intruder failed");
+        plan.requests
     }
 }
 
@@ -118,7 +124,9 @@ async fn answer(State(proxy): State<Proxy>, headers: HeaderMap, body: Bytes) -> 
         (plan.fault.filter(|_| is_hit), if is_hit { plan.intruder.take() } else { None })
     };
     if let Some(intruder) = intruder {
-        intruder.await;
+        // A panic would end only this connection, and the client would try again.
+        let ended = tokio::spawn(intruder).await;
+        lock(&proxy.plan).has_intruder_panicked = ended.is_err();
     }
     let is_transaction =
         headers.get("x-amz-target").is_some_and(|target| target.as_bytes().ends_with(b"TransactWriteItems"));

@@ -1,7 +1,10 @@
 //! Repairs of what a check found. Each is one conditional transaction with its audit record.
+//!
+//! Clients write to the directory during a repair. So a repair first reads the versions of the resources that the violation
+//! depends on, then confirms the violation, and then requires these versions in its transaction.
 
 use shared::error::ScimError;
-use shared::resource::{Member, ResourceKind};
+use shared::resource::{Member, ResourceId, ResourceKind};
 
 use super::finding::Violation;
 use super::{BucketCount, Finding, Membership};
@@ -10,9 +13,9 @@ use crate::audit::Operation;
 use crate::dynamodb::attributes::{boolean, get_number, number};
 use crate::dynamodb::conditions::{Condition, Requirement};
 use crate::dynamodb::items;
-use crate::dynamodb::keys;
+use crate::dynamodb::keys::{self, Key};
 use crate::dynamodb::table::Outcome;
-use crate::dynamodb::transaction::Expression;
+use crate::dynamodb::transaction::{Expression, Transaction};
 
 impl Directory {
     /// Repairs a finding. Returns `false` when it cannot be repaired, or when another writer was faster.
@@ -37,14 +40,10 @@ impl Directory {
                 transaction.put_new(entry.item(connector, kind, id), Condition::IsUnique { index, value })?;
             }
             Violation::StrayEntry(key) => {
-                // The resource can get the value at any time. So its version is read before the entry is checked again, and
-                // the entry is deleted only if the resource still has this version.
                 let owner = self.owner_of_entry(key).await?;
                 subject = keys::index_kind(connector, &key.pk).zip(owner);
                 if let Some((kind, id)) = subject {
-                    let item = self.table.get(&self.key_of(kind, id)).await?;
-                    let version = item.and_then(|item| get_number(&item, "version"));
-                    transaction.check(&self.key_of(kind, id), Requirement::has_version(version))?;
+                    self.require_version(&mut transaction, kind, id).await?;
                 }
                 if !self.is_violated(&finding.0).await? {
                     return Ok(false);
@@ -60,15 +59,23 @@ impl Directory {
                     return Ok(false);
                 };
                 subject = Some((group_kind, group));
-                let next_version = Expression::new("ADD version :one").with(":one", number(1));
+                // Every change of a group's members increments its version.
                 let group_key = self.key_of(group_kind, group);
-                transaction.update(&group_key, next_version, Some(Requirement::stays(group)))?;
-                transaction.check(&self.key_of(kind, member), Requirement::stays(member))?;
+                let Some(version) = self.version(&group_key).await? else { return Ok(false) };
+                self.require_version(&mut transaction, kind, member).await?;
+                if !self.is_violated(&finding.0).await? {
+                    return Ok(false);
+                }
+                let next_version = Expression::new("ADD version :one").with(":one", number(1));
+                transaction.update(&group_key, next_version, Some(Requirement::is_unchanged(version)))?;
                 let side = keys::group_side(connector, group, member);
                 transaction.put(items::from_member(&side, &Member { id: member, kind, display: None }))?;
                 transaction.put(keys::member_side(connector, kind, member, group).attributes())?;
             }
             Violation::DanglingMembership(group, member) => {
+                for kind in [ResourceKind::User, ResourceKind::Group] {
+                    self.require_version(&mut transaction, kind, *member).await?;
+                }
                 let Membership { sides, kinds: None } = self.membership(*group, *member).await? else {
                     return Ok(false);
                 };
@@ -101,7 +108,7 @@ impl Directory {
                 };
                 let key = keys::count(connector, kind, *bucket);
                 let update = update.with(":n", number(actual.0));
-                transaction.update(&key, update, Some(Requirement::count_is_unchanged(stored.0)))?;
+                transaction.update(&key, update, Some(Requirement::count_is_unchanged(stored)))?;
             }
             Violation::WrongActive(id) => {
                 let user = self.user(*id).await?.stored.resource;
@@ -124,5 +131,21 @@ impl Directory {
             None => self.record_of_connector(&mut transaction, Operation::Repair, attributes)?,
         }
         Ok(self.table.commit(&transaction).await? == Outcome::Committed)
+    }
+
+    /// Adds the requirement that a resource has the same version as now, or does not exist as now.
+    async fn require_version(
+        &self,
+        transaction: &mut Transaction,
+        kind: ResourceKind,
+        id: ResourceId,
+    ) -> Result<(), ScimError> {
+        let key = self.key_of(kind, id);
+        let version = self.version(&key).await?;
+        transaction.check(&key, Requirement::has_version(version))
+    }
+
+    async fn version(&self, key: &Key) -> Result<Option<u64>, ScimError> {
+        Ok(self.table.get(key).await?.and_then(|item| get_number(&item, "version")))
     }
 }

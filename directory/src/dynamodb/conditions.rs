@@ -36,7 +36,7 @@ pub enum Condition {
     IsFreeInOtherOrigin,
     /// The nesting of groups did not change since the search for cycles.
     NestingIsUnchanged,
-    /// The counter has the value that was read.
+    /// The counter has the values that were read.
     CountIsUnchanged,
     /// The connector's record has the revision that was read.
     RecordIsUnchanged,
@@ -124,9 +124,12 @@ impl Requirement {
     }
 
     /// Requires [`Condition::CountIsUnchanged`].
-    pub fn count_is_unchanged(seen: i64) -> Self {
+    pub fn count_is_unchanged((resources, active): (i64, i64)) -> Self {
+        let expression = Expression::new(
+            "(attribute_not_exists(n) OR n = :counted) AND (attribute_not_exists(active) OR active = :counted_active)",
+        );
         let expression =
-            Expression::new("attribute_not_exists(n) OR n = :counted").with(":counted", number(seen));
+            expression.with(":counted", number(resources)).with(":counted_active", number(active));
         Self::new(Condition::CountIsUnchanged, expression)
     }
 

@@ -4,6 +4,8 @@ use std::sync::{Arc, LazyLock};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use directory::{Actor, By, Directory, Table};
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use shared::resource::{ResourceId, ResourceKind};
@@ -200,47 +202,153 @@ async fn whatever_is_not_in_order_is_found_and_mended() {
     }
 }
 
+/// What a client does while `check --repair` repairs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Intrusion {
+    /// An index entry is stray, and the user gets its value.
+    ValueComesBack,
+    /// An inactive user is a member of a group, and is activated.
+    MemberIsActivated,
+    /// The member's side of a membership is missing, and the member is removed.
+    MemberIsRemoved,
+    /// The member's side of a membership is missing, so the member does not leave the group when it is deactivated.
+    MemberIsDeactivated,
+    /// The count of active users is wrong, and a user is deactivated.
+    CountedUserIsDeactivated,
+}
+
+impl Intrusion {
+    async fn prepare(self, sound: &Sound) -> &'static str {
+        let (id, member, group) = (&sound.connector.id, sound.member, sound.group);
+        let sides =
+            [keys::group_side(id, group, member), keys::member_side(id, ResourceKind::User, member, group)];
+        match self {
+            Self::ValueComesBack => {
+                let pk = keys::index(id, ResourceKind::User, "displayName");
+                let mut entry = Key { pk, sk: format!("ann\0{member}") }.attributes();
+                entry.insert("id".to_owned(), AttributeValue::S(member.to_string()));
+                sound.put(entry).await;
+                "stray-entry"
+            }
+            Self::MemberIsActivated => {
+                let mut items = Vec::new();
+                for side in &sides {
+                    items.push(sound.take(side).await);
+                }
+                self.replace(sound, "active", json!(false)).await;
+                for item in items {
+                    sound.put(item).await;
+                }
+                "dangling-membership"
+            }
+            Self::MemberIsRemoved | Self::MemberIsDeactivated => {
+                sound.take(&sides[1]).await;
+                "half-membership"
+            }
+            Self::CountedUserIsDeactivated => {
+                let count = keys::count(id, ResourceKind::User, member.bucket());
+                sound.change(&count, "active", AttributeValue::N("7".to_owned())).await;
+                "wrong-count"
+            }
+        }
+    }
+
+    fn replace(self, sound: &Sound, attribute: &str, value: Value) -> impl Future<Output = ()> + use<> {
+        let (client, path) = (sound.client.clone(), format!("/Users/{}", sound.member));
+        let body = patch(json!([{ "op": "replace", "path": attribute, "value": value }]));
+        async move { assert_eq!(client.patch(&path, &body).await.status, 200, "{self:?}") }
+    }
+
+    fn intrude(self, sound: &Sound) -> BoxFuture<'static, ()> {
+        match self {
+            Self::ValueComesBack => self.replace(sound, "displayName", json!("Ann")).boxed(),
+            Self::MemberIsActivated => self.replace(sound, "active", json!(true)).boxed(),
+            Self::MemberIsDeactivated | Self::CountedUserIsDeactivated => {
+                self.replace(sound, "active", json!(false)).boxed()
+            }
+            Self::MemberIsRemoved => {
+                let (client, path) = (sound.client.clone(), format!("/Groups/{}", sound.group));
+                let filter = format!("members[value eq \"{}\"]", sound.member);
+                let body = patch(json!([{ "op": "remove", "path": filter }]));
+                async move { assert_eq!(client.patch(&path, &body).await.status, 200) }.boxed()
+            }
+        }
+    }
+
+    /// Asserts that the change of the client is in the directory, or that the repair alone is.
+    async fn assert_result(self, sound: &Sound, was_interrupted: bool, context: &str) {
+        let found = sound.client.get("/Users?filter=displayName%20eq%20%22ann%22").await.json();
+        let has_value = self == Self::ValueComesBack && was_interrupted;
+        assert_eq!(found["totalResults"], usize::from(has_value), "{context}");
+        let user = sound.client.get(&format!("/Users/{}", sound.member)).await.json();
+        let group = sound.client.get(&format!("/Groups/{}", sound.group)).await.json();
+        let is_member = match self {
+            Self::ValueComesBack => true,
+            Self::MemberIsActivated => was_interrupted,
+            Self::MemberIsRemoved | Self::MemberIsDeactivated | Self::CountedUserIsDeactivated => {
+                !was_interrupted
+            }
+        };
+        let ids = |value: &Value| -> Vec<String> {
+            let values = value.as_array().into_iter().flatten();
+            values.map(|one| one["value"].as_str().unwrap().to_owned()).collect()
+        };
+        let expected = |id: ResourceId| if is_member { vec![id.to_string()] } else { Vec::new() };
+        assert_eq!(ids(&user["groups"]), expected(sound.group), "{context}");
+        assert_eq!(ids(&group["members"]), expected(sound.member), "{context}");
+    }
+}
+
 #[tokio::test]
-async fn value_that_comes_back_during_a_repair_keeps_its_index_entry() {
+async fn repair_changes_nothing_that_a_client_writes_meanwhile() {
     let faulty = FaultyDynamoDb::start(service().endpoint()).await;
     let client = runtime::dynamodb::client_at(&faulty.endpoint).await;
-    let mut interrupted = 0;
-    loop {
-        let sound = Sound::new().await;
-        let id = &sound.connector.id;
-        let key = Key {
-            pk: keys::index(id, ResourceKind::User, "displayName"),
-            sk: format!("ann\0{}", sound.member),
-        };
-        let mut entry = key.attributes();
-        entry.insert("id".to_owned(), AttributeValue::S(sound.member.to_string()));
-        sound.put(entry).await;
-        let connector = service().table().connector(id).await.unwrap().unwrap();
-        let actor = Actor { by: By::Operator("test".to_owned()), request: "test".to_owned() };
-        let table = Table::new(client.clone(), TABLE.to_owned());
-        let now = Timestamp::now();
-        let directory = Directory::new(table, Arc::new(connector), Schemas::built_in(), now, actor);
-        let findings = directory.check(|_| {}).await.unwrap();
-        let [finding] = &findings[..] else { panic!("{findings:?}") };
-        assert_eq!(finding.name(), "stray-entry");
-        let (path, scim) = (format!("/Users/{}", sound.member), sound.client.clone());
-        faulty.interrupt(interrupted, async move {
-            let named = patch(json!([{ "op": "replace", "value": { "displayName": "Ann" } }]));
-            assert_eq!(scim.patch(&path, &named).await.status, 200);
-        });
-        let is_repaired = directory.repair(finding).await.unwrap();
-        let requests = faulty.heal();
-        assert_invariants(service(), id).await;
-        let found = sound.client.get("/Users?filter=displayName%20eq%20%22ann%22").await.json();
-        let expected = usize::from(interrupted < requests);
-        assert_eq!(found["totalResults"], expected, "interrupted before request {interrupted}");
-        assert_eq!(is_repaired, interrupted >= requests, "interrupted before request {interrupted}");
-        if interrupted >= requests {
-            break;
+    for intrusion in [
+        Intrusion::ValueComesBack,
+        Intrusion::MemberIsActivated,
+        Intrusion::MemberIsRemoved,
+        Intrusion::MemberIsDeactivated,
+        Intrusion::CountedUserIsDeactivated,
+    ] {
+        for at in 0.. {
+            let context = format!("{intrusion:?} before request {at}");
+            let sound = Sound::new().await;
+            let name = intrusion.prepare(&sound).await;
+            let connector = service().table().connector(&sound.connector.id).await.unwrap().unwrap();
+            let actor = Actor { by: By::Operator("test".to_owned()), request: "test".to_owned() };
+            let table = Table::new(client.clone(), TABLE.to_owned());
+            let now = Timestamp::now();
+            let directory = Directory::new(table, Arc::new(connector), Schemas::built_in(), now, actor);
+            let findings = directory.check(|_| {}).await.unwrap();
+            let [finding] = &findings[..] else { panic!("{context}: {findings:?}") };
+            assert_eq!(finding.name(), name, "{context}");
+            faulty.interrupt(at, intrusion.intrude(&sound));
+            let is_repaired = directory.repair(finding).await.unwrap();
+            let requests = faulty.heal();
+            let was_interrupted = at < requests;
+            if intrusion == Intrusion::CountedUserIsDeactivated {
+                // A change before the count is read does not hinder the repair. After it, the next repair counts again.
+                assert!(is_repaired || was_interrupted, "{context}");
+                if !is_repaired {
+                    assert!(directory.repair(finding).await.unwrap(), "{context}");
+                }
+            } else {
+                assert_eq!(is_repaired, !was_interrupted, "{context}");
+            }
+            if intrusion == Intrusion::MemberIsDeactivated && was_interrupted {
+                let rest = directory.check(|_| {}).await.unwrap();
+                let [rest] = &rest[..] else { panic!("{context}: {rest:?}") };
+                assert_eq!(rest.name(), "dangling-membership", "{context}");
+                assert!(directory.repair(rest).await.unwrap(), "{context}");
+            }
+            assert_invariants(service(), &sound.connector.id).await;
+            intrusion.assert_result(&sound, was_interrupted, &context).await;
+            if !was_interrupted {
+                assert!(at > 2, "{intrusion:?}: only {at} requests");
+                break;
+            }
         }
-        interrupted += 1;
     }
-    assert!(interrupted > 3, "{interrupted} requests");
 }
 
 async fn group_of(client: &Client, name: &str, member: ResourceId) -> String {

@@ -242,6 +242,11 @@ pub fn columns_below(widths: &mut Vec<usize>, rows: &[Vec<String>]) -> String {
     out
 }
 
+/// Prints how many entries of a list are hidden, if any are.
+pub fn say_hidden(shown: usize, hidden: usize) -> Result<(), Failure> {
+    if hidden == 0 { Ok(()) } else { say(&format!("{shown} shown, {hidden} hidden (--hidden)")) }
+}
+
 /// A text for people: its control characters are spelled out, as a client may send what moves a terminal's cursor.
 pub fn printable(text: &str) -> String {
     let spell = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };

@@ -10,8 +10,8 @@ use shared::patch::{MemberOperation, MemberValue};
 use shared::resource::{Document, Resource, ResourceId, ResourceKind, normalise, represent_to_match};
 use shared::schema::Schemas;
 
-use crate::context::{Context, Failure, columns, fail, printable, say};
-use crate::user::{self, say_hidden};
+use crate::context::{Context, Failure, columns, fail, printable, say, say_hidden};
+use crate::user;
 use directory::view::{Groups, for_each_user};
 
 const GROUP_SCHEMA: &str = "urn:ietf:params:scim:schemas:core:2.0:Group";

@@ -8,7 +8,7 @@ use shared::filter::{Filter, fold};
 use shared::resource::{Document, Origin, ResourceId, ResourceKind, normalise, represent_to_match};
 use shared::schema::Schemas;
 
-use crate::context::{Context, Failure, columns, columns_below, fail, say};
+use crate::context::{Context, Failure, columns, columns_below, fail, say, say_hidden};
 use directory::view::{Groups, for_each_user};
 
 const USER_SCHEMA: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
@@ -294,11 +294,6 @@ async fn list(
         say(&columns_below(&mut widths, &rows))?;
     }
     say_hidden(shown, hidden)
-}
-
-/// Prints how many entries of a list are hidden, if any are.
-pub fn say_hidden(shown: usize, hidden: usize) -> Result<(), Failure> {
-    if hidden == 0 { Ok(()) } else { say(&format!("{shown} shown, {hidden} hidden (--hidden)")) }
 }
 
 /// An entry as a line of JSON.

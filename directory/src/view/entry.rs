@@ -70,7 +70,7 @@ impl fmt::Display for Hidden {
 
 /// The memberships of one user, by the groups' names.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Memberships {
+pub struct MembershipNames {
     /// The groups that the user is in directly.
     pub direct: Vec<String>,
     /// Those, and all groups that they are in.
@@ -111,7 +111,7 @@ impl<'s> EntryMaker<'s> {
     }
 
     /// The entry of a user. Groups that the rules hide are left out of it.
-    pub fn entry(&self, user: &Resource, is_deleted: bool, memberships: &Memberships) -> Entry {
+    pub fn entry(&self, user: &Resource, is_deleted: bool, memberships: &MembershipNames) -> Entry {
         let document = &user.document;
         let text = |path: &ValuePath<'_>| path.find(document).map(str::to_owned);
         let (first_name, last_name) = (text(&self.first_name), text(&self.last_name));
@@ -251,7 +251,7 @@ mod tests {
 
     fn entry(settings: &Settings, document: Value) -> Entry {
         let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-        let memberships = Memberships {
+        let memberships = MembershipNames {
             direct: names(&["Sales", "Hidden Club"]),
             effective: names(&["Sales", "Hidden Club", "Everybody"]),
             roles: names(&["steward"]),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Entry, EntryMaker, Memberships};
+use super::{Entry, EntryMaker, MembershipNames};
 use crate::group_graph::{Belonging, GroupGraph};
 use crate::{Directory, StoredUser};
 use shared::error::ScimError;
@@ -55,8 +55,8 @@ impl Groups {
     }
 
     /// The groups and roles of a direct member of these groups and roles, by the names that the directory shows.
-    pub fn memberships(&self, direct: &[ResourceId], maker: &EntryMaker<'_>) -> Memberships {
-        let mut memberships = Memberships::default();
+    pub fn memberships(&self, direct: &[ResourceId], maker: &EntryMaker<'_>) -> MembershipNames {
+        let mut memberships = MembershipNames::default();
         for Belonging { group, is_direct } in self.graph.groups_of_member(direct) {
             let Some(group) = self.all.get(&group) else { continue };
             let name = maker.group_name(group);

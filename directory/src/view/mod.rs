@@ -3,5 +3,5 @@
 mod entry;
 mod groups;
 
-pub use entry::{Entry, EntryMaker, Hidden, Memberships, PUBLIC, is_built_in, owner};
+pub use entry::{Entry, EntryMaker, Hidden, MembershipNames, PUBLIC, is_built_in, owner};
 pub use groups::{Groups, for_each_user};

@@ -2,14 +2,15 @@
 //! requests run, and served after that. A format that this version does not know is refused.
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use directory::connectors::{ConnectorId, FORMAT};
+use directory::connectors::{ConnectorId, FORMAT, scheme};
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
+use shared::credential::Credential;
 use tests::client::Client;
 use tests::invariants::assert_invariants;
 use tests::scimctl::scimctl;
-use tests::service::Service;
+use tests::service::{Service, TestConnector};
 use tests::table::{Item, put_item, read_record, set_attribute, take_item};
 
 /// The passwords of the connectors in `fixtures/tables/format-1.json`.
@@ -132,67 +133,84 @@ async fn unknown_format_is_refused() {
     assert!(service.table().connector(&connector.id).await.is_err());
 }
 
+/// A connector as it is stored, in a table of its own.
+struct Stored {
+    service: Service,
+    connector: TestConnector,
+    credentials: Vec<Credential>,
+}
+
+impl Stored {
+    async fn new() -> Self {
+        let service = Service::start();
+        let connector = service.connector().await;
+        let credentials = service.table().connector(&connector.id).await.unwrap().unwrap().credentials;
+        Self { service, connector, credentials }
+    }
+
+    fn password(&self) -> &Credential {
+        self.credentials.iter().find(|one| scheme(one) == "Basic").unwrap()
+    }
+
+    /// Deletes the item of a credential and returns it.
+    async fn take(&self, credential: &Credential) -> Item {
+        let partition = format!("{}#connector", self.connector.id);
+        take_item(&self.service, &partition, &format!("credential/{}", credential.id)).await
+    }
+
+    async fn assert_only_token_is_accepted(&self) {
+        let client = self.connector.local(&self.service);
+        assert_eq!(client.get("/Users").await.status, 401);
+        let bearer = client.bearer();
+        assert_eq!(client.send("GET", "/Users", &[("authorization", &bearer)], "").await.status, 200);
+    }
+}
+
 #[tokio::test]
 async fn connector_of_which_a_part_is_visible_is_read_again() {
-    let service = Service::start();
-    let connector = service.connector().await;
-    let text = connector.id.to_string();
-    let partition = format!("{text}#connector");
-    let credentials = service.table().connector(&connector.id).await.unwrap().unwrap().credentials;
+    let stored = Stored::new().await;
+    let Stored { service, connector, credentials } = &stored;
     let mut taken = Vec::new();
-    for credential in &credentials {
-        taken.push(take_item(&service, &partition, &format!("credential/{}", credential.id)).await);
+    for credential in credentials {
+        taken.push(stored.take(credential).await);
     }
     // The record is visible, and the credentials become visible while a reader waits.
     let become_visible = async {
         tokio::task::yield_now().await;
         for item in taken.clone() {
-            put_item(&service, item).await;
+            put_item(service, item).await;
         }
     };
     let table = service.table();
     let (read, ()) = tokio::join!(table.connector(&connector.id), become_visible);
-    assert_eq!(read.unwrap().unwrap().credentials, credentials);
+    assert_eq!(read.unwrap().unwrap().credentials, *credentials);
 }
 
 #[tokio::test]
 async fn credential_that_the_record_does_not_list_is_refused() {
-    let service = Service::start();
-    let connector = service.connector().await;
-    let text = connector.id.to_string();
-    let partition = format!("{text}#connector");
-    let credentials = service.table().connector(&connector.id).await.unwrap().unwrap().credentials;
-    let password = credentials.iter().find(|one| directory::connectors::scheme(one) == "Basic").unwrap();
-    let sk = format!("credential/{}", password.id);
-    let item = take_item(&service, &partition, &sk).await;
-    put_item(&service, item.clone()).await;
+    let stored = Stored::new().await;
+    let Stored { service, connector, .. } = &stored;
+    let password = stored.password();
+    let item = stored.take(password).await;
+    put_item(service, item.clone()).await;
     service.connectors().retire_credential(&connector.id, &password.id).await.unwrap();
     // A retirement of which only the record is visible.
-    put_item(&service, item).await;
-    let client = connector.local(&service);
-    assert_eq!(client.get("/Users").await.status, 401);
-    let bearer = client.bearer();
-    assert_eq!(client.send("GET", "/Users", &[("authorization", &bearer)], "").await.status, 200);
+    put_item(service, item).await;
+    stored.assert_only_token_is_accepted().await;
 }
 
 #[tokio::test]
 async fn lost_credential_leaves_the_others_and_a_rotation_repairs_the_list() {
-    let service = Service::start();
-    let connector = service.connector().await;
-    let text = connector.id.to_string();
-    let partition = format!("{text}#connector");
-    let credentials = service.table().connector(&connector.id).await.unwrap().unwrap().credentials;
-    let password = credentials.iter().find(|one| directory::connectors::scheme(one) == "Basic").unwrap();
-    take_item(&service, &partition, &format!("credential/{}", password.id)).await;
-    let client = connector.local(&service);
-    assert_eq!(client.get("/Users").await.status, 401);
-    let bearer = client.bearer();
-    assert_eq!(client.send("GET", "/Users", &[("authorization", &bearer)], "").await.status, 200);
-    let rotated = scimctl(&service, &["connector", "rotate", &text, "--username", "okta"]);
+    let stored = Stored::new().await;
+    let Stored { service, connector, .. } = &stored;
+    stored.take(stored.password()).await;
+    stored.assert_only_token_is_accepted().await;
+    let (client, text) = (connector.local(service), connector.id.to_string());
+    let rotated = scimctl(service, &["connector", "rotate", &text, "--username", "okta"]);
     let new = Client::new(&client.base_url, "okta", &rotated.value("Password:"));
     let restarted = tests::in_process::InProcess::unknown(service.dynamodb(), new);
     let reply = restarted.send("GET", "/Users", None, tests::service::PATIENCE).await;
     assert_eq!(reply.status(), 200);
-    let record = tests::table::take_item(&service, "connectors", &text).await;
+    let record = take_item(service, "connectors", &text).await;
     assert_eq!(record["credential_ids"].as_l().unwrap().len(), 2, "the token and the new password");
 }

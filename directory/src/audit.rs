@@ -53,6 +53,8 @@ pub enum Operation {
     Repair,
     /// It was stored in a newer format.
     Migrate,
+    /// The states of its indexes changed.
+    Reindex,
 }
 
 impl Operation {
@@ -64,6 +66,7 @@ impl Operation {
             Self::Delete => "delete",
             Self::Repair => "repair",
             Self::Migrate => "migrate",
+            Self::Reindex => "reindex",
         }
     }
 }
@@ -77,7 +80,7 @@ pub struct AuditRecord {
     pub by: String,
     /// The credential's id, or the operator's name.
     pub who: String,
-    /// The kind of change: `create`, `update`, `adopt`, `delete`, `repair` or `migrate`.
+    /// The kind of change: `create`, `update`, `adopt`, `delete`, `repair`, `migrate` or `reindex`.
     pub operation: String,
     /// The kind of resource: `User`, `Group`, `LocalGroup`, `Role` or `Connector`.
     pub kind: String,

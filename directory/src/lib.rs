@@ -33,9 +33,9 @@ use std::sync::atomic::AtomicU32;
 use jiff::Timestamp;
 
 use crate::settings::Settings;
-use connectors::Connector;
-use shared::resource::{Origin, ResourceId};
-use shared::schema::Schemas;
+use connectors::{Connector, IndexState};
+use shared::resource::{Origin, ResourceId, ResourceKind};
+use shared::schema::{Index, Schemas};
 
 /// The users and groups of one connector, for one request.
 #[derive(Clone, Debug)]
@@ -45,12 +45,12 @@ pub struct Directory {
     schemas: &'static Schemas,
     now: Timestamp,
     actor: Actor,
-    /// Records that this request has left, so that they stay in order.
+    /// The number of audit records of this request, which keeps them in order.
     records: Arc<AtomicU32>,
 }
 
 impl Directory {
-    /// The directory of this connector, as of `now`, in the hands of whoever asks.
+    /// Makes the directory of this connector as of `now`, whose changes are recorded as those of this actor.
     pub fn new(
         table: Table,
         connector: Arc<Connector>,
@@ -65,12 +65,19 @@ impl Directory {
         &self.connector.record.settings
     }
 
-    /// Who owns what is written here.
+    /// Who owns the resources that this actor writes.
     fn origin(&self) -> Origin {
         match self.actor.by {
             By::Client(_) => Origin::Scim,
             By::Operator(_) => Origin::Local,
         }
+    }
+
+    /// Lists the indexes that filters can use: every resource has its entries in them.
+    fn ready_indexes(&self, kind: ResourceKind) -> impl Iterator<Item = &'static Index> {
+        let schema = self.schemas.of(kind);
+        let state = |index: &Index| self.connector.record.indexes.state(schema, &index.name);
+        schema.indexes.iter().filter(move |index| state(index) == Some(IndexState::Ready))
     }
 
     /// The schemas of its users and groups.
@@ -79,7 +86,7 @@ impl Directory {
     }
 }
 
-/// A user (or a group, where it is a member) and the ids of the groups that it is in itself.
+/// A user (or a group, where it is a member) and the ids of the groups of which it is a direct member.
 #[derive(Clone, Debug)]
 pub struct StoredUser {
     /// The resource.

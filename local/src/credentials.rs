@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use shared::credential::{CredentialKind, PresentedCredentials};
 use shared::error::{ScimError, chain};
+use shared::schema::Schemas;
 use uuid::Uuid;
 
 /// The connector that there always is.
@@ -80,7 +81,7 @@ impl Credentials {
         let credentials = vec![credential.map_err(said)?];
         if present.is_none()
             && connectors
-                .create(&id, "Default".to_owned(), credentials.clone())
+                .create(&id, "Default".to_owned(), credentials.clone(), Schemas::built_in())
                 .await
                 .map_err(said)?
                 .is_some()

@@ -5,6 +5,7 @@ use directory::Counted;
 use indicatif::ProgressBar;
 use serde_json::json;
 use shared::resource::ResourceKind;
+use shared::schema::Schemas;
 
 use directory::connectors::being_deleted;
 
@@ -38,6 +39,13 @@ pub async fn run(command: Command, context: &Context) -> Result<(), Failure> {
             continue;
         }
         let id = connector.id.to_string();
+        let not_ready = connector.record.indexes.not_ready(Schemas::built_in());
+        if !not_ready.is_empty() {
+            remark(&format!(
+                "{id}: indexes are not ready and are not checked: {}; `scimctl reindex {id}` builds them",
+                not_ready.join(", ")
+            ));
+        }
         let directory = context.directory(connector);
         let users = directory.histogram(ResourceKind::User, Counted::All).await?.total();
         let bar = progress(&format!("checking {id}, {users} users"), users);

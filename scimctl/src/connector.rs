@@ -9,8 +9,11 @@ use directory::{Counted, Directory};
 use jiff::Timestamp;
 use shared::credential::{Credential, CredentialKind};
 use shared::resource::ResourceKind;
+use shared::schema::Schemas;
 
-use crate::context::{Context, Failure, columns, fail, parse_connector_id, progress, read_line, remark, say};
+use crate::context::{
+    Context, Failure, columns, fail, parse_connector_id, progress, read_line, remark, say, wait,
+};
 use crate::credentials::{self, Wanted, make, minutes};
 use crate::settings;
 
@@ -202,7 +205,9 @@ async fn create(
         return fail(format!("there is a connector {id} already"));
     }
     let (credential, lines) = make(wanted, context.now)?;
-    if context.connectors().create(&id, name.to_owned(), vec![credential]).await?.is_none() {
+    let created =
+        context.connectors().create(&id, name.to_owned(), vec![credential], Schemas::built_in()).await?;
+    if created.is_none() {
         return fail(format!("there is a connector {id} already"));
     }
     say(&format!("Endpoint URL:  {url}/{id}/scim/v2\n{lines}"))?;
@@ -321,14 +326,7 @@ async fn delete(context: &Context, id: &str) -> Result<(), Failure> {
     let now = Timestamp::now();
     let connector = context.connectors().begin_deletion(&parse_connector_id(id)?, now).await?;
     let left = Connectors::time_until_unused(&connector, now);
-    if left.is_positive() {
-        let bar = progress("waiting until every function knows", left.as_secs().unsigned_abs() as usize);
-        for _ in 0..left.as_secs() {
-            tokio::time::sleep(std::time::Duration::from_secs(1)).await;
-            bar.inc(1);
-        }
-        bar.finish_and_clear();
-    }
+    wait("waiting until every function knows", left).await;
     let bar = progress("deleting", users + groups);
     context.directory(connector).delete_connector(|passed| bar.inc(passed)).await?;
     bar.finish_and_clear();

@@ -12,7 +12,7 @@ use directory::Table;
 use directory::connectors::{Connector, ConnectorId, Connectors, being_deleted};
 use directory::{Actor, By, Directory};
 use indicatif::{ProgressBar, ProgressStyle};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use runtime::{data_folder, environment};
 use shared::error::{ErrorKind, ScimError, chain};
 use shared::schema::Schemas;
@@ -23,7 +23,7 @@ use crate::silence::{Silence, Watch};
 
 /// What one request to DynamoDB may take, its repetitions with it.
 const PATIENCE: Duration = Duration::from_secs(15);
-/// How often those who write for long look whether the connector is being deleted. Its deletion waits for longer.
+/// How often a command that writes for long reads the connector again. It is less than `CONNECTOR_CACHE_TTL`.
 const LOOKED_AT_EVERY: Duration = Duration::from_secs(10);
 
 /// Where the table is.
@@ -48,15 +48,13 @@ pub struct Failure(pub String);
 
 impl From<ScimError> for Failure {
     fn from(error: ScimError) -> Self {
-        // What a client would read in a log, an operator reads here.
+        // A client does not see the cause of an internal error; an operator does.
         match (error.kind, &error.cause) {
             (_, Some(cause)) if is_silence(cause.as_ref()) => Self(Silence.to_string()),
             (ErrorKind::TooManyRequests(_), None) => {
-                Self("DynamoDB does not answer in time; the same command goes on from there".to_owned())
+                Self("DynamoDB did not respond in time; run the same command again to continue".to_owned())
             }
-            (ErrorKind::Internal | ErrorKind::TooManyRequests(_), Some(cause)) => {
-                Self(format!("DynamoDB does not do it: {}", chain(cause.as_ref())))
-            }
+            (ErrorKind::Internal | ErrorKind::TooManyRequests(_), Some(cause)) => Self(chain(cause.as_ref())),
             _ => Self(error.detail.into_owned()),
         }
     }
@@ -143,12 +141,18 @@ impl Context {
         if connector.record.is_deleting { fail(being_deleted(&connector.id)) } else { Ok(connector) }
     }
 
-    /// Why a connector cannot be written to, as soon as it is so. For those who write for longer than a deletion waits.
+    /// Returns why a connector can no longer be written to: it is being deleted, or has an index that only a newer version
+    /// knows. A command that writes for longer than a process may use one record watches this.
     pub async fn end_of(&self, id: &str) -> Failure {
         loop {
             tokio::time::sleep(LOOKED_AT_EVERY).await;
-            if let Err(failure) = self.connector(id).await {
-                return failure;
+            match self.connector(id).await {
+                Ok(Connector { id, record, .. }) => {
+                    if let Err(error) = record.indexes.check_writable(Schemas::built_in(), &id) {
+                        return error.into();
+                    }
+                }
+                Err(failure) => return failure,
             }
         }
     }
@@ -215,6 +219,19 @@ pub fn progress(what: &str, total: usize) -> ProgressBar {
     let style = ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} {eta}");
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
     bar
+}
+
+/// Waits for this time, with a bar of its seconds.
+pub async fn wait(what: &str, time: SignedDuration) {
+    let seconds = u64::try_from(time.as_secs()).unwrap_or_default();
+    if time.is_positive() {
+        let bar = progress(what, seconds as usize + 1);
+        for _ in 0..=seconds {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            bar.inc(1);
+        }
+        bar.finish_and_clear();
+    }
 }
 
 /// Rows in columns as wide as what stands in them.

@@ -15,6 +15,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use jiff::SignedDuration;
 use shared::error::chain;
+use shared::schema::Schemas;
 
 use crate::context::{Context, Failure, fail, read_line, say};
 use crate::credentials::minutes;
@@ -169,6 +170,21 @@ async fn connector(context: &Context, id: &str) -> Result<Vec<Seen>, Failure> {
         }
         _ => well("it has a credential that is live"),
     });
+    let not_ready = record.indexes.not_ready(Schemas::built_in());
+    seen.push(if not_ready.is_empty() {
+        well("all its indexes are ready")
+    } else {
+        ill(
+            format!("indexes are not ready: {}", not_ready.join(", ")),
+            format!("When all functions are deployed in this version: scimctl reindex {id}"),
+        )
+    });
+    if let Err(error) = record.indexes.check_writable(Schemas::built_in(), &connector.id) {
+        seen.push(ill(
+            Failure::from(error).0,
+            format!("scimctl reindex {id}, or deploy the newer version again"),
+        ));
+    }
     seen.push(if connector.format == FORMAT {
         well(format!("it is stored in format {FORMAT}, the newest"))
     } else {

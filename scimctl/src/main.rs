@@ -6,9 +6,9 @@ mod connector;
 mod context;
 mod credentials;
 mod doctor;
-
 mod group;
 mod migrate;
+mod reindex;
 mod settings;
 mod silence;
 mod transfer;
@@ -105,6 +105,8 @@ enum Command {
     Check(check::Command),
     /// Store the table in the newest format, after an upgrade, while the service runs
     Migrate(migrate::Command),
+    /// Build the indexes that a connector lacks after an upgrade, while the service runs
+    Reindex(reindex::Command),
     /// Look whether a deployed stack is as it should be, and a connector answers
     Doctor(doctor::Command),
     /// Print the completions of a shell
@@ -150,6 +152,7 @@ async fn run(command: Command, place: Place) -> Result<(), Failure> {
         Command::Audit(command) => audit::run(command, &context).await,
         Command::Check(command) => check::run(command, &context).await,
         Command::Migrate(command) => migrate::run(command, &context).await,
+        Command::Reindex(command) => reindex::run(command, &context).await,
         Command::Doctor(command) => doctor::run(command, &context).await,
         Command::Completions { .. } => Ok(()),
     }
@@ -179,7 +182,9 @@ mod tests {
     #[test]
     fn every_command_has_an_example_in_its_help() {
         let mut missing = Vec::new();
-        for name in ["connector", "export", "import", "audit", "check", "doctor", "migrate", "completions"] {
+        for name in
+            ["connector", "export", "import", "audit", "check", "doctor", "migrate", "reindex", "completions"]
+        {
             let command = Arguments::command();
             without_example(command.find_subcommand(name).unwrap(), "scimctl", &mut missing);
         }

@@ -142,7 +142,7 @@ impl Service {
             credential_of_generated(kind, password, now).expect("a password"),
             credential_of_generated(CredentialKind::Bearer, &token, now).expect("a token"),
         ];
-        let made = self.connectors().create(&id, name.to_owned(), credentials).await;
+        let made = self.connectors().create(&id, name.to_owned(), credentials, Schemas::built_in()).await;
         assert!(made.expect("DynamoDB answers").is_some(), "there is a connector {name} already");
         TestConnector { id, username: username.to_owned(), password: password.to_owned(), token }
     }
@@ -179,6 +179,18 @@ impl Service {
         let settings = change(present.record.settings.clone());
         let is_written = self.connectors().replace_settings(&present, settings).await;
         assert!(is_written.expect("DynamoDB answers"), "another writer was faster");
+    }
+
+    /// Builds the indexes of these schemas for a connector that no process uses yet.
+    ///
+    /// # Panics
+    /// When there is no such connector.
+    pub async fn build_indexes(&self, id: &ConnectorId, schemas: &'static Schemas) {
+        let (connectors, now) = (self.connectors(), Timestamp::now());
+        let begun = connectors.begin_reindex(id, schemas, now).await.expect("a connector");
+        let directory = Directory::new(self.table(), Arc::new(begun.clone()), schemas, now, actor());
+        directory.build_indexes(|_| ()).await.expect("DynamoDB answers");
+        connectors.end_reindex(&begun, schemas).await.expect("DynamoDB answers");
     }
 
     /// A client of a new connector on the local server.
@@ -244,7 +256,8 @@ impl TestConnector {
     }
 }
 
-fn actor() -> Actor {
+/// The operator in whose name tests change connectors.
+pub fn actor() -> Actor {
     Actor { by: By::Operator("test".to_owned()), request: "test".to_owned() }
 }
 

@@ -21,6 +21,7 @@ mod directory {
     mod faults;
     mod migration;
     mod names;
+    mod reindex;
 }
 
 mod kit {

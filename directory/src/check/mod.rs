@@ -16,6 +16,7 @@ use shared::error::ScimError;
 use shared::resource::{ResourceId, ResourceKind};
 
 use crate::Directory;
+use crate::connectors::IndexState;
 use crate::dynamodb::attributes::{Item, get_number};
 use crate::dynamodb::items::{self, Stored};
 use crate::dynamodb::keys::{self, Key};
@@ -53,9 +54,9 @@ impl Directory {
             }
             Violation::StrayEntry(key) => match self.owner_of_entry(key).await? {
                 None => self.table.get(key).await?.is_some(),
-                Some(id) => match keys::index_kind(&self.connector.id, &key.pk) {
+                Some(id) => match keys::parse_index(&self.connector.id, &key.pk) {
                     // The entries that an unreadable resource requires are unknown.
-                    Some(kind) => {
+                    Some((kind, _)) => {
                         self.read_error(kind, &self.key_of(kind, id)).await?.is_none()
                             && self.required_entry(kind, id, key).await?.is_none()
                     }
@@ -96,6 +97,17 @@ impl Directory {
         })
     }
 
+    /// Whether a check looks at the entries of an index: not while it is being built, and not if only a newer version knows
+    /// it.
+    fn checks_index(&self, kind: ResourceKind, index: &str) -> bool {
+        let schema = self.schemas.of(kind);
+        let is_known = schema.indexes.iter().any(|known| known.name == index);
+        match self.connector.record.indexes.state(schema, index) {
+            Some(state) => is_known && state == IndexState::Ready,
+            None => !is_known || index == index::ACTIVE,
+        }
+    }
+
     fn key_of(&self, kind: ResourceKind, id: ResourceId) -> Key {
         keys::resource(&self.connector.id, kind, id)
     }
@@ -113,7 +125,7 @@ impl Directory {
     }
 
     /// The resource at which an index entry points.
-    async fn owner_of_entry(&self, entry: &Key) -> Result<Option<ResourceId>, ScimError> {
+    pub(crate) async fn owner_of_entry(&self, entry: &Key) -> Result<Option<ResourceId>, ScimError> {
         Ok(self.table.get(entry).await?.and_then(|item| items::indexed_id(&item)))
     }
 

@@ -30,25 +30,18 @@ impl Directory {
         match &finding.0 {
             Violation::MissingEntry(kind, id, key) => {
                 let (kind, id) = (*kind, *id);
-                let Some((entry, version)) = self.required_entry(kind, id, key).await? else {
-                    return Ok(false);
-                };
                 subject = Some((kind, id));
-                transaction.check(&self.key_of(kind, id), Requirement::is_unchanged(version))?;
                 // If another resource has the name, an operator must rename one of the two.
-                let (index, value) = (entry.index.clone(), entry.value.clone());
-                transaction.put_new(entry.item(connector, kind, id), Condition::IsUnique { index, value })?;
+                if !self.add_missing_entry(&mut transaction, kind, id, key).await? {
+                    return Ok(false);
+                }
             }
             Violation::StrayEntry(key) => {
-                let owner = self.owner_of_entry(key).await?;
-                subject = keys::index_kind(connector, &key.pk).zip(owner);
-                if let Some((kind, id)) = subject {
-                    self.require_version(&mut transaction, kind, id).await?;
-                }
-                if !self.is_violated(&finding.0).await? {
+                let kind = keys::parse_index(connector, &key.pk).map(|(kind, _)| kind);
+                subject = kind.zip(self.owner_of_entry(key).await?);
+                if !self.delete_stray_entry(&mut transaction, key).await? {
                     return Ok(false);
                 }
-                transaction.delete_if(key, Requirement::entry_is_unchanged(owner))?;
             }
             Violation::StrayItem(key) => transaction.delete(key)?,
             Violation::HalfMembership(group, member) => {
@@ -131,6 +124,41 @@ impl Directory {
             None => self.record_of_connector(&mut transaction, Operation::Repair, attributes)?,
         }
         Ok(self.table.commit(&transaction).await? == Outcome::Committed)
+    }
+
+    /// Adds an index entry that a resource lacks to a transaction. Returns `false` if the resource does not require it (any
+    /// more).
+    pub(crate) async fn add_missing_entry(
+        &self,
+        transaction: &mut Transaction,
+        kind: ResourceKind,
+        id: ResourceId,
+        key: &Key,
+    ) -> Result<bool, ScimError> {
+        let Some((entry, version)) = self.required_entry(kind, id, key).await? else { return Ok(false) };
+        transaction.check(&self.key_of(kind, id), Requirement::is_unchanged(version))?;
+        let (index, value) = (entry.index.clone(), entry.value.clone());
+        transaction
+            .put_new(entry.item(&self.connector.id, kind, id), Condition::IsUnique { index, value })?;
+        Ok(true)
+    }
+
+    /// Adds the deletion of an index entry to a transaction. Returns `false` if its resource requires the entry.
+    pub(crate) async fn delete_stray_entry(
+        &self,
+        transaction: &mut Transaction,
+        key: &Key,
+    ) -> Result<bool, ScimError> {
+        let owner = self.owner_of_entry(key).await?;
+        let kind = keys::parse_index(&self.connector.id, &key.pk).map(|(kind, _)| kind);
+        if let Some((kind, id)) = kind.zip(owner) {
+            self.require_version(transaction, kind, id).await?;
+        }
+        let is_stray = self.is_violated(&Violation::StrayEntry(key.clone())).await?;
+        if is_stray {
+            transaction.delete_if(key, Requirement::entry_is_unchanged(owner))?;
+        }
+        Ok(is_stray)
     }
 
     /// Adds the requirement that a resource has the same version as now, or does not exist as now.

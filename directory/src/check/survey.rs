@@ -58,8 +58,10 @@ impl Survey {
                 let count = self.counts.entry((kind, bucket)).or_default();
                 *count = (count.0 - signed(item, "n"), count.1 - signed(item, "active"));
             }
-            ItemKind::IndexEntry(_) => {
-                self.pair_entry(&key, string("id"), Violation::StrayEntry(key.clone()));
+            ItemKind::IndexEntry(kind, index) => {
+                if directory.checks_index(kind, index) {
+                    self.pair_entry(&key, string("id"), Violation::StrayEntry(key.clone()));
+                }
             }
             ItemKind::Other => {}
             ItemKind::Unknown => drop(self.found.insert(Violation::StrayItem(key))),
@@ -87,7 +89,7 @@ impl Survey {
         if kind == ResourceKind::User && items::stored_active(item) != Some(is_active) {
             self.found.insert(Violation::WrongActive(id));
         }
-        for entry in entries {
+        for entry in entries.into_iter().filter(|entry| directory.checks_index(kind, &entry.index)) {
             let key = entry.key(&directory.connector.id, kind, id);
             self.pair_entry(&key, &id.to_string(), Violation::MissingEntry(kind, id, key.clone()));
         }

@@ -1,5 +1,7 @@
 //! Deleting a connector and its directory, complete or damaged.
 
+use std::collections::BTreeSet;
+
 use crate::Directory;
 use crate::dynamodb::attributes::{Item, get_text};
 use crate::dynamodb::items;
@@ -38,8 +40,11 @@ impl Directory {
                 }
                 passed(ids.len() as u64);
             }
-            for index in &self.schemas.of(kind).indexes {
-                self.table.clear_partition(&keys::index(connector, kind, &index.name)).await?;
+            let schema = self.schemas.of(kind);
+            let known = schema.indexes.iter().map(|index| index.name.as_str());
+            let indexes: BTreeSet<&str> = known.chain(self.connector.record.indexes.of(schema)).collect();
+            for index in indexes {
+                self.table.clear_partition(&keys::index(connector, kind, index)).await?;
             }
         }
         self.table.clear_partition(&keys::index(connector, ResourceKind::User, ACTIVE)).await?;

@@ -4,18 +4,22 @@ mod clear;
 pub mod credential_usage;
 mod format;
 mod id;
+mod indexes;
 mod leftovers;
 mod operations;
+mod reindex;
 mod stored;
 
 pub use format::{FORMAT, Migrated};
 pub use id::ConnectorId;
+pub use indexes::{IndexState, Indexes};
 pub use leftovers::Leftover;
 pub use operations::{Connectors, being_deleted, scheme};
+pub use reindex::BuiltIndexes;
 
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use shared::credential::Credential;
 
@@ -23,6 +27,9 @@ use crate::settings::Settings;
 
 /// How long a process may use a connector that it read. After this time every process knows a change.
 pub const CONNECTOR_CACHE_TTL: Duration = Duration::from_secs(60);
+
+/// The longest time that a request takes, which is the timeout of the functions in `template.yaml`.
+pub const MAX_REQUEST_TIME: Duration = Duration::from_secs(29);
 
 /// A connector as it was read.
 #[derive(Clone, Debug, PartialEq)]
@@ -55,4 +62,14 @@ pub struct Record {
     pub cursor_key: String,
     /// The settings.
     pub settings: Settings,
+    /// The states of the indexes.
+    #[serde(default = "Indexes::unlisted")]
+    pub indexes: Indexes,
+}
+
+/// How long to wait until every process knows what changed in a connector's record at `since`, and no request still uses
+/// the record from before.
+fn time_until_known(since: Timestamp, now: Timestamp) -> SignedDuration {
+    let known = SignedDuration::try_from(CONNECTOR_CACHE_TTL + MAX_REQUEST_TIME);
+    known.unwrap_or(SignedDuration::MAX) - now.duration_since(since)
 }

@@ -3,8 +3,9 @@
 use jiff::{SignedDuration, Timestamp};
 use shared::credential::{Credential, CredentialKind};
 use shared::error::{ErrorKind, ScimError};
+use shared::schema::Schemas;
 
-use super::{CONNECTOR_CACHE_TTL, Connector, ConnectorId, Record, stored};
+use super::{Connector, ConnectorId, Indexes, Record, stored, time_until_known};
 use crate::audit::{self, Actor, Operation};
 use crate::dynamodb::table::{Outcome, Table};
 use crate::secrets::generate_secret;
@@ -27,7 +28,7 @@ impl Connectors {
         Self { table, actor, now }
     }
 
-    /// Creates a connector. Returns `None` when there is one with this id.
+    /// Creates a connector with an empty directory of these schemas. Returns `None` when there is one with this id.
     ///
     /// # Errors
     /// Fails when DynamoDB does, or when the operating system has no randomness.
@@ -36,6 +37,7 @@ impl Connectors {
         id: &ConnectorId,
         name: String,
         credentials: Vec<Credential>,
+        schemas: &Schemas,
     ) -> Result<Option<Connector>, ScimError> {
         let record = Record {
             name,
@@ -44,6 +46,7 @@ impl Connectors {
             is_deleting: false,
             cursor_key: generate_secret()?,
             settings: Settings::default(),
+            indexes: Indexes::ready(schemas),
         };
         let format = self.table.format_of_new_connectors().await?;
         let connector = Connector { id: id.clone(), record, credentials, revision: 1, format };
@@ -187,8 +190,7 @@ impl Connectors {
 
     /// How long to wait until no process can write to a connector whose deletion has begun.
     pub fn time_until_unused(connector: &Connector, now: Timestamp) -> SignedDuration {
-        let ttl = SignedDuration::try_from(CONNECTOR_CACHE_TTL).unwrap_or(SignedDuration::MAX);
-        ttl - now.duration_since(connector.record.disabled.unwrap_or(now))
+        time_until_known(connector.record.disabled.unwrap_or(now), now)
     }
 
     /// Changes the credentials, and forgets when the deleted ones were last used.
@@ -198,7 +200,7 @@ impl Connectors {
         change: impl Fn(&mut Vec<Credential>) -> Result<(), ScimError>,
     ) -> Result<Connector, ScimError> {
         let (before, connector) = self
-            .change(id, |present| {
+            .change(id, Operation::Update, |present| {
                 let mut credentials = present.credentials.clone();
                 change(&mut credentials)?;
                 Ok((Connector { credentials, ..present.clone() }, vec!["credentials".to_owned()]))
@@ -217,7 +219,7 @@ impl Connectors {
         attribute: &str,
         change: impl Fn(&mut Record),
     ) -> Result<Connector, ScimError> {
-        self.change(id, |present| {
+        self.change(id, Operation::Update, |present| {
             let mut next = present.clone();
             change(&mut next.record);
             Ok((next, vec![attribute.to_owned()]))
@@ -227,12 +229,13 @@ impl Connectors {
     }
 
     /// Changes a connector that is not being deleted. Returns it as it was before and as it is now.
-    async fn change(
+    pub(super) async fn change(
         &self,
         id: &ConnectorId,
+        operation: Operation,
         change: impl Fn(&Connector) -> Result<(Connector, Vec<String>), ScimError>,
     ) -> Result<(Connector, Connector), ScimError> {
-        self.change_any(id, Operation::Update, |present| {
+        self.change_any(id, operation, |present| {
             if present.record.is_deleting {
                 return Err(ScimError::invalid_value(being_deleted(id)));
             }
@@ -261,7 +264,7 @@ impl Connectors {
         }
     }
 
-    async fn read(&self, id: &ConnectorId) -> Result<Connector, ScimError> {
+    pub(super) async fn read(&self, id: &ConnectorId) -> Result<Connector, ScimError> {
         let connector = self.table.connector(id).await?;
         connector.ok_or_else(|| {
             ScimError::new(

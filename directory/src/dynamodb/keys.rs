@@ -25,6 +25,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use sha2::{Digest, Sha256};
 use shared::resource::{ResourceId, ResourceKind};
 
+use super::attributes::{Item, get_text};
 use crate::connectors::ConnectorId;
 
 /// A value in a key is cut to this many bytes. A sort key holds at most 1,024 bytes.
@@ -46,6 +47,11 @@ impl Key {
             ("pk".to_owned(), AttributeValue::S(self.pk.clone())),
             ("sk".to_owned(), AttributeValue::S(self.sk.clone())),
         ])
+    }
+
+    /// The key of an item.
+    pub fn of(item: &Item) -> Option<Self> {
+        Some(Self { pk: get_text(item, "pk")?.to_owned(), sk: get_text(item, "sk")?.to_owned() })
     }
 }
 
@@ -247,8 +253,8 @@ pub fn failed_sign_ins(connector: &ConnectorId, address: &str) -> Key {
 }
 
 /// What an item of a connector's directory is, by its key.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ItemKind {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ItemKind<'k> {
     /// A resource.
     Resource(ResourceKind, ResourceId),
     /// The member's side of a membership.
@@ -267,8 +273,8 @@ pub enum ItemKind {
     },
     /// The count of a bucket.
     Count(ResourceKind, u8),
-    /// An index entry of a kind of resource.
-    IndexEntry(ResourceKind),
+    /// An entry of this index of a kind of resource.
+    IndexEntry(ResourceKind, &'k str),
     /// An audit record, a credential, or the guard of nesting: these have no invariants.
     Other,
     /// The key is none that this version writes.
@@ -276,7 +282,7 @@ pub enum ItemKind {
 }
 
 /// Says what an item of a connector's directory is.
-pub fn classify(connector: &ConnectorId, pk: &str, sk: &str) -> ItemKind {
+pub fn classify<'k>(connector: &ConnectorId, pk: &'k str, sk: &str) -> ItemKind<'k> {
     let Some(space) = pk.strip_prefix(&partitions_prefix(connector)) else { return ItemKind::Unknown };
     if let Some(kind) = ResourceKind::ALL.into_iter().find(|kind| space == word(*kind)) {
         return match parse_resources_sk(sk) {
@@ -291,8 +297,8 @@ pub fn classify(connector: &ConnectorId, pk: &str, sk: &str) -> ItemKind {
             _ => ItemKind::Unknown,
         };
     }
-    if let Some(kind) = index_kind(connector, pk) {
-        return ItemKind::IndexEntry(kind);
+    if let Some((kind, index)) = parse_index(connector, pk) {
+        return ItemKind::IndexEntry(kind, index);
     }
     match space {
         "count" if sk == "nesting" => ItemKind::Other,
@@ -307,10 +313,12 @@ pub fn classify(connector: &ConnectorId, pk: &str, sk: &str) -> ItemKind {
     }
 }
 
-/// The kind of resource that an index is of; `None` if the partition is no index.
-pub fn index_kind(connector: &ConnectorId, pk: &str) -> Option<ResourceKind> {
-    let is_index_of = |kind: &ResourceKind| pk.starts_with(&format!("{}.", resources(connector, *kind)));
-    ResourceKind::ALL.into_iter().find(is_index_of)
+/// The kind of resource and the name of the index in this partition; `None` if the partition is no index.
+pub fn parse_index<'k>(connector: &ConnectorId, pk: &'k str) -> Option<(ResourceKind, &'k str)> {
+    let space = pk.strip_prefix(&partitions_prefix(connector))?;
+    let (kind, index) = space.split_once('.')?;
+    let kind = ResourceKind::ALL.into_iter().find(|known| word(*known) == kind)?;
+    Some((kind, index))
 }
 
 /// The connector that owns a partition of a directory, and whether the partition holds audit records.
@@ -357,7 +365,10 @@ mod tests {
             (member_side(&c, user, id, group), ItemKind::MemberSide { group, member: id }),
             (group_side(&c, group, id), ItemKind::GroupSide { group, member: id }),
             (count(&c, ResourceKind::LocalGroup, 255), ItemKind::Count(ResourceKind::LocalGroup, 255)),
-            (Key { pk: index(&c, user, "emails.value"), sk: "x".to_owned() }, ItemKind::IndexEntry(user)),
+            (
+                Key { pk: index(&c, user, "emails.value"), sk: "x".to_owned() },
+                ItemKind::IndexEntry(user, "emails.value"),
+            ),
             (nesting(&c), ItemKind::Other),
             (credential(&c, "1"), ItemKind::Other),
             (Key { pk: audit(&c, "2026-11", 'a'), sk: String::new() }, ItemKind::Other),

@@ -179,7 +179,7 @@ impl Reader<'_> {
     }
 }
 
-/// Finds a page in the order of an index, ascending or descending. Returns `None` if no index has every resource once.
+/// Finds a page in the order of an index, ascending or descending. Returns `None` if no index is ready that has every resource once.
 async fn by_index(
     directory: &Directory,
     kind: ResourceKind,
@@ -188,7 +188,9 @@ async fn by_index(
 ) -> Result<Option<Matches>, ScimError> {
     let schema = directory.schemas.of(kind);
     let name = sort.resolve(schema)?.and_then(|sort_by| sort_by.index_name());
-    let index = schema.indexes.iter().find(|index| Some(&index.name) == name.as_ref() && index.unique);
+    let index = directory
+        .ready_indexes(kind)
+        .find(|index| Some(&index.name) == name.as_ref() && index.unique && index.required);
     let Some(index) = index else { return Ok(None) };
     let (mut to_skip, mut after) = match &query.start {
         Start::Index(start) => (start.saturating_sub(1), None),

@@ -4,7 +4,7 @@
 use crate::index;
 use shared::filter::{Field, Node, Operand, Operator};
 use shared::resource::{ResourceId, ResourceKind};
-use shared::schema::ResourceSchema;
+use shared::schema::{Index, ResourceSchema};
 
 /// How to find the resources that a filter may match.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,15 +43,17 @@ pub enum Bounds {
 }
 
 impl Plan {
-    /// Chooses a plan for a filter.
-    pub fn new(node: &Node, schema: &ResourceSchema) -> Self {
+    /// Chooses a plan for a filter on resources with this schema. Of the indexes, it uses only these.
+    pub fn new(node: &Node, schema: &ResourceSchema, indexes: &[&Index]) -> Self {
         match node {
             Node::Never => Self::Nothing,
-            Node::Compare(field, operator, operand) => Self::compare(field, *operator, operand, schema),
-            Node::And(nodes) => Self::intersection(nodes.iter().map(|node| Self::new(node, schema))),
+            Node::Compare(field, operator, operand) => {
+                Self::compare(field, *operator, operand, schema, indexes)
+            }
+            Node::And(nodes) => Self::intersection(nodes.iter().map(|node| Self::new(node, schema, indexes))),
             // One of them holds, so it takes a plan for each.
-            Node::Or(nodes) => Self::union(nodes.iter().map(|node| Self::new(node, schema))),
-            Node::ValueFilter(field, node) => Self::value_filter(field, node, schema),
+            Node::Or(nodes) => Self::union(nodes.iter().map(|node| Self::new(node, schema, indexes))),
+            Node::ValueFilter(field, node) => Self::value_filter(field, node, schema, indexes),
             Node::Not(_) | Node::Present(_) => Self::Scan,
         }
     }
@@ -87,7 +89,13 @@ impl Plan {
         Self::Union(union)
     }
 
-    fn compare(field: &Field, operator: Operator, operand: &Operand, schema: &ResourceSchema) -> Self {
+    fn compare(
+        field: &Field,
+        operator: Operator,
+        operand: &Operand,
+        schema: &ResourceSchema,
+        indexes: &[&Index],
+    ) -> Self {
         let path = field.path();
         let Operand::Text(text) = operand else {
             let is_hidden =
@@ -105,7 +113,7 @@ impl Plan {
             (ResourceKind::User, "groups.value", Operator::Equal) => return by_id(Self::MembersOf),
             _ => {}
         }
-        let Some(index) = schema.indexes.iter().find(|index| index.name == path) else { return Self::Scan };
+        let Some(index) = indexes.iter().find(|index| index.name == path) else { return Self::Scan };
         // The empty value has no entry.
         if text.is_empty() {
             return Self::Scan;
@@ -124,15 +132,17 @@ impl Plan {
     }
 
     /// `emails[type eq "work" and value eq "x"]`: as the comparison of `emails.value` finds it.
-    fn value_filter(field: &Field, node: &Node, schema: &ResourceSchema) -> Self {
+    fn value_filter(field: &Field, node: &Node, schema: &ResourceSchema, indexes: &[&Index]) -> Self {
         match node {
             Node::Compare(inner, operator, operand) => {
-                Self::compare(&field.with_sub_attribute(inner), *operator, operand, schema)
+                Self::compare(&field.with_sub_attribute(inner), *operator, operand, schema, indexes)
             }
             Node::And(nodes) => {
-                Self::intersection(nodes.iter().map(|node| Self::value_filter(field, node, schema)))
+                Self::intersection(nodes.iter().map(|node| Self::value_filter(field, node, schema, indexes)))
             }
-            Node::Or(nodes) => Self::union(nodes.iter().map(|node| Self::value_filter(field, node, schema))),
+            Node::Or(nodes) => {
+                Self::union(nodes.iter().map(|node| Self::value_filter(field, node, schema, indexes)))
+            }
             _ => Self::Scan,
         }
     }
@@ -185,7 +195,8 @@ mod tests {
     #[track_caller]
     fn plan(kind: ResourceKind, filter: &str) -> Plan {
         let schema = Schemas::built_in().of(kind);
-        Plan::new(&Filter::parse(filter).unwrap().resolve(schema).unwrap().root, schema)
+        let indexes: Vec<&Index> = schema.indexes.iter().collect();
+        Plan::new(&Filter::parse(filter).unwrap().resolve(schema).unwrap().root, schema, &indexes)
     }
 
     fn equal(name: &str, value: &str) -> Plan {

@@ -4,6 +4,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use shared::error::{ErrorKind, ScimError};
 use shared::resource::{ResourceId, ResourceKind};
+use shared::schema::Index;
 
 use super::candidates::candidates;
 use super::evaluation::Evaluation;
@@ -29,7 +30,8 @@ pub(super) async fn search(
     query: &Query,
 ) -> Result<(Vec<Match>, &'static str), ScimError> {
     let schema = directory.schemas.of(part.kind);
-    let plan = part.filter.as_ref().map_or(Plan::Scan, |filter| Plan::new(&filter.root, schema));
+    let indexes: Vec<&Index> = directory.ready_indexes(part.kind).collect();
+    let plan = part.filter.as_ref().map_or(Plan::Scan, |filter| Plan::new(&filter.root, schema, &indexes));
     let sort_by = query.sort.as_ref().map(|sort| sort.resolve(schema)).transpose()?.flatten();
     let evaluation = Evaluation::prepare(directory, part, sort_by, &query.base_url).await?;
     if plan != Plan::Scan

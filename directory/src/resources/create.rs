@@ -14,7 +14,6 @@ use crate::dynamodb::items;
 use crate::dynamodb::keys;
 use crate::dynamodb::table::Outcome;
 use crate::dynamodb::transaction::Transaction;
-use crate::index;
 use crate::secrets::new_resource_id;
 
 /// The time after the deadline in which a group that could not get its members is deleted again. It is less than the time
@@ -97,7 +96,7 @@ impl Directory {
     /// Makes the transaction that creates a resource.
     fn creation(&self, resource: &Resource) -> Result<Transaction, ScimError> {
         let kind = resource.kind;
-        let entries = index::entries(&resource.document, self.schemas.of(kind))?;
+        let entries = self.index_entries(kind, &resource.document)?;
         let mut transaction = self.table.transaction();
         let key = keys::resource(&self.connector.id, kind, resource.id);
         transaction.put_new(items::from_resource(&key, resource)?, Condition::IsNew)?;

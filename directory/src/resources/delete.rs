@@ -14,7 +14,6 @@ use crate::dynamodb::conditions::Requirement;
 use crate::dynamodb::items;
 use crate::dynamodb::keys;
 use crate::dynamodb::table::Outcome;
-use crate::index;
 use crate::settings::OnDelete;
 
 impl Directory {
@@ -114,7 +113,7 @@ impl Directory {
         let key = keys::resource(&self.connector.id, kind, id);
         let is_unchanged = Requirement::is_unchanged(resource.version);
         transaction.update(&key, items::begin_deletion(is_retained), Some(is_unchanged))?;
-        for entry in index::entries(&resource.document, self.schemas.of(kind))? {
+        for entry in self.index_entries(kind, &resource.document)? {
             transaction.delete(&entry.key(&self.connector.id, kind, id))?;
         }
         let active = -i8::from(kind == ResourceKind::User && resource.is_active());

@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 
 use shared::entity_tags::EntityTags;
 use shared::error::{ErrorKind, ScimError};
-use shared::resource::{GroupReference, Origin, Resource, ResourceId, ResourceKind};
+use shared::resource::{Document, GroupReference, Origin, Resource, ResourceId, ResourceKind};
 
 use crate::Directory;
 use crate::dynamodb::attributes::number;
@@ -31,6 +31,15 @@ struct CountChange {
 }
 
 impl Directory {
+    /// Lists the index entries of a resource with this document, which its writer keeps up to date.
+    ///
+    /// # Errors
+    /// `invalidValue` when there are too many; and when the connector has an index that this version does not know.
+    fn index_entries(&self, kind: ResourceKind, document: &Document) -> Result<BTreeSet<Entry>, ScimError> {
+        self.connector.record.indexes.check_writable(self.schemas, &self.connector.id)?;
+        index::entries(document, self.schemas.of(kind))
+    }
+
     /// Adds index entries to a transaction.
     ///
     /// A group's name may also not be the name of a group of the other origin, as the directory shows the groups of both.
@@ -97,7 +106,7 @@ impl Directory {
     }
 
     /// Makes the next version of a resource.
-    pub(crate) fn next_version(&self, present: &Resource, document: shared::resource::Document) -> Resource {
+    pub(crate) fn next_version(&self, present: &Resource, document: Document) -> Resource {
         let version = present.version + 1;
         Resource { version, last_modified: self.now, origin: self.origin(), document, ..present.clone() }
     }
@@ -110,9 +119,8 @@ impl Directory {
         next: &Resource,
     ) -> Result<(), ScimError> {
         let (kind, id) = (present.kind, present.id);
-        let schema = self.schemas.of(kind);
-        let before = index::entries(&present.document, schema)?;
-        let after = index::entries(&next.document, schema)?;
+        let before = self.index_entries(kind, &present.document)?;
+        let after = self.index_entries(kind, &next.document)?;
         let key = keys::resource(&self.connector.id, kind, id);
         let is_unchanged = Requirement::is_unchanged(present.version);
         transaction.update(&key, items::update_to(next)?, Some(is_unchanged))?;

@@ -50,8 +50,9 @@ fn body(response: &Response) -> Value {
 
 #[tokio::test]
 async fn an_extension_takes_a_file_and_nothing_else() {
-    let client = service().client().await;
-    let requests = InProcess::with_schemas(service().dynamodb(), client, schemas()).await;
+    let connector = service().connector().await;
+    service().build_indexes(&connector.id, schemas()).await;
+    let requests = InProcess::with_schemas(service().dynamodb(), connector.local(service()), schemas()).await;
     let send = async |method: &str, target: &str, sent: &Value| {
         requests.send(method, target, Some(sent), PATIENCE).await
     };

@@ -1,0 +1,52 @@
+//! `scimctl reindex`: builds the indexes that a connector lacks, while the service runs.
+
+use clap::Args;
+use directory::Counted;
+use directory::connectors::{BuiltIndexes, Connectors};
+use jiff::Timestamp;
+use shared::resource::ResourceKind;
+use shared::schema::Schemas;
+
+use crate::context::{Context, Failure, parse_connector_id, progress, say, wait};
+
+/// The options of `scimctl reindex`.
+#[derive(Args)]
+#[command(
+    after_help = "A new version can have an index that the users and groups of a connector lack. Until it is built, filters \
+read all users instead. First deploy the version to all functions: older functions cannot write to a connector with an \
+index that they do not know. After a rollback, the same command of the older version removes the index.\n\n\
+EXAMPLE:\n  scimctl reindex okta"
+)]
+pub struct Command {
+    /// The connector's id
+    connector: String,
+}
+
+/// Runs the command.
+pub async fn run(command: Command, context: &Context) -> Result<(), Failure> {
+    let (id, schemas) = (parse_connector_id(&command.connector)?, Schemas::built_in());
+    let begun = context.connectors().begin_reindex(&id, schemas, context.now).await?;
+    let names = begun.record.indexes.building();
+    if names.is_empty() {
+        return say(&format!("all indexes of {id} are ready"));
+    }
+    wait("waiting until every function knows", Connectors::time_until_reindex(&begun, Timestamp::now()))
+        .await;
+    let directory = context.directory(begun.clone());
+    let mut total = 0;
+    for kind in ResourceKind::ALL {
+        total += directory.histogram(kind, Counted::All).await?.total();
+    }
+    let bar = progress("building", total);
+    let BuiltIndexes { added, deleted } = directory.build_indexes(|passed| bar.inc(passed)).await?;
+    bar.finish_and_clear();
+    let indexes = context.connectors().end_reindex(&begun, schemas).await?.record.indexes;
+    for name in &names {
+        say(&match indexes.is_ready(name) {
+            Some(true) => format!("{name} is ready"),
+            Some(false) => format!("{name} is being built by another operator; run reindex again"),
+            None => format!("{name} is removed"),
+        })?;
+    }
+    say(&format!("{added} entries added, {deleted} deleted"))
+}

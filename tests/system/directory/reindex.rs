@@ -1,0 +1,332 @@
+//! A new index of a connector that has users: filters miss nobody before, while and after it is built, and a version that
+//! does not know the index cannot write.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, LazyLock};
+
+use directory::connectors::{BuiltIndexes, Connector, Connectors};
+use directory::{Directory, Table};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+use service::response::Plan;
+use shared::schema::Schemas;
+use tests::client::Client;
+use tests::faults::{Fault, FaultyDynamoDb};
+use tests::in_process::InProcess;
+use tests::invariants::assert_invariants;
+use tests::scimctl::scimctl;
+use tests::service::{PATIENCE, Service, TABLE, TestConnector, actor};
+use tests::table::read_items;
+
+use crate::directory::concurrency::{USER, patch};
+
+/// A table of its own, since `check` reads all of it.
+fn service() -> &'static Service {
+    static SERVICE: LazyLock<Service> = LazyLock::new(Service::start);
+    &SERVICE
+}
+
+/// The schemas of a newer version, which has an index of titles.
+fn newer_schemas() -> &'static Schemas {
+    static NEWER: LazyLock<Schemas> = LazyLock::new(|| {
+        let file = |name: &str| {
+            std::fs::read_to_string(format!("{}/../shared/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()
+        };
+        let mut user_type: Value = serde_json::from_str(&file("resource_types/User.json")).unwrap();
+        user_type["indexes"].as_array_mut().unwrap().push(json!("title"));
+        let schemas = ["User", "Group", "EnterpriseUser"].map(|name| file(&format!("schemas/{name}.json")));
+        let types = [user_type.to_string(), file("resource_types/Group.json")];
+        Schemas::load(&schemas.each_ref().map(String::as_str), &types.each_ref().map(String::as_str)).unwrap()
+    });
+    &NEWER
+}
+
+/// The service in two versions, over one connector.
+struct Versions {
+    connector: TestConnector,
+    client: Client,
+}
+
+impl Versions {
+    async fn new() -> Self {
+        let connector = service().connector().await;
+        let client = connector.local(service());
+        Self { connector, client }
+    }
+
+    /// A process of the version without the index, which has not read the connector yet.
+    async fn older(&self) -> InProcess {
+        InProcess::new(service().dynamodb(), self.client.clone()).await
+    }
+
+    /// A process of the version with the index, which has not read the connector yet.
+    async fn newer(&self) -> InProcess {
+        InProcess::with_schemas(service().dynamodb(), self.client.clone(), newer_schemas()).await
+    }
+
+    async fn read(&self) -> Connector {
+        service().table().connector(&self.connector.id).await.unwrap().unwrap()
+    }
+
+    /// Begins a build at a time that no process needs to wait for any more.
+    async fn begin(&self, schemas: &Schemas) -> Connector {
+        let past = Timestamp::now() - SignedDuration::from_mins(10);
+        let begun = service().connectors().begin_reindex(&self.connector.id, schemas, past).await.unwrap();
+        assert!(!Connectors::time_until_reindex(&begun, Timestamp::now()).is_positive());
+        begun
+    }
+
+    /// The titles in the index, and the number of entries.
+    async fn entries(&self) -> (BTreeSet<String>, usize) {
+        let items = read_items(service(), &self.connector.id).await;
+        let titles: Vec<String> = items
+            .into_keys()
+            .filter(|(pk, _)| pk.ends_with("#user.title"))
+            .map(|(_, sk)| sk.split('\0').next().unwrap().to_owned())
+            .collect();
+        (titles.iter().cloned().collect(), titles.len())
+    }
+}
+
+fn directory_of(connector: &Connector, table: Table) -> Directory {
+    Directory::new(table, Arc::new(connector.clone()), newer_schemas(), Timestamp::now(), actor())
+}
+
+async fn create(version: &InProcess, name: &str, title: &str) -> String {
+    let user = json!({ "schemas": [USER], "userName": name, "title": title });
+    let created = version.send("POST", "/Users", Some(&user), PATIENCE).await;
+    assert_eq!(created.status(), 201, "{created:?}");
+    serde_json::from_slice::<Value>(created.body()).unwrap()["id"].as_str().unwrap().to_owned()
+}
+
+async fn set_title(version: &InProcess, id: &str, title: &str) -> u16 {
+    let operation = patch(json!([{ "op": "replace", "path": "title", "value": title }]));
+    version.send("PATCH", &format!("/Users/{id}"), Some(&operation), PATIENCE).await.status().as_u16()
+}
+
+/// The plan of a filter on titles, and the number of users that it finds.
+async fn find(version: &InProcess, title: &str) -> (&'static str, u64) {
+    let found =
+        version.send("GET", &format!("/Users?filter=title%20eq%20%22{title}%22"), None, PATIENCE).await;
+    assert_eq!(found.status(), 200, "{found:?}");
+    let Plan(plan) = found.extensions().get().unwrap();
+    (*plan, serde_json::from_slice::<Value>(found.body()).unwrap()["totalResults"].as_u64().unwrap())
+}
+
+#[tokio::test]
+async fn filters_are_complete_before_during_and_after_the_build_of_an_index() {
+    let versions = Versions::new().await;
+    let id = versions.connector.id.to_string();
+    let (older, newer) = (versions.older().await, versions.newer().await);
+    for number in 0..20 {
+        create(&older, &format!("guide{number}"), "Guide").await;
+    }
+    // Before: both versions write, and no filter uses the entries of the newer one.
+    let first = create(&newer, "first", "Cook").await;
+    create(&newer, "second", "Cook").await;
+    assert_eq!(set_title(&older, &first, "Guide").await, 200);
+    assert_eq!((find(&newer, "Guide").await, find(&newer, "Cook").await), (("scan", 21), ("scan", 1)));
+    assert_eq!(find(&older, "Guide").await, ("scan", 21));
+    assert_eq!(versions.entries().await, (BTreeSet::from(["cook".to_owned()]), 2));
+    let connector = versions.read().await;
+    assert_eq!(directory_of(&connector, service().table()).check(|_| ()).await.unwrap(), []);
+
+    // During: the older version reads, and refuses to write.
+    let begun = versions.begin(newer_schemas()).await;
+    assert_eq!(begun.record.indexes.building(), ["User.title"]);
+    let (older, newer) = (versions.older().await, versions.newer().await);
+    assert_eq!(set_title(&older, &first, "Cook").await, 500);
+    let refused = scimctl(service(), &["user", "create", &id, "ann"]).failed();
+    assert_eq!(
+        refused,
+        format!(
+            "connector {id} has indexes that this version does not know (User.title), so it cannot write to the \
+             connector; use a newer version, or remove them with `scimctl reindex {id}` of this version"
+        )
+    );
+    create(&newer, "third", "Cook").await;
+    for version in [&older, &newer] {
+        assert_eq!((find(version, "Guide").await, find(version, "Cook").await), (("scan", 21), ("scan", 2)));
+    }
+    let checked = scimctl(service(), &["check", &id]);
+    assert_eq!(checked.ok(), "everything is in order\n");
+
+    // After: the index has an entry for each user, and none that belongs to nobody.
+    let built = directory_of(&begun, service().table()).build_indexes(|_| ()).await.unwrap();
+    assert_eq!(built, BuiltIndexes { added: 21, deleted: 1 });
+    let ready = service().connectors().end_reindex(&begun, newer_schemas()).await.unwrap();
+    assert_eq!(ready.record.indexes.is_ready("User.title"), Some(true));
+    let (older, newer) = (versions.older().await, versions.newer().await);
+    assert_eq!((find(&newer, "Guide").await, find(&newer, "Cook").await), (("equal", 21), ("equal", 2)));
+    assert_eq!(find(&older, "Guide").await, ("scan", 21));
+    assert_eq!(set_title(&older, &first, "Cook").await, 500);
+    assert_eq!(set_title(&newer, &first, "Cook").await, 200);
+    assert_eq!((find(&newer, "Guide").await, find(&newer, "Cook").await), (("equal", 20), ("equal", 3)));
+    assert_eq!(directory_of(&ready, service().table()).check(|_| ()).await.unwrap(), []);
+    assert_eq!(versions.begin(newer_schemas()).await, ready);
+}
+
+#[tokio::test]
+async fn version_that_is_rolled_back_can_write_after_it_removes_the_index() {
+    let versions = Versions::new().await;
+    let id = versions.connector.id.to_string();
+    let newer = versions.newer().await;
+    let user = create(&newer, "ann", "Cook").await;
+    let begun = versions.begin(newer_schemas()).await;
+    directory_of(&begun, service().table()).build_indexes(|_| ()).await.unwrap();
+    service().connectors().end_reindex(&begun, newer_schemas()).await.unwrap();
+    assert_eq!(find(&versions.newer().await, "Cook").await, ("equal", 1));
+
+    let doctor = scimctl(service(), &["doctor", &id]);
+    assert!(doctor.out.contains("does not know (User.title)"), "{}", doctor.out);
+    // The removal begins. A newer process that remains stops using the index.
+    versions.begin(Schemas::built_in()).await;
+    assert_eq!(find(&versions.newer().await, "Cook").await, ("scan", 1));
+    assert_eq!(set_title(&versions.older().await, &user, "Guide").await, 500);
+    let removed = scimctl(service(), &["reindex", &id]).ok();
+    assert_eq!(removed, "User.title is removed\n0 entries added, 1 deleted\n");
+    assert_eq!(scimctl(service(), &["reindex", &id]).ok(), format!("all indexes of {id} are ready\n"));
+    let older = versions.older().await;
+    assert_eq!(set_title(&older, &user, "Guide").await, 200);
+    assert_eq!(find(&versions.newer().await, "Guide").await, ("scan", 1));
+    assert_invariants(service(), &versions.connector.id).await;
+    let records = scimctl(service(), &["audit", &id, "--json"]).ok();
+    let reindexed = records.lines().filter(|line| line.contains(r#""operation":"reindex""#));
+    assert_eq!(reindexed.count(), 4, "{records}");
+}
+
+#[tokio::test]
+async fn missing_index_is_built_by_scimctl_and_announced_before() {
+    let versions = Versions::new().await;
+    let id = versions.connector.id.to_string();
+    let older = versions.older().await;
+    create(&older, "ann", "Cook").await;
+    // To this connector, the index of display names is a new one.
+    let mut connector = versions.read().await;
+    let record = serde_json::to_value(&connector.record).unwrap();
+    let mut indexes = record["indexes"].clone();
+    assert_eq!(indexes.as_object().unwrap().len(), 8);
+    let past = Timestamp::now() - SignedDuration::from_mins(10);
+    indexes["User.displayName"] = json!({ "building": { "since": past } });
+    connector.record.indexes = serde_json::from_value(indexes).unwrap();
+    let doc = serde_json::to_string(&connector.record).unwrap();
+    let doc = aws_sdk_dynamodb::types::AttributeValue::S(doc);
+    tests::table::set_attribute(service(), "connectors", &id, "doc", doc).await;
+
+    let doctor = scimctl(service(), &["doctor", &id]);
+    assert!(doctor.out.contains("BAD  indexes are not ready: User.displayName\n"), "{}", doctor.out);
+    let checked = scimctl(service(), &["check", &id]);
+    assert_eq!(
+        (checked.code, checked.err.as_str(), checked.out.as_str()),
+        (
+            0,
+            &*format!(
+                "{id}: indexes are not ready and are not checked: User.displayName; `scimctl reindex {id}` builds \
+                 them\n"
+            ),
+            "everything is in order\n"
+        )
+    );
+    let built = scimctl(service(), &["reindex", &id]).ok();
+    assert_eq!(built, "User.displayName is ready\n0 entries added, 0 deleted\n");
+    let doctor = scimctl(service(), &["doctor", &id]);
+    assert!(doctor.out.contains("ok   all its indexes are ready\n"), "{}", doctor.out);
+}
+
+/// What a client does while an index is built.
+#[derive(Clone, Copy, Debug)]
+enum Write {
+    ChangeTitle,
+    Delete,
+    Create,
+}
+
+#[tokio::test]
+async fn users_written_while_an_index_is_built_have_their_entries() {
+    let faulty = FaultyDynamoDb::start(service().endpoint()).await;
+    let dynamodb = runtime::dynamodb::client_at(&faulty.endpoint).await;
+    for write in [Write::ChangeTitle, Write::Delete, Write::Create] {
+        for at in 0.. {
+            let versions = Versions::new().await;
+            let older = versions.older().await;
+            let id = create(&older, "ann", "Cook").await;
+            create(&older, "bob", "Cook").await;
+            let stray = create(&versions.newer().await, "eve", "Smith").await;
+            assert_eq!(set_title(&older, &stray, "Guide").await, 200);
+            let begun = versions.begin(newer_schemas()).await;
+            let newer = versions.newer().await;
+            faulty.interrupt(at, async move {
+                match write {
+                    Write::ChangeTitle => {
+                        assert_eq!(set_title(&newer, &id, "Pilot").await, 200);
+                        assert_eq!(set_title(&newer, &stray, "Smith").await, 200);
+                    }
+                    Write::Delete => {
+                        let deleted = newer.send("DELETE", &format!("/Users/{id}"), None, PATIENCE).await;
+                        assert_eq!(deleted.status(), 204);
+                    }
+                    Write::Create => drop(create(&newer, "new", "Cook").await),
+                }
+            });
+            let directory = directory_of(&begun, Table::new(dynamodb.clone(), TABLE.to_owned()));
+            directory.build_indexes(|_| ()).await.unwrap();
+            let was_interrupted = at < faulty.heal();
+            let ready = service().connectors().end_reindex(&begun, newer_schemas()).await.unwrap();
+            let findings = directory_of(&ready, service().table()).check(|_| ()).await.unwrap();
+            assert_eq!(findings, [], "{write:?} before request {at}");
+            let newer = versions.newer().await;
+            let mut found = Vec::new();
+            for title in ["Cook", "Pilot", "Guide", "Smith"] {
+                let (plan, count) = find(&newer, title).await;
+                assert_eq!(plan, "equal");
+                found.push(count);
+            }
+            let expected = match write {
+                _ if !was_interrupted => [2, 0, 1, 0],
+                Write::ChangeTitle => [1, 1, 0, 1],
+                Write::Delete => [1, 0, 1, 0],
+                Write::Create => [3, 0, 1, 0],
+            };
+            assert_eq!(found, expected, "{write:?} before request {at}");
+            if !was_interrupted {
+                assert!(at > 10, "only {at} requests");
+                break;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn interrupted_build_is_completed_when_it_is_repeated() {
+    let faulty = FaultyDynamoDb::start(service().endpoint()).await;
+    let dynamodb = runtime::dynamodb::client_at(&faulty.endpoint).await;
+    for at in 0.. {
+        let versions = Versions::new().await;
+        let older = versions.older().await;
+        create(&older, "ann", "Cook").await;
+        let stray = create(&versions.newer().await, "eve", "Smith").await;
+        assert_eq!(set_title(&older, &stray, "Guide").await, 200);
+        faulty.fail(at, Fault::Denied, true);
+        let table = Table::new(dynamodb.clone(), TABLE.to_owned());
+        let build = async || {
+            let connectors = Connectors::new(table.clone(), actor(), Timestamp::now());
+            let id = &versions.connector.id;
+            let begun = connectors.begin_reindex(id, newer_schemas(), Timestamp::now()).await?;
+            directory_of(&begun, table.clone()).build_indexes(|_| ()).await?;
+            connectors.end_reindex(&begun, newer_schemas()).await
+        };
+        let is_interrupted = build().await.is_err();
+        faulty.heal();
+        let newer = versions.newer().await;
+        assert_eq!((find(&newer, "Cook").await.1, find(&newer, "Guide").await.1), (1, 1), "at {at}");
+        let ready = build().await.unwrap();
+        assert_eq!(ready.record.indexes.is_ready("User.title"), Some(true), "at {at}");
+        assert_eq!(directory_of(&ready, service().table()).check(|_| ()).await.unwrap(), [], "at {at}");
+        let titles = BTreeSet::from(["cook".to_owned(), "guide".to_owned()]);
+        assert_eq!(versions.entries().await, (titles, 2), "at {at}");
+        if !is_interrupted {
+            assert!(at > 10, "only {at} requests");
+            break;
+        }
+    }
+}

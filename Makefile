@@ -60,7 +60,7 @@ lambda: $(TOOLS) ## Run every function under `cargo lambda watch`, over an embed
 		sleep 0.1; \
 	done; \
 	DYNAMODB_ENDPOINT=http://127.0.0.1:8000 \
-		cargo lambda watch --package functions --locked --disable-cors --invoke-address 127.0.0.1
+		cargo lambda watch --locked --disable-cors --invoke-address 127.0.0.1
 
 .PHONY: invoke
 invoke: $(TOOLS) ## Send FUNCTION (users-list unless you say) its event, while `make lambda` runs

@@ -1,8 +1,6 @@
 //! `make lambda` and `make invoke`: the functions under the real `cargo lambda watch`. Every event in `events/` is sent with the
-//! real `cargo lambda invoke`, and the conversations of Okta are held with its HTTP port.
-//!
-//! The router of `cargo lambda watch` has no `$default` route. So a path of a route with a method of no route is answered by
-//! `cargo lambda` itself; no conversation of Okta does that.
+//! real `cargo lambda invoke`, and the conversations of Okta are held with its HTTP port. A method that a path does not have
+//! gets 405, and an unknown path 404.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -42,7 +40,7 @@ impl Watch {
         binaries();
         let port = free_port().await;
         let mut child = cargo_lambda()
-            .args(["watch", "--package", "functions", "--locked", "--ignore-changes", "--disable-cors"])
+            .args(["watch", "--locked", "--ignore-changes", "--disable-cors"])
             .args(["--invoke-address", "127.0.0.1", "--invoke-port", &port.to_string()])
             .env("DYNAMODB_ENDPOINT", service.endpoint())
             .env("TABLE_NAME", TABLE)
@@ -107,6 +105,11 @@ async fn every_event_and_the_conversations_of_okta_are_answered_under_cargo_lamb
         );
         assert_answer(name, &answer, status, &serde_json::from_str(&pattern).unwrap());
     }
+    let url = format!("http://127.0.0.1:{}/default/scim/v2", watch.port);
+    let client = Client::new(&url, "okta", "correct horse battery staple");
+    let refused = client.delete("/Users").await;
+    assert_eq!((refused.status, refused.header("allow")), (405, Some("GET, HEAD, POST")));
+    assert_eq!(client.get("/Nothing").await.status, 404);
     let mut failures = Vec::new();
     let okta = conversations("okta");
     assert!(okta.len() > 10, "{} conversations", okta.len());

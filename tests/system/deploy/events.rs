@@ -1,6 +1,6 @@
 //! Replays each event in `events/` through its binary, and compares everything that depends on the routes with them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
@@ -178,19 +178,30 @@ fn template_routes() -> BTreeSet<(String, String, String)> {
     routes
 }
 
-/// The routes of `cargo lambda watch`, without the last, which is for every other request.
+/// The routes of `cargo lambda watch` to other functions than the fallback. Every path must name each method once.
 fn watch_router() -> BTreeSet<(String, String, String)> {
-    let text = fs::read_to_string(root().join("functions/Cargo.toml")).unwrap();
+    let text = fs::read_to_string(root().join("Cargo.toml")).unwrap();
     let manifest: toml::Table = text.parse().unwrap();
-    let router = manifest["package"]["metadata"]["lambda"]["watch"]["router"].as_table().unwrap();
+    let router = manifest["workspace"]["metadata"]["lambda"]["watch"]["router"].as_array().unwrap();
+    let mut methods: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let mut routes = BTreeSet::new();
-    for (path, functions) in router {
-        for function in functions.as_array().unwrap_or(&Vec::new()) {
-            let text = |name: &str| function[name].as_str().unwrap().to_owned();
-            routes.insert((text("method"), path.clone(), text("function")));
+    for route in router {
+        let text = |name: &str| route[name].as_str().unwrap().to_owned();
+        let Some(named) = route.get("methods") else {
+            assert_eq!((&*text("path"), &*text("function")), ("/{connector}/{*path}", FALLBACK));
+            continue;
+        };
+        for method in named.as_array().unwrap().iter().map(|method| method.as_str().unwrap().to_owned()) {
+            methods.entry(text("path")).or_default().push(method.clone());
+            if text("function") != FALLBACK {
+                routes.insert((method, text("path"), text("function")));
+            }
         }
     }
-    assert_eq!(router["/{connector}/{*path}"].as_str(), Some(FALLBACK));
+    for (path, mut methods) in methods {
+        methods.sort();
+        assert_eq!(methods, ["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"], "{path}");
+    }
     routes
 }
 

@@ -3,7 +3,7 @@
 //! | what | where |
 //! | --- | --- |
 //! | the functions, with the least rights each | the generated block of `template.yaml` |
-//! | the router of `cargo lambda watch` | the generated block of `functions/Cargo.toml` |
+//! | the router of `cargo lambda watch` | the generated block of `Cargo.toml` |
 //! | the table of routes | the generated block of `README.md` |
 //! | the binary of each function | `functions/src/bin/` |
 //! | an example event for a new function, to complete by hand | `events/` |
@@ -69,7 +69,7 @@ pub fn outdated_files(root: &Path, routes: &[Route]) -> io::Result<Vec<(String, 
     let mut files = Vec::new();
     let blocks = [
         ("template.yaml", text::template(&functions)),
-        ("functions/Cargo.toml", text::watch_router(routes)),
+        ("Cargo.toml", text::watch_router(routes)),
         ("README.md", text::table(routes)),
     ];
     for (path, block) in blocks {
@@ -175,10 +175,7 @@ mod tests {
         let outdated = outdated_files(root(), &routes).unwrap();
         let expected = [
             ("template.yaml", "Method: PUT, Path: \"/{connector}/scim/v2/Users/{id}/photo\" }"),
-            (
-                "functions/Cargo.toml",
-                "/Users/{id}/photo\" = [{ method = \"PUT\", function = \"photos-replace\" }]",
-            ),
+            ("Cargo.toml", "/Users/{id}/photo\", methods = [\"PUT\"], function = \"photos-replace\" }"),
             ("README.md", "| PUT | `/{connector}/scim/v2/Users/{id}/photo` | `photos-replace` |"),
             ("functions/src/bin/photos-replace.rs", "handler(\"photos-replace\")"),
             ("events/photos-replace.json", "\"routeKey\": \"PUT /{connector}/scim/v2/Users/{id}/photo\""),

@@ -82,27 +82,34 @@ fn event_name(route: &Route) -> String {
     }
 }
 
-/// The router of `cargo lambda watch`. It has no `$default`; its last route is below a connector, for any
-/// method.
+/// The methods that a path of the router names. It has no `$default`, so the fallback gets those of no route.
+const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+
+/// The router of `cargo lambda watch`.
 pub fn watch_router(routes: &[Route]) -> String {
-    let mut paths: Vec<(String, Vec<String>)> = Vec::new();
+    let mut paths: Vec<(&str, Vec<&Route>)> = Vec::new();
     for route in routes {
-        let path = route.full_path();
-        let target = format!("{{ method = \"{}\", function = \"{}\" }}", route.method, route.function);
-        match paths.iter_mut().find(|(other, _)| *other == path) {
-            Some((_, targets)) => targets.push(target),
-            None => paths.push((path, vec![target])),
+        match paths.iter_mut().find(|(path, _)| *path == route.path) {
+            Some((_, routes)) => routes.push(route),
+            None => paths.push((route.path, vec![route])),
         }
     }
-    let mut out = String::new();
-    for (path, targets) in paths {
-        let list = match targets.as_slice() {
-            [target] => format!("[{target}]"),
-            targets => format!("[\n    {},\n]", targets.join(",\n    ")),
-        };
-        let _ = writeln!(out, "\"{path}\" = {list}");
+    let mut out = "router = [\n".to_owned();
+    let mut target = |path: &str, methods: &str, function: &str| {
+        let _ = writeln!(out, "    {{ path = \"{path}\", {methods}function = \"{function}\" }},");
+    };
+    for (_, routes) in paths {
+        let Some(path) = routes.first().map(|route| route.full_path()) else { continue };
+        for route in &routes {
+            target(&path, &format!("methods = [\"{}\"], ", route.method), route.function);
+        }
+        let is_other = |method: &&str| routes.iter().all(|route| route.method != *method);
+        let others: Vec<String> =
+            METHODS.into_iter().filter(is_other).map(|method| format!("\"{method}\"")).collect();
+        target(&path, &format!("methods = [{}], ", others.join(", ")), FALLBACK);
     }
-    let _ = writeln!(out, "\"/{{connector}}/{{*path}}\" = \"{FALLBACK}\"");
+    target("/{connector}/{*path}", "", FALLBACK);
+    out.push_str("]\n");
     out
 }
 

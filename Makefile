@@ -26,6 +26,10 @@ help: ## Say what there is
 run: ## Run the whole service in one process, over an embedded DynamoDB
 	@$(LOCAL)
 
+.PHONY: demo
+demo: ## Fill the directory with an example company; run the service if none runs
+	@$(LOCAL) demo
+
 .PHONY: test
 test: check validate ## Everything that has to hold: check, validate, and all tests
 	cargo build --workspace --bins --locked

@@ -93,7 +93,7 @@ impl Server {
 
 /// Serves over an engine in memory until it is killed, as `make run` does over one on disk.
 pub async fn serve_in_memory() {
-    logging::start(logging::Format::Text);
+    logging::start(logging::Format::Text, "info");
     let engine = Engine::start(None, 0).await.expect("an engine");
     let client = engine.client().await;
     table::ensure(&client, TABLE).await.expect("a table");

@@ -39,7 +39,7 @@ pub fn run(handler: Handler) -> Result<(), Error> {
 
 async fn serve(handler: Handler) -> Result<(), Error> {
     let start = SystemTime::now();
-    logging::start(logging::Format::Json);
+    logging::start(logging::Format::Json, "info");
     let service = Service::new(
         Table::new(runtime::dynamodb::client().await, environment::table_name()),
         environment::public_url(),

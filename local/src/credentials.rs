@@ -4,6 +4,8 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use directory::connectors::{ConnectorId, Connectors};
 use directory::secrets::{credential_of_chosen, credential_of_generated, generate_secret};
 use directory::{Actor, By, Table};
@@ -29,6 +31,11 @@ pub struct Credentials {
 }
 
 impl Credentials {
+    /// The value of the Authorization header (RFC 7617).
+    pub fn basic(&self) -> String {
+        format!("Basic {}", STANDARD.encode(format!("{}:{}", self.username, self.password)))
+    }
+
     /// Those of the environment, else those in the folder, else new ones, which are put there for this user only.
     ///
     /// # Errors

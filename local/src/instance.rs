@@ -150,6 +150,16 @@ impl Instance {
         &self.credentials
     }
 
+    /// The table.
+    pub fn table(&self) -> &Table {
+        &self.table
+    }
+
+    /// Where the server listens: `http://127.0.0.1:3000`.
+    pub fn origin(&self) -> &str {
+        &self.address
+    }
+
     /// The endpoint URL, as clients know it.
     pub fn endpoint_url(&self) -> String {
         format!("{}/{CONNECTOR}/scim/v2", self.public_url.as_ref().unwrap_or(&self.address))

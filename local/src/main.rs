@@ -1,12 +1,15 @@
 //! `make run`: the whole service in one process.
 
 use std::io::Write as _;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use directory::Table;
+use local::demo::Demo;
 use local::instance::{Instance, Part, Settings};
 use local::signals::Signals;
-use runtime::logging;
+use runtime::{data_folder, dynamodb, environment, logging};
 use tokio::sync::oneshot;
 
 /// Runs Rollcall, a SCIM 2.0 service provider, in one process over an embedded DynamoDB engine.
@@ -30,6 +33,7 @@ EXAMPLES:
   local
   PORT=3001 DATA_DIR=.local/second local
   PORT=8000 local dynamodb
+  local demo
 
 EXIT CODES:
   0  stopped by a signal
@@ -45,40 +49,84 @@ struct Arguments {
 enum Command {
     /// Run only the embedded DynamoDB engine, on PORT, with the connector and its credentials in its table
     Dynamodb,
+    /// Provision an example company with the requests that Okta sends; run the service if none runs on PORT
+    Demo,
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let part = match Arguments::parse().command {
-        Some(Command::Dynamodb) => Part::Engine,
-        None => Part::Everything,
+    let command = Arguments::parse().command;
+    // The requests of the demo would hide what it prints.
+    let level = if matches!(command, Some(Command::Demo)) { "warn" } else { "info" };
+    logging::start(logging::Format::Text, level);
+    let result = match command {
+        Some(Command::Dynamodb) => run(Part::Engine, None).await,
+        Some(Command::Demo) => demo().await,
+        None => run(Part::Everything, None).await,
     };
-    match run(part).await {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // Nothing is left to say it to if this fails.
+            // If this fails too, there is no other place for the message.
             let _ = writeln!(std::io::stderr(), "rollcall: {error}");
             ExitCode::FAILURE
         }
     }
 }
 
-async fn run(part: Part) -> Result<(), String> {
-    logging::start(logging::Format::Text);
+/// Provisions the example company in the service that runs on PORT, or in one that this process runs.
+async fn demo() -> Result<(), String> {
+    let settings = Settings::from_environment()?;
+    let origin = format!("http://127.0.0.1:{}", settings.port);
+    if settings.port == 0 || !Demo::is_service_at(&origin).await? {
+        return run(Part::Everything, Some(settings.folder.clone())).await;
+    }
+    let (table, place) = match environment::dynamodb_endpoint() {
+        Some(endpoint) => (dynamodb::client().await, format!("--endpoint {endpoint}")),
+        None => {
+            let endpoint = data_folder::read_endpoint(&settings.folder)?;
+            (dynamodb::client_at(&endpoint).await, format!("--local {}", settings.folder.display()))
+        }
+    };
+    let table = Table::new(table, environment::table_name());
+    let demo = Demo::new(&origin, &settings.credentials()?, table, place);
+    print(&demo.run().await?)
+}
+
+/// Runs the service until a signal. If `demo` has a data folder, also provisions the example company.
+async fn run(part: Part, demo: Option<PathBuf>) -> Result<(), String> {
     let instance = Instance::start(&Settings::from_environment()?, part).await?;
-    // Before anything is said: who reads the lines may end the process at once.
+    // Before the lines are printed: a program that reads them may send a signal at once.
     let mut signals = Signals::listen()?;
-    let mut out = std::io::stdout();
-    write!(out, "{}", instance.summary()).and_then(|()| out.flush()).map_err(|error| error.to_string())?;
+    print(&instance.summary())?;
+    let demo = demo.map(|folder| {
+        let place = match environment::dynamodb_endpoint() {
+            Some(endpoint) => format!("--endpoint {endpoint}"),
+            None => format!("--local {}", folder.display()),
+        };
+        Demo::new(instance.origin(), instance.credentials(), instance.table().clone(), place)
+    });
+    let provision = async {
+        if let Some(demo) = demo {
+            print(&demo.run().await?)?;
+        }
+        Ok(())
+    };
     let (stop, stopped) = oneshot::channel();
     let two_signals = async {
         signals.next().await;
-        tracing::info!("stopping once what is running is answered; another signal stops at once");
+        tracing::info!("stopping after the running requests are answered; another signal stops at once");
         let _ = stop.send(());
         signals.next().await;
     };
+    let serve = instance.serve(async { drop(stopped.await) });
     tokio::select! {
-        ended = instance.serve(async { drop(stopped.await) }) => ended,
-        () = two_signals => Err("stopped before what was running was answered".to_owned()),
+        ended = async { tokio::try_join!(serve, provision) } => ended.map(|_| ()),
+        () = two_signals => Err("stopped before the running requests were answered".to_owned()),
     }
+}
+
+fn print(text: &str) -> Result<(), String> {
+    let mut out = std::io::stdout();
+    write!(out, "{text}").and_then(|()| out.flush()).map_err(|error| error.to_string())
 }

@@ -16,9 +16,9 @@ pub enum Format {
     Text,
 }
 
-/// Starts logging at the level that `LOG_LEVEL` names; `info` if it names none.
-pub fn start(format: Format) {
-    let level = environment::variable("LOG_LEVEL").unwrap_or_else(|| "info".to_owned());
+/// Starts logging at the level that `LOG_LEVEL` names, or at this one if it names none.
+pub fn start(format: Format, default_level: &str) {
+    let level = environment::variable("LOG_LEVEL").unwrap_or_else(|| default_level.to_owned());
     // Libraries log warnings and errors only.
     let filter: Result<Targets, _> =
         format!("{level},aws_config=warn,aws_runtime=warn,dynoxide=error,hyper=warn").parse();

@@ -7,6 +7,7 @@ mod clients {
 
 mod deploy {
     mod cargo_lambda;
+    mod demo;
     mod events;
     mod layers;
     mod process;

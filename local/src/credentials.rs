@@ -1,4 +1,4 @@
-//! The username and password of the connector `default`: given by the environment, or made once and kept.
+//! The username and password of the connector `default`: from the environment, or generated once and kept in a file.
 
 use std::fs;
 use std::io;
@@ -16,12 +16,12 @@ use shared::error::{ScimError, chain};
 use shared::schema::Schemas;
 use uuid::Uuid;
 
-/// The connector that there always is.
+/// The id of the connector that a local service always has.
 pub const CONNECTOR: &str = "default";
 const USERNAME: &str = "okta";
 const FILE: &str = "credentials.json";
 
-/// What a person pastes into the identity provider.
+/// The credentials to give the identity provider.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub struct Credentials {
     /// The username.
@@ -36,19 +36,20 @@ impl Credentials {
         format!("Basic {}", STANDARD.encode(format!("{}:{}", self.username, self.password)))
     }
 
-    /// Those of the environment, else those in the folder, else new ones, which are put there for this user only.
+    /// Takes the credentials of the environment, or reads those in the folder, or generates them and writes them there. Only the
+    /// current user can read the file.
     ///
     /// # Errors
-    /// A sentence that says what is wrong with the folder.
+    /// A sentence for the user if the file cannot be read or written.
     pub fn find(username: Option<String>, password: Option<String>, folder: &Path) -> Result<Self, String> {
         let found = match password {
             Some(password) => Self { username: USERNAME.to_owned(), password },
-            None => Self::read_or_make(folder)?,
+            None => Self::read_or_generate(folder)?,
         };
         Ok(Self { username: username.unwrap_or(found.username), ..found })
     }
 
-    fn read_or_make(folder: &Path) -> Result<Self, String> {
+    fn read_or_generate(folder: &Path) -> Result<Self, String> {
         let file = folder.join(FILE);
         let said = |error: &dyn std::fmt::Display| format!("{} cannot be used: {error}", file.display());
         match fs::read(&file) {
@@ -57,18 +58,18 @@ impl Credentials {
             Err(error) => return Err(said(&error)),
         }
         let password = generate_secret().map_err(|error| said(&error))?;
-        let made = Self { username: USERNAME.to_owned(), password };
-        let text = serde_json::to_vec(&made).map_err(|error| said(&error))?;
+        let generated = Self { username: USERNAME.to_owned(), password };
+        let text = serde_json::to_vec(&generated).map_err(|error| said(&error))?;
         write_privately(&file, &text).map_err(|error| said(&error))?;
-        Ok(made)
+        Ok(generated)
     }
 
-    /// Makes the connector, or gives it these credentials if it has others.
+    /// Creates the connector with these credentials, or replaces its credentials if they differ.
     ///
     /// # Errors
-    /// A sentence that says what DynamoDB refuses.
+    /// A sentence for the user if DynamoDB fails.
     pub async fn install(&self, table: &Table, is_chosen: bool) -> Result<(), String> {
-        let said = |error: ScimError| format!("the connector {CONNECTOR} cannot be made: {}", chain(&error));
+        let said = |error: ScimError| format!("connector {CONNECTOR} cannot be created: {}", chain(&error));
         let id = ConnectorId::parse(CONNECTOR).ok_or("the connector has no name")?;
         let now = Timestamp::now();
         let presented =
@@ -99,7 +100,7 @@ impl Credentials {
     }
 }
 
-/// The actor of the changes that `make run` makes when it starts.
+/// The actor in the audit records of these changes.
 fn actor() -> Actor {
     Actor { by: By::Operator("make run".to_owned()), request: format!("start-{}", Uuid::new_v4()) }
 }

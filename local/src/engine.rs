@@ -1,4 +1,4 @@
-//! The embedded DynamoDB engine: on a loopback socket like the real one, and without one for this process.
+//! The embedded DynamoDB engine. Other processes reach it over HTTP on loopback; this process calls it directly.
 
 use std::path::Path;
 
@@ -11,10 +11,10 @@ use tokio::task::JoinHandle;
 
 use crate::in_process::InProcess;
 
-/// An engine that serves until it is stopped.
+/// A running engine.
 #[derive(Debug)]
 pub struct Engine {
-    /// Where it is: `http://127.0.0.1:PORT`.
+    /// Its URL: `http://127.0.0.1:PORT`.
     pub endpoint: String,
     in_process: InProcess,
     stop: oneshot::Sender<()>,
@@ -22,39 +22,41 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Starts an engine whose data is in this file, or in memory; on this port, or on any that is free.
+    /// Starts an engine. Its data is in this file, or in memory if there is none. Port 0 means any free port.
     ///
     /// # Errors
-    /// A sentence that says what is wrong with the file or the port.
+    /// A sentence for the user if the file or the port cannot be used.
     pub async fn start(file: Option<&Path>, port: u16) -> Result<Self, String> {
         let database = match file {
             Some(file) => {
-                let path = file.to_str().ok_or_else(|| format!("{} is no text", file.display()))?;
+                let path = file.to_str().ok_or_else(|| format!("{} is not valid UTF-8", file.display()))?;
                 Database::new(path)
                     .map_err(|error| format!("the data in {path} cannot be opened: {error}"))?
             }
-            None => Database::memory().map_err(|error| format!("no memory for the data: {error}"))?,
+            None => {
+                Database::memory().map_err(|error| format!("the engine cannot start in memory: {error}"))?
+            }
         };
         let listener = TcpListener::bind(("127.0.0.1", port))
             .await
-            .map_err(|error| format!("port {port} is not free for the DynamoDB engine: {error}"))?;
+            .map_err(|error| format!("the DynamoDB engine cannot use port {port}: {error}"))?;
         let address = listener.local_addr().map_err(|error| error.to_string())?;
         let in_process = InProcess::new(database.clone());
         let (stop, stopped) = oneshot::channel();
-        // A sender that is dropped stops the engine too.
+        // The engine also stops when the sender is dropped.
         let stopped = async { drop(stopped.await) };
         let task = tokio::spawn(serve_with_shutdown(listener, database, stopped));
         Ok(Self { endpoint: format!("http://{address}"), in_process, stop, task })
     }
 
-    /// A client for it in this process.
+    /// Makes a client that calls the engine without a socket.
     pub async fn client(&self) -> Client {
         runtime::dynamodb::client_over(self.in_process.clone()).await
     }
 
-    /// Stops it when what is running has been answered.
+    /// Stops the engine after it has answered the running requests.
     pub async fn stop(self) {
-        // Either may be over already.
+        // The task may have ended already.
         let _ = self.stop.send(());
         let _ = self.task.await;
     }

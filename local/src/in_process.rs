@@ -1,4 +1,4 @@
-//! The way from the SDK to the embedded engine that needs no socket: what the SDK would send is handed over as it is.
+//! The AWS SDK over an embedded engine without a socket: each request of the SDK is passed to the engine in memory.
 
 use std::fmt;
 
@@ -15,19 +15,19 @@ use dynoxide::{Database, DynoxideError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// An engine in this process.
+/// An engine in this process, as an HTTP client of the SDK.
 #[derive(Clone)]
 pub struct InProcess {
     database: Database,
 }
 
 impl InProcess {
-    /// The way to this engine.
+    /// Makes the HTTP client for this engine.
     pub fn new(database: Database) -> Self {
         Self { database }
     }
 
-    /// What the engine answers to an operation of DynamoDB.
+    /// Runs an operation of DynamoDB and returns the body of its response.
     fn run(&self, operation: &str, body: &[u8]) -> Result<Vec<u8>, DynoxideError> {
         match operation {
             "GetItem" => self.answer(body, Database::get_item),
@@ -43,7 +43,9 @@ impl InProcess {
             "DescribeTable" => self.answer(body, Database::describe_table),
             "DescribeTimeToLive" => self.answer(body, Database::describe_time_to_live),
             "UpdateTimeToLive" => self.answer(body, Database::update_time_to_live),
-            _ => Err(DynoxideError::UnsupportedCapability(format!("{operation} is not used here"))),
+            _ => Err(DynoxideError::UnsupportedCapability(format!(
+                "{operation} is not passed to the embedded engine"
+            ))),
         }
     }
 
@@ -58,8 +60,8 @@ impl InProcess {
     }
 }
 
-/// A token is there for an answer that gets lost on its way, which none does here; and the engine looks through all tokens
-/// of the last ten minutes at each transaction.
+/// Runs a transaction without its token. A token makes a repetition safe after a lost response, and no response is lost here.
+/// With a token, the engine would search all tokens of the last ten minutes.
 fn transact(
     database: &Database,
     request: TransactWriteItemsRequest,
@@ -79,10 +81,9 @@ impl HttpConnector for InProcess {
         HttpConnectorFuture::new(async move {
             let target = request.headers().get("x-amz-target").unwrap_or_default();
             let operation = target.rsplit('.').next().unwrap_or_default();
-            let body = request
-                .body()
-                .bytes()
-                .ok_or_else(|| ConnectorError::user("a request to DynamoDB is not a stream".into()))?;
+            let body = request.body().bytes().ok_or_else(|| {
+                ConnectorError::user("the body of a request to DynamoDB must be in memory".into())
+            })?;
             let (status, body) = match engine.run(operation, body) {
                 Ok(body) => (200, body),
                 Err(error) => (error.status_code(), error.to_json().into_bytes()),

@@ -1,4 +1,4 @@
-//! One running service: its DynamoDB, its port and its credentials. The environment holds its settings.
+//! One running service: its DynamoDB, port and credentials. Its settings come from the environment.
 
 use std::fs::{File, TryLockError};
 use std::os::unix::fs::DirBuilderExt as _;
@@ -22,16 +22,16 @@ const DEFAULT_PORT: u16 = 3000;
 const DEFAULT_FOLDER: &str = ".local";
 const DATA_FILE: &str = "dynamodb.sqlite";
 const LOCK_FILE: &str = "lock";
-/// How long the start may take when DynamoDB does not answer.
+/// How long the start may take if DynamoDB does not respond.
 const START_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long the engine may take to stop. Its operations take milliseconds; only a client that sent half of a request takes
-/// longer.
+/// How long the engine may take to stop. Its operations take milliseconds, but a client may have sent only half of a
+/// request.
 const STOP_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// What the environment says of a service: `PORT`, `DATA_DIR`, `SCIM_USERNAME` and `SCIM_PASSWORD`.
+/// The settings from the environment: `PORT`, `DATA_DIR`, `SCIM_USERNAME` and `SCIM_PASSWORD`.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// The port on 127.0.0.1; 0 for any free one.
+    /// The port on 127.0.0.1; 0 for any free port.
     pub port: u16,
     /// The folder for data and credentials.
     pub folder: PathBuf,
@@ -43,7 +43,7 @@ impl Settings {
     /// Reads the environment. An empty variable counts as unset.
     ///
     /// # Errors
-    /// A sentence that says which variable is wrong.
+    /// A sentence for the user if a variable is wrong.
     pub fn from_environment() -> Result<Self, String> {
         let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let port = match variable("PORT") {
@@ -57,36 +57,35 @@ impl Settings {
         Ok(Self { port, folder, username, password })
     }
 
-    /// Whether the environment chooses the password, so that the folder does not hold it.
+    /// Whether the password comes from the environment. If so, it is not in the folder.
     pub fn has_password(&self) -> bool {
         self.password.is_some()
     }
 
-    /// Finds the credentials, or makes them and keeps them in the folder.
+    /// Reads the credentials, or generates them and keeps them in the folder.
     ///
     /// # Errors
-    /// A sentence that says what is wrong with the folder.
+    /// A sentence for the user if the folder cannot be used.
     pub fn credentials(&self) -> Result<Credentials, String> {
         Credentials::find(self.username.clone(), self.password.clone(), &self.folder)
     }
 }
 
-/// What an instance serves.
+/// The parts that an instance can serve.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
     /// SCIM and the start page.
     Everything,
-    /// Only the embedded DynamoDB engine, on the port of the settings: for `make lambda`, where the functions are
-    /// processes of their own.
+    /// Only the embedded DynamoDB engine, on the port of the settings. `make lambda` uses it, as its functions are processes
+    /// of their own.
     Engine,
 }
 
-/// A service that has its DynamoDB, its port and its credentials, and accepts connections once [`serve`](Self::serve)
-/// runs.
+/// A service that has opened its DynamoDB, port and credentials. It accepts connections when [`serve`](Self::serve) runs.
 pub struct Instance {
     part: Part,
     listener: TcpListener,
-    /// The lock keeps other processes from the data for as long as the file is open.
+    /// While this file is open, no other process can use the data.
     _lock: Option<File>,
     engine: Option<Engine>,
     table: Table,
@@ -99,14 +98,15 @@ impl Instance {
     /// Opens the data, the port and the credentials.
     ///
     /// # Errors
-    /// A sentence that says what stands in the way.
+    /// A sentence for the user if the port, the folder or DynamoDB cannot be used.
     pub async fn start(settings: &Settings, part: Part) -> Result<Self, String> {
         let Settings { port, folder, .. } = settings;
         let is_engine_only = part == Part::Engine;
         let listener = TcpListener::bind(("127.0.0.1", if is_engine_only { 0 } else { *port }))
             .await
             .map_err(|error| format!("port {port} cannot be used: {error}"))?;
-        make_private(folder).map_err(|error| format!("{} cannot be made: {error}", folder.display()))?;
+        create_private_folder(folder)
+            .map_err(|error| format!("{} cannot be created: {error}", folder.display()))?;
 
         let (engine, lock) = match environment::dynamodb_endpoint() {
             Some(_) => (None, None),
@@ -145,7 +145,7 @@ impl Instance {
         })
     }
 
-    /// What a person pastes into the identity provider.
+    /// The credentials to give the identity provider.
     pub fn credentials(&self) -> &Credentials {
         &self.credentials
     }
@@ -160,12 +160,12 @@ impl Instance {
         &self.address
     }
 
-    /// The endpoint URL, as clients know it.
+    /// The endpoint URL that clients use.
     pub fn endpoint_url(&self) -> String {
         format!("{}/{CONNECTOR}/scim/v2", self.public_url.as_ref().unwrap_or(&self.address))
     }
 
-    /// The lines to paste into the identity provider, and the URL of what else this instance serves.
+    /// The lines that the program prints: what to give the identity provider, and another URL of this instance.
     pub fn summary(&self) -> String {
         let Credentials { username, password } = &self.credentials;
         let last = match (self.part, &self.engine) {
@@ -177,10 +177,10 @@ impl Instance {
         format!("Endpoint URL:  {endpoint}\nUsername:      {username}\nPassword:      {password}\n{last}")
     }
 
-    /// Serves until `stop` resolves and what is running has been answered.
+    /// Serves until `stop` resolves and the running requests are answered.
     ///
     /// # Errors
-    /// A sentence that says why the server ended.
+    /// A sentence for the user if the server fails.
     pub async fn serve(self, stop: impl Future<Output = ()> + Send) -> Result<(), String> {
         let page = StartPage::new(self.table.clone(), self.endpoint_url());
         let Self { part, listener, engine, table, public_url, .. } = self;
@@ -201,7 +201,7 @@ impl Instance {
     }
 }
 
-/// Keeps other processes from the data in a folder, for as long as the file is open.
+/// Locks a folder while the file is open.
 fn lock(folder: &Path) -> Result<File, String> {
     let path = folder.join(LOCK_FILE);
     let said = |error| format!("{} cannot be locked: {error}", path.display());
@@ -216,8 +216,8 @@ fn lock(folder: &Path) -> Result<File, String> {
     }
 }
 
-/// Makes a folder that only this user can look into: people's data will be there.
-fn make_private(folder: &Path) -> std::io::Result<()> {
+/// Creates a folder that only the current user can read, as it will hold personal data.
+fn create_private_folder(folder: &Path) -> std::io::Result<()> {
     let mut builder = std::fs::DirBuilder::new();
     builder.mode(0o700).recursive(true).create(folder)
 }

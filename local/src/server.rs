@@ -1,4 +1,4 @@
-//! The HTTP server: reads a request from its socket, finds its route, writes the answer.
+//! The HTTP server. It reads a request, passes it to the service, and writes the response.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -22,9 +22,10 @@ use uuid::Uuid;
 
 use crate::start_page::StartPage;
 
-/// What HTTP API gives a function, less what the function keeps back; a body has as long to come.
+/// The longest time of a request, as on AWS: the timeout of an HTTP API less the time that a function keeps for its response.
+/// A body must arrive in the same time.
 const TIME_FOR_A_REQUEST: Duration = Duration::from_secs(28);
-/// How long a client is waited for when the end has come, or when what it still sends is of no use.
+/// How long the server waits for a client while it stops, or while it discards the rest of a body.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 #[derive(Clone)]
@@ -32,15 +33,15 @@ struct Server {
     service: Arc<Service>,
     origin: Arc<str>,
     start_page: Option<Arc<StartPage>>,
-    /// Whether the end has come. Each request that is running listens to it.
-    is_ending: watch::Sender<bool>,
+    /// Whether the server is stopping. Each running request subscribes to it.
+    is_stopping: watch::Sender<bool>,
 }
 
-/// Serves until `stop` resolves and what is running has been answered. Clients that have sent half of a request, or do
-/// not read their answer, are not waited for.
+/// Serves until `stop` resolves and the running requests are answered. It does not wait for clients that have sent half of a
+/// request or do not read their response.
 ///
 /// # Errors
-/// When the listener fails.
+/// Fails when the listener does.
 pub async fn serve(
     listener: TcpListener,
     service: Service,
@@ -49,10 +50,10 @@ pub async fn serve(
     serve_both(listener, service, None, stop).await
 }
 
-/// Does what [`serve`] does, and serves a start page.
+/// Does the same as [`serve`], and also serves a start page.
 ///
 /// # Errors
-/// When the listener fails.
+/// Fails when the listener does.
 pub async fn serve_with_start_page(
     listener: TcpListener,
     service: Service,
@@ -69,21 +70,21 @@ async fn serve_both(
     stop: impl Future<Output = ()> + Send,
 ) -> std::io::Result<()> {
     let origin = format!("http://{}", listener.local_addr()?).into();
-    let is_ending = watch::Sender::new(false);
-    let server = Server { service: Arc::new(service), origin, start_page, is_ending: is_ending.clone() };
+    let is_stopping = watch::Sender::new(false);
+    let server = Server { service: Arc::new(service), origin, start_page, is_stopping: is_stopping.clone() };
     let router = Router::new().fallback(answer).with_state(server);
     let router = router.into_make_service_with_connect_info::<SocketAddr>();
-    let mut told = is_ending.subscribe();
-    let told = async move { drop(told.wait_for(|is_ending| *is_ending).await) };
+    let mut subscription = is_stopping.subscribe();
+    let stopping = async move { drop(subscription.wait_for(|is_stopping| *is_stopping).await) };
     let end = async {
         stop.await;
-        is_ending.send_replace(true);
-        // Requests end by themselves before this.
-        let _ = timeout(TIME_FOR_A_REQUEST, is_ending.closed()).await;
+        is_stopping.send_replace(true);
+        // Running requests end before this time.
+        let _ = timeout(TIME_FOR_A_REQUEST, is_stopping.closed()).await;
         sleep(PATIENCE).await;
     };
     tokio::select! {
-        served = axum::serve(listener, router).with_graceful_shutdown(told) => served,
+        served = axum::serve(listener, router).with_graceful_shutdown(stopping) => served,
         () = end => Ok(()),
     }
 }
@@ -93,8 +94,8 @@ async fn answer(
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     request: http::Request<Body>,
 ) -> http::Response<Body> {
-    // The end waits for this to be dropped.
-    let mut is_ending = server.is_ending.subscribe();
+    // The server stops after the last subscription is dropped.
+    let mut is_stopping = server.is_stopping.subscribe();
     let (parts, body) = request.into_parts();
     if let (Some(page), &(Method::GET | Method::HEAD)) = (&server.start_page, &parts.method)
         && let Some(response) = page.answer(parts.uri.path()).await
@@ -104,9 +105,9 @@ async fn answer(
     let body = tokio::select! {
         biased;
         body = read(body) => body,
-        () = time_is_up(&mut is_ending) => Err(LATE),
+        () = time_is_up(&mut is_stopping) => Err(LATE),
     };
-    // The service refuses such a request too, so that it is authenticated and logged like any other.
+    // The service answers this request too, so that it is authenticated and logged like any other.
     let (body, handler) = match body {
         Ok(body) => (body, routes::fallback as Handler),
         Err(refuse) => (Bytes::new(), refuse),
@@ -125,23 +126,24 @@ async fn answer(
     server.service.answer(request, handler).await.map(Body::from)
 }
 
-/// Reads a body, and keeps no more of it than a function would get; or gives what refuses the request.
+/// Reads a body up to the limit of a function. If that fails, returns the handler that refuses the request.
 async fn read(mut body: Body) -> Result<Bytes, Handler> {
     match Limited::new(&mut body, MAX_BODY_BYTES).collect().await {
         Ok(body) => return Ok(body.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => {}
         Err(_) => return Err(ENDED_EARLY),
     }
-    // Most clients read no answer before all is sent, and lose it when the connection is closed before that.
+    // Most clients read the response only after they have sent the whole body. If the connection were closed before, they would
+    // lose the response.
     let rest = async { while let Some(Ok(_)) = body.frame().await {} };
     let _ = timeout(PATIENCE, rest).await;
     Err(TOO_LONG)
 }
 
-/// Resolves when a body has had its time.
-async fn time_is_up(is_ending: &mut watch::Receiver<bool>) {
+/// Resolves when the time for a body has passed.
+async fn time_is_up(is_stopping: &mut watch::Receiver<bool>) {
     let end = async {
-        drop(is_ending.wait_for(|is_ending| *is_ending).await);
+        drop(is_stopping.wait_for(|is_stopping| *is_stopping).await);
         sleep(PATIENCE).await;
     };
     let _ = timeout(TIME_FOR_A_REQUEST, end).await;
@@ -152,12 +154,17 @@ const TOO_LONG: Handler = |_| {
     Box::pin(async { Err(ScimError::new(ErrorKind::PayloadTooLarge, detail)) })
 };
 
-const ENDED_EARLY: Handler =
-    |_| Box::pin(async { Err(ScimError::new(ErrorKind::InvalidSyntax, "The body ended early")) });
+const ENDED_EARLY: Handler = |_| {
+    Box::pin(async {
+        Err(ScimError::new(
+            ErrorKind::InvalidSyntax,
+            "The connection ended before the request body was complete",
+        ))
+    })
+};
 
-/// RFC 9110 §15.5.9. A function gets a body whole, so only this server has an answer like it.
+/// 408 (RFC 9110 §15.5.9). A function gets its body complete, so only this server answers this.
 const LATE: Handler = |_| {
-    let error =
-        json!({ "schemas": [ERROR_SCHEMA], "status": "408", "detail": "The body did not come in time" });
+    let error = json!({ "schemas": [ERROR_SCHEMA], "status": "408", "detail": "The request body did not arrive in time" });
     Box::pin(async move { response::json(StatusCode::REQUEST_TIMEOUT, &error) })
 };

@@ -1,15 +1,15 @@
-//! The signals that end a process.
+//! The signals that stop a process: SIGTERM and SIGINT (Ctrl-C).
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// SIGTERM and Ctrl-C, from the moment this is made.
+/// Receives SIGTERM and SIGINT.
 pub struct Signals {
     terminated: Signal,
     interrupted: Signal,
 }
 
 impl Signals {
-    /// Listens from now on.
+    /// Starts to listen. Signals that came before stop the process.
     ///
     /// # Errors
     /// A sentence that says why signals cannot be received.
@@ -19,7 +19,7 @@ impl Signals {
                 (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
             Ok(Self { terminated, interrupted })
         };
-        listen().map_err(|error| format!("signals cannot be heard: {error}"))
+        listen().map_err(|error| format!("the process cannot listen for signals: {error}"))
     }
 
     /// Waits for the next signal.

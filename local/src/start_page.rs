@@ -1,5 +1,5 @@
-//! What the local server shows people and monitors: a start page at `/`, the health of DynamoDB at `/health`, and the
-//! documents that the start page links to. None of them needs credentials, so none of them shows a secret.
+//! The start page at `/`, the health of DynamoDB at `/health`, and the documents that the start page links to. They require no
+//! credentials, so they show no secrets.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -80,7 +80,7 @@ impl StartPage {
     /// Reads the connector.
     ///
     /// # Errors
-    /// A sentence that says why DynamoDB does not answer.
+    /// A sentence for the user if DynamoDB does not respond.
     async fn connector(&self, table: &Table) -> Result<Option<Connector>, String> {
         let id = ConnectorId::parse(CONNECTOR).ok_or("the connector has no name")?;
         table.connector(&id).await.map_err(|error| reason(&error))
@@ -89,13 +89,13 @@ impl StartPage {
     /// Counts the users and groups of the connector; none if it is missing.
     ///
     /// # Errors
-    /// A sentence that says why DynamoDB does not answer.
+    /// A sentence for the user if DynamoDB does not respond.
     async fn counts(&self) -> Result<Counts, String> {
         let table = self.table();
         let Some(connector) = self.connector(&table).await? else {
             return Ok(Counts { users: 0, inactive: 0, groups: 0 });
         };
-        // The actor is named in what is written, and nothing is written here.
+        // Nothing is written here, so the actor is named in no audit record.
         let actor = Actor { by: By::Operator("start page".to_owned()), request: "start page".to_owned() };
         let directory =
             Directory::new(table, Arc::new(connector), Schemas::built_in(), Timestamp::now(), actor);
@@ -110,11 +110,11 @@ impl StartPage {
     }
 }
 
-/// Says why DynamoDB does not answer.
+/// Why DynamoDB does not respond.
 fn reason(error: &ScimError) -> String {
     match &error.cause {
-        Some(cause) => format!("DynamoDB does not answer: {}", chain(cause.as_ref())),
-        None => format!("DynamoDB did not answer within {} s", TIME_FOR_DYNAMODB.as_secs()),
+        Some(cause) => format!("DynamoDB did not respond: {}", chain(cause.as_ref())),
+        None => format!("DynamoDB did not respond within {} s", TIME_FOR_DYNAMODB.as_secs()),
     }
 }
 
@@ -146,7 +146,7 @@ fn render(endpoint_url: &str, counts: Result<Counts, String>) -> String {
         .replace("{class}", class)
         .replace("{users}", &users)
         .replace("{groups}", &groups)
-        // Last, as a reason may contain anything.
+        // Last, because a reason may contain the other placeholders.
         .replace("{health}", &health)
 }
 

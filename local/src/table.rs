@@ -1,5 +1,5 @@
-//! The table, made where it is missing. In AWS, `template.yaml` makes it, with a stream; here nobody reads one, and the
-//! embedded engine looks through all of a stream at each write.
+//! Creates the table if it is missing. On AWS, `template.yaml` creates it, with a stream. This one has no stream, because the
+//! embedded engine reads its whole stream at each write.
 
 use std::time::Duration;
 
@@ -11,34 +11,39 @@ use aws_sdk_dynamodb::types::{
 use shared::error::chain;
 use tokio::time::{Instant, sleep};
 
-/// How long AWS may take to make a table, which is seconds.
-const TIME_TO_MAKE: Duration = Duration::from_secs(30);
-const TIME_BETWEEN_LOOKS: Duration = Duration::from_millis(500);
+/// The longest time that AWS may take to create a table; it usually takes seconds.
+const CREATION_TIMEOUT: Duration = Duration::from_secs(30);
+const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
 
-/// Makes the table unless it is there, and lets its items expire unless they do.
+/// Creates the table and turns on its time to live, unless that is done already.
 ///
 /// # Errors
-/// A sentence that says what is wrong: DynamoDB is out of reach, or refuses, or does not come to an end.
+/// A sentence for the user if DynamoDB does not respond, refuses, or takes too long.
 pub async fn ensure(client: &Client, name: &str) -> Result<(), String> {
-    let said = |error: Error| format!("the table {name} cannot be made: {}", chain(&*error));
+    let said = |error: Error| format!("table {name} cannot be created: {}", chain(&*error));
     if status(client, name).await?.is_none() {
         create(client, name).await.map_err(said)?;
     }
-    // For some seconds AWS says that it is making the table, or that there is none, and refuses UpdateTimeToLive.
-    let deadline = Instant::now() + TIME_TO_MAKE;
+    // For some seconds after CreateTable, AWS reports that the table is being created or does not exist, and refuses
+    // UpdateTimeToLive.
+    let deadline = Instant::now() + CREATION_TIMEOUT;
     while matches!(status(client, name).await?, None | Some(TableStatus::Creating)) {
         if Instant::now() > deadline {
-            return Err(format!("the table {name} is still being made after {} s", TIME_TO_MAKE.as_secs()));
+            return Err(format!(
+                "table {name} is still being created after {} s",
+                CREATION_TIMEOUT.as_secs()
+            ));
         }
-        sleep(TIME_BETWEEN_LOOKS).await;
+        sleep(POLL_INTERVAL).await;
     }
-    let said = |error: Error| format!("the items of the table {name} would not expire: {}", chain(&*error));
-    expire(client, name).await.map_err(said)
+    let said =
+        |error: Error| format!("the time to live of table {name} cannot be turned on: {}", chain(&*error));
+    turn_on_time_to_live(client, name).await.map_err(said)
 }
 
-/// The status of the table, if there is one.
+/// Reads the status of the table; `None` if it does not exist.
 async fn status(client: &Client, name: &str) -> Result<Option<TableStatus>, String> {
     match client.describe_table().table_name(name).send().await {
         Ok(described) => Ok(described.table.and_then(|table| table.table_status)),
@@ -47,7 +52,7 @@ async fn status(client: &Client, name: &str) -> Result<Option<TableStatus>, Stri
         {
             Ok(None)
         }
-        Err(error) => Err(format!("DynamoDB does not answer: {}", chain(&error))),
+        Err(error) => Err(format!("DynamoDB did not respond: {}", chain(&error))),
     }
 }
 
@@ -69,7 +74,7 @@ async fn create(client: &Client, name: &str) -> Result<(), Error> {
     Ok(())
 }
 
-async fn expire(client: &Client, name: &str) -> Result<(), Error> {
+async fn turn_on_time_to_live(client: &Client, name: &str) -> Result<(), Error> {
     let described = client.describe_time_to_live().table_name(name).send().await?;
     let status = described.time_to_live_description.and_then(|description| description.time_to_live_status);
     if !matches!(status, None | Some(TimeToLiveStatus::Disabled)) {

@@ -190,8 +190,12 @@ fn what_stands_in_the_way_is_said_in_one_line() {
     for (folder, environment, expected) in [
         (&folder.0, &[("PORT", port.as_str())][..], format!("rollcall: port {port} cannot be used: ")),
         (&folder.0, &[("PORT", "x")], "rollcall: PORT is \"x\", and must be a number up to 65535".to_owned()),
-        (&file.join("inside"), &[], format!("rollcall: {} cannot be made: ", file.join("inside").display())),
-        (&folder.0, &[nobody], "rollcall: DynamoDB does not answer: ".to_owned()),
+        (
+            &file.join("inside"),
+            &[],
+            format!("rollcall: {} cannot be created: ", file.join("inside").display()),
+        ),
+        (&folder.0, &[nobody], "rollcall: DynamoDB did not respond: ".to_owned()),
     ] {
         let (code, said) = fail(folder, environment);
         assert_eq!(code, Some(1), "{said}");
@@ -280,7 +284,11 @@ async fn a_request_whose_body_is_not_taken_is_logged_like_any_other() {
     cut_off.shutdown(Shutdown::Write).unwrap();
     let mut answer = String::new();
     cut_off.read_to_string(&mut answer).unwrap();
-    assert!(answer.starts_with("HTTP/1.1 400 ") && answer.contains("The body ended early"), "{answer}");
+    assert!(
+        answer.starts_with("HTTP/1.1 400 ")
+            && answer.contains("The connection ended before the request body was complete"),
+        "{answer}"
+    );
     let (_, log) = running.end("-TERM");
     for expected in [
         "method=POST path=\"/default/scim/v2/Users\" status=413 ms=",

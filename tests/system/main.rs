@@ -41,6 +41,7 @@ mod protocol {
     mod attributes;
     mod auth;
     mod bulk;
+    mod documents;
     mod errors;
     mod extensions;
     mod filters;

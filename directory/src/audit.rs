@@ -20,6 +20,9 @@ use shared::resource::{Document, ResourceId, ResourceKind};
 /// The months in which records can exist: ten years, and the months at both ends.
 const MAX_MONTHS: i32 = 122;
 
+/// The kind of resource in the records about connectors.
+pub(crate) const CONNECTOR_KIND: &str = "Connector";
+
 /// Who makes a change, and in which request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Actor {
@@ -92,6 +95,54 @@ pub struct AuditRecord {
     pub request: String,
 }
 
+/// What a record is about: the kind of change, the kind of resource, and the id of the resource or connector.
+pub(crate) type Subject<'s> = (Operation, &'s str, &'s str);
+
+/// Writes the audit records of one actor about one connector.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Recorder<'r> {
+    /// The connector.
+    pub connector: &'r ConnectorId,
+    /// Who makes the changes.
+    pub actor: &'r Actor,
+    /// When.
+    pub now: Timestamp,
+    /// For how many days the records are kept.
+    pub days: u32,
+}
+
+impl Recorder<'_> {
+    /// Adds a record to the transaction of the change. `position` is its position among the records of its request.
+    pub fn record(
+        &self,
+        transaction: &mut Transaction,
+        (operation, kind, id): Subject<'_>,
+        attributes: Vec<String>,
+        position: u32,
+    ) -> Result<(), ScimError> {
+        let (by, who) = match &self.actor.by {
+            By::Client(credential) => ("client", credential),
+            By::Operator(name) => ("operator", name),
+        };
+        let time = format!("{:.3}", self.now);
+        let sk = format!("{time}/{position:06}{}", Uuid::new_v4().simple());
+        let pk = keys::audit(self.connector, &time, keys::audit_shard(id));
+        let mut item = Key { pk, sk }.attributes();
+        let expires = self.now.as_second() + SignedDuration::from_hours(24 * i64::from(self.days)).as_secs();
+        item.extend([
+            ("by".to_owned(), text(by)),
+            ("who".to_owned(), text(who)),
+            ("op".to_owned(), text(operation.name())),
+            ("kind".to_owned(), text(kind)),
+            ("id".to_owned(), text(id)),
+            ("request".to_owned(), text(&self.actor.request)),
+            ("attributes".to_owned(), AttributeValue::L(attributes.into_iter().map(text).collect())),
+            ("expires".to_owned(), number(expires)),
+        ]);
+        transaction.put(item)
+    }
+}
+
 impl Directory {
     /// Adds the record of a change to its transaction.
     pub(crate) fn record(
@@ -113,38 +164,44 @@ impl Directory {
         attributes: Vec<String>,
     ) -> Result<(), ScimError> {
         let id = self.connector.id.to_string();
-        self.record_subject(transaction, (operation, "Connector", &id), attributes)
+        self.record_subject(transaction, (operation, CONNECTOR_KIND, &id), attributes)
     }
 
     fn record_subject(
         &self,
         transaction: &mut Transaction,
-        subject: (Operation, &str, &str),
+        subject: Subject<'_>,
         attributes: Vec<String>,
     ) -> Result<(), ScimError> {
+        let (connector, days) = (&self.connector.id, self.settings().audit_days);
+        let recorder = Recorder { connector, actor: &self.actor, now: self.now, days };
         let position = self.records.fetch_add(1, Ordering::Relaxed);
-        let days = self.settings().audit_days;
-        transaction.put(record(
-            &self.connector.id,
-            &self.actor,
-            self.now,
-            days,
-            subject,
-            attributes,
-            position,
-        ))
+        recorder.record(transaction, subject, attributes, position)
     }
 }
 
+/// The audit trail of one connector, which may be deleted.
+#[derive(Debug)]
+pub struct AuditTrail<'t> {
+    table: &'t Table,
+    connector: &'t ConnectorId,
+}
+
 impl Table {
-    /// Reads the records of a connector from one time to another, the newest first. The connector may be deleted. If a
-    /// resource is given, only its records are read.
+    /// The audit trail of a connector.
+    pub fn audit_trail<'t>(&'t self, connector: &'t ConnectorId) -> AuditTrail<'t> {
+        AuditTrail { table: self, connector }
+    }
+}
+
+impl AuditTrail<'_> {
+    /// Reads at most `most` records from one time to another, the newest first. If a resource is given, only its records
+    /// are read.
     ///
     /// # Errors
     /// Fails when DynamoDB does.
-    pub async fn audit(
+    pub async fn newest(
         &self,
-        connector: &ConnectorId,
         resource: Option<&str>,
         since: Timestamp,
         until: Timestamp,
@@ -163,8 +220,8 @@ impl Table {
             let range = Range::Between(first.clone(), last.clone());
             let name = format!("{:04}-{:02}", month.div_euclid(12), month.rem_euclid(12) + 1);
             let reads = shards.iter().map(|shard| {
-                let pk = keys::audit(connector, &name, *shard);
-                self.newest(pk, range.clone(), resource, most).boxed()
+                let pk = keys::audit(self.connector, &name, *shard);
+                self.newest_of_partition(pk, range.clone(), resource, most).boxed()
             });
             let mut found: Vec<AuditRecord> =
                 concurrently(reads.collect()).await?.into_iter().flatten().collect();
@@ -176,7 +233,7 @@ impl Table {
         Ok(records)
     }
 
-    async fn newest(
+    async fn newest_of_partition(
         &self,
         pk: String,
         range: Range,
@@ -187,7 +244,8 @@ impl Table {
         let mut after = None;
         loop {
             let limit = i32::try_from(most).ok();
-            let (items, next) = self.query_page_in_order(&pk, &range, after.as_deref(), limit, true).await?;
+            let page = self.table.query_page_in_order(&pk, &range, after.as_deref(), limit, true);
+            let (items, next) = page.await?;
             let found = items.iter().filter_map(to_record);
             records.extend(found.filter(|record| resource.is_none_or(|id| record.id == id)));
             match next {
@@ -203,38 +261,6 @@ fn month_of(time: &str) -> i32 {
     let number =
         |range| time.get(range).and_then(|digits: &str| digits.parse::<i32>().ok()).unwrap_or_default();
     number(0..4) * 12 + number(5..7) - 1
-}
-
-/// Makes the item of a record. `position` is its position among the records of its request.
-pub(crate) fn record(
-    connector: &ConnectorId,
-    actor: &Actor,
-    now: Timestamp,
-    days: u32,
-    (operation, kind, id): (Operation, &str, &str),
-    attributes: Vec<String>,
-    position: u32,
-) -> Item {
-    let (by, who) = match &actor.by {
-        By::Client(credential) => ("client", credential),
-        By::Operator(name) => ("operator", name),
-    };
-    let time = format!("{now:.3}");
-    let sk = format!("{time}/{position:06}{}", Uuid::new_v4().simple());
-    let pk = keys::audit(connector, &time, keys::audit_shard(id));
-    let mut item = Key { pk, sk }.attributes();
-    let expires = now.as_second() + SignedDuration::from_hours(24 * i64::from(days)).as_secs();
-    item.extend([
-        ("by".to_owned(), text(by)),
-        ("who".to_owned(), text(who)),
-        ("op".to_owned(), text(operation.name())),
-        ("kind".to_owned(), text(kind)),
-        ("id".to_owned(), text(id)),
-        ("request".to_owned(), text(&actor.request)),
-        ("attributes".to_owned(), AttributeValue::L(attributes.into_iter().map(text).collect())),
-        ("expires".to_owned(), number(expires)),
-    ]);
-    item
 }
 
 /// Reads a record from its item.

@@ -52,7 +52,8 @@ pub async fn run(command: Command, context: &Context) -> Result<(), Failure> {
         return fail("--since is later than --until");
     }
     let table = context.patient_table();
-    let records = table.audit(&connector, resource.as_deref(), since, until, command.limit).await?;
+    let records =
+        table.audit_trail(&connector).newest(resource.as_deref(), since, until, command.limit).await?;
     if known.is_none() && records.is_empty() {
         return fail(format!("there is no connector {id}, and no trail of one"));
     }

@@ -7,7 +7,7 @@ use serde_json::json;
 use shared::resource::ResourceKind;
 use shared::schema::Schemas;
 
-use directory::connectors::being_deleted;
+use directory::connectors::{Connectors, being_deleted};
 
 use crate::context::{Context, Failure, fail, progress, remark, say};
 
@@ -57,13 +57,12 @@ pub async fn run(command: Command, context: &Context) -> Result<(), Failure> {
         }
     }
     if command.connector.is_none() {
-        let table = context.patient_table();
+        let connectors = Connectors::new(context.patient_table(), context.actor().clone(), context.now);
         let bar = progress("looking for what is left of other connectors", 0);
-        let leftovers = table.leftovers(|items| pass(&bar, items)).await?;
+        let leftovers = connectors.leftovers(|items| pass(&bar, items)).await?;
         bar.finish_and_clear();
         for leftover in leftovers {
-            let is_mended =
-                command.repair && table.delete_leftover(&leftover, context.actor(), context.now).await?;
+            let is_mended = command.repair && connectors.delete_leftover(&leftover).await?;
             tally.say(&leftover.connector.to_string(), "leftover", &leftover.to_string(), is_mended)?;
         }
     }

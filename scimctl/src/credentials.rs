@@ -46,7 +46,7 @@ pub async fn rows(
     let mut rows =
         vec![["CREDENTIAL", "SCHEME", "USERNAME", "MADE", "UNTIL", "LAST USED"].map(str::to_owned).to_vec()];
     for credential in &connector.credentials {
-        let used = context.table().last_used(&connector.id, &credential.id).await?;
+        let used = context.table().credential_usage(&connector.id).last_used(&credential.id).await?;
         let username = match &credential.kind {
             CredentialKind::Basic { username } => username.clone(),
             CredentialKind::Bearer => "-".to_owned(),

@@ -143,7 +143,8 @@ impl Authenticator {
         now: Timestamp,
     ) -> Result<(Arc<Connector>, Credential), ScimError> {
         let permit = self.checks.acquire().await.map_err(ScimError::internal)?;
-        let failures = table.failures(id, address, now);
+        let usage = table.credential_usage(id);
+        let failures = usage.failures(address, now);
         let (connector, failures) = tokio::try_join!(self.connector(table, id), failures)?;
         if let Some(seconds) = failures.blocked_for(now) {
             let detail = "Too many wrong passwords from this address: correct the password, then retry later";
@@ -157,7 +158,7 @@ impl Authenticator {
         }
         // The header may have been valid before.
         lock_ignoring_poison(&self.valid_headers).remove(&hash);
-        let failures = table.count_failure(id, address, now).await?;
+        let failures = usage.count_failure(address, now).await?;
         drop(permit);
         tokio::time::sleep(failures.delay()).await;
         Err(ScimError::new(ErrorKind::Unauthorized, INVALID_CREDENTIALS))

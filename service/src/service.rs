@@ -125,7 +125,9 @@ async fn record_credential_use(table: &Table, authenticated: &Authenticated, now
     if !authenticated.must_record_use {
         return;
     }
-    if let Err(error) = table.record_use(&authenticated.connector.id, &authenticated.credential, now).await {
+    if let Err(error) =
+        table.credential_usage(&authenticated.connector.id).record_use(&authenticated.credential, now).await
+    {
         tracing::warn!(%error, "cannot record the use of a credential");
     }
 }

@@ -16,7 +16,7 @@ use shared::error::ScimError;
 use shared::resource::{ResourceId, ResourceKind};
 
 use crate::Directory;
-use crate::connectors::IndexState;
+use crate::connectors::{ConnectorId, IndexState};
 use crate::dynamodb::attributes::{Item, get_number};
 use crate::dynamodb::items::{self, Stored};
 use crate::dynamodb::keys::{self, Key};
@@ -35,26 +35,55 @@ impl Directory {
     /// # Errors
     /// Fails when DynamoDB does.
     pub async fn check(&self, passed: impl Fn(u64) + Sync) -> Result<Vec<Finding>, ScimError> {
-        let mut survey = Survey::default();
-        let prefix = keys::partitions_prefix(&self.connector.id);
-        self.table.read_all(&prefix, passed, |item| survey.take(self, item)).await?;
-        let suspects = survey.suspects(self.settings().on_deactivate);
+        Checker { directory: self }.check(passed).await
+    }
+
+    /// Repairs a finding. Returns `false` when it cannot be repaired, or when another writer was faster.
+    ///
+    /// # Errors
+    /// Fails when DynamoDB does.
+    pub async fn repair(&self, finding: &Finding) -> Result<bool, ScimError> {
+        Checker { directory: self }.repair(finding).await
+    }
+}
+
+/// Checks and repairs the items of one directory.
+#[derive(Clone, Copy)]
+pub(crate) struct Checker<'d> {
+    directory: &'d Directory,
+}
+
+impl<'d> Checker<'d> {
+    /// The checker of a directory.
+    pub fn new(directory: &'d Directory) -> Self {
+        Self { directory }
+    }
+
+    async fn check(self, passed: impl Fn(u64) + Sync) -> Result<Vec<Finding>, ScimError> {
+        let mut survey = Survey::new(self);
+        let prefix = keys::partitions_prefix(self.connector());
+        self.directory.table.read_all(&prefix, passed, |item| survey.take(item)).await?;
+        let suspects = survey.suspects(self.directory.settings().on_deactivate);
         let confirmations = suspects.into_iter().map(|violation| {
             async move { Ok(self.is_violated(&violation).await?.then_some(Finding(violation))) }.boxed()
         });
         Ok(concurrently(confirmations.collect()).await?.into_iter().flatten().collect())
     }
 
+    fn connector(self) -> &'d ConnectorId {
+        &self.directory.connector.id
+    }
+
     /// Reads the items of one violation again.
-    async fn is_violated(&self, violation: &Violation) -> Result<bool, ScimError> {
+    async fn is_violated(self, violation: &Violation) -> Result<bool, ScimError> {
         Ok(match violation {
             Violation::MissingEntry(kind, id, key) => {
                 self.owner_of_entry(key).await? != Some(*id)
                     && self.required_entry(*kind, *id, key).await?.is_some()
             }
             Violation::StrayEntry(key) => match self.owner_of_entry(key).await? {
-                None => self.table.get(key).await?.is_some(),
-                Some(id) => match keys::parse_index(&self.connector.id, &key.pk) {
+                None => self.directory.table.get(key).await?.is_some(),
+                Some(id) => match keys::parse_index(self.connector(), &key.pk) {
                     // The entries that an unreadable resource requires are unknown.
                     Some((kind, _)) => {
                         self.read_error(kind, &self.key_of(kind, id)).await?.is_none()
@@ -71,98 +100,103 @@ impl Directory {
                 let membership = self.membership(*group, *member).await?;
                 membership.kinds.is_none() && !membership.sides.is_empty()
             }
-            Violation::UnfinishedDeletion(kind, id) => self.read(*kind, *id).await?.is_some_and(|found| {
-                found.stored.is_deleting && (!found.stored.is_retained || !found.groups.is_empty())
-            }),
+            Violation::UnfinishedDeletion(kind, id) => {
+                self.directory.read(*kind, *id).await?.is_some_and(|found| {
+                    found.stored.is_deleting && (!found.stored.is_retained || !found.groups.is_empty())
+                })
+            }
             Violation::WrongCount(kind, bucket) => {
                 self.recount(*kind, *bucket).await?.is_some_and(|count| count.stored != count.actual)
             }
             Violation::WrongActive(id) => {
-                let Some(item) = self.table.get(&self.key_of(ResourceKind::User, *id)).await? else {
+                let Some(item) = self.directory.table.get(&self.key_of(ResourceKind::User, *id)).await?
+                else {
                     return Ok(false);
                 };
                 let stored = items::to_stored(ResourceKind::User, &item)?;
                 !stored.is_deleting && items::stored_active(&item) != Some(stored.resource.is_active())
             }
             Violation::UnmarkedGroup(id) => {
-                let Some(item) = self.table.get(&self.key_of(ResourceKind::Group, *id)).await? else {
+                let Some(item) = self.directory.table.get(&self.key_of(ResourceKind::Group, *id)).await?
+                else {
                     return Ok(false);
                 };
                 let stored = items::to_stored(ResourceKind::Group, &item)?;
                 let is_marked = stored.is_deleting || stored.is_nested;
-                !is_marked && !self.memberships().groups_of(ResourceKind::Group, *id).await?.is_empty()
+                !is_marked
+                    && !self.directory.memberships().groups_of(ResourceKind::Group, *id).await?.is_empty()
             }
             Violation::Unreadable(kind, key, _) => self.read_error(*kind, key).await?.is_some(),
-            Violation::StrayItem(key) => self.table.get(key).await?.is_some(),
+            Violation::StrayItem(key) => self.directory.table.get(key).await?.is_some(),
         })
     }
 
     /// Whether a check looks at the entries of an index: not while it is being built, and not if only a newer version knows
     /// it.
-    fn checks_index(&self, kind: ResourceKind, index: &str) -> bool {
-        let schema = self.schemas.of(kind);
+    fn checks_index(self, kind: ResourceKind, index: &str) -> bool {
+        let schema = self.directory.schemas.of(kind);
         let is_known = schema.indexes.iter().any(|known| known.name == index);
-        match self.connector.record.indexes.state(schema, index) {
+        match self.directory.connector.record.indexes.state(schema, index) {
             Some(state) => is_known && state == IndexState::Ready,
             None => !is_known || index == index::ACTIVE,
         }
     }
 
-    fn key_of(&self, kind: ResourceKind, id: ResourceId) -> Key {
-        keys::resource(&self.connector.id, kind, id)
+    fn key_of(self, kind: ResourceKind, id: ResourceId) -> Key {
+        keys::resource(self.connector(), kind, id)
     }
 
     /// Reads a resource from its item, and the index entries that it requires.
-    fn parse(&self, kind: ResourceKind, item: &Item) -> Result<(Stored, BTreeSet<Entry>), ScimError> {
+    fn parse(self, kind: ResourceKind, item: &Item) -> Result<(Stored, BTreeSet<Entry>), ScimError> {
         let stored = items::to_stored(kind, item)?;
-        let entries = index::entries(&stored.resource.document, self.schemas.of(kind))?;
+        let entries = index::entries(&stored.resource.document, self.directory.schemas.of(kind))?;
         Ok((stored, entries))
     }
 
     /// Why the item of a resource cannot be read; `None` if it can be, or does not exist.
-    async fn read_error(&self, kind: ResourceKind, key: &Key) -> Result<Option<ScimError>, ScimError> {
-        Ok(self.table.get(key).await?.and_then(|item| self.parse(kind, &item).err()))
+    async fn read_error(self, kind: ResourceKind, key: &Key) -> Result<Option<ScimError>, ScimError> {
+        Ok(self.directory.table.get(key).await?.and_then(|item| self.parse(kind, &item).err()))
     }
 
     /// The resource at which an index entry points.
-    pub(crate) async fn owner_of_entry(&self, entry: &Key) -> Result<Option<ResourceId>, ScimError> {
-        Ok(self.table.get(entry).await?.and_then(|item| items::indexed_id(&item)))
+    pub(crate) async fn owner_of_entry(self, entry: &Key) -> Result<Option<ResourceId>, ScimError> {
+        Ok(self.directory.table.get(entry).await?.and_then(|item| items::indexed_id(&item)))
     }
 
     /// The index entry with this key and the resource's version, if the resource exists and requires the entry.
     async fn required_entry(
-        &self,
+        self,
         kind: ResourceKind,
         id: ResourceId,
         entry: &Key,
     ) -> Result<Option<(Entry, u64)>, ScimError> {
-        let Some(item) = self.table.get(&self.key_of(kind, id)).await? else { return Ok(None) };
+        let Some(item) = self.directory.table.get(&self.key_of(kind, id)).await? else { return Ok(None) };
         let (stored, entries) = self.parse(kind, &item)?;
         if stored.is_deleting {
             return Ok(None);
         }
-        let required = entries.into_iter().find(|one| one.key(&self.connector.id, kind, id) == *entry);
+        let required = entries.into_iter().find(|one| one.key(self.connector(), kind, id) == *entry);
         Ok(required.map(|entry| (entry, stored.resource.version)))
     }
 
-    async fn membership(&self, group: ResourceId, member: ResourceId) -> Result<Membership, ScimError> {
-        let connector = &self.connector.id;
+    async fn membership(self, group: ResourceId, member: ResourceId) -> Result<Membership, ScimError> {
+        let connector = self.connector();
         let member_kinds = [ResourceKind::User, ResourceKind::Group];
         let mut possible = vec![keys::group_side(connector, group, member)];
         possible.extend(member_kinds.map(|kind| keys::member_side(connector, kind, member, group)));
         let mut sides = Vec::new();
         for side in possible {
-            sides.extend(self.table.get(&side).await?.map(|_| side));
+            sides.extend(self.directory.table.get(&side).await?.map(|_| side));
         }
         let mut ends = (None, None);
         for kind in ResourceKind::ALL {
             for (id, end) in [(group, &mut ends.0), (member, &mut ends.1)] {
-                let Some(item) = self.table.get(&self.key_of(kind, id)).await? else { continue };
+                let Some(item) = self.directory.table.get(&self.key_of(kind, id)).await? else { continue };
                 let may_have_it = |stored: &Stored| {
                     !stored.is_deleting
                         && (kind != ResourceKind::User
                             || stored.resource.is_active()
-                            || self.settings().on_deactivate == OnDeactivate::KeepGroups)
+                            || self.directory.settings().on_deactivate == OnDeactivate::KeepGroups)
                 };
                 // A resource that cannot be read exists.
                 if items::to_stored(kind, &item).as_ref().map_or(true, may_have_it) {
@@ -176,12 +210,13 @@ impl Directory {
     }
 
     /// Counts a bucket; `None` when a resource in it cannot be read.
-    async fn recount(&self, kind: ResourceKind, bucket: u8) -> Result<Option<BucketCount>, ScimError> {
-        let item = self.table.get(&keys::count(&self.connector.id, kind, bucket)).await?.unwrap_or_default();
+    async fn recount(self, kind: ResourceKind, bucket: u8) -> Result<Option<BucketCount>, ScimError> {
+        let item =
+            self.directory.table.get(&keys::count(self.connector(), kind, bucket)).await?.unwrap_or_default();
         let stored = (signed(&item, "n"), signed(&item, "active"));
-        let pk = keys::resources(&self.connector.id, kind);
+        let pk = keys::resources(self.connector(), kind);
         let mut actual = (0, 0);
-        for item in self.table.query(&pk, &Range::Prefix(keys::bucket_start(bucket))).await? {
+        for item in self.directory.table.query(&pk, &Range::Prefix(keys::bucket_start(bucket))).await? {
             let Some((_, None)) = items::ids(&item) else { continue };
             let Ok((resource, _)) = self.parse(kind, &item) else { return Ok(None) };
             if !resource.is_deleting {

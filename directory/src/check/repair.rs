@@ -7,8 +7,7 @@ use shared::error::ScimError;
 use shared::resource::{Member, ResourceId, ResourceKind};
 
 use super::finding::Violation;
-use super::{BucketCount, Finding, Membership};
-use crate::Directory;
+use super::{BucketCount, Checker, Finding, Membership};
 use crate::audit::Operation;
 use crate::dynamodb::attributes::{boolean, get_number, number};
 use crate::dynamodb::conditions::{Condition, Requirement};
@@ -17,14 +16,10 @@ use crate::dynamodb::keys::{self, Key};
 use crate::dynamodb::table::Outcome;
 use crate::dynamodb::transaction::{Expression, Transaction};
 
-impl Directory {
-    /// Repairs a finding. Returns `false` when it cannot be repaired, or when another writer was faster.
-    ///
-    /// # Errors
-    /// Fails when DynamoDB does.
-    pub async fn repair(&self, finding: &Finding) -> Result<bool, ScimError> {
-        let mut transaction = self.table.transaction();
-        let connector = &self.connector.id;
+impl Checker<'_> {
+    pub(super) async fn repair(self, finding: &Finding) -> Result<bool, ScimError> {
+        let mut transaction = self.directory.table.transaction();
+        let connector = self.connector();
         // The resource whose audit trail gets the record; the connector's own trail if there is none.
         let mut subject = None;
         match &finding.0 {
@@ -79,10 +74,16 @@ impl Directory {
             }
             Violation::UnfinishedDeletion(kind, id) => {
                 let (kind, id) = (*kind, *id);
-                let Some(found) = self.read(kind, id).await? else { return Ok(false) };
-                self.record(&mut transaction, Operation::Repair, kind, id, vec![finding.name().to_owned()])?;
-                self.table.commit(&transaction).await?;
-                self.finish_deletion(kind, id, found.groups, found.stored.is_retained).await?;
+                let Some(found) = self.directory.read(kind, id).await? else { return Ok(false) };
+                self.directory.record(
+                    &mut transaction,
+                    Operation::Repair,
+                    kind,
+                    id,
+                    vec![finding.name().to_owned()],
+                )?;
+                self.directory.table.commit(&transaction).await?;
+                self.directory.finish_deletion(kind, id, found.groups, found.stored.is_retained).await?;
                 return Ok(true);
             }
             Violation::WrongCount(kind, bucket) => {
@@ -104,7 +105,7 @@ impl Directory {
                 transaction.update(&key, update, Some(Requirement::count_is_unchanged(stored)))?;
             }
             Violation::WrongActive(id) => {
-                let user = self.user(*id).await?.stored.resource;
+                let user = self.directory.user(*id).await?.stored.resource;
                 subject = Some((user.kind, user.id));
                 let update =
                     Expression::new("SET active = :active").with(":active", boolean(user.is_active()));
@@ -120,16 +121,18 @@ impl Directory {
         }
         let attributes = vec![finding.name().to_owned()];
         match subject {
-            Some((kind, id)) => self.record(&mut transaction, Operation::Repair, kind, id, attributes)?,
-            None => self.record_of_connector(&mut transaction, Operation::Repair, attributes)?,
+            Some((kind, id)) => {
+                self.directory.record(&mut transaction, Operation::Repair, kind, id, attributes)?
+            }
+            None => self.directory.record_of_connector(&mut transaction, Operation::Repair, attributes)?,
         }
-        Ok(self.table.commit(&transaction).await? == Outcome::Committed)
+        Ok(self.directory.table.commit(&transaction).await? == Outcome::Committed)
     }
 
     /// Adds an index entry that a resource lacks to a transaction. Returns `false` if the resource does not require it (any
     /// more).
     pub(crate) async fn add_missing_entry(
-        &self,
+        self,
         transaction: &mut Transaction,
         kind: ResourceKind,
         id: ResourceId,
@@ -138,19 +141,18 @@ impl Directory {
         let Some((entry, version)) = self.required_entry(kind, id, key).await? else { return Ok(false) };
         transaction.check(&self.key_of(kind, id), Requirement::is_unchanged(version))?;
         let (index, value) = (entry.index.clone(), entry.value.clone());
-        transaction
-            .put_new(entry.item(&self.connector.id, kind, id), Condition::IsUnique { index, value })?;
+        transaction.put_new(entry.item(self.connector(), kind, id), Condition::IsUnique { index, value })?;
         Ok(true)
     }
 
     /// Adds the deletion of an index entry to a transaction. Returns `false` if its resource requires the entry.
     pub(crate) async fn delete_stray_entry(
-        &self,
+        self,
         transaction: &mut Transaction,
         key: &Key,
     ) -> Result<bool, ScimError> {
         let owner = self.owner_of_entry(key).await?;
-        let kind = keys::parse_index(&self.connector.id, &key.pk).map(|(kind, _)| kind);
+        let kind = keys::parse_index(self.connector(), &key.pk).map(|(kind, _)| kind);
         if let Some((kind, id)) = kind.zip(owner) {
             self.require_version(transaction, kind, id).await?;
         }
@@ -163,7 +165,7 @@ impl Directory {
 
     /// Adds the requirement that a resource has the same version as now, or does not exist as now.
     async fn require_version(
-        &self,
+        self,
         transaction: &mut Transaction,
         kind: ResourceKind,
         id: ResourceId,
@@ -173,7 +175,7 @@ impl Directory {
         transaction.check(&key, Requirement::has_version(version))
     }
 
-    async fn version(&self, key: &Key) -> Result<Option<u64>, ScimError> {
-        Ok(self.table.get(key).await?.and_then(|item| get_number(&item, "version")))
+    async fn version(self, key: &Key) -> Result<Option<u64>, ScimError> {
+        Ok(self.directory.table.get(key).await?.and_then(|item| get_number(&item, "version")))
     }
 }

@@ -7,8 +7,7 @@ use shared::error::{ScimError, chain};
 use shared::resource::{ResourceId, ResourceKind};
 
 use super::finding::Violation;
-use super::signed;
-use crate::Directory;
+use super::{Checker, signed};
 use crate::dynamodb::attributes::{Item, get_text};
 use crate::dynamodb::items::{self, Stored};
 use crate::dynamodb::keys::{self, ItemKind, Key};
@@ -29,8 +28,8 @@ const GROUP_SIDE: u8 = 1;
 const MEMBER_SIDE: u8 = 2;
 
 /// What was read so far.
-#[derive(Default)]
-pub(super) struct Survey {
+pub(super) struct Survey<'d> {
+    checker: Checker<'d>,
     resources: HashMap<ResourceId, Known>,
     /// Index entries that were required and not seen yet, or seen and not required yet, by a hash of key and id.
     entries: HashMap<[u8; 16], Violation>,
@@ -41,13 +40,25 @@ pub(super) struct Survey {
     found: BTreeSet<Violation>,
 }
 
-impl Survey {
+impl<'d> Survey<'d> {
+    /// Begins a survey.
+    pub fn new(checker: Checker<'d>) -> Self {
+        Self {
+            checker,
+            resources: HashMap::new(),
+            entries: HashMap::new(),
+            memberships: HashMap::new(),
+            counts: BTreeMap::new(),
+            found: BTreeSet::new(),
+        }
+    }
+
     /// Takes the next item.
-    pub fn take(&mut self, directory: &Directory, item: &Item) {
+    pub fn take(&mut self, item: &Item) {
         let string = |name: &str| get_text(item, name).unwrap_or_default();
         let key = Key { pk: string("pk").to_owned(), sk: string("sk").to_owned() };
-        match keys::classify(&directory.connector.id, &key.pk, &key.sk) {
-            ItemKind::Resource(kind, id) => self.take_resource(directory, kind, id, item),
+        match keys::classify(self.checker.connector(), &key.pk, &key.sk) {
+            ItemKind::Resource(kind, id) => self.take_resource(kind, id, item),
             ItemKind::MemberSide { group, member } => {
                 *self.memberships.entry((group, member)).or_default() |= MEMBER_SIDE;
             }
@@ -59,7 +70,7 @@ impl Survey {
                 *count = (count.0 - signed(item, "n"), count.1 - signed(item, "active"));
             }
             ItemKind::IndexEntry(kind, index) => {
-                if directory.checks_index(kind, index) {
+                if self.checker.checks_index(kind, index) {
                     self.pair_entry(&key, string("id"), Violation::StrayEntry(key.clone()));
                 }
             }
@@ -68,11 +79,11 @@ impl Survey {
         }
     }
 
-    fn take_resource(&mut self, directory: &Directory, kind: ResourceKind, id: ResourceId, item: &Item) {
-        let (stored, entries) = match directory.parse(kind, item) {
+    fn take_resource(&mut self, kind: ResourceKind, id: ResourceId, item: &Item) {
+        let (stored, entries) = match self.checker.parse(kind, item) {
             Ok(parsed) => parsed,
             Err(error) => {
-                let key = directory.key_of(kind, id);
+                let key = self.checker.key_of(kind, id);
                 self.found.insert(Violation::Unreadable(kind, key, reason(&error)));
                 return;
             }
@@ -89,8 +100,9 @@ impl Survey {
         if kind == ResourceKind::User && items::stored_active(item) != Some(is_active) {
             self.found.insert(Violation::WrongActive(id));
         }
-        for entry in entries.into_iter().filter(|entry| directory.checks_index(kind, &entry.index)) {
-            let key = entry.key(&directory.connector.id, kind, id);
+        let checker = self.checker;
+        for entry in entries.into_iter().filter(|entry| checker.checks_index(kind, &entry.index)) {
+            let key = entry.key(checker.connector(), kind, id);
             self.pair_entry(&key, &id.to_string(), Violation::MissingEntry(kind, id, key.clone()));
         }
         let count = self.counts.entry((kind, id.bucket())).or_default();

@@ -49,7 +49,7 @@ impl Directory {
         }
         self.table.clear_partition(&keys::index(connector, ResourceKind::User, ACTIVE)).await?;
         self.table.clear_partition(&keys::counts(connector)).await?;
-        self.table.forget_all_uses(connector).await?;
+        self.table.credential_usage(connector).forget_all().await?;
         self.table.clear_partition(&keys::connector_items(connector)).await?;
         self.table.delete_all(&[keys::connector(connector)]).await
     }

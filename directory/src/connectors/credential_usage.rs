@@ -55,18 +55,27 @@ impl Failures {
     }
 }
 
+/// The credential usage of one connector.
+#[derive(Debug)]
+pub struct CredentialUsage<'t> {
+    table: &'t Table,
+    connector: &'t ConnectorId,
+}
+
 impl Table {
-    /// Reads the failed sign-ins to a connector from an address.
+    /// The credential usage of a connector.
+    pub fn credential_usage<'t>(&'t self, connector: &'t ConnectorId) -> CredentialUsage<'t> {
+        CredentialUsage { table: self, connector }
+    }
+}
+
+impl CredentialUsage<'_> {
+    /// Reads the failed sign-ins from an address.
     ///
     /// # Errors
     /// Fails when DynamoDB does.
-    pub async fn failures(
-        &self,
-        connector: &ConnectorId,
-        address: &str,
-        now: Timestamp,
-    ) -> Result<Failures, ScimError> {
-        let item = self.get(&keys::failed_sign_ins(connector, address)).await?;
+    pub async fn failures(&self, address: &str, now: Timestamp) -> Result<Failures, ScimError> {
+        let item = self.table.get(&keys::failed_sign_ins(self.connector, address)).await?;
         Ok(item.map(|item| Failures::from_item(&item, now)).unwrap_or_default())
     }
 
@@ -74,20 +83,15 @@ impl Table {
     ///
     /// # Errors
     /// Fails when DynamoDB does.
-    pub async fn count_failure(
-        &self,
-        connector: &ConnectorId,
-        address: &str,
-        now: Timestamp,
-    ) -> Result<Failures, ScimError> {
-        let key = keys::failed_sign_ins(connector, address);
+    pub async fn count_failure(&self, address: &str, now: Timestamp) -> Result<Failures, ScimError> {
+        let key = keys::failed_sign_ins(self.connector, address);
         let until = (now + FAILURE_TTL).as_second();
         loop {
             let more = Expression::new("SET expires = :until ADD failures :one")
                 .with(":until", number(until))
                 .with(":one", number(1));
             let is_remembered = Expression::new("expires > :now").with(":now", number(now.as_second()));
-            if let Some(item) = self.update(&key, more, is_remembered).await? {
+            if let Some(item) = self.table.update(&key, more, is_remembered).await? {
                 return Ok(Failures::from_item(&item, now));
             }
             let first = Expression::new("SET expires = :until, failures = :one")
@@ -95,7 +99,7 @@ impl Table {
                 .with(":one", number(1));
             let is_forgotten = Expression::new("attribute_not_exists(pk) OR expires <= :now")
                 .with(":now", number(now.as_second()));
-            if let Some(item) = self.update(&key, first, is_forgotten).await? {
+            if let Some(item) = self.table.update(&key, first, is_forgotten).await? {
                 return Ok(Failures::from_item(&item, now));
             }
         }
@@ -105,52 +109,39 @@ impl Table {
     ///
     /// # Errors
     /// Fails when DynamoDB does.
-    pub async fn record_use(
-        &self,
-        connector: &ConnectorId,
-        credential: &str,
-        now: Timestamp,
-    ) -> Result<(), ScimError> {
+    pub async fn record_use(&self, credential: &str, now: Timestamp) -> Result<(), ScimError> {
         let update = Expression::new("SET used = :now").with(":now", number(now.as_second()));
         let before = (now - USE_RECORDED_EVERY).as_second();
         let is_due =
             Expression::new("attribute_not_exists(used) OR used <= :before").with(":before", number(before));
-        self.update(&keys::last_use(connector, credential), update, is_due).await.map(|_| ())
+        self.table.update(&keys::last_use(self.connector, credential), update, is_due).await.map(|_| ())
     }
 
     /// Reads when a credential was last used, to the hour.
     ///
     /// # Errors
     /// Fails when DynamoDB does.
-    pub async fn last_used(
-        &self,
-        connector: &ConnectorId,
-        credential: &str,
-    ) -> Result<Option<Timestamp>, ScimError> {
-        let item = self.get(&keys::last_use(connector, credential)).await?;
+    pub async fn last_used(&self, credential: &str) -> Result<Option<Timestamp>, ScimError> {
+        let item = self.table.get(&keys::last_use(self.connector, credential)).await?;
         let seconds = item.and_then(|item| get_number(&item, "used"));
         Ok(seconds.and_then(|seconds| Timestamp::from_second(seconds).ok()))
     }
 
     /// Deletes the records of when credentials were last used.
-    pub(super) async fn forget_uses(
-        &self,
-        connector: &ConnectorId,
-        credentials: &[String],
-    ) -> Result<(), ScimError> {
+    pub(super) async fn forget(&self, credentials: &[String]) -> Result<(), ScimError> {
         let keys: Vec<Key> =
-            credentials.iter().map(|credential| keys::last_use(connector, credential)).collect();
-        self.delete_all(&keys).await
+            credentials.iter().map(|credential| keys::last_use(self.connector, credential)).collect();
+        self.table.delete_all(&keys).await
     }
 
-    /// Deletes all records of when credentials of a connector were last used. A function may have written one for a
+    /// Deletes the records of all credentials. A function may have written one for a
     /// credential that was retired a moment before.
-    pub(super) async fn forget_all_uses(&self, connector: &ConnectorId) -> Result<(), ScimError> {
-        let Key { pk, sk: prefix } = keys::last_use(connector, "");
-        let items = self.query(&pk, &Range::Prefix(prefix)).await?;
+    pub(super) async fn forget_all(&self) -> Result<(), ScimError> {
+        let Key { pk, sk: prefix } = keys::last_use(self.connector, "");
+        let items = self.table.query(&pk, &Range::Prefix(prefix)).await?;
         let sk = |item: &Item| get_text(item, "sk").map(str::to_owned);
         let keys: Vec<Key> = items.iter().filter_map(sk).map(|sk| Key { pk: pk.clone(), sk }).collect();
-        self.delete_all(&keys).await
+        self.table.delete_all(&keys).await
     }
 }
 

@@ -3,13 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use super::ConnectorId;
-use jiff::Timestamp;
+use super::{ConnectorId, Connectors};
 
-use crate::audit::{self, Actor, Operation};
+use crate::audit::{CONNECTOR_KIND, Operation, Recorder};
 use crate::dynamodb::attributes::get_text;
 use crate::dynamodb::keys;
-use crate::dynamodb::table::{Range, Table};
+use crate::dynamodb::table::Range;
 use crate::settings::Settings;
 use shared::error::ScimError;
 
@@ -21,33 +20,34 @@ pub struct Leftover {
     partitions: BTreeSet<String>,
 }
 
-impl Table {
+impl Connectors {
     /// Reads the whole table and finds the leftovers. `passed` is called with the number of items that were read.
     ///
     /// # Errors
     /// Fails when DynamoDB does.
     pub async fn leftovers(&self, passed: impl Fn(u64) + Sync) -> Result<Vec<Leftover>, ScimError> {
         let known: BTreeSet<ConnectorId> =
-            self.connectors().await?.into_iter().map(|connector| connector.id).collect();
+            self.table.connectors().await?.into_iter().map(|connector| connector.id).collect();
         let mut seen: BTreeMap<ConnectorId, BTreeSet<String>> = BTreeMap::new();
-        self.read_all("", passed, |item| {
-            let Some(pk) = get_text(item, "pk") else { return };
-            if let Some((connector, false)) = keys::owner(pk)
-                && !known.contains(&connector)
-            {
-                seen.entry(connector).or_default().insert(pk.to_owned());
-            }
-        })
-        .await?;
+        self.table
+            .read_all("", passed, |item| {
+                let Some(pk) = get_text(item, "pk") else { return };
+                if let Some((connector, false)) = keys::owner(pk)
+                    && !known.contains(&connector)
+                {
+                    seen.entry(connector).or_default().insert(pk.to_owned());
+                }
+            })
+            .await?;
         let mut leftovers = Vec::new();
         for (connector, mut partitions) in seen {
             // Since the scan, the connector may have been created, or its deletion may have ended.
             for pk in partitions.clone() {
-                if self.query_page(&pk, &Range::All, None, Some(1)).await?.0.is_empty() {
+                if self.table.query_page(&pk, &Range::All, None, Some(1)).await?.0.is_empty() {
                     partitions.remove(&pk);
                 }
             }
-            if !partitions.is_empty() && self.connector(&connector).await?.is_none() {
+            if !partitions.is_empty() && self.table.connector(&connector).await?.is_none() {
                 leftovers.push(Leftover { connector, partitions });
             }
         }
@@ -58,24 +58,20 @@ impl Table {
     ///
     /// # Errors
     /// Fails when DynamoDB does.
-    pub async fn delete_leftover(
-        &self,
-        leftover: &Leftover,
-        actor: &Actor,
-        now: Timestamp,
-    ) -> Result<bool, ScimError> {
-        if self.connector(&leftover.connector).await?.is_some() {
+    pub async fn delete_leftover(&self, leftover: &Leftover) -> Result<bool, ScimError> {
+        if self.table.connector(&leftover.connector).await?.is_some() {
             return Ok(false);
         }
         let id = leftover.connector.to_string();
-        let subject = (Operation::Repair, "Connector", id.as_str());
+        let subject = (Operation::Repair, CONNECTOR_KIND, id.as_str());
         let attributes = vec!["leftover".to_owned()];
         let days = Settings::default().audit_days;
-        let mut transaction = self.transaction();
-        transaction.put(audit::record(&leftover.connector, actor, now, days, subject, attributes, 0))?;
-        self.commit(&transaction).await?;
+        let mut transaction = self.table.transaction();
+        let recorder = Recorder { connector: &leftover.connector, actor: &self.actor, now: self.now, days };
+        recorder.record(&mut transaction, subject, attributes, 0)?;
+        self.table.commit(&transaction).await?;
         for pk in &leftover.partitions {
-            self.clear_partition(pk).await?;
+            self.table.clear_partition(pk).await?;
         }
         Ok(true)
     }

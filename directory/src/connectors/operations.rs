@@ -6,7 +6,7 @@ use shared::error::{ErrorKind, ScimError};
 use shared::schema::Schemas;
 
 use super::{Connector, ConnectorId, Indexes, Record, stored, time_until_known};
-use crate::audit::{self, Actor, Operation};
+use crate::audit::{Actor, CONNECTOR_KIND, Operation, Recorder};
 use crate::dynamodb::table::{Outcome, Table};
 use crate::secrets::generate_secret;
 use crate::settings::Settings;
@@ -18,8 +18,8 @@ const MAX_LIVE_CREDENTIALS: usize = 2;
 #[derive(Clone, Debug)]
 pub struct Connectors {
     pub(super) table: Table,
-    actor: Actor,
-    now: Timestamp,
+    pub(super) actor: Actor,
+    pub(super) now: Timestamp,
 }
 
 impl Connectors {
@@ -209,7 +209,7 @@ impl Connectors {
         let is_deleted = |one: &Credential| connector.credentials.iter().all(|left| left.id != one.id);
         let deleted = before.credentials.into_iter().filter(is_deleted);
         let deleted: Vec<String> = deleted.map(|credential| credential.id).collect();
-        self.table.forget_uses(id, &deleted).await?;
+        self.table.credential_usage(id).forget(&deleted).await?;
         Ok(connector)
     }
 
@@ -295,8 +295,8 @@ impl Connectors {
         attributes: Vec<String>,
     ) -> Result<(), ScimError> {
         let (id, days) = (connector.id.to_string(), connector.record.settings.audit_days);
-        let subject = (operation, "Connector", id.as_str());
-        transaction.put(audit::record(&connector.id, &self.actor, self.now, days, subject, attributes, 0))
+        let recorder = Recorder { connector: &connector.id, actor: &self.actor, now: self.now, days };
+        recorder.record(transaction, (operation, CONNECTOR_KIND, &id), attributes, 0)
     }
 }
 

@@ -21,6 +21,7 @@ use shared::schema::Schemas;
 use super::{Connector, ConnectorId, Connectors, IndexState, Indexes, time_until_known};
 use crate::Directory;
 use crate::audit::Operation;
+use crate::check::Checker;
 use crate::dynamodb::attributes::Item;
 use crate::dynamodb::conditions::Condition;
 use crate::dynamodb::items;
@@ -163,7 +164,7 @@ impl Directory {
         let mut backoff = self.table.backoff();
         loop {
             let mut transaction = self.table.transaction();
-            if !self.add_missing_entry(&mut transaction, kind, id, &key).await? {
+            if !Checker::new(self).add_missing_entry(&mut transaction, kind, id, &key).await? {
                 return Ok(());
             }
             let Outcome::Refused(failed) = self.table.commit(&transaction).await? else { return Ok(()) };
@@ -171,7 +172,7 @@ impl Directory {
                 Condition::IsUnique { index, value } => Some((index, value)),
                 _ => None,
             });
-            match (taken, self.owner_of_entry(&key).await?) {
+            match (taken, Checker::new(self).owner_of_entry(&key).await?) {
                 // Another writer was faster.
                 (None, _) | (Some(_), None) => {}
                 (Some(_), Some(owner)) if owner == id => return Ok(()),
@@ -221,7 +222,7 @@ impl Directory {
         let mut backoff = self.table.backoff();
         loop {
             let mut transaction = self.table.transaction();
-            if !self.delete_stray_entry(&mut transaction, &key).await? {
+            if !Checker::new(self).delete_stray_entry(&mut transaction, &key).await? {
                 return Ok(false);
             }
             if self.table.commit(&transaction).await? == Outcome::Committed {

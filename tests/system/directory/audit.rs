@@ -16,7 +16,8 @@ use tests::service::{Service, TestConnector, service};
 async fn records(service: &Service, connector: &TestConnector) -> Vec<String> {
     let table = service.table();
     let mut records = table
-        .audit(&connector.id, None, Timestamp::UNIX_EPOCH, Timestamp::now(), usize::MAX)
+        .audit_trail(&connector.id)
+        .newest(None, Timestamp::UNIX_EPOCH, Timestamp::now(), usize::MAX)
         .await
         .expect("DynamoDB answers");
     records.reverse();
@@ -100,8 +101,8 @@ async fn every_change_of_a_connector_leaves_one_record_of_its_actor() {
     at(7).retire_credential(id, &new.id).await.unwrap();
     at(8).replace_credentials(id, &[]).await.unwrap();
     at(9).begin_deletion(id, begin).await.unwrap();
-    service.table().record_use(id, "1f3a5b7c", begin).await.unwrap();
-    service.table().count_failure(id, "192.0.2.7", begin).await.unwrap();
+    service.table().credential_usage(id).record_use("1f3a5b7c", begin).await.unwrap();
+    service.table().credential_usage(id).count_failure("192.0.2.7", begin).await.unwrap();
     let mut records = records(service, &connector).await;
     assert_eq!(records.pop().as_deref(), Some("create Connector credentials"));
     assert_eq!(
@@ -133,7 +134,8 @@ async fn every_repair_leaves_a_record_that_names_the_finding() {
                 let table = service().table();
                 let now = Timestamp::now();
                 let id = &small.connector.id;
-                let all = table.audit(id, None, Timestamp::UNIX_EPOCH, now, usize::MAX).await.unwrap();
+                let all =
+                    table.audit_trail(id).newest(None, Timestamp::UNIX_EPOCH, now, usize::MAX).await.unwrap();
                 let is_of_it = |record: &directory::audit::AuditRecord| {
                     record.operation == "repair" && record.attributes == [finding.name()]
                 };

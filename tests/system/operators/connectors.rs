@@ -80,7 +80,9 @@ async fn credentials_are_rotated_one_beside_the_other_and_retired_by_name() {
     assert!(bearer.contains("Bearer") && bearer.ends_with("never"), "{bearer}");
     let id = |row: &str| row.split_whitespace().next().unwrap().to_owned();
     let connector = ConnectorId::parse(&name).unwrap();
-    let used = async |credential: &str| service().table().last_used(&connector, credential).await.unwrap();
+    let used = async |credential: &str| {
+        service().table().credential_usage(&connector).last_used(credential).await.unwrap()
+    };
     assert!(used(&id(old)).await.is_some());
     run(&["retire", &name, &id(old)]).ok();
     assert_eq!(used(&id(old)).await, None, "what is gone was never used");
@@ -101,7 +103,7 @@ async fn credentials_are_rotated_one_beside_the_other_and_retired_by_name() {
     assert!(!find(basic(first.value("Password:"))) && find(basic(second.value("Password:"))));
     assert!(!find(shared::credential::PresentedCredentials::Bearer { token }));
     let table = service().table();
-    table.record_use(&connector, &id(bearer), Timestamp::now()).await.unwrap();
+    table.credential_usage(&connector).record_use(&id(bearer), Timestamp::now()).await.unwrap();
     run(&["rotate", &name]).ok();
     assert_eq!(used(&id(bearer)).await, None, "a credential that had ended made room");
 }
@@ -170,13 +172,13 @@ async fn a_connector_is_disabled_renamed_and_deleted_with_all_that_is_in_it() {
     }
     std::fs::remove_file(file).unwrap();
     // A function noted the use of a credential after it was retired.
-    service().table().record_use(&connector.id, "retired", Timestamp::now()).await.unwrap();
+    service().table().credential_usage(&connector.id).record_use("retired", Timestamp::now()).await.unwrap();
     let deleted = scimctl_with(service(), &["connector", "delete", &id], &format!("{id}\n"));
     assert_eq!(deleted.ok(), format!("{id} is deleted; its audit trail stays until it expires\n"));
     let left = tests::table::read_items(service(), &connector.id).await;
     assert!(!left.is_empty() && left.keys().all(|(pk, _)| pk.contains("#audit/")), "{left:?}");
     assert!(service().table().connector(&connector.id).await.unwrap().is_none());
-    assert_eq!(service().table().last_used(&connector.id, "retired").await.unwrap(), None);
+    assert_eq!(service().table().credential_usage(&connector.id).last_used("retired").await.unwrap(), None);
     let trail = scimctl(service(), &["audit", &id]).ok();
     assert!(trail.lines().any(|line| line.contains("create User")), "{trail}");
     assert_eq!(scimctl(service(), &["audit", &name()]).failed().split(' ').next(), Some("there"));

@@ -106,13 +106,17 @@ async fn the_use_of_a_credential_is_noted_once_an_hour() {
     let of =
         |scheme: &str| credentials.iter().find(|one| directory::connectors::scheme(one) == scheme).unwrap();
     let (basic, bearer) = (of("Basic"), of("Bearer"));
-    let used = table.last_used(&connector.id, &basic.id).await.unwrap().unwrap();
+    let used = table.credential_usage(&connector.id).last_used(&basic.id).await.unwrap().unwrap();
     assert!((began..began + 60).contains(&used.as_second()));
-    assert_eq!(table.last_used(&connector.id, &bearer.id).await.unwrap(), None);
+    assert_eq!(table.credential_usage(&connector.id).last_used(&bearer.id).await.unwrap(), None);
     let later = |minutes| used + SignedDuration::from_mins(minutes);
     for (minutes, noted) in [(59, used), (60, later(60)), (119, later(60)), (121, later(121))] {
-        table.record_use(&connector.id, &basic.id, later(minutes)).await.unwrap();
-        assert_eq!(table.last_used(&connector.id, &basic.id).await.unwrap(), Some(noted), "{minutes}");
+        table.credential_usage(&connector.id).record_use(&basic.id, later(minutes)).await.unwrap();
+        assert_eq!(
+            table.credential_usage(&connector.id).last_used(&basic.id).await.unwrap(),
+            Some(noted),
+            "{minutes}"
+        );
     }
 }
 

@@ -44,7 +44,8 @@ impl<'q> Evaluation<'q> {
         let is_in_filter =
             |name| self.part.filter.as_ref().is_some_and(|filter| names_attribute(&filter.root, name));
         // An entity tag depends on the groups.
-        let is_in_sort = |sort_by: &SortBy<'_>| sort_by.asks("groups") || sort_by.is_by("meta.version");
+        let is_in_sort =
+            |sort_by: &SortBy<'_>| sort_by.is_by_part_of("groups") || sort_by.is_by("meta.version");
         self.part.kind == ResourceKind::User
             && (is_in_filter("groups")
                 || is_in_filter("meta")

@@ -31,7 +31,7 @@ pub enum ResourceKind {
     Group,
     /// A group that an operator created. Clients cannot see or change it.
     LocalGroup,
-    /// A role, which operators give to users and groups. Clients cannot see or change it.
+    /// A role that operators assign to users. Clients cannot see or change it.
     Role,
 }
 

@@ -11,6 +11,7 @@ mod path;
 #[cfg(test)]
 mod tests;
 mod value_path;
+mod values;
 
 pub use members::{MemberOperation, MemberValue, parse_members};
 pub use parse::{MAX_PATCH_OPERATIONS, PATCH_SCHEMA};

@@ -1,5 +1,6 @@
-//! Exact counts of resources. Each kind has 256 counters, one for each first byte of the id, so that two writers seldom
-//! update the same counter. A query with a start index uses these counts to find where to start reading.
+//! Exact counts of resources. Each kind has 256 counters, one for each first byte of the id, so that two
+//! writers seldom update the same counter. A query with a start index uses these counts to find where to
+//! start reading.
 
 use crate::Directory;
 use crate::dynamodb::attributes::{get_number, get_text};
@@ -36,8 +37,8 @@ impl Histogram {
         self.counts.get(usize::from(bucket)).copied().unwrap_or_default()
     }
 
-    /// Finds the bucket of the resource at a position in the order of ids, and the number of resources before it in that
-    /// bucket. Positions count from 0. Returns `None` if the position is after the last resource.
+    /// Finds the bucket of the resource at a position in the order of ids, and the number of resources before
+    /// it in that bucket. Positions count from 0. Returns `None` if the position is after the last resource.
     pub fn locate(&self, mut position: usize) -> Option<(u8, usize)> {
         for (bucket, count) in (0..=u8::MAX).zip(self.counts) {
             if position < count {

@@ -22,12 +22,13 @@ use crate::member_changes::{Change, FoundMembers};
 use crate::nesting::NestingGuard;
 use crate::settings::OnDeactivate;
 
-/// The number of items that a transaction needs for one member that joins: both sides, and the check of the member.
+/// The number of items that a transaction needs for one member that joins: both sides, and the check of the
+/// member.
 const ITEMS_TO_JOIN: usize = 3;
 /// The number of items that a transaction needs for one member that leaves: both sides.
 const ITEMS_TO_LEAVE: usize = 2;
-/// The number of groups that a member leaves in one transaction. Each group needs three items: both sides and the group's
-/// version. The check of the member and the audit record need one each.
+/// The number of groups that a member leaves in one transaction. Each group needs three items: both sides and
+/// the group's version. The check of the member and the audit record need one each.
 const GROUPS_LEFT_AT_ONCE: usize = 32;
 /// The number of memberships of a deleted group that are read and deleted at once.
 const MEMBERS_REMOVED_AT_ONCE: i32 = 1_000;
@@ -159,8 +160,8 @@ impl Memberships<'_> {
         Ok(true)
     }
 
-    /// Whether inactive users can join groups. They can if the connector keeps the memberships of deactivated users, because
-    /// the client then sends each membership only once.
+    /// Whether inactive users can join groups. They can if the connector keeps the memberships of deactivated
+    /// users, because the client then sends each membership only once.
     fn lets_inactive_join(&self) -> bool {
         self.directory.settings().on_deactivate == OnDeactivate::KeepGroups
     }
@@ -185,8 +186,8 @@ impl Memberships<'_> {
         Ok(items.iter().filter_map(|item| items::ids(item)?.1).collect())
     }
 
-    /// Removes a member that is inactive, or whose deletion has begun, from all groups, beginning with the `known` ones. Stops
-    /// if the member is active again, because it can have joined groups since then.
+    /// Removes a member that is inactive, or whose deletion has begun, from all groups, beginning with the
+    /// `known` ones. Stops if the member is active again, because it can have joined groups since then.
     pub(crate) async fn leave_all_groups(
         &self,
         kind: ResourceKind,

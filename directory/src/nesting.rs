@@ -27,8 +27,8 @@ pub(crate) struct Ancestry {
 }
 
 impl Ancestry {
-    /// Lists the `groups` of a direct member of the groups `direct` (RFC 7643 §4.1.2): the direct groups first, then the
-    /// indirect ones.
+    /// Lists the `groups` of a direct member of the groups `direct` (RFC 7643 §4.1.2): the direct groups
+    /// first, then the indirect ones.
     pub fn references(&self, direct: &[ResourceId]) -> Vec<GroupReference> {
         let reference = |Belonging { group, is_direct }| GroupReference {
             id: group,
@@ -90,7 +90,8 @@ impl Nesting<'_> {
         Ok(ancestry)
     }
 
-    /// Reads the groups that a group is a direct member of. Nothing is read for a group that was never nested.
+    /// Reads the groups that a group is a direct member of. Nothing is read for a group that was never
+    /// nested.
     async fn with_parents(
         &self,
         group: ResourceId,
@@ -104,7 +105,8 @@ impl Nesting<'_> {
         Ok((group, parents))
     }
 
-    /// Counts the levels of groups from `groups` downwards, including `groups`. Stops one level after the maximum.
+    /// Counts the levels of groups from `groups` downwards, including `groups`. Stops one level after the
+    /// maximum.
     async fn levels_below(&self, groups: Vec<ResourceId>) -> Result<usize, ScimError> {
         let mut levels = 0;
         let mut level = groups;

@@ -1,5 +1,5 @@
-//! The settings of a connector: its behaviour, and what its directory shows. The table stores them as the JSON that
-//! `scimctl connector export` writes and `scimctl connector apply` reads.
+//! The settings of a connector: its behaviour, and what its directory shows. The table stores them as the
+//! JSON that `scimctl connector export` writes and `scimctl connector apply` reads.
 
 use serde::{Deserialize, Serialize};
 
@@ -53,8 +53,8 @@ pub enum OnDelete {
     Refuse,
 }
 
-/// Which users and groups the directory shows. The lists hold names and patterns, in which `*` matches any number of
-/// characters. They match in any case.
+/// Which users and groups the directory shows. The lists hold names and patterns, in which `*` matches any
+/// number of characters. They match in any case.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Rules {
@@ -146,8 +146,8 @@ impl Settings {
     /// Checks the values of the settings, and rewrites paths in the syntax of PrivaceraCloud as SCIM paths.
     ///
     /// # Errors
-    /// `invalidValue` for an invalid value, `invalidPath` for a path that does not name a text attribute. The detail begins
-    /// with the name of the setting.
+    /// `invalidValue` for an invalid value, `invalidPath` for a path that does not name a text attribute. The
+    /// detail begins with the name of the setting.
     pub fn check(mut self, schemas: &Schemas) -> Result<Self, ScimError> {
         let mapping = &mut self.mapping;
         for (name, path, kind) in [

@@ -6,8 +6,8 @@
 //! ```
 //!
 //! A URN can contain dots (`…:2.0:User`), so the parser looks for a sub-attribute only after the last colon.
-//! A path can also be the URN of an extension, and then means the whole extension. The parser does not know the
-//! schemas, so [`ResourceSchema::resolve`](crate::schema::ResourceSchema::resolve) decides this.
+//! A path can also be the URN of an extension, and then means the whole extension. The parser does not know
+//! the schemas, so [`ResourceSchema::resolve`](crate::schema::ResourceSchema::resolve) decides this.
 
 use std::fmt;
 
@@ -37,7 +37,8 @@ impl AttributePath {
         {
             return None;
         }
-        // `urn:…:enterprise:2.0` is split at the dot as well. It is not a path, because a name cannot begin with a digit.
+        // `urn:…:enterprise:2.0` is split at the dot as well. It is not a path, because a name cannot begin
+        // with a digit.
         let (name, sub_attribute) = match rest.split_once('.') {
             Some((name, sub_attribute)) => (name, Some(sub_attribute)),
             None => (rest, None),

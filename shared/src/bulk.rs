@@ -53,8 +53,8 @@ impl BulkRequest {
     /// Reads the body of a Bulk request.
     ///
     /// # Errors
-    /// `invalidSyntax` if the body is not a BulkRequest, 413 if it has too many operations, `invalidValue` if two
-    /// operations have the same bulkId.
+    /// `invalidSyntax` if the body is not a BulkRequest, 413 if it has too many operations, `invalidValue` if
+    /// two operations have the same bulkId.
     pub fn parse(body: &Map<String, Value>) -> Result<Self, ScimError> {
         check_message(body, BULK_REQUEST_SCHEMA)?;
         let fail_on_errors = match member(body, "failOnErrors") {
@@ -140,8 +140,8 @@ impl BulkOperation {
         self.path.get(1)?.strip_prefix(PREFIX)
     }
 
-    /// Whether this operation must wait for an earlier one for another reason than a bulkId: both concern the same
-    /// resource, or both set the same unique name.
+    /// Whether this operation must wait for an earlier one for another reason than a bulkId: both concern the
+    /// same resource, or both set the same unique name.
     pub fn follows(&self, earlier: &Self) -> bool {
         let (Some(endpoint), Some(earlier_endpoint)) = (self.path.first(), earlier.path.first()) else {
             return true;
@@ -187,13 +187,15 @@ impl BulkOperation {
         Ok(Self { path: path.collect(), data, ..self.clone() })
     }
 
-    /// Copies the operation without the values that refer to resources which do not exist yet (RFC 7644 §3.7.1).
+    /// Copies the operation without the values that refer to resources which do not exist yet (RFC 7644
+    /// §3.7.1).
     pub fn without_unresolved(&self, resolved: &ResolvedBulkIds) -> Self {
         Self { data: without_unresolved(&self.data, resolved).unwrap_or(Value::Null), ..self.clone() }
     }
 }
 
-/// Finds the bulkIds in a string: the whole string is one, or it has quoted ones, as in the filter of a PATCH path.
+/// Finds the bulkIds in a string: the whole string is one, or it has quoted ones, as in the filter of a PATCH
+/// path.
 fn references(text: &str) -> Vec<String> {
     if let Some(name) = text.strip_prefix(PREFIX) {
         return vec![name.to_owned()];
@@ -233,7 +235,8 @@ fn replace_references(value: &mut Value, resolved: &ResolvedBulkIds) {
     }
 }
 
-/// Copies a value without the strings that have unresolved references. An object whose `value` is unresolved is left out.
+/// Copies a value without the strings that have unresolved references. An object whose `value` is unresolved
+/// is left out.
 fn without_unresolved(value: &Value, resolved: &ResolvedBulkIds) -> Option<Value> {
     let is_unresolved = |text: &str| references(text).iter().any(|name| !resolved.contains_key(name));
     match value {

@@ -1,8 +1,8 @@
 //! Credentials: those that a connector accepts, those that a request presents, and whether they match.
 //!
-//! A generated secret has 256 random bits. It is stored as its SHA-256: guessing it is impossible, so a slow hash would add
-//! no protection. A password that a person chose is stored as argon2id. Both are stored as PHC strings: `$sha256$…` and
-//! `$argon2id$v=19$…`.
+//! A generated secret has 256 random bits. It is stored as its SHA-256: guessing it is impossible, so a slow
+//! hash would add no protection. A password that a person chose is stored as argon2id. Both are stored as PHC
+//! strings: `$sha256$…` and `$argon2id$v=19$…`.
 //!
 //! Every check that fails computes two argon2id hashes. So the response time does not tell an unknown connector or
 //! username from a wrong password. The number is two because one username can have two passwords during a rotation.
@@ -121,7 +121,8 @@ impl PresentedCredentials {
         Some(Self::Basic { username: username.to_owned(), password: password.to_owned() })
     }
 
-    /// Finds the first valid credential that matches. If none matches, the check computes two argon2id hashes.
+    /// Finds the first valid credential that matches. If none matches, the check computes two argon2id
+    /// hashes.
     pub fn find<'c>(&self, credentials: &'c [Credential], now: Timestamp) -> Option<&'c Credential> {
         self.find_counting_hashes(credentials, now).0
     }

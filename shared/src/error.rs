@@ -49,7 +49,8 @@ pub enum ErrorKind {
     PayloadTooLarge,
     /// The media type of the body is not JSON.
     UnsupportedMediaType,
-    /// The service provider is busy, or the client has reached a rate limit. The value is Retry-After, in seconds.
+    /// The service provider is busy, or the client has reached a rate limit. The value is Retry-After, in
+    /// seconds.
     TooManyRequests(u32),
     /// The service provider has an internal error.
     Internal,

@@ -1,6 +1,8 @@
-//! The rules of SCIM (RFC 7643, RFC 7644): schemas, filters, PATCH, resources, messages, credentials and errors.
+//! The rules of SCIM (RFC 7643, RFC 7644): schemas, filters, PATCH, resources, messages, credentials and
+//! errors.
 //!
-//! This crate is pure: it has no I/O, no clock and no randomness. The result of each function depends only on its arguments.
+//! This crate is pure: it has no I/O, no clock and no randomness. The result of each function depends only on
+//! its arguments.
 
 pub mod attribute_path;
 pub mod bulk;

@@ -1,4 +1,5 @@
-//! Messages of RFC 7644: SearchRequest, ListResponse, and the parts that PATCH and Bulk requests have in common.
+//! Messages of RFC 7644: SearchRequest, ListResponse, and the parts that PATCH and Bulk requests have in
+//! common.
 
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -50,7 +51,8 @@ impl<'a> ListResponse<'a> {
     }
 }
 
-/// The parameters of a query, from the URL or from the body of a POST to `/.search` (RFC 7644 §3.4.2 and §3.4.3).
+/// The parameters of a query, from the URL or from the body of a POST to `/.search` (RFC 7644 §3.4.2 and
+/// §3.4.3).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SearchRequest {
     /// The text of the filter.
@@ -97,7 +99,8 @@ impl SearchRequest {
     /// Reads the body of a POST to `/.search`. Names match in any case; unknown names are ignored.
     ///
     /// # Errors
-    /// `invalidSyntax` if `schemas` does not contain the URN of a SearchRequest, `invalidValue` for a value of the wrong type.
+    /// `invalidSyntax` if `schemas` does not contain the URN of a SearchRequest, `invalidValue` for a value
+    /// of the wrong type.
     pub fn from_body(body: &Map<String, Value>) -> Result<Self, ScimError> {
         check_message(body, SEARCH_REQUEST_SCHEMA)?;
         let mut request = Self::default();
@@ -139,12 +142,12 @@ pub fn check_message(body: &Map<String, Value>, urn: &str) -> Result<(), ScimErr
 /// The number of an operation in its request, counted from 1, and the JSON object of the operation.
 pub type NumberedOperation<'b> = (usize, &'b Map<String, Value>);
 
-/// Reads the `Operations` of a PATCH or Bulk request. An operation that is not a JSON object is an error of its own, so
-/// that the caller reports the first wrong operation.
+/// Reads the `Operations` of a PATCH or Bulk request. An operation that is not a JSON object is an error of
+/// its own, so that the caller reports the first wrong operation.
 ///
 /// # Errors
-/// `invalidSyntax` if `Operations` is missing, empty or not an array; an error of kind `too_many` if it has more than
-/// `max` elements.
+/// `invalidSyntax` if `Operations` is missing, empty or not an array; an error of kind `too_many` if it has
+/// more than `max` elements.
 pub fn operations(
     body: &Map<String, Value>,
     max: usize,

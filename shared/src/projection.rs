@@ -56,7 +56,8 @@ impl Projection {
         Ok(Self { selection })
     }
 
-    /// Whether the response holds a core attribute, or a part of it. The attribute must be one that is returned by default.
+    /// Whether the response holds a core attribute, or a part of it. The attribute must be one that is
+    /// returned by default.
     pub fn wants(&self, attribute: &str) -> bool {
         match &self.selection {
             Selection::Default => true,
@@ -67,7 +68,8 @@ impl Projection {
         }
     }
 
-    /// Removes from a resource the attributes that are not returned. The names in the resource must be spelled as in the schema.
+    /// Removes from a resource the attributes that are not returned. The names in the resource must be
+    /// spelled as in the schema.
     pub fn apply(&self, resource: &mut Map<String, Value>, schema: &ResourceSchema) {
         self.keep_wanted(resource, None, &schema.core.attributes, |name| schema.extension(name).is_some());
         for extension in &schema.extensions {
@@ -112,7 +114,8 @@ impl Projection {
         });
     }
 
-    /// Finds what the client requests for an attribute, or for a sub-attribute of an attribute that is returned.
+    /// Finds what the client requests for an attribute, or for a sub-attribute of an attribute that is
+    /// returned.
     fn requested(&self, extension: Option<&str>, attribute: &str, sub_attribute: Option<&str>) -> Requested {
         let of_attribute = |name: &&Name| name.is_of(extension, attribute);
         let whole = |name: &Name| name.sub_attribute.is_none();

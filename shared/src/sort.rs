@@ -44,8 +44,8 @@ impl Sort {
     /// Reads `sortBy` and `sortOrder` of a query.
     ///
     /// # Errors
-    /// `invalidPath` if `sortBy` is not an attribute path, `invalidValue` if `sortOrder` is neither `ascending` nor
-    /// `descending`.
+    /// `invalidPath` if `sortBy` is not an attribute path, `invalidValue` if `sortOrder` is neither
+    /// `ascending` nor `descending`.
     pub fn parse(sort_by: &str, sort_order: Option<&str>) -> Result<Self, ScimError> {
         let path = AttributePath::parse(sort_by.trim()).ok_or_else(|| {
             let detail =
@@ -89,7 +89,8 @@ impl Sort {
         Ok(Some(SortBy { target, leaf }))
     }
 
-    /// Checks that at least one of these schemas has the attribute. Resources without it are sorted after those with it.
+    /// Checks that at least one of these schemas has the attribute. Resources without it are sorted after
+    /// those with it.
     ///
     /// # Errors
     /// `invalidPath` if none of the schemas has the attribute.
@@ -110,7 +111,8 @@ impl Sort {
         is_id && !self.is_descending
     }
 
-    /// Compares the values of two resources. A resource without a value is greater than all others (RFC 7644 §3.4.2.3).
+    /// Compares the values of two resources. A resource without a value is greater than all others (RFC 7644
+    /// §3.4.2.3).
     pub fn compare(&self, one: Option<&SortKey>, other: Option<&SortKey>) -> Ordering {
         let ascending = match (one, other) {
             (Some(one), Some(other)) => one.compare(other),
@@ -128,8 +130,8 @@ impl std::fmt::Display for Sort {
 }
 
 impl SortBy<'_> {
-    /// Returns the name that an index on this attribute has. Returns `None` for multi-valued and extension attributes, as no
-    /// index has their order.
+    /// Returns the name that an index on this attribute has. Returns `None` for multi-valued and extension
+    /// attributes, as no index has their order.
     pub fn index_name(&self) -> Option<String> {
         let is_single = !self.target.attribute.multi_valued && self.target.extension.is_none();
         is_single.then(|| match self.target.sub_attribute {
@@ -148,7 +150,8 @@ impl SortBy<'_> {
         self.target.attribute.name == attribute
     }
 
-    /// Returns the value that a resource is sorted by. Of several values, it is the primary one, or else the first.
+    /// Returns the value that a resource is sorted by. Of several values, it is the primary one, or else the
+    /// first.
     pub fn key(&self, resource: &Map<String, Value>) -> Option<SortKey> {
         let value = self.target.find(resource)?;
         let value = match value.as_array() {

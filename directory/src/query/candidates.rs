@@ -131,8 +131,8 @@ async fn users_in(
 }
 
 impl Bounds {
-    /// Returns the range of sort keys. A long value is truncated in its key, so the bound is truncated as well. The range can
-    /// then include more values.
+    /// Returns the range of sort keys. A long value is truncated in its key, so the bound is truncated as
+    /// well. The range can then include more values.
     fn range(&self) -> Range {
         match self {
             Self::StartingWith(value) => Range::Prefix(keys::index_prefix(value).to_owned()),

@@ -1,7 +1,8 @@
-//! Cursors (RFC 9865): a position in the order of a query. A cursor is authenticated, and is valid only for the same query on
-//! the same connector.
+//! Cursors (RFC 9865): a position in the order of a query. A cursor is authenticated, and is valid only for
+//! the same query on the same connector.
 //!
-//! A cursor is a MAC and the JSON that it protects, in base64url. So all its characters are unreserved in URLs.
+//! A cursor is a MAC and the JSON that it protects, in base64url. So all its characters are unreserved in
+//! URLs.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -50,8 +51,8 @@ pub fn seal(
 /// Checks a cursor, and returns its position.
 ///
 /// # Errors
-/// RFC 9865 §2.1: `invalidCursor` if the cursor was not made with this key for this query, `expiredCursor` if it is too old,
-/// `invalidCount` if the page size has changed.
+/// RFC 9865 §2.1: `invalidCursor` if the cursor was not made with this key for this query, `expiredCursor` if
+/// it is too old, `invalidCount` if the page size has changed.
 pub fn open(
     key: &[u8],
     query: &str,

@@ -1,5 +1,5 @@
-//! Evaluates a filter on resources. A filter can also name attributes that are not in the document: groups, members and
-//! metadata.
+//! Evaluates a filter on resources. A filter can also name attributes that are not in the document: groups,
+//! members and metadata.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,7 +22,8 @@ pub(super) struct Evaluation<'q> {
 
 /// The members that the evaluation of a filter on groups needs.
 enum NamedMembers {
-    /// The filter names members by id only. The map has the groups of these members, each with those of them that it has.
+    /// The filter names members by id only. The map has the groups of these members, each with those of them
+    /// that it has.
     Some(BTreeMap<ResourceId, Vec<Member>>),
     /// The filter names members in another way, so all members of each group must be read.
     All,
@@ -103,7 +104,8 @@ impl NamedMembers {
     }
 }
 
-/// Collects the ids that a filter compares members with. Returns `false` if the filter names members in another way.
+/// Collects the ids that a filter compares members with. Returns `false` if the filter names members in
+/// another way.
 fn collect_member_ids(node: &Node, ids: &mut BTreeSet<ResourceId>) -> bool {
     match node {
         Node::And(nodes) | Node::Or(nodes) => nodes.iter().all(|node| collect_member_ids(node, ids)),

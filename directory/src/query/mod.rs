@@ -71,7 +71,8 @@ impl KindQuery {
         self.kind == ResourceKind::User && self.needs_groups
     }
 
-    /// Whether the members of each resource on the page must be read. Only groups have the attribute `members`.
+    /// Whether the members of each resource on the page must be read. Only groups have the attribute
+    /// `members`.
     fn reads_members(&self) -> bool {
         self.kind == ResourceKind::Group && self.needs_members
     }
@@ -141,8 +142,8 @@ pub struct Queries<'d> {
 }
 
 impl<'d> Queries<'d> {
-    /// Reads one page. `take` is called with each resource in order. If a resource does not fit on the page, `take` returns
-    /// `Break`, and the page ends before this resource.
+    /// Reads one page. `take` is called with each resource in order. If a resource does not fit on the page,
+    /// `take` returns `Break`, and the page ends before this resource.
     ///
     /// # Errors
     /// `tooMany` if the query would read or sort too many resources; and every error of `take`.
@@ -154,8 +155,8 @@ impl<'d> Queries<'d> {
         page::read(self.directory, query, take).await
     }
 
-    /// Walks through all resources of one kind in the order of their ids. These include the deleted users that the connector
-    /// keeps for operators.
+    /// Walks through all resources of one kind in the order of their ids. These include the deleted users
+    /// that the connector keeps for operators.
     pub fn walk(self, kind: ResourceKind) -> Walk<'d> {
         Walk::with_retained(self.directory, kind)
     }

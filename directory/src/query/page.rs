@@ -1,7 +1,7 @@
 //! Reads one page of a query.
 //!
-//! Without a filter, the counts show where the page begins, so every page costs the same. With a filter, all matches are
-//! found and sorted, and the page is a part of them.
+//! Without a filter, the counts show where the page begins, so every page costs the same. With a filter, all
+//! matches are found and sorted, and the page is a part of them.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,7 +26,8 @@ use crate::{Directory, StoredUser};
 
 /// The maximum number of resources that a query can sort in memory.
 const MAX_SORTED: usize = 50_000;
-/// A page is read backwards from the end of its bucket if this saves reading more than this number of resources.
+/// A page is read backwards from the end of its bucket if this saves reading more than this number of
+/// resources.
 const MIN_SAVED_BY_READING_BACKWARDS: usize = 25;
 /// The number of groups whose members are read at the same time.
 const GROUPS_READ_AT_ONCE: usize = 8;
@@ -35,7 +36,8 @@ const GROUPS_READ_AT_ONCE: usize = 8;
 struct Matches {
     /// The number of all matches.
     total: usize,
-    /// The matches from the start of the page. If more follow the page, there is at least one more match than the page size.
+    /// The matches from the start of the page. If more follow the page, there is at least one more match than
+    /// the page size.
     page: Vec<Match>,
     plan: &'static str,
 }
@@ -138,7 +140,8 @@ impl Reader<'_> {
             return Ok(Vec::new());
         }
         loop {
-            // The memberships of a resource are complete when the next resource has been read. So one more is read.
+            // The memberships of a resource are complete when the next resource has been read. So one more is
+            // read.
             let limit = collector.items_for(skip + wanted + 1 - collector.passed);
             let table = &self.directory.table;
             let (items, next) = table.query_page(&pk, range, after.as_deref(), Some(limit)).await?;
@@ -166,7 +169,8 @@ impl Reader<'_> {
             let (page, next) =
                 table.query_page_in_order(&pk, &range, after.as_deref(), Some(limit), true).await?;
             items.extend(page);
-            // In reverse order, memberships come before their member. So the items are collected in ascending order.
+            // In reverse order, memberships come before their member. So the items are collected in ascending
+            // order.
             collector = Collector::new(0, self.counted);
             for item in items.iter().rev() {
                 collector.take(self.kind, item)?;
@@ -181,8 +185,8 @@ impl Reader<'_> {
     }
 }
 
-/// Finds a page in the order of an index, ascending or descending. Returns `None` if there is no ready index that has exactly
-/// one entry for each resource.
+/// Finds a page in the order of an index, ascending or descending. Returns `None` if there is no ready index
+/// that has exactly one entry for each resource.
 async fn by_index(
     directory: &Directory,
     kind: ResourceKind,
@@ -211,7 +215,8 @@ async fn by_index(
             .table
             .query_page_in_order(&pk, &Range::All, after.as_deref(), Some(limit), sort.is_descending)
             .await?;
-        // The sort key of an index entry is its position in this order. The next page begins after the last position.
+        // The sort key of an index entry is its position in this order. The next page begins after the last
+        // position.
         page.extend(items.iter().skip(to_skip).filter_map(|item| {
             let key = SortKey::Text(item.get("sk")?.as_s().ok()?.clone());
             Some(Match { kind, id: items::indexed_id(item)?, key: Some(key), found: None })
@@ -257,8 +262,8 @@ async fn by_search(directory: &Directory, query: &Query) -> Result<Matches, Scim
     Ok(Matches { total, page, plan })
 }
 
-/// Reads the parts of the page's resources that the query needs, and calls `take` with each until it breaks. Returns the
-/// number of matches on the page.
+/// Reads the parts of the page's resources that the query needs, and calls `take` with each until it breaks.
+/// Returns the number of matches on the page.
 async fn pass_resources(
     directory: &Directory,
     page: &[&Match],

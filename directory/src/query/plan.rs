@@ -1,5 +1,5 @@
-//! Plans: chooses the cheapest way to find the resources that a filter can match. The filter is evaluated on every resource
-//! that a plan finds. So a plan can find too many resources, but must not miss one.
+//! Plans: chooses the cheapest way to find the resources that a filter can match. The filter is evaluated on
+//! every resource that a plan finds. So a plan can find too many resources, but must not miss one.
 
 use crate::index;
 use shared::filter::{Field, Node, Operand, Operator};
@@ -25,7 +25,8 @@ pub enum Plan {
     Range(String, Bounds),
     /// Finds the resources that at least one of these plans finds.
     Union(Vec<Plan>),
-    /// Finds the resources that all of these plans find. The plan with the fewest expected resources is first.
+    /// Finds the resources that all of these plans find. The plan with the fewest expected resources is
+    /// first.
     Intersection(Vec<Plan>),
     /// Reads all resources.
     Scan,
@@ -57,8 +58,8 @@ impl Plan {
         }
     }
 
-    /// Makes a plan for the parts of an `and`. The plan of each part finds all resources that match, so parts that need a
-    /// scan are left out.
+    /// Makes a plan for the parts of an `and`. The plan of each part finds all resources that match, so parts
+    /// that need a scan are left out.
     fn intersection(plans: impl Iterator<Item = Self>) -> Self {
         let mut parts = Vec::new();
         for plan in plans {
@@ -77,8 +78,8 @@ impl Plan {
         }
     }
 
-    /// Makes a plan for the parts of an `or`. A resource can match because of any part, so each part needs a plan. If one
-    /// part needs a scan, the whole filter does.
+    /// Makes a plan for the parts of an `or`. A resource can match because of any part, so each part needs a
+    /// plan. If one part needs a scan, the whole filter does.
     fn union(plans: impl Iterator<Item = Self>) -> Self {
         let mut union = Vec::new();
         for plan in plans {
@@ -128,13 +129,15 @@ impl Plan {
             Operator::Equal => Self::Equal(path, folded),
             Operator::StartsWith => range(Bounds::StartingWith(folded)),
             Operator::Greater | Operator::GreaterOrEqual => range(Bounds::From(folded)),
-            // Empty values are less than all others and have no entry. So the index must be one whose values are never empty.
+            // Empty values are less than all others and have no entry. So the index must be one whose values
+            // are never empty.
             Operator::Less | Operator::LessOrEqual if index.required => range(Bounds::UpTo(folded)),
             _ => Self::Scan,
         }
     }
 
-    /// Makes a plan for a value filter. `emails[type eq "work" and value eq "x"]` has the plan of `emails.value eq "x"`.
+    /// Makes a plan for a value filter. `emails[type eq "work" and value eq "x"]` has the plan of
+    /// `emails.value eq "x"`.
     fn value_filter(field: &Field, node: &Node, schema: &ResourceSchema, indexes: &[&Index]) -> Self {
         match node {
             Node::Compare(inner, operator, operand) => {
@@ -230,7 +233,8 @@ mod tests {
             (r#"userName ge "An""#, range("userName", Bounds::From("an".to_owned()))),
             (r#"userName lt "An""#, range("userName", Bounds::UpTo("an".to_owned()))),
             (r#"userName le "An""#, range("userName", Bounds::UpTo("an".to_owned()))),
-            // Users with an empty or missing value have no entry in the index. So the index cannot answer these filters.
+            // Users with an empty or missing value have no entry in the index. So the index cannot answer
+            // these filters.
             (r#"displayName lt "An""#, Plan::Scan),
             (r#"displayName eq """#, Plan::Scan),
             (r#"userName co "nn""#, Plan::Scan),

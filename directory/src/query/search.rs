@@ -1,4 +1,5 @@
-//! Finds all resources of one kind that match a filter, among the candidates of a plan or in the whole partition.
+//! Finds all resources of one kind that match a filter, among the candidates of a plan or in the whole
+//! partition.
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
@@ -18,7 +19,8 @@ use crate::{Directory, StoredUser};
 
 /// The maximum number of resources that a query can read one by one.
 const MAX_SCANNED: usize = 200_000;
-/// The maximum number of matches whose documents are kept in memory. Only the ids and sort values of the others are kept.
+/// The maximum number of matches whose documents are kept in memory. Only the ids and sort values of the
+/// others are kept.
 const MAX_DOCUMENTS_KEPT: usize = 5_000;
 /// A partition with fewer resources than this is read in one range.
 const SMALL_DIRECTORY: usize = 500;

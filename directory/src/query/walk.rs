@@ -1,4 +1,5 @@
-//! Reads the partition of one kind of resource, in which the memberships of each resource follow the resource.
+//! Reads the partition of one kind of resource, in which the memberships of each resource follow the
+//! resource.
 
 use shared::error::ScimError;
 use shared::resource::ResourceKind;
@@ -81,8 +82,8 @@ impl Collector {
         Self { skip, counted, with_retained: false, passed: 0, items: 0, found: Vec::new() }
     }
 
-    /// Estimates the number of items to read for `missing` more resources, from the ratio of items to resources so far. An
-    /// item is a resource or a membership.
+    /// Estimates the number of items to read for `missing` more resources, from the ratio of items to
+    /// resources so far. An item is a resource or a membership.
     pub(super) fn items_for(&self, missing: usize) -> i32 {
         let items = match self.items {
             0 => missing,

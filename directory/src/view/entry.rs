@@ -1,5 +1,5 @@
-//! Entries of the directory: users as the platform sees them. An entry is a pure function of the user, the memberships of
-//! the user, and the connector's settings.
+//! Entries of the directory: users as the platform sees them. An entry is a pure function of the user, the
+//! memberships of the user, and the connector's settings.
 
 use std::fmt;
 
@@ -11,7 +11,8 @@ use shared::patch::ValuePath;
 use shared::resource::{Origin, Resource, ResourceKind};
 use shared::schema::Schemas;
 
-/// The built-in group. Every user that is not hidden is a member. Clients and operators cannot create, change or delete it.
+/// The built-in group. Every user that is not hidden is a member. Clients and operators cannot create, change
+/// or delete it.
 pub const PUBLIC: &str = "public";
 
 /// A user as the platform sees it.
@@ -191,8 +192,8 @@ fn group_hidden_by(rules: &Rules, name: &str) -> Option<Hidden> {
     hidden_by(&rules.include_groups, &rules.exclude_groups, &[name])
 }
 
-/// Applies an include list and an exclude list to the names of a user or group. An exclude list wins over an include list;
-/// an empty include list means everyone.
+/// Applies an include list and an exclude list to the names of a user or group. An exclude list wins over an
+/// include list; an empty include list means everyone.
 fn hidden_by(include: &[String], exclude: &[String], names: &[&str]) -> Option<Hidden> {
     let matches_any = |pattern: &&String| names.iter().any(|name| matches(pattern, name));
     if let Some(pattern) = exclude.iter().find(matches_any) {

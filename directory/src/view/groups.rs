@@ -54,7 +54,8 @@ impl Groups {
         self.groups().map(|group| maker.group_name(group)).collect()
     }
 
-    /// Lists the groups and roles of a direct member of the groups and roles `direct`, by their names in the directory.
+    /// Lists the groups and roles of a direct member of the groups and roles `direct`, by their names in the
+    /// directory.
     pub fn memberships(&self, direct: &[ResourceId], maker: &EntryMaker<'_>) -> MembershipNames {
         let mut memberships = MembershipNames::default();
         for Belonging { group, is_direct } in self.graph.groups_of_member(direct) {
@@ -75,8 +76,8 @@ impl Groups {
         memberships
     }
 
-    /// Lists the `groups` of a direct member of the groups `direct` (RFC 7643 §4.1.2), for filters. Only groups of the client
-    /// are listed.
+    /// Lists the `groups` of a direct member of the groups `direct` (RFC 7643 §4.1.2), for filters. Only
+    /// groups of the client are listed.
     pub fn references(&self, direct: &[ResourceId]) -> Vec<GroupReference> {
         let reference = |Belonging { group, is_direct }| {
             let found = self.all.get(&group).filter(|found| found.kind == ResourceKind::Group)?;

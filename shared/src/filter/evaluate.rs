@@ -1,7 +1,7 @@
 //! Evaluates a filter on a resource (RFC 7644 §3.4.2.2).
 //!
-//! A multi-valued attribute matches if any of its values matches. An attribute without a value matches `ne`, and no other
-//! comparison.
+//! A multi-valued attribute matches if any of its values matches. An attribute without a value matches `ne`,
+//! and no other comparison.
 
 use std::cmp::Ordering;
 
@@ -14,7 +14,8 @@ use crate::resource::decode_base64;
 use crate::schema::Type;
 
 impl ResolvedFilter {
-    /// Whether a resource matches, or an element if this is a value filter. Names in it must be spelled as in the schema.
+    /// Whether a resource matches, or an element if this is a value filter. Names in it must be spelled as in
+    /// the schema.
     pub fn matches(&self, resource: &Map<String, Value>) -> bool {
         matches(&self.root, resource)
     }
@@ -39,8 +40,8 @@ fn matches(node: &Node, resource: &Map<String, Value>) -> bool {
     }
 }
 
-/// Returns the values that a comparison uses. RFC 7643 §2.4: an element without `primary` is not the primary one, so its
-/// value is false.
+/// Returns the values that a comparison uses. RFC 7643 §2.4: an element without `primary` is not the primary
+/// one, so its value is false.
 fn values_to_compare<'v>(
     field: &'v Field,
     resource: &'v Map<String, Value>,
@@ -84,7 +85,8 @@ fn value_of<'v>(field: &Field, element: &'v Value) -> Option<&'v Value> {
     }
 }
 
-/// Whether `pr` matches a value: it is not null, not an empty string, and not an object or array of such values only.
+/// Whether `pr` matches a value: it is not null, not an empty string, and not an object or array of such
+/// values only.
 fn is_present(value: &Value) -> bool {
     match value {
         Value::Null => false,
@@ -122,7 +124,8 @@ fn matches_value(field: &Field, value: &Value, operator: Operator, operand: &Ope
     }
 }
 
-/// Whether an order of the value and the operand matches the operator. Values that cannot be ordered match only `ne`.
+/// Whether an order of the value and the operand matches the operator. Values that cannot be ordered match
+/// only `ne`.
 fn is_satisfied(operator: Operator, ordering: Option<Ordering>) -> bool {
     let Some(ordering) = ordering else { return operator == Operator::NotEqual };
     match operator {

@@ -16,8 +16,8 @@ use std::borrow::Cow;
 
 use unicode_normalization::{UnicodeNormalization as _, is_nfc};
 
-/// Folds text for comparison: composed (NFC), and in lower case unless the attribute is case-exact. Filters, indexes and
-/// sorting all compare folded text.
+/// Folds text for comparison: composed (NFC), and in lower case unless the attribute is case-exact. Filters,
+/// indexes and sorting all compare folded text.
 pub fn fold(text: &str, case_exact: bool) -> Cow<'_, str> {
     if text.is_ascii() {
         let is_folded = case_exact || !text.bytes().any(|byte| byte.is_ascii_uppercase());

@@ -1,4 +1,5 @@
-//! Parses the text of a filter to a [`Filter`]. The parser does not know the schemas: it accepts any path and any value.
+//! Parses the text of a filter to a [`Filter`]. The parser does not know the schemas: it accepts any path and
+//! any value.
 //!
 //! ```text
 //! filter     = and *( "or" and )
@@ -10,8 +11,8 @@
 //! literal    = JSON string / JSON number / "true" / "false" / "null"
 //! ```
 //!
-//! Words match in any case, with any amount of white space between them. Brackets cannot be nested. A comparison after
-//! brackets is not part of RFC 7644 §3.4.2.2, but Entra ID sends it.
+//! Words match in any case, with any amount of white space between them. Brackets cannot be nested. A
+//! comparison after brackets is not part of RFC 7644 §3.4.2.2, but Entra ID sends it.
 
 use super::expression::{Expression, Filter, Literal, Operator};
 use crate::attribute_path::AttributePath;

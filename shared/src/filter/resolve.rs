@@ -1,5 +1,5 @@
-//! Resolves a [`Filter`] to a [`ResolvedFilter`]: names become attributes of a schema, and literals become values of the
-//! attribute's type.
+//! Resolves a [`Filter`] to a [`ResolvedFilter`]: names become attributes of a schema, and literals become
+//! values of the attribute's type.
 
 use jiff::Timestamp;
 use serde_json::Number;
@@ -110,14 +110,15 @@ impl Filter {
     /// Resolves the filter of a query on one resource type.
     ///
     /// # Errors
-    /// `invalidFilter` for an attribute that does not exist, is never returned, or does not support the comparison.
+    /// `invalidFilter` for an attribute that does not exist, is never returned, or does not support the
+    /// comparison.
     pub fn resolve(&self, schema: &ResourceSchema) -> Result<ResolvedFilter, ScimError> {
         let root = resolve(&self.expression, Scope::Resource { schema, is_lenient: false })?;
         Ok(ResolvedFilter { root })
     }
 
-    /// Resolves the filter of a query on several resource types. An attribute that this resource type does not have is
-    /// treated as an attribute without a value (RFC 7644 §3.4.2.1).
+    /// Resolves the filter of a query on several resource types. An attribute that this resource type does
+    /// not have is treated as an attribute without a value (RFC 7644 §3.4.2.1).
     ///
     /// # Errors
     /// `invalidFilter` for an attribute that is never returned, or does not support the comparison.
@@ -164,7 +165,8 @@ fn resolve(expression: &Expression, scope: Scope<'_>) -> Result<Node, ScimError>
     }
 }
 
-/// Resolves the comparison of an attribute that the resource type does not have. RFC 7644 §3.4.2.1: it has no value.
+/// Resolves the comparison of an attribute that the resource type does not have. RFC 7644 §3.4.2.1: it has no
+/// value.
 fn compare_missing(operator: Operator, literal: &Literal) -> Node {
     match (operator, literal) {
         (Operator::Equal, Literal::Null) => Node::Not(Box::new(Node::Never)),

@@ -19,7 +19,8 @@ impl Patch<'_> {
     /// Applies the operations one after the other, and returns the changed copy of the document.
     ///
     /// # Errors
-    /// `mutability`, `noTarget` or `invalidValue` (RFC 7644 §3.5.2). The detail has the number of the operation.
+    /// `mutability`, `noTarget` or `invalidValue` (RFC 7644 §3.5.2). The detail has the number of the
+    /// operation.
     pub fn apply(&self, document: &Document, schema: &ResourceSchema) -> Result<Document, ScimError> {
         let mut document = document.clone();
         for operation in &self.operations {
@@ -52,7 +53,8 @@ fn apply(document: &mut Document, operation: &Operation<'_>) -> Result<(), ScimE
         return Ok(());
     }
     let Some(extension) = target.extension else { return apply_in(document, target, operation) };
-    // The attributes of an extension are in an object of their own. The object is removed with its last attribute.
+    // The attributes of an extension are in an object of their own. The object is removed with its last
+    // attribute.
     let mut values = match document.get_mut(&extension.id) {
         Some(Value::Object(values)) => std::mem::take(values),
         _ => Map::new(),
@@ -145,7 +147,8 @@ fn attribute(
             }
             Ok(Some(Value::Array(elements)))
         }
-        // A simple value for a complex attribute, such as the id of a manager, sets `value` and keeps other sub-attributes.
+        // A simple value for a complex attribute, such as the id of a manager, sets `value` and keeps other
+        // sub-attributes.
         (_, Some(Value::Object(present)), Some(Value::Object(given))) => {
             let mut merged = present.clone();
             merge(&mut merged, &given, attribute)?;
@@ -155,8 +158,8 @@ fn attribute(
     }
 }
 
-/// Returns the value of an attribute after an operation on a sub-attribute. In a multi-valued attribute, the operation
-/// applies to every element.
+/// Returns the value of an attribute after an operation on a sub-attribute. In a multi-valued attribute, the
+/// operation applies to every element.
 fn sub_attribute_of(
     present: Option<&Value>,
     attribute: &Attribute,
@@ -198,7 +201,8 @@ fn elements(
         .map(|(index, _)| index)
         .collect();
     if operation.op == Op::Remove && target.sub_attribute.is_none() {
-        // It is not an error if no element matches: a client repeats a request when it did not get the response.
+        // It is not an error if no element matches: a client repeats a request when it did not get the
+        // response.
         elements.retain(|element| !is_selected(element));
         return Ok(non_empty(elements));
     }
@@ -240,8 +244,8 @@ fn elements(
     Ok(non_empty(elements))
 }
 
-/// Entra ID writes to `emails[type eq "work"].value` even if there is no work address. The filter then describes the new
-/// element.
+/// Entra ID writes to `emails[type eq "work"].value` even if there is no work address. The filter then
+/// describes the new element.
 fn accepts_a_filter_as_the_description_of_an_element(
     filter: &ElementFilter,
     attribute: &Attribute,

@@ -9,8 +9,8 @@ use crate::error::{ErrorKind, ScimError};
 use crate::filter::{Node, Operand, Operator, ResolvedFilter};
 use crate::resource::{ResourceId, ResourceKind, normalise_attribute};
 
-/// The maximum length of a member's `display`, in bytes. It is limited because one transaction writes many memberships, each
-/// with its `display`.
+/// The maximum length of a member's `display`, in bytes. It is limited because one transaction writes many
+/// memberships, each with its `display`.
 const MAX_DISPLAY_BYTES: usize = 1_024;
 
 /// An operation on the members of a group.
@@ -24,15 +24,16 @@ pub enum MemberOperation {
     RemoveAll,
     /// Removes the members that match the filter.
     RemoveMatching(ResolvedFilter),
-    /// Removes the members that match the filter, of which there must be at least one, and adds these members.
+    /// Removes the members that match the filter, of which there must be at least one, and adds these
+    /// members.
     ReplaceMatching(ResolvedFilter, Vec<MemberValue>),
     /// Removes all other members, and adds these.
     Replace(Vec<MemberValue>),
 }
 
 impl MemberOperation {
-    /// Whether this operation and another one that commutes have the same result in any order. Such an operation does not
-    /// depend on the other members of the group.
+    /// Whether this operation and another one that commutes have the same result in any order. Such an
+    /// operation does not depend on the other members of the group.
     pub fn commutes(&self) -> bool {
         matches!(self, Self::Add(_) | Self::Remove(_))
     }
@@ -107,8 +108,8 @@ pub(super) fn read(
         (Op::Remove, None) => operations.push(MemberOperation::Remove(accepts_removal_by_a_list(value))),
         (Op::Remove, Some(filter)) => operations.push(removal(filter)),
         (Op::Replace, Some(filter)) => match removal(filter) {
-            // If the filter names members by id, they need not be members: the filter describes a new member, as
-            // `emails[type eq "work"]` describes a new email address.
+            // If the filter names members by id, they need not be members: the filter describes a new member,
+            // as `emails[type eq "work"]` describes a new email address.
             MemberOperation::RemoveMatching(filter) => {
                 operations.push(MemberOperation::ReplaceMatching(filter, named()?));
             }
@@ -122,8 +123,8 @@ pub(super) fn read(
     Ok(())
 }
 
-/// Entra ID sends the members to remove in `value`. Members that are not in the list stay. A value that is not an id
-/// cannot be a member, so it is ignored.
+/// Entra ID sends the members to remove in `value`. Members that are not in the list stay. A value that is
+/// not an id cannot be a member, so it is ignored.
 fn accepts_removal_by_a_list(value: &Value) -> Vec<ResourceId> {
     let elements = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
     let id = |element: &Value| element.get("value").unwrap_or(element).as_str().and_then(ResourceId::parse);
@@ -140,8 +141,8 @@ fn removal(filter: ResolvedFilter) -> MemberOperation {
     }
 }
 
-/// Collects the ids that a filter names. Returns `false` unless the filter is `value eq "…"` or `$ref eq "…"`, or several
-/// of these joined by `or`.
+/// Collects the ids that a filter names. Returns `false` unless the filter is `value eq "…"` or
+/// `$ref eq "…"`, or several of these joined by `or`.
 fn collect_ids(node: &Node, ids: &mut Vec<ResourceId>) -> bool {
     match node {
         Node::Compare(field, Operator::Equal, Operand::Text(id)) if field.attribute == "value" => {

@@ -1,8 +1,8 @@
-//! PATCH (RFC 7644 §3.5.2): [`Patch::parse`] parses the operations and resolves their paths. [`Patch::apply`] returns a
-//! changed copy of a document. If one operation fails, no operation is applied.
+//! PATCH (RFC 7644 §3.5.2): [`Patch::parse`] parses the operations and resolves their paths. [`Patch::apply`]
+//! returns a changed copy of a document. If one operation fails, no operation is applied.
 //!
-//! Operations on the members of a group are kept in a list of their own, in order. The directory applies them without
-//! reading the group's other members.
+//! Operations on the members of a group are kept in a list of their own, in order. The directory applies them
+//! without reading the group's other members.
 
 mod apply;
 mod members;

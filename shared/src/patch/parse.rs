@@ -18,9 +18,9 @@ impl<'s> Patch<'s> {
     /// Reads the body of a PATCH.
     ///
     /// # Errors
-    /// `invalidSyntax` if the body is not a PatchOp, `invalidPath` or `noTarget` for a path that does not name an attribute,
-    /// `mutability` for a path to a read-only attribute, `invalidValue` for a value of the wrong type or too many operations.
-    /// The detail has the number of the operation.
+    /// `invalidSyntax` if the body is not a PatchOp, `invalidPath` or `noTarget` for a path that does not
+    /// name an attribute, `mutability` for a path to a read-only attribute, `invalidValue` for a value of the
+    /// wrong type or too many operations. The detail has the number of the operation.
     pub fn parse(body: &Map<String, Value>, schema: &'s ResourceSchema) -> Result<Self, ScimError> {
         check_message(body, PATCH_SCHEMA)?;
         let mut patch = Self { operations: Vec::new(), members: Vec::new() };
@@ -91,8 +91,8 @@ impl<'s> Reader<'_, 's> {
         self.push(op, location, value)
     }
 
-    /// Reads an operation without a path. RFC 7644 §3.5.2.1 and §3.5.2.3: the value is then an object with attributes of the
-    /// resource. Unknown and read-only attributes are ignored, as in the body of a PUT.
+    /// Reads an operation without a path. RFC 7644 §3.5.2.1 and §3.5.2.3: the value is then an object with
+    /// attributes of the resource. Unknown and read-only attributes are ignored, as in the body of a PUT.
     fn read_without_path(&mut self, op: Op, value: &Value) -> Result<(), ScimError> {
         if op == Op::Remove {
             // RFC 7644 §3.5.2.2: remove without a path is noTarget.
@@ -109,7 +109,8 @@ impl<'s> Reader<'_, 's> {
                 }
                 Ok(Some(location)) if is_writable(&location) => self.push(op, location, value)?,
                 Ok(_) => {}
-                // A name with a filter was meant as a path, so its error is reported. Other invalid names are unknown attributes.
+                // A name with a filter was meant as a path, so its error is reported. Other invalid names are
+                // unknown attributes.
                 Err(error) if name.contains('[') => return Err(error),
                 Err(_) => {}
             }

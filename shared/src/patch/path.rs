@@ -12,7 +12,8 @@ use crate::error::{ErrorKind, ScimError};
 use crate::filter::{Expression, Filter, Literal, Operator, Parser};
 use crate::schema::{Attribute, Resolved, ResourceSchema, Target};
 
-/// Parses a path and resolves it in a schema. Returns `None` if it is well-formed but the schema does not have the attribute.
+/// Parses a path and resolves it in a schema. Returns `None` if it is well-formed but the schema does not
+/// have the attribute.
 ///
 /// # Errors
 /// `invalidPath` if the path or its filter is malformed.

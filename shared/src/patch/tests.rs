@@ -45,7 +45,8 @@ fn apply(operations: Value) -> Result<Document, ScimError> {
     parse(ResourceKind::User, operations)?.apply(&user(), schema(ResourceKind::User))
 }
 
-/// Applies operations to the user, and returns the attributes that changed. The value of a removed attribute is null.
+/// Applies operations to the user, and returns the attributes that changed. The value of a removed attribute
+/// is null.
 fn changed(operations: Value) -> Value {
     let (before, after) =
         (user(), apply(operations.clone()).unwrap_or_else(|error| panic!("{operations}: {error}")));
@@ -124,7 +125,8 @@ fn patch_changes_the_attributes_that_the_operations_name() {
             json!([{ "op": "Remove", "path": "emails", "value": [{ "value": "A@HOME" }] }]),
             json!({ "emails": [work("a@work")] }),
         ),
-        // RFC 7644 §3.5.2.1: existing values are not added again, new values are appended, one element is primary.
+        // RFC 7644 §3.5.2.1: existing values are not added again, new values are appended, one element is
+        // primary.
         (json!([{ "op": "add", "path": "emails", "value": [{ "value": "a@home" }] }]), json!({})),
         (json!([{ "op": "add", "path": "title", "value": "Guide" }]), json!({})),
         (
@@ -179,7 +181,8 @@ fn patch_changes_the_attributes_that_the_operations_name() {
         ),
         (json!([{ "op": "replace", "path": "password", "value": "secret" }]), json!({})),
         (json!([{ "op": "add", "value": { "shoeSize": 7, "meta": {}, "groups": [] } }]), json!({})),
-        // Sub-attributes that are not sent stay, null ones are cleared, unknown and read-only ones are ignored.
+        // Sub-attributes that are not sent stay, null ones are cleared, unknown and read-only ones are
+        // ignored.
         (
             json!([{ "op": "replace", "path": "name", "value": { "givenName": null } }]),
             json!({ "name": { "familyName": "Lee" } }),
@@ -215,7 +218,8 @@ fn patch_changes_the_attributes_that_the_operations_name() {
             ]),
             json!({ ENTERPRISE: { "department": "Tours", "manager": { "value": "8" } } }),
         ),
-        // RFC 7643 §2.4: two elements cannot have the same type and value; an element without primary is not primary.
+        // RFC 7643 §2.4: two elements cannot have the same type and value; an element without primary is not
+        // primary.
         (
             json!([{ "op": "add", "path": "emails", "value": [{ "value": "a@home", "type": "home", "primary": true }] }]),
             json!({ "emails": [

@@ -24,8 +24,8 @@ pub fn set_in(
     Ok(())
 }
 
-/// Merges an object into a complex value (RFC 7644 §3.5.2.3). Sub-attributes that the object does not have stay. Those that
-/// are null are cleared (RFC 7643 §2.5). Unknown and read-only ones are ignored.
+/// Merges an object into a complex value (RFC 7644 §3.5.2.3). Sub-attributes that the object does not have
+/// stay. Those that are null are cleared (RFC 7643 §2.5). Unknown and read-only ones are ignored.
 pub fn merge(
     values: &mut Map<String, Value>,
     given: &Map<String, Value>,
@@ -75,7 +75,8 @@ pub fn set(
     Ok(())
 }
 
-/// Sets `primary` of the other elements to false if one of the touched elements is the primary one (RFC 7644 §3.5.2).
+/// Sets `primary` of the other elements to false if one of the touched elements is the primary one (RFC 7644
+/// §3.5.2).
 pub fn keep_one_primary(
     elements: &mut [Value],
     touched: &[usize],

@@ -18,8 +18,8 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-/// The stored SCIM JSON of a resource. Its names are spelled as in the schema and its values are checked. It does not have
-/// the derived attributes `id`, `meta`, `groups` and `members`.
+/// The stored SCIM JSON of a resource. Its names are spelled as in the schema and its values are checked. It
+/// does not have the derived attributes `id`, `meta`, `groups` and `members`.
 pub type Document = Map<String, Value>;
 
 /// The kind of a resource.
@@ -70,8 +70,8 @@ impl ResourceId {
         Self(uuid::Builder::from_random_bytes(bytes).into_uuid())
     }
 
-    /// Parses an id in the form that this service provider writes: in lower case, with hyphens. Returns `None` for other text,
-    /// which cannot be the id of a resource.
+    /// Parses an id in the form that this service provider writes: in lower case, with hyphens. Returns
+    /// `None` for other text, which cannot be the id of a resource.
     pub fn parse(text: &str) -> Option<Self> {
         let id = Self(Uuid::try_parse(text).ok()?);
         (id.to_string() == text).then_some(id)
@@ -134,8 +134,8 @@ impl Resource {
         is_active(&self.document)
     }
 
-    /// Returns the entity tag (RFC 7644 §3.14). A write to a group can change the `groups` of a user without a write to the
-    /// user. So the entity tag of a user also has a hash of the ids and names of the groups.
+    /// Returns the entity tag (RFC 7644 §3.14). A write to a group can change the `groups` of a user without
+    /// a write to the user. So the entity tag of a user also has a hash of the ids and names of the groups.
     pub fn etag(&self, groups: &[GroupReference]) -> String {
         if groups.is_empty() {
             return format!("W/\"{}\"", self.version);

@@ -1,7 +1,8 @@
-//! Normalises the JSON that a client sends to a document: spells names as in the schema, checks values, and removes
-//! read-only attributes.
+//! Normalises the JSON that a client sends to a document: spells names as in the schema, checks values, and
+//! removes read-only attributes.
 //!
-//! It is lenient only where a deployed client needs that. Each leniency is a function whose name begins with `accepts_`.
+//! It is lenient only where a deployed client needs that. Each leniency is a function whose name begins with
+//! `accepts_`.
 
 use base64::Engine as _;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
@@ -31,8 +32,8 @@ pub fn parse_object(body: &[u8]) -> Result<Map<String, Value>, ScimError> {
 
 /// Makes a document from the body of a POST or PUT (RFC 7644 §3.3, §3.5.1).
 ///
-/// Attributes that are unknown, read-only, null or empty are left out (RFC 7643 §2.5: they are unassigned). The `members` of
-/// a group stay in the document; the directory stores them as memberships.
+/// Attributes that are unknown, read-only, null or empty are left out (RFC 7643 §2.5: they are unassigned).
+/// The `members` of a group stay in the document; the directory stores them as memberships.
 ///
 /// # Errors
 /// `invalidValue` for a value of the wrong type, or a required attribute that is missing; `invalidSyntax` if
@@ -57,7 +58,8 @@ pub fn normalise(body: &Map<String, Value>, schema: &ResourceSchema) -> Result<D
     Ok(document)
 }
 
-/// Sets `schemas` to the schemas whose attributes the document has (RFC 7643 §3), and checks the required attributes.
+/// Sets `schemas` to the schemas whose attributes the document has (RFC 7643 §3), and checks the required
+/// attributes.
 ///
 /// # Errors
 /// `invalidValue` if a required attribute is missing.
@@ -116,8 +118,8 @@ fn check_schemas(value: &Value, schema: &ResourceSchema) -> Result<(), ScimError
     Ok(())
 }
 
-/// OneLogin sends the URN of SCIM 1, and Entra ID sends a URN of its own. The URNs of extensions are not needed either: a
-/// document has an extension if it has attributes of the extension.
+/// OneLogin sends the URN of SCIM 1, and Entra ID sends a URN of its own. The URNs of extensions are not
+/// needed either: a document has an extension if it has attributes of the extension.
 fn accepts_an_unknown_urn(urn: &str) -> bool {
     let urn = urn.to_ascii_lowercase();
     !urn.starts_with("urn:ietf:params:scim:schemas:core:2.0:")
@@ -142,7 +144,8 @@ fn normalise_extension(extension: &Schema, value: &Value) -> Result<Option<Map<S
     Ok((!out.is_empty()).then_some(out))
 }
 
-/// Normalises the value of one attribute. Returns `None` if no value is stored. `path` is the attribute's name in errors.
+/// Normalises the value of one attribute. Returns `None` if no value is stored. `path` is the attribute's
+/// name in errors.
 ///
 /// # Errors
 /// `invalidValue` for a value of the wrong type, or for more than one primary value (RFC 7643 §2.4).
@@ -156,7 +159,8 @@ pub fn normalise_attribute(
     }
     if !attribute.multi_valued {
         let value = normalise_value(attribute, accepts_an_array_of_one_for_a_single_value(value), path)?;
-        // The type of a password is checked, but the password is not stored: nothing in this service provider uses it.
+        // The type of a password is checked, but the password is not stored: nothing in this service provider
+        // uses it.
         return Ok(value.filter(|_| attribute.returned != Returned::Never));
     }
     let values = match value {
@@ -269,8 +273,8 @@ fn accepts_a_single_value_for_a_multi_valued_attribute(value: &Value) -> &[Value
     std::slice::from_ref(value)
 }
 
-/// Returns the sub-attributes in a value of a single-valued complex attribute, as the client sent them. Returns `None` if
-/// the value is not an object, or clears the attribute.
+/// Returns the sub-attributes in a value of a single-valued complex attribute, as the client sent them.
+/// Returns `None` if the value is not an object, or clears the attribute.
 pub fn sub_attributes_of_value<'v>(
     attribute: &Attribute,
     value: &'v Value,
@@ -284,7 +288,8 @@ fn accepts_an_empty_value_as_unassigned(values: &Map<String, Value>) -> bool {
     values.get("value").and_then(Value::as_str) == Some("")
 }
 
-/// Entra ID sends a manager as an array with one element. An empty array means that there is no value (RFC 7643 §2.5).
+/// Entra ID sends a manager as an array with one element. An empty array means that there is no value
+/// (RFC 7643 §2.5).
 pub fn accepts_an_array_of_one_for_a_single_value(value: &Value) -> &Value {
     match value.as_array().map(Vec::as_slice) {
         Some([one]) => one,
@@ -302,7 +307,8 @@ fn accepts_a_string_for_a_complex_attribute(
     value.is_string().then(|| Map::from_iter([("value".to_owned(), value.clone())]))
 }
 
-/// Decodes a binary value (RFC 7643 §2.3.6). It accepts both base64 alphabets, with or without padding and line breaks.
+/// Decodes a binary value (RFC 7643 §2.3.6). It accepts both base64 alphabets, with or without padding and
+/// line breaks.
 pub fn decode_base64(text: &str) -> Option<Vec<u8>> {
     const CONFIG: GeneralPurposeConfig =
         GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);

@@ -6,7 +6,8 @@ use super::Document;
 use crate::error::{ErrorKind, ScimError};
 use crate::schema::{Attribute, Mutability, ResourceSchema, Schema};
 
-/// Returns the document after a PUT. Attributes that the client did not send are cleared, except immutable ones.
+/// Returns the document after a PUT. Attributes that the client did not send are cleared, except immutable
+/// ones.
 ///
 /// # Errors
 /// `mutability` if the PUT would change the value of an immutable attribute.

@@ -1,4 +1,5 @@
-//! Makes the representation of a resource that clients read: adds `id`, `meta`, `groups` and `members` to the document.
+//! Makes the representation of a resource that clients read: adds `id`, `meta`, `groups` and `members` to the
+//! document.
 
 use serde_json::{Map, Value, json};
 
@@ -41,8 +42,8 @@ impl Member {
     }
 }
 
-/// Makes the representation that filters and sorting use. It differs from [`represent`] in one point: a user without
-/// `active` is active.
+/// Makes the representation that filters and sorting use. It differs from [`represent`] in one point: a user
+/// without `active` is active.
 pub fn represent_to_match(
     resource: &Resource,
     groups: &[GroupReference],

@@ -1,8 +1,8 @@
 //! Schemas and resource types, which are loaded from JSON files in this crate (RFC 7643 §6 and §7).
 //!
-//! The files in `schemas/` are served at /Schemas. Validation, PATCH, filters, projection and indexes all use the
-//! characteristics of attributes in them. To add an extension, add its schema file, and its URN to a resource type in
-//! `resource_types/`. No code changes.
+//! The files in `schemas/` are served at /Schemas. Validation, PATCH, filters, projection and indexes all use
+//! the characteristics of attributes in them. To add an extension, add its schema file, and its URN to a
+//! resource type in `resource_types/`. No code changes.
 
 mod attribute;
 mod resource_schema;
@@ -47,8 +47,8 @@ pub struct ResourceType {
     /// The extensions that resources can have.
     #[serde(rename = "schemaExtensions")]
     pub schema_extensions: Vec<SchemaExtension>,
-    /// The paths of the indexed attributes. The table has an item for each value of such an attribute. They are not served at
-    /// /ResourceTypes.
+    /// The paths of the indexed attributes. The table has an item for each value of such an attribute. They
+    /// are not served at /ResourceTypes.
     #[serde(default, skip_serializing)]
     pub indexes: Vec<String>,
 }
@@ -102,7 +102,8 @@ impl Schemas {
     /// Loads schemas and the resource types User and Group from the text of their files.
     ///
     /// # Errors
-    /// Fails if a file does not have the form of RFC 7643 §6 or §7, or names a schema or attribute that does not exist.
+    /// Fails if a file does not have the form of RFC 7643 §6 or §7, or names a schema or attribute that does
+    /// not exist.
     pub fn load(schemas: &[&str], resource_types: &[&str]) -> Result<Self, SchemaFileError> {
         let schemas: Vec<Schema> = schemas.iter().map(|text| parse(text)).collect::<Result<_, _>>()?;
         let resource_types: Vec<ResourceType> =

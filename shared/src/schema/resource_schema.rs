@@ -66,7 +66,8 @@ impl<'s> Target<'s> {
         self.sub_attribute.unwrap_or(self.attribute)
     }
 
-    /// Finds the value of the attribute, not of the sub-attribute. Names in the resource must be spelled as in the schema.
+    /// Finds the value of the attribute, not of the sub-attribute. Names in the resource must be spelled as
+    /// in the schema.
     pub fn find<'v>(&self, resource: &'v Map<String, Value>) -> Option<&'v Value> {
         match self.extension {
             Some(extension) => resource.get(&extension.id)?.as_object()?.get(&self.attribute.name),
@@ -120,10 +121,11 @@ impl ResourceSchema {
         })
     }
 
-    /// Resolves a path. Returns `None` if the resource type does not have the attribute. Names and URNs match in any case.
+    /// Resolves a path. Returns `None` if the resource type does not have the attribute. Names and URNs match
+    /// in any case.
     ///
-    /// A name without a URN can be a core attribute or, if there is none with this name, an attribute of an extension:
-    /// Entra ID sends `manager` and `department` without a URN.
+    /// A name without a URN can be a core attribute or, if there is none with this name, an attribute of an
+    /// extension: Entra ID sends `manager` and `department` without a URN.
     pub fn resolve(&self, path: &AttributePath) -> Option<Resolved<'_>> {
         if let Some(extension) = path.as_urn().and_then(|urn| self.extension(&urn)) {
             return Some(Resolved::Extension(extension));

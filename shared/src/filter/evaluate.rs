@@ -1,7 +1,7 @@
 //! Evaluates a filter on a resource (RFC 7644 §3.4.2.2).
 //!
-//! A multi-valued attribute matches if any of its values matches. An attribute without a value matches `ne`,
-//! and no other comparison.
+//! A multi-valued attribute matches if any of its values matches. An attribute without a value matches
+//! `eq null`, matches `ne` with a value, and matches no other comparison.
 
 use std::cmp::Ordering;
 

@@ -1,4 +1,4 @@
-//! Builds every file under `schemas/` and `resource_types/` into the crate, in the order of their names.
+//! Includes every JSON file in `schemas/` and `resource_types/` in the crate, in the order of the file names.
 
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};

@@ -1,5 +1,6 @@
-//! Exact counts. There are 256 counters for each kind, by the first byte of the id, so that writers seldom conflict on one.
-//! Together they are a histogram, which turns a start index into a place to start reading.
+//! Exact counts of resources. Each kind has 256 counters, one for each first byte of the id, so that two
+//! writers seldom update the same counter. A query with a start index uses these counts to find where to
+//! start reading.
 
 use crate::Directory;
 use crate::dynamodb::attributes::{get_number, get_text};
@@ -14,10 +15,10 @@ pub struct Histogram {
     counts: [usize; 256],
 }
 
-/// Which resources are counted.
+/// Which resources to count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Counted {
-    /// All.
+    /// All resources.
     All,
     /// Active users.
     Active,
@@ -26,18 +27,18 @@ pub enum Counted {
 }
 
 impl Histogram {
-    /// The number of all resources.
+    /// Returns the number of all resources.
     pub fn total(&self) -> usize {
         self.counts.iter().sum()
     }
 
-    /// The number of resources in a bucket.
+    /// Returns the number of resources in a bucket.
     pub fn of(&self, bucket: u8) -> usize {
         self.counts.get(usize::from(bucket)).copied().unwrap_or_default()
     }
 
-    /// Finds the bucket of the resource at this position in the order of ids, and the number of resources before it in that
-    /// bucket. Returns `None` after the last resource.
+    /// Finds the bucket of the resource at a position in the order of ids, and the number of resources before
+    /// it in that bucket. Positions count from 0. Returns `None` if the position is after the last resource.
     pub fn locate(&self, mut position: usize) -> Option<(u8, usize)> {
         for (bucket, count) in (0..=u8::MAX).zip(self.counts) {
             if position < count {
@@ -51,6 +52,9 @@ impl Histogram {
 
 impl Directory {
     /// Reads the counts of one kind of resource.
+    ///
+    /// # Errors
+    /// Fails when DynamoDB does.
     pub async fn histogram(&self, kind: ResourceKind, counted: Counted) -> Result<Histogram, ScimError> {
         let prefix = keys::counts_prefix(kind);
         let range = Range::Prefix(prefix.clone());

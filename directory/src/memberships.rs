@@ -22,13 +22,15 @@ use crate::member_changes::{Change, FoundMembers};
 use crate::nesting::NestingGuard;
 use crate::settings::OnDeactivate;
 
-/// The items of a transaction for one member that joins, and for one that leaves.
+/// The number of items that a transaction needs for one member that joins: both sides, and the check of the
+/// member.
 const ITEMS_TO_JOIN: usize = 3;
+/// The number of items that a transaction needs for one member that leaves: both sides.
 const ITEMS_TO_LEAVE: usize = 2;
-/// The groups that a member leaves in one transaction. Each takes three items: both sides and the group's version. The
-/// check of the member and the audit record take one each.
+/// The number of groups that a member leaves in one transaction. Each group needs three items: both sides and
+/// the group's version. The check of the member and the audit record need one each.
 const GROUPS_LEFT_AT_ONCE: usize = 32;
-/// The memberships of a deleted group that are read and deleted at once.
+/// The number of memberships of a deleted group that are read and deleted at once.
 const MEMBERS_REMOVED_AT_ONCE: i32 = 1_000;
 
 impl Directory {
@@ -45,21 +47,21 @@ pub struct Memberships<'d> {
 }
 
 impl Memberships<'_> {
-    /// Reads the members of a group in the order of their ids, at most `most`, and whether there are more.
+    /// Reads the first `max` members of a group in the order of their ids, and whether there are more.
     ///
     /// # Errors
     /// Fails when DynamoDB does.
-    pub async fn members(&self, group: ResourceId, most: usize) -> Result<(Vec<Member>, bool), ScimError> {
+    pub async fn members(&self, group: ResourceId, max: usize) -> Result<(Vec<Member>, bool), ScimError> {
         let pk = keys::members(&self.directory.connector.id, group);
-        let limit = i32::try_from(most.saturating_add(1)).ok();
+        let limit = i32::try_from(max.saturating_add(1)).ok();
         let mut members = Vec::new();
         let mut after = None;
         loop {
             let (page, next) =
                 self.directory.table.query_page(&pk, &Range::All, after.as_deref(), limit).await?;
             members.extend(page.iter().filter_map(items::to_member));
-            if members.len() > most {
-                members.truncate(most);
+            if members.len() > max {
+                members.truncate(max);
                 return Ok((members, true));
             }
             match next {
@@ -158,11 +160,13 @@ impl Memberships<'_> {
         Ok(true)
     }
 
-    /// Whether inactive users can join groups: where the connector keeps their memberships, the client sends these once.
+    /// Whether inactive users can join groups. They can if the connector keeps the memberships of deactivated
+    /// users, because the client then sends each membership only once.
     fn lets_inactive_join(&self) -> bool {
         self.directory.settings().on_deactivate == OnDeactivate::KeepGroups
     }
 
+    /// Returns the keys of the two items of a membership: the group's side, then the member's side.
     fn both_sides(&self, group: ResourceId, kind: ResourceKind, member: ResourceId) -> [Key; 2] {
         [
             keys::group_side(&self.directory.connector.id, group, member),
@@ -182,8 +186,8 @@ impl Memberships<'_> {
         Ok(items.iter().filter_map(|item| items::ids(item)?.1).collect())
     }
 
-    /// Removes a member that is inactive, or whose deletion has begun, from all groups: first from the `known` ones. Stops if
-    /// the member is active again, as it may have joined groups since.
+    /// Removes a member that is inactive, or whose deletion has begun, from all groups, beginning with the
+    /// `known` ones. Stops if the member is active again, because it can have joined groups since then.
     pub(crate) async fn leave_all_groups(
         &self,
         kind: ResourceKind,
@@ -192,8 +196,8 @@ impl Memberships<'_> {
     ) -> Result<(), ScimError> {
         let mut groups = known;
         loop {
-            for some in groups.chunks(GROUPS_LEFT_AT_ONCE) {
-                if !self.leave_groups(kind, member, some).await? {
+            for chunk in groups.chunks(GROUPS_LEFT_AT_ONCE) {
+                if !self.leave_groups(kind, member, chunk).await? {
                     return Ok(());
                 }
             }

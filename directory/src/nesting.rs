@@ -15,7 +15,7 @@ use crate::group_graph::{Belonging, GroupGraph};
 use shared::error::ScimError;
 use shared::resource::{GroupReference, ResourceId, ResourceKind};
 
-/// The most levels of groups above a group.
+/// The maximum number of levels of groups above a group.
 const MAX_NESTING: usize = 32;
 
 /// Some groups and all groups that contain them, directly or indirectly.
@@ -27,7 +27,8 @@ pub(crate) struct Ancestry {
 }
 
 impl Ancestry {
-    /// The `groups` of a direct member of these groups (RFC 7643 §4.1.2): the direct ones first, then the indirect ones.
+    /// Lists the `groups` of a direct member of the groups `direct` (RFC 7643 §4.1.2): the direct groups
+    /// first, then the indirect ones.
     pub fn references(&self, direct: &[ResourceId]) -> Vec<GroupReference> {
         let reference = |Belonging { group, is_direct }| GroupReference {
             id: group,
@@ -39,7 +40,7 @@ impl Ancestry {
 }
 
 impl Directory {
-    /// Reads the `groups` of a direct member of these groups (RFC 7643 §4.1.2).
+    /// Reads the `groups` of a direct member of the groups `direct` (RFC 7643 §4.1.2).
     ///
     /// # Errors
     /// Fails when DynamoDB does.
@@ -60,8 +61,8 @@ impl Nesting<'_> {
     /// Reads some groups and, level by level, all groups that contain them.
     pub async fn ancestry(&self, groups: BTreeSet<ResourceId>) -> Result<Ancestry, ScimError> {
         let mut ancestry = Ancestry::default();
-        let mut asked = groups;
-        let mut level: Vec<ResourceId> = asked.iter().copied().collect();
+        let mut seen = groups;
+        let mut level: Vec<ResourceId> = seen.iter().copied().collect();
         while !level.is_empty() {
             let keys: Vec<Key> = level
                 .iter()
@@ -81,7 +82,7 @@ impl Nesting<'_> {
             }
             level.clear();
             for (id, parents) in concurrently(reads).await? {
-                level.extend(parents.iter().copied().filter(|id| asked.insert(*id)));
+                level.extend(parents.iter().copied().filter(|id| seen.insert(*id)));
                 ancestry.graph.insert(id, parents);
             }
             ancestry.depth += 1;
@@ -89,7 +90,8 @@ impl Nesting<'_> {
         Ok(ancestry)
     }
 
-    /// Reads the groups that a group is a direct member of. Only one that was ever nested can have any.
+    /// Reads the groups that a group is a direct member of. Nothing is read for a group that was never
+    /// nested.
     async fn with_parents(
         &self,
         group: ResourceId,
@@ -103,7 +105,8 @@ impl Nesting<'_> {
         Ok((group, parents))
     }
 
-    /// Counts the levels of groups from these down. Counting stops one level after the maximum.
+    /// Counts the levels of groups from `groups` downwards, including `groups`. Stops one level after the
+    /// maximum.
     async fn levels_below(&self, groups: Vec<ResourceId>) -> Result<usize, ScimError> {
         let mut levels = 0;
         let mut level = groups;
@@ -150,7 +153,7 @@ impl Nesting<'_> {
         // The levels above include the group itself; the levels below include the groups that join.
         if ancestry.depth + self.levels_below(joining).await? > MAX_NESTING + 1 {
             return Err(ScimError::invalid_value(format!(
-                "members: the nesting of groups would be deeper than {MAX_NESTING} levels at group {group}"
+                "members: groups would be nested deeper than {MAX_NESTING} levels at group {group}, the maximum"
             )));
         }
         Ok(Some(NestingGuard { key, seen, is_written: false }))
@@ -166,7 +169,7 @@ pub(crate) struct NestingGuard {
 }
 
 impl NestingGuard {
-    /// Adds the guard to a transaction once.
+    /// Adds the guard to a transaction, unless the transaction already has it.
     pub fn write_once(&mut self, transaction: &mut Transaction) -> Result<(), ScimError> {
         if self.is_written {
             return Ok(());

@@ -1,4 +1,4 @@
-//! Randomness from the operating system: ids, secrets and salts.
+//! Ids, secrets and credentials with randomness from the operating system.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -8,15 +8,15 @@ use shared::error::ScimError;
 use shared::resource::ResourceId;
 use uuid::Uuid;
 
-/// Draws a new resource id.
+/// Generates a resource id.
 pub fn new_resource_id() -> ResourceId {
     ResourceId::from_random_bytes(Uuid::new_v4().into_bytes())
 }
 
-/// Draws a secret of 256 bits, written in characters that need no escaping anywhere.
+/// Generates a secret of 256 bits, in base64url without padding.
 ///
 /// # Errors
-/// Fails when the operating system has no randomness.
+/// Fails when the operating system cannot provide randomness.
 pub fn generate_secret() -> Result<String, ScimError> {
     Ok(URL_SAFE_NO_PAD.encode(random_bytes::<32>()?))
 }
@@ -24,16 +24,16 @@ pub fn generate_secret() -> Result<String, ScimError> {
 /// Makes a credential with a new secret, and returns both.
 ///
 /// # Errors
-/// Fails when the operating system has no randomness.
+/// Fails when the operating system cannot provide randomness.
 pub fn generate_credential(kind: CredentialKind, now: Timestamp) -> Result<(Credential, String), ScimError> {
     let secret = generate_secret()?;
     Ok((credential_of_generated(kind, &secret, now)?, secret))
 }
 
-/// Makes a credential of a secret that [`generate_secret`] made.
+/// Makes a credential from a secret of [`generate_secret`].
 ///
 /// # Errors
-/// Fails when the operating system has no randomness.
+/// Fails when the operating system cannot provide randomness.
 pub fn credential_of_generated(
     kind: CredentialKind,
     secret: &str,
@@ -42,10 +42,10 @@ pub fn credential_of_generated(
     Ok(Credential::of_generated(credential_id()?, kind, secret, now))
 }
 
-/// Makes a credential of a password that a person chose.
+/// Makes a credential from a password that a person chose.
 ///
 /// # Errors
-/// Fails when the operating system has no randomness.
+/// Fails when the operating system cannot provide randomness.
 pub fn credential_of_chosen(
     kind: CredentialKind,
     password: &str,

@@ -1,5 +1,5 @@
-//! How an operator wants a connector to behave, and what its directory is to show. One type is what the table keeps, what
-//! `scimctl connector export` writes and what `scimctl connector apply` reads.
+//! The settings of a connector: its behaviour, and what its directory shows. The table stores them as the
+//! JSON that `scimctl connector export` writes and `scimctl connector apply` reads.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,92 +8,93 @@ use shared::patch::ValuePath;
 use shared::resource::ResourceKind;
 use shared::schema::Schemas;
 
-/// Records of the audit trail are kept for so many days at most: ten years.
-const LONGEST_AUDIT_DAYS: u32 = 3_653;
+/// The maximum of `audit-days`: ten years.
+const MAX_AUDIT_DAYS: u32 = 3_653;
 
 /// The settings of one connector.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Settings {
-    /// What becomes of the memberships of a user whom the client deactivates.
+    /// What happens to the memberships of a deactivated user.
     pub on_deactivate: OnDeactivate,
-    /// What a DELETE does.
+    /// What DELETE does.
     pub on_delete: OnDelete,
-    /// Whether the client only updates users who are there already, and makes none.
+    /// Whether the client can update existing users, but cannot create any.
     pub attribute_only: bool,
-    /// For how many days a record of the audit trail is kept.
+    /// The number of days that audit records are kept.
     pub audit_days: u32,
-    /// Who is shown.
+    /// Which users and groups the directory shows.
     pub rules: Rules,
-    /// As what they are shown.
+    /// The attributes from which entries are made.
     pub mapping: Mapping,
 }
 
-/// What becomes of the memberships of a user who is deactivated.
+/// What happens to the memberships of a deactivated user.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OnDeactivate {
     /// The user leaves all groups.
     #[default]
     LeaveGroups,
-    /// They stay, for clients that do not send them again when the user is back.
+    /// The memberships stay, for clients that do not send them again when they reactivate the user.
     KeepGroups,
 }
 
-/// What a DELETE does.
+/// What DELETE does.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OnDelete {
-    /// The resource goes.
+    /// The resource is deleted.
     #[default]
     Delete,
-    /// A user goes for the client, and stays, hidden, for operators; a group goes.
+    /// A user is deleted for the client, but operators keep it as a hidden user. A group is deleted.
     Deactivate,
-    /// It is answered 405.
+    /// DELETE gets 405.
     Refuse,
 }
 
-/// Who is shown: names, and patterns in which `*` stands for any characters. They compare without case.
+/// Which users and groups the directory shows. The lists hold names and patterns, in which `*` matches any
+/// number of characters. They match in any case.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Rules {
-    /// These users only; all if there is none.
+    /// The users to show; an empty list means everyone.
     pub include_users: Vec<String>,
-    /// Not these users, included or not.
+    /// The users to hide. This list wins over `include_users`.
     pub exclude_users: Vec<String>,
-    /// These groups only; all if there is none.
+    /// The groups to show; an empty list means all groups.
     pub include_groups: Vec<String>,
-    /// Not these groups, included or not.
+    /// The groups to hide. This list wins over `include_groups`.
     pub exclude_groups: Vec<String>,
 }
 
-/// From which attribute each part of an entry is taken: attribute paths, as PATCH has them (RFC 7644 §3.5.2).
+/// The attributes from which entries are made. Paths have the syntax of PATCH paths (RFC 7644 §3.5.2).
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Mapping {
-    /// The username.
+    /// The path of the username.
     pub username: String,
-    /// The username is what stands before the `@`.
+    /// Whether the username is only the part before the `@`.
     pub username_from_email: bool,
-    /// In which case the username is shown.
+    /// Whether the username is changed to lower or upper case.
     pub username_case: UsernameCase,
-    /// The first name.
+    /// The path of the first name.
     pub first_name: String,
-    /// The last name.
+    /// The path of the last name.
     pub last_name: String,
-    /// The email address.
+    /// The path of the email address.
     pub email: String,
-    /// The display name.
+    /// How the display name is made.
     pub display_name: DisplayName,
-    /// The name of a group.
+    /// The path of the name of a group.
     pub group_name: String,
 }
 
-/// In which case usernames are shown.
+/// The case of usernames in the directory.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum UsernameCase {
-    /// As the client has it.
+    /// As the client sends it.
     #[default]
     AsIs,
     /// In lower case.
@@ -102,14 +103,14 @@ pub enum UsernameCase {
     Upper,
 }
 
-/// Where the display name comes from.
+/// How the display name is made.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum DisplayName {
-    /// The one that was given, else the first and last name together.
+    /// The `displayName` of the user or, if it is missing, the first and last name.
     #[default]
     GivenOrNames,
-    /// The first and last name together.
+    /// The first and last name.
     Names,
 }
 
@@ -142,10 +143,11 @@ impl Default for Mapping {
 }
 
 impl Settings {
-    /// Checks what the types do not say, and writes paths of another product's spelling as SCIM has them.
+    /// Checks the values of the settings, and rewrites paths in the syntax of PrivaceraCloud as SCIM paths.
     ///
     /// # Errors
-    /// `invalidValue` naming the setting, `invalidPath` for a path that names no attribute.
+    /// `invalidValue` for an invalid value, `invalidPath` for a path that does not name a text attribute. The
+    /// detail begins with the name of the setting.
     pub fn check(mut self, schemas: &Schemas) -> Result<Self, ScimError> {
         let mapping = &mut self.mapping;
         for (name, path, kind) in [
@@ -155,7 +157,7 @@ impl Settings {
             ("mapping.email", &mut mapping.email, ResourceKind::User),
             ("mapping.group-name", &mut mapping.group_name, ResourceKind::Group),
         ] {
-            *path = accepts_hyphened_brackets(path);
+            *path = accepts_hyphens_in_brackets(path);
             if let Err(error) = ValuePath::parse(path, schemas.of(kind)) {
                 return Err(ScimError::new(error.kind, format!("{name}: {}", error.detail)));
             }
@@ -164,26 +166,26 @@ impl Settings {
         let patterns =
             [&rules.include_users, &rules.exclude_users, &rules.include_groups, &rules.exclude_groups];
         if patterns.into_iter().flatten().any(|pattern| pattern.trim().is_empty()) {
-            return Err(ScimError::invalid_value("rules: an empty pattern matches nobody"));
+            return Err(ScimError::invalid_value("rules: a pattern is empty; remove it, or write a name"));
         }
-        if !(1..=LONGEST_AUDIT_DAYS).contains(&self.audit_days) {
-            let detail = format!("audit-days is {}, and must be 1 to {LONGEST_AUDIT_DAYS}", self.audit_days);
+        if !(1..=MAX_AUDIT_DAYS).contains(&self.audit_days) {
+            let detail = format!("audit-days is {}; it must be from 1 to {MAX_AUDIT_DAYS}", self.audit_days);
             return Err(ScimError::invalid_value(detail));
         }
         Ok(self)
     }
 }
 
-/// `emails[type-work].value`, as PrivaceraCloud writes it, is `emails[type eq "work"].value`.
-fn accepts_hyphened_brackets(path: &str) -> String {
+/// PrivaceraCloud writes `emails[type-work].value` for `emails[type eq "work"].value`.
+fn accepts_hyphens_in_brackets(path: &str) -> String {
     let rewritten = || {
         let (attribute, rest) = path.split_once('[')?;
-        let (inside, behind) = rest.split_once(']')?;
+        let (inside, after) = rest.split_once(']')?;
         let (name, value) = inside.trim().split_once('-')?;
         let is_word = |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_alphanumeric());
         (is_word(name) && is_word(value)).then(|| match value {
-            "true" | "false" => format!("{attribute}[{name} eq {value}]{behind}"),
-            _ => format!("{attribute}[{name} eq \"{value}\"]{behind}"),
+            "true" | "false" => format!("{attribute}[{name} eq {value}]{after}"),
+            _ => format!("{attribute}[{name} eq \"{value}\"]{after}"),
         })
     };
     rewritten().unwrap_or_else(|| path.trim().to_owned())
@@ -199,16 +201,16 @@ mod tests {
     }
 
     #[test]
-    fn a_mapping_names_attributes_that_there_are() {
-        for (path, kept) in [
+    fn mapping_to_an_unknown_or_complex_attribute_is_rejected() {
+        for (path, stored) in [
             ("emails[primary eq true].value", "emails[primary eq true].value"),
             ("emails[primary-true].value", "emails[primary eq true].value"),
             ("emails[type-work].value", "emails[type eq \"work\"].value"),
             ("urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department", ""),
             (" externalId ", "externalId"),
         ] {
-            let kept = if kept.is_empty() { path } else { kept };
-            assert_eq!(with_email(path).unwrap().mapping.email, kept);
+            let stored = if stored.is_empty() { path } else { stored };
+            assert_eq!(with_email(path).unwrap().mapping.email, stored);
         }
         for path in
             ["emials", "emails[kind eq \"work\"].value", "emails[", "emails.size", "", "name", "emails"]
@@ -219,28 +221,27 @@ mod tests {
     }
 
     #[test]
-    fn a_mapping_names_what_a_document_holds() {
+    fn mapping_to_an_attribute_that_is_not_stored_is_rejected() {
+        let generated = "is generated for each response; name an attribute that is stored";
+        let never_returned = "is never returned; name another attribute";
         for (path, why) in [
-            ("id", "is made for each answer, and nothing can be taken from it"),
-            ("meta.location", "is made for each answer, and nothing can be taken from it"),
-            ("groups.display", "is made for each answer, and nothing can be taken from it"),
-            (
-                "groups[display eq \"Sales\"].value",
-                "is made for each answer, and nothing can be taken from it",
-            ),
-            ("urn:ietf:params:scim:schemas:core:2.0:User:password", "is never given away"),
-            ("password", "is never given away"),
+            ("id", generated),
+            ("meta.location", generated),
+            ("groups.display", generated),
+            ("groups[display eq \"Sales\"].value", generated),
+            ("urn:ietf:params:scim:schemas:core:2.0:User:password", never_returned),
+            ("password", never_returned),
         ] {
             let error = with_email(path).unwrap_err();
             assert_eq!(error.detail, format!("mapping.email: {path:?} {why}"));
         }
         let mapping = Mapping { group_name: "members.display".to_owned(), ..Mapping::default() };
         let error = Settings { mapping, ..Settings::default() }.check(Schemas::built_in()).unwrap_err();
-        assert!(error.detail.starts_with("mapping.group-name: \"members.display\" is made"), "{error}");
+        assert!(error.detail.starts_with("mapping.group-name: \"members.display\" is generated"), "{error}");
     }
 
     #[test]
-    fn settings_are_the_defaults_unless_they_say_otherwise() {
+    fn missing_settings_have_defaults_and_invalid_ones_are_rejected() {
         let settings: Settings = serde_json::from_str(r#"{"on-delete": "refuse"}"#).unwrap();
         assert_eq!(settings, Settings { on_delete: OnDelete::Refuse, ..Settings::default() });
         assert!(serde_json::from_str::<Settings>(r#"{"on-delte": "refuse"}"#).is_err());

@@ -5,25 +5,25 @@
 //! name           = ALPHA *( ALPHA / DIGIT / "-" / "_" / "$" )
 //! ```
 //!
-//! A URN may hold dots (`…:2.0:User`), so the sub-attribute is looked for behind the last colon only.
-//! A path that is a schema's URN and nothing else means that whole extension; only the schema can tell,
-//! so [`ResourceSchema::resolve`](crate::schema::ResourceSchema::resolve) does.
+//! A URN can contain dots (`…:2.0:User`), so the parser looks for a sub-attribute only after the last colon.
+//! A path can also be the URN of an extension, and then means the whole extension. The parser does not know
+//! the schemas, so [`ResourceSchema::resolve`](crate::schema::ResourceSchema::resolve) decides this.
 
 use std::fmt;
 
-/// An attribute path as it was written; names are compared without case.
+/// An attribute path as the client wrote it. Names match in any case.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AttributePath {
-    /// The schema's URN, without the colon behind it.
+    /// The URN of the schema, without the colon that follows it.
     pub urn: Option<String>,
-    /// The attribute's name.
+    /// The name of the attribute.
     pub name: String,
-    /// The sub-attribute's name.
+    /// The name of the sub-attribute.
     pub sub_attribute: Option<String>,
 }
 
 impl AttributePath {
-    /// Parses a whole path; `None` when it is not of the grammar above.
+    /// Parses an attribute path. Returns `None` if the text does not match the grammar.
     pub fn parse(text: &str) -> Option<Self> {
         let (urn, rest) = match text.rfind(':') {
             Some(colon) if text.get(..4)?.eq_ignore_ascii_case("urn:") => {
@@ -37,7 +37,8 @@ impl AttributePath {
         {
             return None;
         }
-        // `urn:…:enterprise:2.0` alone would split at its dot; digits do not begin a name.
+        // `urn:…:enterprise:2.0` is split at the dot as well. It is not a path, because a name cannot begin
+        // with a digit.
         let (name, sub_attribute) = match rest.split_once('.') {
             Some((name, sub_attribute)) => (name, Some(sub_attribute)),
             None => (rest, None),
@@ -50,7 +51,7 @@ impl AttributePath {
         })
     }
 
-    /// The URN and the name as one, which is what a path that names a whole extension looks like.
+    /// Returns the URN and the name joined by a colon. If the path names a whole extension, this is its URN.
     pub fn as_urn(&self) -> Option<String> {
         match (&self.urn, &self.sub_attribute) {
             (Some(urn), None) => Some(format!("{urn}:{}", self.name)),
@@ -59,7 +60,7 @@ impl AttributePath {
     }
 }
 
-/// Whether this is an attribute's name (RFC 7643 §2.1; `$ref` needs the dollar in front).
+/// Whether this is the name of an attribute (RFC 7643 §2.1). It can begin with `$`, as `$ref` does.
 fn is_name(text: &str) -> bool {
     let mut chars = text.chars();
     chars.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '$')
@@ -84,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paths_of_the_grammar_are_parsed_and_printed_alike() {
+    fn valid_path_is_parsed_and_printed_unchanged() {
         let enterprise = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
         for (text, urn, name, sub_attribute) in [
             ("userName", None, "userName", None),
@@ -109,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_path_is_refused() {
+    fn invalid_path_is_rejected() {
         for text in [
             "",
             ".",

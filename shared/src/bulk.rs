@@ -1,6 +1,6 @@
-//! Bulk requests (RFC 7644 §3.7): reading one, which of its operations wait for which, and what `bulkId:…` stands for.
+//! Bulk requests (RFC 7644 §3.7): parsing, the order of operations, and references (`bulkId:…`).
 //!
-//! Nothing is carried out here.
+//! This module does not run the operations.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,89 +8,72 @@ use serde_json::{Map, Value};
 
 use crate::error::{ErrorKind, ScimError};
 use crate::filter::fold;
-use crate::message::{check_message, member};
+use crate::message::{check_message, member, operations};
 use crate::resource::type_name;
 
-/// The schema URN of the body.
+/// The schema URN of a Bulk request.
 pub const BULK_REQUEST_SCHEMA: &str = "urn:ietf:params:scim:api:messages:2.0:BulkRequest";
-/// The schema URN of the answer.
+/// The schema URN of the response to a Bulk request.
 pub const BULK_RESPONSE_SCHEMA: &str = "urn:ietf:params:scim:api:messages:2.0:BulkResponse";
-/// The most operations in one request.
-pub const MOST_BULK_OPERATIONS: usize = 1_000;
-/// The longest body of one request, in bytes.
-pub const LONGEST_BULK: usize = 1_048_576;
+/// The maximum number of operations in one request.
+pub const MAX_BULK_OPERATIONS: usize = 1_000;
+/// The maximum size of the request body, in bytes.
+pub const MAX_BULK_BYTES: usize = 1_048_576;
 
 const PREFIX: &str = "bulkId:";
 
-/// A bulk request.
+/// A Bulk request.
 #[derive(Debug)]
 pub struct BulkRequest {
-    /// After so many errors nothing more is carried out.
+    /// The number of errors after which no more operations run.
     pub fail_on_errors: Option<u64>,
     /// The operations, in order.
     pub operations: Vec<BulkOperation>,
 }
 
-/// An operation of a bulk request, well-formed or not.
+/// An operation of a Bulk request. [`BulkOperation::check`] says whether it can run.
 #[derive(Clone, Debug)]
 pub struct BulkOperation {
-    /// The method, as it was written.
+    /// The HTTP method, in upper case.
     pub method: String,
-    /// What others call the resource that it makes.
+    /// The name by which other operations refer to the resource that this one creates.
     pub bulk_id: Option<String>,
-    /// The version that the resource must be at.
+    /// The expected version of the resource.
     pub version: Option<String>,
-    /// The segments of the path below the endpoint URL.
+    /// The segments of the path, without the base URL.
     pub path: Vec<String>,
-    /// The body.
+    /// The body; null if there is none.
     pub data: Value,
 }
 
-/// The ids that were given to what operations made, by their bulkIds.
-pub type Resolved = BTreeMap<String, String>;
+/// The ids of the resources that operations created, by bulkId.
+pub type ResolvedBulkIds = BTreeMap<String, String>;
 
 impl BulkRequest {
-    /// Reads the body of a bulk request.
+    /// Reads the body of a Bulk request.
     ///
     /// # Errors
-    /// `invalidSyntax` when it is no BulkRequest, 413 when it has too many operations, `invalidValue` when two have one
-    /// bulkId.
+    /// `invalidSyntax` if the body is not a BulkRequest, 413 if it has too many operations, `invalidValue` if
+    /// two operations have the same bulkId.
     pub fn parse(body: &Map<String, Value>) -> Result<Self, ScimError> {
         check_message(body, BULK_REQUEST_SCHEMA)?;
-        let invalid = |detail: String| ScimError::new(ErrorKind::InvalidSyntax, detail);
         let fail_on_errors = match member(body, "failOnErrors") {
             None | Some(Value::Null) => None,
             Some(value) => Some(value.as_u64().filter(|errors| *errors > 0).ok_or_else(|| {
-                ScimError::invalid_value(format!("failOnErrors is {value}, and must be a number above 0"))
+                let detail = format!("failOnErrors is {value}; it must be a whole number of at least 1");
+                ScimError::invalid_value(detail)
             })?),
         };
-        let operations = match member(body, "Operations") {
-            Some(Value::Array(operations)) => operations,
-            Some(other) => {
-                return Err(invalid(format!("Operations is {}, and must be an array", type_name(other))));
-            }
-            None => return Err(invalid("Operations is missing".to_owned())),
-        };
-        if operations.is_empty() {
-            return Err(invalid("Operations is empty, and must hold one at least".to_owned()));
-        }
-        if operations.len() > MOST_BULK_OPERATIONS {
-            let detail =
-                format!("There are {} operations, and may be {MOST_BULK_OPERATIONS}", operations.len());
-            return Err(ScimError::new(ErrorKind::PayloadTooLarge, detail));
-        }
-        let operations = operations.iter().zip(1..).map(|(operation, number)| match operation {
-            Value::Object(operation) => BulkOperation::parse(number, operation),
-            other => {
-                Err(invalid(format!("Operation {number} is {}, and must be an object", type_name(other))))
-            }
-        });
-        let operations: Vec<BulkOperation> = operations.collect::<Result<_, _>>()?;
+        let operations: Vec<BulkOperation> =
+            operations(body, MAX_BULK_OPERATIONS, ErrorKind::PayloadTooLarge)?
+                .map(|operation| operation.and_then(|(number, body)| BulkOperation::parse(number, body)))
+                .collect::<Result<_, _>>()?;
         let mut seen = BTreeSet::new();
-        if let Some(twice) =
+        if let Some(duplicate) =
             operations.iter().filter_map(|one| one.bulk_id.as_ref()).find(|id| !seen.insert(*id))
         {
-            return Err(ScimError::invalid_value(format!("The bulkId {twice:?} is given to two operations")));
+            let detail = format!("Two operations have the bulkId {duplicate:?}; give each its own");
+            return Err(ScimError::invalid_value(detail));
         }
         Ok(Self { fail_on_errors, operations })
     }
@@ -103,7 +86,7 @@ impl BulkOperation {
             Some(Value::String(text)) => Ok(Some(text.clone())),
             Some(other) => {
                 let detail =
-                    format!("Operation {number}: {name} is {}, and must be a string", type_name(other));
+                    format!("Operation {number}: {name} is {}; it must be a string", type_name(other));
                 Err(ScimError::new(ErrorKind::InvalidSyntax, detail))
             }
         };
@@ -120,58 +103,64 @@ impl BulkOperation {
         })
     }
 
-    /// Checks that it is an operation that can be carried out (RFC 7644 §3.7).
+    /// Checks that a Bulk request can have this operation (RFC 7644 §3.7).
     ///
     /// # Errors
-    /// What is wrong with it, for its part of the answer.
+    /// `invalidSyntax`, for the result of this operation. The other operations can still run.
     pub fn check(&self) -> Result<(), ScimError> {
         let is_endpoint = self.path.first().is_some_and(|first| matches!(first.as_str(), "Users" | "Groups"));
         let shown = format!("{} /{}", self.method, self.path.join("/"));
         match (self.method.as_str(), self.path.len()) {
             ("POST", 1) if is_endpoint && self.bulk_id.is_none() => {
-                Err(ScimError::new(ErrorKind::InvalidSyntax, format!("{shown} needs a bulkId")))
+                Err(ScimError::new(ErrorKind::InvalidSyntax, format!("{shown} requires a bulkId")))
             }
             ("POST", 1) | ("PUT" | "PATCH" | "DELETE", 2) if is_endpoint => Ok(()),
             _ => {
-                let detail = format!("{shown} is no operation of a bulk request");
+                let detail = format!(
+                    "{shown} is not supported in a Bulk request; use POST on /Users or /Groups, or PUT, PATCH or \
+                     DELETE on a resource"
+                );
                 Err(ScimError::new(ErrorKind::InvalidSyntax, detail))
             }
         }
     }
 
-    /// The bulkIds that it refers to.
+    /// Returns the bulkIds that the path and the body refer to.
     pub fn references(&self) -> BTreeSet<String> {
         let mut found = BTreeSet::new();
         for segment in &self.path {
             found.extend(segment.strip_prefix(PREFIX).map(str::to_owned));
         }
-        collect(&self.data, &mut |text| found.extend(references(text)));
+        for_each_string(&self.data, &mut |text| found.extend(references(text)));
         found
     }
 
-    /// The bulkId of the resource that it is about, where the path names it so.
+    /// Returns the bulkId of the resource that the operation changes, if the path has a bulkId.
     pub fn subject(&self) -> Option<&str> {
         self.path.get(1)?.strip_prefix(PREFIX)
     }
 
-    /// Whether, of two operations, this one has to wait for an earlier one for other reasons than a bulkId: they are
-    /// about the same resource, or give the same name.
+    /// Whether this operation must wait for an earlier one for another reason than a bulkId: both concern the
+    /// same resource, or both set the same unique name.
     pub fn follows(&self, earlier: &Self) -> bool {
-        let (Some(mine), Some(others)) = (self.path.first(), earlier.path.first()) else { return true };
-        if mine == others && self.name().is_some_and(|name| earlier.name() == Some(name)) {
+        let (Some(endpoint), Some(earlier_endpoint)) = (self.path.first(), earlier.path.first()) else {
+            return true;
+        };
+        if endpoint == earlier_endpoint && self.name().is_some_and(|name| earlier.name() == Some(name)) {
             return true;
         }
         earlier.path.get(1).is_some_and(|id| self.mentions(id))
             || self.path.get(1).is_some_and(|id| earlier.mentions(id))
     }
 
+    /// Whether the path or the body has this id.
     fn mentions(&self, id: &str) -> bool {
         let mut is_found = self.path.get(1).is_some_and(|own| own == id);
-        collect(&self.data, &mut |text| is_found |= text.contains(id));
+        for_each_string(&self.data, &mut |text| is_found |= text.contains(id));
         is_found
     }
 
-    /// The name that must be unique, folded, where the body has one at its top.
+    /// Returns the folded `userName` or `displayName` at the top level of the body.
     fn name(&self) -> Option<String> {
         let unique =
             if self.path.first().is_some_and(|first| first == "Users") { "userName" } else { "displayName" };
@@ -179,13 +168,13 @@ impl BulkOperation {
         Some(fold(name, false).into_owned())
     }
 
-    /// The same operation with every reference replaced by the id that it stands for.
+    /// Copies the operation, with each reference replaced by the id of the resource.
     ///
     /// # Errors
-    /// `invalidValue` for a reference that stands for nothing.
-    pub fn resolve(&self, resolved: &Resolved) -> Result<Self, ScimError> {
+    /// `invalidValue` for a reference whose resource was not created.
+    pub fn resolve(&self, resolved: &ResolvedBulkIds) -> Result<Self, ScimError> {
         if let Some(missing) = self.references().iter().find(|id| !resolved.contains_key(*id)) {
-            let detail = format!("{PREFIX}{missing} is no resource that this request made");
+            let detail = format!("{PREFIX}{missing} does not refer to a resource that this request created");
             return Err(ScimError::invalid_value(detail));
         }
         let id = |name: &str| resolved.get(name).cloned().unwrap_or_default();
@@ -194,17 +183,19 @@ impl BulkOperation {
             None => segment.clone(),
         });
         let mut data = self.data.clone();
-        replace(&mut data, resolved);
+        replace_references(&mut data, resolved);
         Ok(Self { path: path.collect(), data, ..self.clone() })
     }
 
-    /// The same operation without what refers to resources that are not made yet (RFC 7644 §3.7.1).
-    pub fn without_unresolved(&self, resolved: &Resolved) -> Self {
-        Self { data: strip(&self.data, resolved).unwrap_or(Value::Null), ..self.clone() }
+    /// Copies the operation without the values that refer to resources which do not exist yet (RFC 7644
+    /// §3.7.1).
+    pub fn without_unresolved(&self, resolved: &ResolvedBulkIds) -> Self {
+        Self { data: without_unresolved(&self.data, resolved).unwrap_or(Value::Null), ..self.clone() }
     }
 }
 
-/// The bulkIds in a string: all of it, or quoted in it as in the filter of a path.
+/// Finds the bulkIds in a string: the whole string is one, or it has quoted ones, as in the filter of a PATCH
+/// path.
 fn references(text: &str) -> Vec<String> {
     if let Some(name) = text.strip_prefix(PREFIX) {
         return vec![name.to_owned()];
@@ -213,16 +204,18 @@ fn references(text: &str) -> Vec<String> {
     text.split(&quoted).skip(1).filter_map(|rest| Some(rest.split_once('"')?.0.to_owned())).collect()
 }
 
-fn collect(value: &Value, found: &mut impl FnMut(&str)) {
+/// Calls a function with each string in a value.
+fn for_each_string(value: &Value, call: &mut impl FnMut(&str)) {
     match value {
-        Value::String(text) => found(text),
-        Value::Array(values) => values.iter().for_each(|value| collect(value, found)),
-        Value::Object(values) => values.values().for_each(|value| collect(value, found)),
+        Value::String(text) => call(text),
+        Value::Array(values) => values.iter().for_each(|value| for_each_string(value, call)),
+        Value::Object(values) => values.values().for_each(|value| for_each_string(value, call)),
         _ => {}
     }
 }
 
-fn replace(value: &mut Value, resolved: &Resolved) {
+/// Replaces each reference in a value by the id of its resource.
+fn replace_references(value: &mut Value, resolved: &ResolvedBulkIds) {
     match value {
         Value::String(text) => {
             for name in references(text) {
@@ -234,24 +227,30 @@ fn replace(value: &mut Value, resolved: &Resolved) {
                 };
             }
         }
-        Value::Array(values) => values.iter_mut().for_each(|value| replace(value, resolved)),
-        Value::Object(values) => values.values_mut().for_each(|value| replace(value, resolved)),
+        Value::Array(values) => values.iter_mut().for_each(|value| replace_references(value, resolved)),
+        Value::Object(values) => {
+            values.values_mut().for_each(|value| replace_references(value, resolved));
+        }
         _ => {}
     }
 }
 
-/// A value without what is unresolved in it; an object whose `value` is unresolved goes as a whole.
-fn strip(value: &Value, resolved: &Resolved) -> Option<Value> {
+/// Copies a value without the strings that have unresolved references. An object whose `value` is unresolved
+/// is left out.
+fn without_unresolved(value: &Value, resolved: &ResolvedBulkIds) -> Option<Value> {
     let is_unresolved = |text: &str| references(text).iter().any(|name| !resolved.contains_key(name));
     match value {
         Value::String(text) if is_unresolved(text) => None,
-        Value::Array(values) => Some(values.iter().filter_map(|value| strip(value, resolved)).collect()),
+        Value::Array(values) => {
+            Some(values.iter().filter_map(|value| without_unresolved(value, resolved)).collect())
+        }
         Value::Object(values) => {
             if values.get("value").and_then(Value::as_str).is_some_and(is_unresolved) {
                 return None;
             }
-            let kept =
-                values.iter().filter_map(|(name, value)| Some((name.clone(), strip(value, resolved)?)));
+            let kept = values
+                .iter()
+                .filter_map(|(name, value)| Some((name.clone(), without_unresolved(value, resolved)?)));
             Some(Value::Object(kept.collect()))
         }
         other => Some(other.clone()),
@@ -292,8 +291,9 @@ mod tests {
     }
 
     #[test]
-    fn references_become_ids() {
-        let resolved = Resolved::from([("a".to_owned(), "1".to_owned()), ("g".to_owned(), "2".to_owned())]);
+    fn references_are_replaced_by_ids() {
+        let resolved =
+            ResolvedBulkIds::from([("a".to_owned(), "1".to_owned()), ("g".to_owned(), "2".to_owned())]);
         let data = json!({ "x": ["bulkId:a", { "path": "members[value eq \"bulkId:g\"]" }] });
         let operation = operation("PATCH", "/Groups/bulkId:g", data).resolve(&resolved).unwrap();
         assert_eq!(operation.path, ["Groups", "2"]);
@@ -301,26 +301,29 @@ mod tests {
     }
 
     #[test]
-    fn a_reference_to_nothing_is_refused() {
+    fn reference_to_a_resource_that_was_not_created_is_rejected() {
         let error =
-            operation("DELETE", "/Users/bulkId:x", Value::Null).resolve(&Resolved::new()).unwrap_err();
-        assert_eq!(error.to_string(), "400 invalidValue: bulkId:x is no resource that this request made");
+            operation("DELETE", "/Users/bulkId:x", Value::Null).resolve(&ResolvedBulkIds::new()).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "400 invalidValue: bulkId:x does not refer to a resource that this request created"
+        );
     }
 
     #[test]
-    fn what_is_unresolved_is_left_out_as_a_whole() {
+    fn object_with_an_unresolved_value_is_left_out() {
         let data = json!({
             "displayName": "G",
             "members": [{ "value": "bulkId:later", "display": "L" }, { "value": "bulkId:now" }],
             "manager": "bulkId:later"
         });
-        let resolved = Resolved::from([("now".to_owned(), "1".to_owned())]);
+        let resolved = ResolvedBulkIds::from([("now".to_owned(), "1".to_owned())]);
         let stripped = operation("POST", "/Groups", data).without_unresolved(&resolved);
         assert_eq!(stripped.data, json!({ "displayName": "G", "members": [{ "value": "bulkId:now" }] }));
     }
 
     #[test]
-    fn operations_on_one_resource_or_one_name_keep_their_order() {
+    fn operations_on_the_same_resource_or_name_keep_their_order() {
         let id = "2819c223-7f76-453a-919d-413861904646";
         let user = |name: &str| operation("POST", "/Users", json!({ "userName": name }));
         let item = format!("/Users/{id}");
@@ -339,13 +342,13 @@ mod tests {
             (of_user("DELETE"), member, true),
             (operation("POST", "/Groups", json!({ "displayName": "a" })), user("a"), false),
         ] {
-            assert_eq!(later.follows(&earlier), expected, "{later:?} behind {earlier:?}");
+            assert_eq!(later.follows(&earlier), expected, "{later:?} after {earlier:?}");
         }
     }
 
     #[test]
-    fn what_is_no_operation_of_a_bulk_request_is_refused() {
-        for (method, path, is_good) in [
+    fn bulk_allows_post_on_endpoints_and_changes_of_resources_only() {
+        for (method, path, is_allowed) in [
             ("POST", "/Users", true),
             ("post", "Groups/", true),
             ("PUT", "/Users/1", true),
@@ -357,7 +360,7 @@ mod tests {
             ("POST", "/Bulk", false),
             ("POST", "", false),
         ] {
-            assert_eq!(operation(method, path, Value::Null).check().is_ok(), is_good, "{method} {path}");
+            assert_eq!(operation(method, path, Value::Null).check().is_ok(), is_allowed, "{method} {path}");
         }
     }
 }

@@ -1,8 +1,8 @@
-//! Credentials: what a connector accepts, what a request presents, and whether the two match.
+//! Credentials: those that a connector accepts, those that a request presents, and whether they match.
 //!
-//! A generated secret has 256 random bits and is stored as its SHA-256: it cannot be guessed, so a slow hash would protect
-//! nothing. A password that a person chose is stored as argon2id. Both are stored as PHC strings: `$sha256$…` and
-//! `$argon2id$v=19$…`.
+//! A generated secret has 256 random bits. It is stored as its SHA-256: guessing it is impossible, so a slow
+//! hash would add no protection. A password that a person chose is stored as argon2id. Both are stored as PHC
+//! strings: `$sha256$…` and `$argon2id$v=19$…`.
 //!
 //! Every check that fails computes two argon2id hashes. So the response time does not tell an unknown connector or
 //! username from a wrong password. The number is two because one username can have two passwords during a rotation.
@@ -44,12 +44,12 @@ pub struct Credential {
 }
 
 impl Credential {
-    /// Makes a credential of a generated secret.
+    /// Makes a credential from a generated secret.
     pub fn of_generated(id: String, kind: CredentialKind, secret: &str, now: Timestamp) -> Self {
         Self { id, kind, secret: hash_generated(secret), created: now, expires: None }
     }
 
-    /// Makes a credential of a password that a person chose.
+    /// Makes a credential from a password that a person chose.
     ///
     /// # Errors
     /// Fails when argon2 refuses the salt.
@@ -63,7 +63,7 @@ impl Credential {
         Ok(Self { id, kind, secret: hash_chosen(password, salt)?, created: now, expires: None })
     }
 
-    /// Whether it can be used at this time.
+    /// Whether the credential is valid at this time.
     pub fn is_live(&self, now: Timestamp) -> bool {
         self.expires.is_none_or(|expires| now < expires)
     }
@@ -100,12 +100,12 @@ pub enum PresentedCredentials {
 }
 
 impl PresentedCredentials {
-    /// Credentials that match no connector's.
+    /// Makes credentials that do not match any credential of a connector.
     pub fn none() -> Self {
         Self::Basic { username: String::new(), password: String::new() }
     }
 
-    /// Reads the value of an Authorization header; `None` when it is neither Basic nor Bearer.
+    /// Reads the value of an Authorization header. Returns `None` if it is neither valid Basic nor Bearer.
     pub fn parse(header: &str) -> Option<Self> {
         let (scheme, rest) = header.trim().split_once(' ')?;
         let rest = rest.trim();
@@ -121,12 +121,13 @@ impl PresentedCredentials {
         Some(Self::Basic { username: username.to_owned(), password: password.to_owned() })
     }
 
-    /// Finds the first live credential that matches. A check that finds none has computed two argon2id hashes.
+    /// Finds the first valid credential that matches. If none matches, the check computes two argon2id
+    /// hashes.
     pub fn find<'c>(&self, credentials: &'c [Credential], now: Timestamp) -> Option<&'c Credential> {
         self.find_counting_hashes(credentials, now).0
     }
 
-    /// The same, with the number of argon2id hashes that were computed.
+    /// Does the work of [`Self::find`], and also returns the number of argon2id hashes that it computed.
     fn find_counting_hashes<'c>(
         &self,
         credentials: &'c [Credential],
@@ -164,7 +165,7 @@ impl PresentedCredentials {
     }
 }
 
-/// Spends the time of one argon2id hash, so that no failure is answered sooner than another.
+/// Takes as long as one argon2id hash, so that all failed checks take the same time.
 fn compute_unused_hash() {
     let mut out = [0; 32];
     // The result is not used. An error is impossible: the parameters are constants that argon2 accepts.
@@ -234,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_right_username_and_secret_match() {
+    fn credential_matches_only_its_own_username_and_secret() {
         let credentials = [
             generated(basic("okta"), "generated"),
             chosen(basic("chosen"), "correct horse"),
@@ -256,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn every_failed_check_computes_two_hashes() {
+    fn failed_check_always_computes_two_hashes() {
         let two = [chosen(basic("okta"), "correct horse"), chosen(basic("okta"), "battery staple")];
         let generated = [generated(basic("okta"), "secret")];
         let bearer = PresentedCredentials::Bearer { token: "wrong".into() };

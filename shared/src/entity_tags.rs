@@ -1,6 +1,6 @@
 //! The entity tags in If-Match and If-None-Match (RFC 7644 §3.14, RFC 9110 §13.1).
 
-/// The entity tags that a request names.
+/// The entity tags in a request header.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EntityTags {
     /// `*`: any entity tag matches.
@@ -22,7 +22,7 @@ impl EntityTags {
         Self::OneOf(tags)
     }
 
-    /// Whether this entity tag is one of them. SCIM's tags are weak (RFC 7643 §3.1), so `W/"1"` and `"1"` match.
+    /// Whether this entity tag matches. SCIM's tags are weak (RFC 7643 §3.1), so `W/"1"` and `"1"` match.
     pub fn matches(&self, entity_tag: &str) -> bool {
         match self {
             Self::Any => true,
@@ -31,11 +31,12 @@ impl EntityTags {
     }
 }
 
+/// Returns an entity tag without `W/` and without quotes.
 fn opaque_part(entity_tag: &str) -> &str {
     accepts_an_entity_tag_without_quotes(entity_tag.strip_prefix("W/").unwrap_or(entity_tag))
 }
 
-/// Some clients send the tag without its quotes.
+/// Some clients send the tag without quotes.
 fn accepts_an_entity_tag_without_quotes(tag: &str) -> &str {
     tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"')).unwrap_or(tag)
 }

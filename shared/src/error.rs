@@ -1,6 +1,6 @@
-//! The one error that leaves this crate, and the table that turns it into HTTP (RFC 7644 §3.12).
+//! The error type of SCIM requests, and its HTTP status and `scimType` (RFC 7644 §3.12).
 //!
-//! `detail` is written for the person who reads the provisioning client's log; `cause` is for ours.
+//! The client reads `detail`. Only the log of the service provider holds `cause`.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -10,55 +10,56 @@ use serde_json::{Value, json};
 /// The schema URN of an error body (RFC 7644 §3.12).
 pub const ERROR_SCHEMA: &str = "urn:ietf:params:scim:api:messages:2.0:Error";
 
-/// What went wrong, as a provisioning client can tell it apart.
+/// The kind of an error. It decides the HTTP status and the `scimType`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorKind {
-    /// The filter is not of the grammar, or compares what cannot be compared (RFC 7644 §3.4.2.2).
+    /// The filter has a syntax error, or an unsupported comparison (RFC 7644 §3.4.2.2).
     InvalidFilter,
-    /// A query would read or return more than this service provider is willing to (RFC 7644 §3.12).
+    /// A query would read or sort more resources than the limit (RFC 7644 §3.12).
     TooMany,
-    /// A value is taken already (RFC 7644 §3.3.1).
+    /// Another resource has the same value of a unique attribute (RFC 7644 §3.3.1).
     Uniqueness,
-    /// A change to what is read-only or immutable (RFC 7644 §3.5.2).
+    /// The request changes an attribute that is read-only or immutable (RFC 7644 §3.5.2).
     Mutability,
-    /// The body is not JSON, or not of the shape its message has.
+    /// The body is not JSON, or does not have the structure of the expected message.
     InvalidSyntax,
-    /// The PATCH path is malformed or names no attribute (RFC 7644 §3.5.2).
+    /// The PATCH path is malformed, or does not name an attribute (RFC 7644 §3.5.2).
     InvalidPath,
-    /// The PATCH path selects nothing (RFC 7644 §3.5.2).
+    /// The PATCH path does not select a value (RFC 7644 §3.5.2).
     NoTarget,
-    /// A value is missing, or of the wrong type.
+    /// A value is missing, or has the wrong type.
     InvalidValue,
-    /// The cursor is not one this service provider gave for this query (RFC 9865 §2.1).
+    /// The cursor is not valid for this query (RFC 9865 §2.1).
     InvalidCursor,
-    /// The cursor was given too long ago (RFC 9865 §2.1).
+    /// The cursor has expired (RFC 9865 §2.1).
     ExpiredCursor,
-    /// The page size is not acceptable (RFC 9865 §2.1).
+    /// The page size is not allowed, or is not that of the first page (RFC 9865 §2.1).
     InvalidCount,
     /// Credentials are missing or wrong.
     Unauthorized,
-    /// Credentials are right, and the request is still refused.
+    /// Credentials are valid, but do not permit this request.
     Forbidden,
-    /// Nothing of that name or id.
+    /// There is no resource or path with this name or id.
     NotFound,
     /// The path exists and does not support this method.
     MethodNotAllowed,
-    /// The version in If-Match is not the resource's (RFC 7644 §3.14).
+    /// The version of the resource does not match If-Match (RFC 7644 §3.14).
     PreconditionFailed,
-    /// The body, or the document that it makes, is too large.
+    /// The body, or the resource that would result from it, is too large.
     PayloadTooLarge,
-    /// The body is of a media type that is not JSON.
+    /// The media type of the body is not JSON.
     UnsupportedMediaType,
-    /// Busy; worth another try after so many whole seconds.
+    /// The service provider is busy, or the client has reached a rate limit. The value is Retry-After, in
+    /// seconds.
     TooManyRequests(u32),
-    /// A fault of this service provider.
+    /// The service provider has an internal error.
     Internal,
-    /// RFC 7644 has it and this service provider does not.
+    /// The service provider does not implement this feature of RFC 7644.
     NotImplemented,
 }
 
 impl ErrorKind {
-    /// The HTTP status and the `scimType` (RFC 7644 §3.12 table 9, RFC 9865 §2.1) of this kind.
+    /// Returns the HTTP status and the `scimType` (RFC 7644 §3.12 table 9, RFC 9865 §2.1).
     pub fn status(self) -> (u16, Option<&'static str>) {
         match self {
             Self::InvalidFilter => (400, Some("invalidFilter")),
@@ -86,43 +87,45 @@ impl ErrorKind {
     }
 }
 
-/// A failed request: what the client is told, and what only the log is.
+/// An error of a request: one text for the client, and a cause for the log.
 #[derive(Debug)]
 pub struct ScimError {
-    /// What went wrong.
+    /// The kind, which decides the status.
     pub kind: ErrorKind,
-    /// What was wrong and where, for the client to read. Holds no internals.
+    /// The text for the client: what is wrong, where, and what to do. It must not hold internals.
     pub detail: Cow<'static, str>,
-    /// What lies behind it, for the log.
+    /// The error that caused this one, for the log only.
     pub cause: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
 impl ScimError {
-    /// An error that a client caused.
+    /// Makes an error without a cause.
     pub fn new(kind: ErrorKind, detail: impl Into<Cow<'static, str>>) -> Self {
         Self { kind, detail: detail.into(), cause: None }
     }
 
-    /// A 400 `invalidValue`, the commonest of all.
+    /// Makes a 400 `invalidValue`.
     pub fn invalid_value(detail: impl Into<Cow<'static, str>>) -> Self {
         Self::new(ErrorKind::InvalidValue, detail)
     }
 
-    /// A 404 for a resource, in the words of RFC 7644 §3.12.
+    /// Makes a 404 for a resource, with the text of the example in RFC 7644 §3.12.
     pub fn not_found(id: impl fmt::Display) -> Self {
         Self::new(ErrorKind::NotFound, format!("Resource {id} not found"))
     }
 
-    /// A fault of ours: the client learns that there was one, the log learns which.
+    /// Makes a 500 for an internal error. The client reads only that there was one; the cause is for the log.
     pub fn internal(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self {
             kind: ErrorKind::Internal,
-            detail: Cow::Borrowed("The service provider failed; its log says why"),
+            detail: Cow::Borrowed(
+                "The service provider has an internal error; its operator can find the cause in the log",
+            ),
             cause: Some(cause.into()),
         }
     }
 
-    /// The error as a message body (RFC 7644 §3.12).
+    /// Returns the error as the body of a response (RFC 7644 §3.12).
     pub fn to_json(&self) -> Value {
         let (status, scim_type) = self.kind.status();
         let mut body = json!({ "schemas": [ERROR_SCHEMA], "status": status.to_string() });
@@ -153,7 +156,7 @@ impl std::error::Error for ScimError {
     }
 }
 
-/// An error and what lies behind it, in one line.
+/// Joins the texts of an error and of all its causes in one line.
 pub fn chain(error: &dyn std::error::Error) -> String {
     let mut chain = error.to_string();
     let mut source = error.source();
@@ -169,7 +172,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_error_body_has_the_members_of_rfc_7644_3_12() {
+    fn error_body_has_the_members_of_rfc_7644_3_12() {
         let error = ScimError::new(ErrorKind::Uniqueness, "userName \"a\" is taken");
         assert_eq!(
             error.to_json(),
@@ -183,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cause_is_not_told_to_the_client() {
+    fn cause_is_not_in_the_error_body() {
         let error = ScimError::internal("table users-prod is on fire");
         assert!(!error.to_json().to_string().contains("users-prod"));
         assert_eq!(std::error::Error::source(&error).unwrap().to_string(), "table users-prod is on fire");

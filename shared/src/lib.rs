@@ -1,6 +1,8 @@
-//! What SCIM is (RFC 7643, RFC 7644): schemas, filters, PATCH, resources, messages, credentials and errors.
+//! The rules of SCIM (RFC 7643, RFC 7644): schemas, filters, PATCH, resources, messages, credentials and
+//! errors.
 //!
-//! This crate is pure. It does no I/O, reads no clock and draws no randomness: every function depends on its arguments alone.
+//! This crate is pure: it has no I/O, no clock and no randomness. The result of each function depends only on
+//! its arguments.
 
 pub mod attribute_path;
 pub mod bulk;

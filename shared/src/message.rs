@@ -1,4 +1,5 @@
-//! The messages of RFC 7644 that are not resources: SearchRequest, ListResponse.
+//! Messages of RFC 7644: SearchRequest, ListResponse, and the parts that PATCH and Bulk requests have in
+//! common.
 
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -7,16 +8,16 @@ use serde_json::{Map, Value};
 use crate::error::{ErrorKind, ScimError};
 use crate::resource::type_name;
 
-/// The schema URN of an answer to a query (RFC 7644 §3.4.2).
+/// The schema URN of the response to a query (RFC 7644 §3.4.2).
 pub const LIST_RESPONSE_SCHEMA: &str = "urn:ietf:params:scim:api:messages:2.0:ListResponse";
-/// The schema URN of a query in a body (RFC 7644 §3.4.3).
+/// The schema URN of a query in the body of a POST (RFC 7644 §3.4.3).
 pub const SEARCH_REQUEST_SCHEMA: &str = "urn:ietf:params:scim:api:messages:2.0:SearchRequest";
-/// The resources on a page when the client does not say.
+/// The number of resources on a page if the request has no `count`.
 pub const DEFAULT_PAGE_SIZE: usize = 100;
-/// The most resources on a page.
+/// The maximum number of resources on a page.
 pub const MAX_PAGE_SIZE: usize = 1_000;
 
-/// An answer to a query (RFC 7644 §3.4.2).
+/// The response to a query (RFC 7644 §3.4.2).
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ListResponse<'a> {
@@ -32,7 +33,7 @@ pub struct ListResponse<'a> {
 }
 
 impl<'a> ListResponse<'a> {
-    /// The answer to a query by index.
+    /// Makes the response to a query with `startIndex`, which counts from 1.
     pub fn by_index(total: usize, start_index: usize, resources: &'a [Box<RawValue>]) -> Self {
         Self {
             schemas: [LIST_RESPONSE_SCHEMA],
@@ -44,38 +45,39 @@ impl<'a> ListResponse<'a> {
         }
     }
 
-    /// The answer to a query by cursor (RFC 9865 §2).
+    /// Makes the response to a query with a cursor (RFC 9865 §2). `next_cursor` is `None` on the last page.
     pub fn by_cursor(total: usize, next_cursor: Option<&'a str>, resources: &'a [Box<RawValue>]) -> Self {
         Self { start_index: None, next_cursor, ..Self::by_index(total, 1, resources) }
     }
 }
 
-/// What a query asks for, from the URL or from the body of a POST to `/.search` (RFC 7644 §3.4.2 and §3.4.3).
+/// The parameters of a query, from the URL or from the body of a POST to `/.search` (RFC 7644 §3.4.2 and
+/// §3.4.3).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SearchRequest {
-    /// The filter, unparsed.
+    /// The text of the filter.
     pub filter: Option<String>,
     /// The attribute to sort by.
     pub sort_by: Option<String>,
     /// `ascending` or `descending`.
     pub sort_order: Option<String>,
-    /// The first resource of the page, from 1.
+    /// The index of the first resource on the page, counted from 1.
     pub start_index: Option<i64>,
-    /// The most resources on the page.
+    /// The maximum number of resources on the page.
     pub count: Option<i64>,
     /// The cursor; empty for the first page (RFC 9865 §2).
     pub cursor: Option<String>,
-    /// The attributes that are wanted.
+    /// The attributes to return (RFC 7644 §3.9).
     pub attributes: Option<Vec<String>>,
-    /// The attributes that are not.
+    /// The attributes not to return (RFC 7644 §3.9).
     pub excluded_attributes: Option<Vec<String>>,
 }
 
 impl SearchRequest {
-    /// Reads the query of a URL, its names in any case; unknown parameters are ignored.
+    /// Reads the query parameters of a URL. Names match in any case; unknown parameters are ignored.
     ///
     /// # Errors
-    /// `invalidValue` for a page that is no number.
+    /// `invalidValue` if `startIndex` or `count` is not a whole number.
     pub fn from_query(parameters: &[(String, String)]) -> Result<Self, ScimError> {
         let mut request = Self::default();
         for (name, value) in parameters {
@@ -94,10 +96,11 @@ impl SearchRequest {
         Ok(request)
     }
 
-    /// Reads the body of a POST to `/.search`, its names in any case.
+    /// Reads the body of a POST to `/.search`. Names match in any case; unknown names are ignored.
     ///
     /// # Errors
-    /// `invalidSyntax` when it is no SearchRequest, `invalidValue` for a member of the wrong type.
+    /// `invalidSyntax` if `schemas` does not contain the URN of a SearchRequest, `invalidValue` for a value
+    /// of the wrong type.
     pub fn from_body(body: &Map<String, Value>) -> Result<Self, ScimError> {
         check_message(body, SEARCH_REQUEST_SCHEMA)?;
         let mut request = Self::default();
@@ -123,20 +126,57 @@ impl SearchRequest {
     }
 }
 
-/// Checks that a body is the message it has to be here.
+/// Checks that a body is the message with this schema URN.
 ///
 /// # Errors
-/// `invalidSyntax` when `schemas` does not name it.
+/// `invalidSyntax` if `schemas` does not contain the URN.
 pub fn check_message(body: &Map<String, Value>, urn: &str) -> Result<(), ScimError> {
-    let is_named = |value: &Value| value.as_str().is_some_and(|value| value.eq_ignore_ascii_case(urn));
-    let names = member(body, "schemas").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    if names.iter().any(is_named) {
+    let is_expected = |value: &Value| value.as_str().is_some_and(|value| value.eq_ignore_ascii_case(urn));
+    let urns = member(body, "schemas").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    if urns.iter().any(is_expected) {
         return Ok(());
     }
-    Err(ScimError::new(ErrorKind::InvalidSyntax, format!("schemas must name {urn}")))
+    Err(ScimError::new(ErrorKind::InvalidSyntax, format!("schemas must contain {urn}")))
 }
 
-/// A member of a message, its name in any case.
+/// The number of an operation in its request, counted from 1, and the JSON object of the operation.
+pub type NumberedOperation<'b> = (usize, &'b Map<String, Value>);
+
+/// Reads the `Operations` of a PATCH or Bulk request. An operation that is not a JSON object is an error of
+/// its own, so that the caller reports the first wrong operation.
+///
+/// # Errors
+/// `invalidSyntax` if `Operations` is missing, empty or not an array; an error of kind `too_many` if it has
+/// more than `max` elements.
+pub fn operations(
+    body: &Map<String, Value>,
+    max: usize,
+    too_many: ErrorKind,
+) -> Result<impl Iterator<Item = Result<NumberedOperation<'_>, ScimError>>, ScimError> {
+    let wrong = |found: &str| {
+        let detail = format!("Operations is {found}; it must be an array of 1 to {max} operations");
+        ScimError::new(ErrorKind::InvalidSyntax, detail)
+    };
+    let operations = match member(body, "Operations") {
+        None => return Err(wrong("missing")),
+        Some(Value::Array(operations)) if operations.is_empty() => return Err(wrong("empty")),
+        Some(Value::Array(operations)) => operations,
+        Some(other) => return Err(wrong(type_name(other))),
+    };
+    if operations.len() > max {
+        let detail = format!("Operations has {} elements; the maximum is {max}", operations.len());
+        return Err(ScimError::new(too_many, detail));
+    }
+    Ok(operations.iter().zip(1..).map(|(operation, number)| match operation {
+        Value::Object(operation) => Ok((number, operation)),
+        other => {
+            let detail = format!("Operation {number} is {}; it must be an object", type_name(other));
+            Err(ScimError::new(ErrorKind::InvalidSyntax, detail))
+        }
+    }))
+}
+
+/// Finds a member of a JSON object by its name, in any case.
 pub fn member<'v>(object: &'v Map<String, Value>, name: &str) -> Option<&'v Value> {
     let in_any_case =
         || object.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value);
@@ -148,28 +188,28 @@ fn names(list: &str) -> Vec<String> {
 }
 
 fn integer(name: &str, value: &str) -> Result<i64, ScimError> {
-    let invalid = || ScimError::invalid_value(format!("{name} is {value:?}, and must be a whole number"));
+    let invalid = || ScimError::invalid_value(format!("{name} is {value:?}; it must be a whole number"));
     value.trim().parse().map_err(|_| invalid())
 }
 
 fn text(name: &str, value: &Value) -> Result<String, ScimError> {
-    let wrong = || ScimError::invalid_value(format!("{name} is {}, and must be a string", type_name(value)));
+    let wrong = || ScimError::invalid_value(format!("{name} is {}; it must be a string", type_name(value)));
     value.as_str().map(str::to_owned).ok_or_else(wrong)
 }
 
 fn whole_number(name: &str, value: &Value) -> Result<i64, ScimError> {
     let wrong =
-        || ScimError::invalid_value(format!("{name} is {}, and must be a whole number", type_name(value)));
+        || ScimError::invalid_value(format!("{name} is {}; it must be a whole number", type_name(value)));
     value.as_i64().ok_or_else(wrong)
 }
 
-/// Some clients write `attributes` in a body as they do in a URL.
+/// Some clients send `attributes` in a body as one comma-separated string, as in a URL.
 fn accepts_names_as_one_string(name: &str, value: &Value) -> Result<Vec<String>, ScimError> {
     match value {
         Value::Array(values) => values.iter().map(|value| text(name, value)).collect(),
         Value::String(value) => Ok(names(value)),
         other => {
-            let detail = format!("{name} is {}, and must be an array of strings", type_name(other));
+            let detail = format!("{name} is {}; it must be an array of strings", type_name(other));
             Err(ScimError::invalid_value(detail))
         }
     }

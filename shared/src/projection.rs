@@ -1,4 +1,4 @@
-//! Which attributes an answer holds (RFC 7644 §3.9, RFC 7643 §7 `returned`).
+//! Projection: which attributes a response holds (RFC 7644 §3.9, RFC 7643 §7 `returned`).
 
 use serde_json::{Map, Value};
 
@@ -6,23 +6,23 @@ use crate::attribute_path::AttributePath;
 use crate::error::ScimError;
 use crate::schema::{Attribute, Resolved, ResourceSchema, Returned};
 
-/// The attributes that a client asks for, or asks to be spared.
+/// The attributes that a client asks for.
 #[derive(Clone, Debug)]
 pub struct Projection {
-    asks: Asks,
+    selection: Selection,
 }
 
 #[derive(Clone, Debug)]
-enum Asks {
-    /// What is answered by default.
+enum Selection {
+    /// The attributes that are returned by default.
     Default,
-    /// These, and what is always answered.
+    /// These attributes, and those that are always returned.
     Only(Vec<Name>),
-    /// What is answered by default, without these.
-    AllBut(Vec<Name>),
+    /// The attributes that are returned by default, except these.
+    Except(Vec<Name>),
 }
 
-/// A name from the client, as the schema spells it.
+/// An attribute that the client names, spelled as in the schema.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Name {
     extension: Option<String>,
@@ -32,10 +32,10 @@ struct Name {
 }
 
 impl Projection {
-    /// Reads `attributes` and `excludedAttributes`. Names in any case; unknown ones are ignored.
+    /// Reads `attributes` and `excludedAttributes`. Names match in any case; unknown names are ignored.
     ///
     /// # Errors
-    /// `invalidValue` when both are given: RFC 7644 §3.9 makes them exclude each other.
+    /// `invalidValue` if the request has both (RFC 7644 §3.9 does not allow it).
     pub fn new(
         attributes: Option<&[String]>,
         excluded: Option<&[String]>,
@@ -43,29 +43,33 @@ impl Projection {
     ) -> Result<Self, ScimError> {
         let names = |names: &[String]| names.iter().filter_map(|name| Name::parse(name, schema)).collect();
         let is_given = |names: &&[String]| !names.is_empty();
-        let asks = match (attributes.filter(is_given), excluded.filter(is_given)) {
-            (None, None) => Asks::Default,
-            (Some(attributes), None) => Asks::Only(names(attributes)),
-            (None, Some(excluded)) => Asks::AllBut(names(excluded)),
+        let selection = match (attributes.filter(is_given), excluded.filter(is_given)) {
+            (None, None) => Selection::Default,
+            (Some(attributes), None) => Selection::Only(names(attributes)),
+            (None, Some(excluded)) => Selection::Except(names(excluded)),
             (Some(_), Some(_)) => {
-                return Err(ScimError::invalid_value("attributes and excludedAttributes exclude each other"));
+                return Err(ScimError::invalid_value(
+                    "The request has both attributes and excludedAttributes; send only one of them",
+                ));
             }
         };
-        Ok(Self { asks })
+        Ok(Self { selection })
     }
 
-    /// Whether any of a core attribute is answered that is answered by default.
+    /// Whether the response holds a core attribute, or a part of it. The attribute must be one that is
+    /// returned by default.
     pub fn wants(&self, attribute: &str) -> bool {
-        match &self.asks {
-            Asks::Default => true,
-            Asks::Only(names) => names.iter().any(|name| name.is_of(None, attribute)),
-            Asks::AllBut(names) => {
+        match &self.selection {
+            Selection::Default => true,
+            Selection::Only(names) => names.iter().any(|name| name.is_of(None, attribute)),
+            Selection::Except(names) => {
                 !names.iter().any(|name| name.is_of(None, attribute) && name.sub_attribute.is_none())
             }
         }
     }
 
-    /// Takes out of a resource, whose names are canonical, what is not to be answered.
+    /// Removes from a resource the attributes that are not returned. The names in the resource must be
+    /// spelled as in the schema.
     pub fn apply(&self, resource: &mut Map<String, Value>, schema: &ResourceSchema) {
         self.keep_wanted(resource, None, &schema.core.attributes, |name| schema.extension(name).is_some());
         for extension in &schema.extensions {
@@ -88,14 +92,14 @@ impl Projection {
             let Some(attribute) = attributes.iter().find(|attribute| attribute.name == *name) else {
                 return is_extension(name);
             };
-            let asked = |sub: Option<&str>| self.asked(extension, &attribute.name, sub);
-            if !is_answered(attribute.returned, asked(None)) {
+            let requested = |sub: Option<&str>| self.requested(extension, &attribute.name, sub);
+            if !is_returned(attribute.returned, requested(None)) {
                 return false;
             }
             let keep_sub_attributes = |element: &mut Map<String, Value>| {
                 element.retain(|name, _| {
                     let sub = attribute.sub_attributes.iter().find(|sub| sub.name == *name);
-                    sub.is_none_or(|sub| is_answered(sub.returned, asked(Some(&sub.name))))
+                    sub.is_none_or(|sub| is_returned(sub.returned, requested(Some(&sub.name))))
                 });
             };
             match value {
@@ -110,51 +114,57 @@ impl Projection {
         });
     }
 
-    /// What the client says of an attribute, or of a sub-attribute of one that is answered.
-    fn asked(&self, extension: Option<&str>, attribute: &str, sub_attribute: Option<&str>) -> Asked {
+    /// Finds what the client requests for an attribute, or for a sub-attribute of an attribute that is
+    /// returned.
+    fn requested(&self, extension: Option<&str>, attribute: &str, sub_attribute: Option<&str>) -> Requested {
         let of_attribute = |name: &&Name| name.is_of(extension, attribute);
         let whole = |name: &Name| name.sub_attribute.is_none();
         let exact = |name: &Name| name.sub_attribute.as_deref() == sub_attribute;
-        match &self.asks {
-            Asks::Default => Asked::Nothing,
-            Asks::Only(names) => {
-                let mut here = names.iter().filter(of_attribute).peekable();
-                match (here.peek(), sub_attribute) {
-                    (None, _) => Asked::Unwanted,
-                    (Some(_), None) => Asked::Wanted,
-                    (Some(_), Some(_)) => here.fold(Asked::Unwanted, |asked, name| match asked {
-                        _ if exact(name) => Asked::Wanted,
-                        Asked::Unwanted if whole(name) => Asked::Nothing,
-                        asked => asked,
-                    }),
+        match &self.selection {
+            Selection::Default => Requested::Default,
+            Selection::Only(names) => {
+                let mut of_attribute = names.iter().filter(of_attribute).peekable();
+                match (of_attribute.peek(), sub_attribute) {
+                    (None, _) => Requested::Excluded,
+                    (Some(_), None) => Requested::Included,
+                    (Some(_), Some(_)) => {
+                        of_attribute.fold(Requested::Excluded, |requested, name| match requested {
+                            _ if exact(name) => Requested::Included,
+                            Requested::Excluded if whole(name) => Requested::Default,
+                            requested => requested,
+                        })
+                    }
                 }
             }
-            Asks::AllBut(names) => {
+            Selection::Except(names) => {
                 if names.iter().filter(of_attribute).any(exact) {
-                    Asked::Unwanted
+                    Requested::Excluded
                 } else {
-                    Asked::Nothing
+                    Requested::Default
                 }
             }
         }
     }
 }
 
-/// What a client says of one attribute.
+/// What a client requests for one attribute or sub-attribute.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Asked {
-    Wanted,
-    Unwanted,
-    Nothing,
+enum Requested {
+    /// The client names it in `attributes`.
+    Included,
+    /// The client excludes it, or names other attributes only.
+    Excluded,
+    /// The default of the schema applies.
+    Default,
 }
 
-/// RFC 7643 §7, `returned`.
-fn is_answered(returned: Returned, asked: Asked) -> bool {
+/// Whether the response holds an attribute (RFC 7643 §7, `returned`).
+fn is_returned(returned: Returned, requested: Requested) -> bool {
     match returned {
         Returned::Always => true,
         Returned::Never => false,
-        Returned::Default => asked != Asked::Unwanted,
-        Returned::Request => asked == Asked::Wanted,
+        Returned::Default => requested != Requested::Excluded,
+        Returned::Request => requested == Requested::Included,
     }
 }
 
@@ -181,6 +191,7 @@ impl Name {
         })
     }
 
+    /// Whether this names the attribute, a sub-attribute of it, or the whole extension that has it.
     fn is_of(&self, extension: Option<&str>, attribute: &str) -> bool {
         self.extension.as_deref() == extension
             && self.attribute.as_deref().is_none_or(|name| name == attribute)
@@ -220,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_named_and_what_is_always_answered_is_left() {
+    fn attributes_keeps_named_and_always_returned_attributes() {
         let schemas = json!(["urn:ietf:params:scim:schemas:core:2.0:User", ENTERPRISE]);
         for (attributes, expected) in [
             (vec!["userName"], json!({ "userName": "ann" })),
@@ -251,8 +262,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_excluded_is_left_out_unless_it_is_always_answered() {
-        for (excluded, gone) in [
+    fn excluded_attributes_are_removed_unless_always_returned() {
+        for (excluded, removed) in [
             (vec!["id", "schemas"], vec![]),
             (vec!["userName", "meta"], vec!["/userName", "/meta"]),
             (vec!["name.givenName"], vec!["/name/givenName"]),
@@ -264,7 +275,7 @@ mod tests {
             (vec![ENTERPRISE], vec!["/urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"]),
         ] {
             let mut expected = user();
-            for pointer in gone {
+            for pointer in removed {
                 let (parent, name) = pointer.rsplit_once('/').unwrap();
                 expected.pointer_mut(parent).unwrap().as_object_mut().unwrap().remove(name);
             }
@@ -273,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn naming_and_excluding_at_once_is_refused() {
+    fn attributes_with_excluded_attributes_is_rejected() {
         let schema = Schemas::built_in().of(ResourceKind::User);
         let names = ["id".to_owned()];
         let error = Projection::new(Some(&names), Some(&names), schema).unwrap_err();
@@ -281,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn whether_members_have_to_be_read_follows_from_what_is_asked() {
+    fn members_are_wanted_unless_excluded_or_not_named() {
         let schema = Schemas::built_in().of(ResourceKind::Group);
         let wants = |attributes: &[String], excluded: &[String]| {
             Projection::new(Some(attributes), Some(excluded), schema).unwrap().wants("members")

@@ -1,4 +1,4 @@
-//! Sorting (RFC 7644 §3.4.2.3): what a resource is sorted by, and in which order.
+//! Sorting (RFC 7644 §3.4.2.3): `sortBy`, `sortOrder`, and the values to sort by.
 
 use std::cmp::{Ordering, Reverse};
 
@@ -8,67 +8,75 @@ use serde_json::{Map, Value};
 
 use crate::attribute_path::AttributePath;
 use crate::error::{ErrorKind, ScimError};
-use crate::filter::{accepts_parts_of_a_name_without_the_name, fold};
+use crate::filter::{accepts_name_parts_without_their_parent, fold};
 use crate::resource::is_primary;
 use crate::schema::{Attribute, Resolved, ResourceSchema, Returned, Target, Type};
 
-/// The order in which resources are asked for.
+/// The order that a query asks for.
 #[derive(Clone, Debug)]
 pub struct Sort {
     path: AttributePath,
-    /// Whether the greatest comes first.
+    /// Whether the greatest value comes first.
     pub is_descending: bool,
 }
 
-/// `sortBy`, bound to the schema of one kind of resource.
+/// The attribute that `sortBy` names, in the schema of one kind of resource.
 #[derive(Clone, Debug)]
 pub struct SortBy<'s> {
     target: Target<'s>,
     leaf: &'s Attribute,
 }
 
-/// The value that a resource is sorted by. Text is folded as in comparisons; a greater variant sorts behind.
+/// The value that a resource is sorted by. Values of different types sort in the order of these variants.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub enum SortKey {
     /// False before true.
     Boolean(bool),
-    /// By size.
+    /// In numerical order.
     Number(f64),
-    /// By time.
+    /// In the order of time.
     Instant(Timestamp),
-    /// By its code points.
+    /// In the order of code points. The text is folded, as in filters.
     Text(String),
 }
 
 impl Sort {
-    /// `sortBy` and `sortOrder` of a query.
+    /// Reads `sortBy` and `sortOrder` of a query.
     ///
     /// # Errors
-    /// `invalidPath` when `sortBy` is no attribute path, `invalidValue` when the order is neither of the two.
+    /// `invalidPath` if `sortBy` is not an attribute path, `invalidValue` if `sortOrder` is neither
+    /// `ascending` nor `descending`.
     pub fn parse(sort_by: &str, sort_order: Option<&str>) -> Result<Self, ScimError> {
         let path = AttributePath::parse(sort_by.trim()).ok_or_else(|| {
-            ScimError::new(ErrorKind::InvalidPath, format!("sortBy {sort_by:?} is no attribute path"))
+            let detail =
+                format!("sortBy is {sort_by:?}; it must be an attribute path, such as name.familyName");
+            ScimError::new(ErrorKind::InvalidPath, detail)
         })?;
         let is_descending = match sort_order {
             None => false,
             Some(order) if order.eq_ignore_ascii_case("ascending") => false,
             Some(order) if order.eq_ignore_ascii_case("descending") => true,
             Some(order) => {
-                let detail = format!("sortOrder is {order:?}, and must be ascending or descending");
+                let detail = format!("sortOrder is {order:?}; it must be ascending or descending");
                 return Err(ScimError::invalid_value(detail));
             }
         };
         Ok(Self { path, is_descending })
     }
 
-    /// What resources of this schema are sorted by; `None` when they have no such attribute.
+    /// Finds the attribute in a schema. Returns `None` if the schema does not have it.
     ///
     /// # Errors
-    /// `invalidPath` when the attribute is an object without a `value`, or is never answered.
+    /// `invalidPath` if the attribute is complex and has no `value`, or is never returned.
     pub fn resolve<'s>(&self, schema: &'s ResourceSchema) -> Result<Option<SortBy<'s>>, ScimError> {
-        let invalid =
-            || ScimError::new(ErrorKind::InvalidPath, format!("sortBy {} cannot be sorted by", self.path));
-        let aliased = accepts_parts_of_a_name_without_the_name(&self.path, schema);
+        let invalid = || {
+            let detail = format!(
+                "Resources cannot be sorted by {}; use a readable attribute with simple values, such as displayName",
+                self.path
+            );
+            ScimError::new(ErrorKind::InvalidPath, detail)
+        };
+        let aliased = accepts_name_parts_without_their_parent(&self.path, schema);
         let Some(resolved) = schema.resolve(aliased.as_ref().unwrap_or(&self.path)) else { return Ok(None) };
         let Resolved::Attribute(target) = resolved else { return Err(invalid()) };
         let leaf = match target.leaf() {
@@ -81,27 +89,30 @@ impl Sort {
         Ok(Some(SortBy { target, leaf }))
     }
 
-    /// Checks that one of these resource types has the attribute: resources that do not are sorted behind those that do.
+    /// Checks that at least one of these schemas has the attribute. Resources without it are sorted after
+    /// those with it.
     ///
     /// # Errors
-    /// `invalidPath` when none of them has it.
+    /// `invalidPath` if none of the schemas has the attribute.
     pub fn check<'s>(&self, schemas: impl IntoIterator<Item = &'s ResourceSchema>) -> Result<(), ScimError> {
         for schema in schemas {
             if self.resolve(schema)?.is_some() {
                 return Ok(());
             }
         }
-        Err(ScimError::new(ErrorKind::InvalidPath, format!("sortBy {} is no attribute here", self.path)))
+        let detail = format!("sortBy is {}; the queried resources have no such attribute", self.path);
+        Err(ScimError::new(ErrorKind::InvalidPath, detail))
     }
 
-    /// Whether it is the order of ids, in which resources come anyway.
+    /// Whether this is the ascending order of ids, in which resources are stored.
     pub fn is_by_id(&self) -> bool {
         let AttributePath { urn, name, sub_attribute } = &self.path;
         let is_id = urn.is_none() && sub_attribute.is_none() && name.eq_ignore_ascii_case("id");
         is_id && !self.is_descending
     }
 
-    /// How two resources stand to each other. Whatever has no value is the greatest (RFC 7644 §3.4.2.3).
+    /// Compares the values of two resources. A resource without a value is greater than all others (RFC 7644
+    /// §3.4.2.3).
     pub fn compare(&self, one: Option<&SortKey>, other: Option<&SortKey>) -> Ordering {
         let ascending = match (one, other) {
             (Some(one), Some(other)) => one.compare(other),
@@ -119,7 +130,8 @@ impl std::fmt::Display for Sort {
 }
 
 impl SortBy<'_> {
-    /// The name of the index that is in this order, if the attribute has one value at most.
+    /// Returns the name that an index on this attribute has. Returns `None` for multi-valued and extension
+    /// attributes, as no index has their order.
     pub fn index_name(&self) -> Option<String> {
         let is_single = !self.target.attribute.multi_valued && self.target.extension.is_none();
         is_single.then(|| match self.target.sub_attribute {
@@ -128,17 +140,18 @@ impl SortBy<'_> {
         })
     }
 
-    /// Whether it is the attribute at this path.
+    /// Whether resources are sorted by the attribute at this path.
     pub fn is_by(&self, path: &str) -> bool {
         self.index_name().is_some_and(|name| name == path)
     }
 
-    /// Whether it is this attribute, or a part of it.
-    pub fn asks(&self, attribute: &str) -> bool {
+    /// Whether resources are sorted by this attribute or by one of its sub-attributes.
+    pub fn is_by_part_of(&self, attribute: &str) -> bool {
         self.target.attribute.name == attribute
     }
 
-    /// What this resource is sorted by: of several values the primary one, else the first.
+    /// Returns the value that a resource is sorted by. Of several values, it is the primary one, or else the
+    /// first.
     pub fn key(&self, resource: &Map<String, Value>) -> Option<SortKey> {
         let value = self.target.find(resource)?;
         let value = match value.as_array() {
@@ -147,7 +160,7 @@ impl SortBy<'_> {
         };
         let value = match value {
             Value::Object(values) => values.get(&self.leaf.name)?,
-            plain => plain,
+            simple => simple,
         };
         Some(match value {
             Value::Bool(boolean) => SortKey::Boolean(*boolean),

@@ -1,4 +1,4 @@
-//! Reading the ids of the resources that a plan finds.
+//! Reads the ids of the resources that a plan finds.
 
 use std::collections::BTreeSet;
 
@@ -12,12 +12,12 @@ use crate::dynamodb::items;
 use crate::dynamodb::keys;
 use crate::dynamodb::table::Range;
 
-/// If a plan finds more resources than this, reading the whole partition is cheaper.
+/// The maximum number of candidates. If a plan finds more, reading the whole partition is cheaper.
 const MAX_CANDIDATES: usize = 10_000;
-/// Reading so few candidates is cheaper than reading another index that could exclude some.
+/// If a plan finds at most this number of candidates, reading them is cheaper than reading another index.
 const FEW_CANDIDATES: usize = 100;
 
-/// The ids that a plan finds; `None` if there are so many that a scan is cheaper.
+/// Reads the ids that a plan finds. Returns `None` if there are so many that a scan is cheaper.
 pub(super) fn candidates<'a>(
     directory: &'a Directory,
     kind: ResourceKind,
@@ -37,7 +37,7 @@ pub(super) fn candidates<'a>(
                 let range = Range::Prefix(keys::index_entry_prefix(value));
                 return indexed(directory, kind, name, &range).await;
             }
-            Plan::Between(name, bounds) => return indexed(directory, kind, name, &bounds.range()).await,
+            Plan::Range(name, bounds) => return indexed(directory, kind, name, &bounds.range()).await,
             Plan::GroupsOf(member) => {
                 let mut groups = memberships.groups_of(ResourceKind::User, *member).await?;
                 groups.extend(memberships.groups_of(ResourceKind::Group, *member).await?);
@@ -62,7 +62,7 @@ pub(super) fn candidates<'a>(
     })
 }
 
-/// The ids that all plans find, or more: a plan that finds too many is skipped.
+/// Reads the ids that all plans find. Plans that find too many are skipped, so the result can have more ids.
 async fn intersection(
     directory: &Directory,
     kind: ResourceKind,
@@ -83,6 +83,7 @@ async fn intersection(
     Ok(found)
 }
 
+/// Reads the ids in a range of an index.
 async fn indexed(
     directory: &Directory,
     kind: ResourceKind,
@@ -103,7 +104,7 @@ async fn indexed(
     }
 }
 
-/// The users who are members of a group, directly or through other groups.
+/// Reads the direct and indirect members of a group that are users.
 async fn users_in(
     directory: &Directory,
     group: ResourceId,
@@ -130,7 +131,8 @@ async fn users_in(
 }
 
 impl Bounds {
-    /// The range of sort keys. A long value is cut in its key, so its bound is cut too, and the range can hold more values.
+    /// Returns the range of sort keys. A long value is truncated in its key, so the bound is truncated as
+    /// well. The range can then include more values.
     fn range(&self) -> Range {
         match self {
             Self::StartingWith(value) => Range::Prefix(keys::index_prefix(value).to_owned()),

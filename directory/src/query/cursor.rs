@@ -1,7 +1,8 @@
-//! Cursors (RFC 9865): a place in the order of a query, sealed so that only this connector's next request for the same
-//! query can use it.
+//! Cursors (RFC 9865): a position in the order of a query. A cursor is authenticated, and is valid only for
+//! the same query on the same connector.
 //!
-//! A cursor is base64url of a MAC and of the JSON that it protects, so it holds unreserved characters only.
+//! A cursor is a MAC and the JSON that it protects, in base64url. So all its characters are unreserved in
+//! URLs.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -13,25 +14,25 @@ use sha2::Sha256;
 use super::Position;
 use shared::error::{ErrorKind, ScimError};
 
-/// For so many seconds a cursor can be used.
+/// The time for which a cursor is valid, in seconds.
 pub const CURSOR_TIMEOUT_SECONDS: i64 = 3_600;
 
 const MAC_LENGTH: usize = 16;
 
 #[derive(Deserialize, Serialize)]
 struct Sealed {
-    /// When it was made, in seconds.
+    /// When the cursor was made, in seconds since 1970-01-01T00:00:00Z.
     at: i64,
-    /// The page size that it goes on with.
+    /// The page size.
     count: usize,
-    /// Where the last page ended.
+    /// The position of the last resource on the previous page.
     position: Position,
 }
 
-/// Makes a cursor. `query` is everything that the next request must repeat, but for the count.
+/// Makes a cursor. `query` has all parameters that the next request must repeat, except the count.
 ///
 /// # Errors
-/// Never for a key of any length; only if the position could not be written as JSON.
+/// Fails if the position cannot be written as JSON.
 pub fn seal(
     key: &[u8],
     query: &str,
@@ -47,11 +48,11 @@ pub fn seal(
     Ok(URL_SAFE_NO_PAD.encode(out))
 }
 
-/// Opens a cursor.
+/// Checks a cursor, and returns its position.
 ///
 /// # Errors
-/// `invalidCursor` unless it was made with this key for this query, `expiredCursor` when that was too long ago,
-/// `invalidCount` when the page size is another (RFC 9865 §2.1).
+/// RFC 9865 §2.1: `invalidCursor` if the cursor was not made with this key for this query, `expiredCursor` if
+/// it is too old, `invalidCount` if the page size has changed.
 pub fn open(
     key: &[u8],
     query: &str,
@@ -59,19 +60,22 @@ pub fn open(
     cursor: &str,
     now: Timestamp,
 ) -> Result<Position, ScimError> {
-    let invalid =
-        || ScimError::new(ErrorKind::InvalidCursor, "The cursor is not one that was given for this query");
+    let invalid = || {
+        let detail = "The cursor is not valid for this query; request the first page again";
+        ScimError::new(ErrorKind::InvalidCursor, detail)
+    };
     let bytes = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| invalid())?;
     let (tag, body) = bytes.split_at_checked(MAC_LENGTH).ok_or_else(invalid)?;
     mac(key, query, body)?.verify_truncated_left(tag).map_err(|_| invalid())?;
     let sealed: Sealed = serde_json::from_slice(body).map_err(|_| invalid())?;
     if now.as_second() - sealed.at > CURSOR_TIMEOUT_SECONDS {
-        let detail =
-            format!("The cursor is older than {CURSOR_TIMEOUT_SECONDS} seconds; begin again without one");
+        let detail = format!(
+            "The cursor is older than {CURSOR_TIMEOUT_SECONDS} seconds, the maximum; request the first page again"
+        );
         return Err(ScimError::new(ErrorKind::ExpiredCursor, detail));
     }
     if sealed.count != count {
-        let detail = format!("count is {count}, and was {} on the first page", sealed.count);
+        let detail = format!("count is {count}; it must be {}, as on the first page", sealed.count);
         return Err(ScimError::new(ErrorKind::InvalidCount, detail));
     }
     Ok(sealed.position)
@@ -93,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cursor_opens_for_whom_and_as_long_as_it_was_made() {
+    fn cursor_is_valid_only_with_its_key_query_and_count_until_it_expires() {
         let position: Position =
             serde_json::from_value(json!({ "is_group": false, "id": "x", "key": { "Text": "y" } })).unwrap();
         let now: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();

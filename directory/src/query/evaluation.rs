@@ -1,4 +1,5 @@
-//! Evaluating a filter on resources that were read, with what it names besides the document: groups, members and metadata.
+//! Evaluates a filter on resources. A filter can also name attributes that are not in the document: groups,
+//! members and metadata.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +11,7 @@ use shared::sort::SortBy;
 use super::{KindQuery, Match};
 use crate::{Directory, StoredUser};
 
-/// A filter and a sort attribute, and what their evaluation needs.
+/// A filter and a sort attribute, with the data that their evaluation needs.
 pub(super) struct Evaluation<'q> {
     directory: &'q Directory,
     part: &'q KindQuery,
@@ -19,16 +20,17 @@ pub(super) struct Evaluation<'q> {
     members: NamedMembers,
 }
 
-/// The members that a filter on groups names.
+/// The members that the evaluation of a filter on groups needs.
 enum NamedMembers {
-    /// The filter names them by id. The key is a group, the value the named members that it has.
+    /// The filter names members by id only. The map has the groups of these members, each with those of them
+    /// that it has.
     Some(BTreeMap<ResourceId, Vec<Member>>),
-    /// The filter names members by something else, so the members of each group have to be read.
+    /// The filter names members in another way, so all members of each group must be read.
     All,
 }
 
 impl<'q> Evaluation<'q> {
-    /// Prepares the evaluation: reads the groups of the members that the filter names.
+    /// Prepares the evaluation. Reads the groups of the members that the filter names.
     pub async fn prepare(
         directory: &'q Directory,
         part: &'q KindQuery,
@@ -39,19 +41,20 @@ impl<'q> Evaluation<'q> {
         Ok(Self { directory, part, sort_by, base_url, members })
     }
 
-    /// Whether it needs the groups of a user.
+    /// Whether the evaluation needs the groups of each user.
     pub fn needs_groups(&self) -> bool {
         let is_in_filter =
             |name| self.part.filter.as_ref().is_some_and(|filter| names_attribute(&filter.root, name));
         // An entity tag depends on the groups.
-        let is_in_sort = |sort_by: &SortBy<'_>| sort_by.asks("groups") || sort_by.is_by("meta.version");
+        let is_in_sort =
+            |sort_by: &SortBy<'_>| sort_by.is_by_part_of("groups") || sort_by.is_by("meta.version");
         self.part.kind == ResourceKind::User
             && (is_in_filter("groups")
                 || is_in_filter("meta")
                 || self.sort_by.as_ref().is_some_and(is_in_sort))
     }
 
-    /// Keeps the resources that match.
+    /// Returns the resources that match.
     pub async fn keep_matching(&self, found: Vec<StoredUser>) -> Result<Vec<Match>, ScimError> {
         let mut groups = BTreeSet::new();
         if self.needs_groups() {
@@ -101,7 +104,8 @@ impl NamedMembers {
     }
 }
 
-/// Collects the ids that a filter compares members with. Returns `false` if it names members by anything else.
+/// Collects the ids that a filter compares members with. Returns `false` if the filter names members in
+/// another way.
 fn collect_member_ids(node: &Node, ids: &mut BTreeSet<ResourceId>) -> bool {
     match node {
         Node::And(nodes) | Node::Or(nodes) => nodes.iter().all(|node| collect_member_ids(node, ids)),

@@ -1,14 +1,14 @@
-//! Queries (RFC 7644 §3.4.2): from a filter, an order and a start to one page of resources.
+//! Queries (RFC 7644 §3.4.2): finds the page of resources for a filter, an order and a start.
 //!
 //! | file | step |
 //! | --- | --- |
-//! | `plan` | chooses from the filter how to find candidates; a pure function |
+//! | `plan` | chooses how to find candidates for a filter; a pure function |
 //! | `candidates` | reads the ids that a plan finds |
 //! | `walk` | reads resources in the order of their ids |
 //! | `search` | finds all resources that match, from candidates or from a walk |
-//! | `evaluation` | decides for each resource that was read whether the filter matches it |
-//! | `page` | cuts one page, and hands its resources to the caller |
-//! | `cursor` | makes an opaque cursor of a position (RFC 9865) |
+//! | `evaluation` | decides for each resource whether the filter matches it |
+//! | `page` | reads one page, and passes its resources to the caller |
+//! | `cursor` | makes and checks opaque cursors (RFC 9865) |
 
 mod candidates;
 pub mod cursor;
@@ -33,20 +33,20 @@ use crate::{Directory, StoredUser};
 /// A query on one kind of resource, or on users and groups together.
 #[derive(Debug)]
 pub struct Query {
-    /// The kinds.
+    /// The part for each kind.
     pub kinds: Vec<KindQuery>,
-    /// The order; by id if there is none.
+    /// The order; `None` is the order of ids.
     pub sort: Option<Sort>,
     /// Where the page begins.
     pub start: Start,
-    /// The most resources on the page.
+    /// The maximum number of resources on the page.
     pub count: usize,
     /// The base URL of `meta.location` and `$ref`, which filters can name.
     pub base_url: String,
 }
 
 impl Query {
-    /// The order, unless resources come in this order anyway.
+    /// Returns the order, unless it is the order in which resources are stored.
     fn order(&self) -> Option<&Sort> {
         self.sort.as_ref().filter(|sort| self.kinds.len() > 1 || !sort.is_by_id())
     }
@@ -57,7 +57,7 @@ impl Query {
 pub struct KindQuery {
     /// The kind.
     pub kind: ResourceKind,
-    /// The filter, resolved with the schema of the kind. Without one, every resource matches.
+    /// The filter, resolved in the schema of the kind. If it is `None`, every resource matches.
     pub filter: Option<ResolvedFilter>,
     /// Whether the caller needs the groups of users.
     pub needs_groups: bool,
@@ -66,12 +66,13 @@ pub struct KindQuery {
 }
 
 impl KindQuery {
-    /// Whether the groups of each resource on the page have to be read. Only users have the attribute `groups`.
+    /// Whether the groups of each resource on the page must be read. Only users have the attribute `groups`.
     fn reads_groups(&self) -> bool {
         self.kind == ResourceKind::User && self.needs_groups
     }
 
-    /// Whether the members of each resource on the page have to be read.
+    /// Whether the members of each resource on the page must be read. Only groups have the attribute
+    /// `members`.
     fn reads_members(&self) -> bool {
         self.kind == ResourceKind::Group && self.needs_members
     }
@@ -82,7 +83,7 @@ impl KindQuery {
 pub enum Start {
     /// At this index, counted from 1 (RFC 7644 §3.4.2.4).
     Index(usize),
-    /// After this position (RFC 9865); at the beginning if there is none.
+    /// After this position (RFC 9865). `None` is the first page.
     After(Option<Position>),
 }
 
@@ -99,18 +100,18 @@ pub struct Position {
 pub struct Found<'p> {
     /// The resource.
     pub resource: &'p Resource,
-    /// The groups of a user, direct ones first; empty unless the query needs them.
+    /// The groups of a user, the direct ones first. Empty if the query does not need them.
     pub groups: Vec<GroupReference>,
-    /// The members of a group; `None` unless the query needs them.
+    /// The members of a group. `None` if the query does not need them.
     pub members: Option<Vec<Member>>,
 }
 
-/// What is known of a page besides its resources.
+/// The result of a query, without the resources of the page.
 #[derive(Debug)]
 pub struct Page {
     /// The number of resources that match.
     pub total: usize,
-    /// The position of the page's last resource, if more follow.
+    /// The position of the last resource on the page. `None` if this is the last page.
     pub next: Option<Position>,
     /// The name of the plan, for the log.
     pub plan: &'static str,
@@ -123,12 +124,12 @@ struct Match {
     id: ResourceId,
     /// The value that the query sorts by.
     key: Option<SortKey>,
-    /// The resource, unless it has to be read again.
+    /// The resource. `None` if it must be read again.
     found: Option<StoredUser>,
 }
 
 impl Directory {
-    /// The queries on this directory.
+    /// Returns the queries on this directory.
     pub fn queries(&self) -> Queries<'_> {
         Queries { directory: self }
     }
@@ -141,11 +142,11 @@ pub struct Queries<'d> {
 }
 
 impl<'d> Queries<'d> {
-    /// Reads one page. `take` gets its resources in order; when one does not fit any more, `take` breaks, and the page ends
-    /// before that resource.
+    /// Reads one page. `take` is called with each resource in order. If a resource does not fit on the page,
+    /// `take` returns `Break`, and the page ends before this resource.
     ///
     /// # Errors
-    /// `tooMany` when the query would have to read or sort too many resources; and every error of `take`.
+    /// `tooMany` if the query would read or sort too many resources; and every error of `take`.
     pub async fn page(
         self,
         query: &Query,
@@ -154,8 +155,8 @@ impl<'d> Queries<'d> {
         page::read(self.directory, query, take).await
     }
 
-    /// Walks through all resources of one kind in the order of their ids, including users whom the client deleted and
-    /// operators keep.
+    /// Walks through all resources of one kind in the order of their ids. These include the deleted users
+    /// that the connector keeps for operators.
     pub fn walk(self, kind: ResourceKind) -> Walk<'d> {
         Walk::with_retained(self.directory, kind)
     }

@@ -1,7 +1,7 @@
-//! One page of a query.
+//! Reads one page of a query.
 //!
-//! Without a filter, the counts say where the page begins, so every page costs the same. With a filter, all matches are
-//! found and sorted, and the page is cut from them.
+//! Without a filter, the counts show where the page begins, so every page costs the same. With a filter, all
+//! matches are found and sorted, and the page is a part of them.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,22 +24,25 @@ use crate::dynamodb::keys;
 use crate::dynamodb::table::Range;
 use crate::{Directory, StoredUser};
 
-/// The most resources that a query may sort in memory.
+/// The maximum number of resources that a query can sort in memory.
 const MAX_SORTED: usize = 50_000;
-/// A page is read from the end of its bucket if this saves more resources than this.
+/// A page is read backwards from the end of its bucket if this saves reading more than this number of
+/// resources.
 const MIN_SAVED_BY_READING_BACKWARDS: usize = 25;
 /// The number of groups whose members are read at the same time.
 const GROUPS_READ_AT_ONCE: usize = 8;
 
-/// Where a page is cut from.
+/// The matches of a query from the start of the page.
 struct Matches {
+    /// The number of all matches.
     total: usize,
-    /// The matches from the start of the page on, and one more if there is one.
+    /// The matches from the start of the page. If more follow the page, there is at least one more match than
+    /// the page size.
     page: Vec<Match>,
     plan: &'static str,
 }
 
-/// Reads one page, and gives its resources to `take`.
+/// Reads one page, and calls `take` with each of its resources.
 pub(super) async fn read(
     directory: &Directory,
     query: &Query,
@@ -48,7 +51,7 @@ pub(super) async fn read(
     let matches = find(directory, query).await?;
     let has_more = matches.page.len() > query.count;
     let page: Vec<&Match> = matches.page.iter().take(query.count).collect();
-    let passed = give(directory, &page, query, take).await?;
+    let passed = pass_resources(directory, &page, query, take).await?;
     let is_last = passed == page.len() && !has_more;
     let last = if is_last { None } else { passed.checked_sub(1).and_then(|last| page.get(last)) };
     let next = last.map(|last| Position {
@@ -59,6 +62,7 @@ pub(super) async fn read(
     Ok(Page { total: matches.total, next, plan: matches.plan })
 }
 
+/// Finds the matches of a page in the cheapest way.
 async fn find(directory: &Directory, query: &Query) -> Result<Matches, ScimError> {
     if let [KindQuery { kind, filter, .. }] = query.kinds.as_slice() {
         let counted = match filter.as_ref().map(|filter| &filter.root) {
@@ -78,7 +82,7 @@ async fn find(directory: &Directory, query: &Query) -> Result<Matches, ScimError
     by_search(directory, query).await
 }
 
-/// Finds a page in the order of ids by the counts.
+/// Finds a page in the order of ids. The counts show where it begins.
 async fn by_id(
     directory: &Directory,
     kind: ResourceKind,
@@ -127,7 +131,7 @@ struct Reader<'d> {
 }
 
 impl Reader<'_> {
-    /// Reads `wanted` resources of a range, after the first `skip` ones.
+    /// Skips the first `skip` resources of a range, and reads the next `wanted` ones.
     async fn read(&self, range: &Range, skip: usize, wanted: usize) -> Result<Vec<StoredUser>, ScimError> {
         let pk = keys::resources(&self.directory.connector.id, self.kind);
         let mut collector = Collector::new(skip, self.counted);
@@ -136,7 +140,8 @@ impl Reader<'_> {
             return Ok(Vec::new());
         }
         loop {
-            // One more resource shows that the memberships of the last one are complete.
+            // The memberships of a resource are complete when the next resource has been read. So one more is
+            // read.
             let limit = collector.items_for(skip + wanted + 1 - collector.passed);
             let table = &self.directory.table;
             let (items, next) = table.query_page(&pk, range, after.as_deref(), Some(limit)).await?;
@@ -164,7 +169,8 @@ impl Reader<'_> {
             let (page, next) =
                 table.query_page_in_order(&pk, &range, after.as_deref(), Some(limit), true).await?;
             items.extend(page);
-            // Backwards, memberships come before their member. So all items are collected again in the usual order.
+            // In reverse order, memberships come before their member. So the items are collected in ascending
+            // order.
             collector = Collector::new(0, self.counted);
             for item in items.iter().rev() {
                 collector.take(self.kind, item)?;
@@ -179,7 +185,8 @@ impl Reader<'_> {
     }
 }
 
-/// Finds a page in the order of an index, ascending or descending. Returns `None` if no index is ready that has every resource once.
+/// Finds a page in the order of an index, ascending or descending. Returns `None` if there is no ready index
+/// that has exactly one entry for each resource.
 async fn by_index(
     directory: &Directory,
     kind: ResourceKind,
@@ -208,7 +215,8 @@ async fn by_index(
             .table
             .query_page_in_order(&pk, &Range::All, after.as_deref(), Some(limit), sort.is_descending)
             .await?;
-        // The sort key of the index entry is the position in this order, after which the next page begins.
+        // The sort key of an index entry is its position in this order. The next page begins after the last
+        // position.
         page.extend(items.iter().skip(to_skip).filter_map(|item| {
             let key = SortKey::Text(item.get("sk")?.as_s().ok()?.clone());
             Some(Match { kind, id: items::indexed_id(item)?, key: Some(key), found: None })
@@ -222,7 +230,7 @@ async fn by_index(
     Ok(Some(Matches { total, page, plan: "sorted" }))
 }
 
-/// Finds all matches, sorts them, and cuts the page.
+/// Finds all matches and sorts them. The page is a part of them.
 async fn by_search(directory: &Directory, query: &Query) -> Result<Matches, ScimError> {
     let mut matches = Vec::new();
     let mut plan = Plan::Nothing.name();
@@ -236,7 +244,7 @@ async fn by_search(directory: &Directory, query: &Query) -> Result<Matches, Scim
             return Err(ScimError::new(
                 ErrorKind::TooMany,
                 format!(
-                    "{} resources match; at most {MAX_SORTED} can be sorted. Narrow the filter",
+                    "The query would sort {} resources; the maximum is {MAX_SORTED}. Use a filter that matches fewer",
                     matches.len()
                 ),
             ));
@@ -254,9 +262,9 @@ async fn by_search(directory: &Directory, query: &Query) -> Result<Matches, Scim
     Ok(Matches { total, page, plan })
 }
 
-/// Reads what the query needs of the page's resources, and gives each to `take` until it breaks. Returns the number of
-/// matches that were passed.
-async fn give(
+/// Reads the parts of the page's resources that the query needs, and calls `take` with each until it breaks.
+/// Returns the number of matches on the page.
+async fn pass_resources(
     directory: &Directory,
     page: &[&Match],
     query: &Query,
@@ -272,29 +280,30 @@ async fn give(
         let found = directory.load(part.kind, &ids, reads_groups).await?;
         loaded.extend(found.into_iter().map(|found| (found.stored.resource.id, found)));
     }
-    // A resource that was deleted after the search is left out.
-    let (places, resources): (Vec<usize>, Vec<&StoredUser>) = page
+    // Resources that were deleted after the search are left out.
+    let (indexes, resources): (Vec<usize>, Vec<&StoredUser>) = page
         .iter()
         .enumerate()
-        .filter_map(|(place, one)| Some((place, loaded.get(&one.id).or(one.found.as_ref())?)))
+        .filter_map(|(index, one)| Some((index, loaded.get(&one.id).or(one.found.as_ref())?)))
         .unzip();
     let groups: BTreeSet<ResourceId> = resources.iter().flat_map(|one| one.groups.iter().copied()).collect();
     let ancestry = directory.nesting().ancestry(groups).await?;
     let reads_members = query.kinds.iter().any(KindQuery::reads_members);
-    // Each future is boxed before the first is polled, so that no closure lives across an await.
+    // The futures are boxed before the first is polled, so that no closure is held across an await.
     let members: Vec<_> =
         resources.iter().map(|one| members_of(directory, one, reads_members).boxed()).collect();
     let mut members = stream::iter(members).buffered(GROUPS_READ_AT_ONCE);
-    for (place, one) in places.into_iter().zip(resources) {
+    for (index, one) in indexes.into_iter().zip(resources) {
         let Some(members) = members.try_next().await? else { break };
         let groups = ancestry.references(&one.groups);
         if take(Found { resource: &one.stored.resource, groups, members })?.is_break() {
-            return Ok(place);
+            return Ok(index);
         }
     }
     Ok(page.len())
 }
 
+/// Reads the members of a group, if the query needs them.
 async fn members_of(
     directory: &Directory,
     one: &StoredUser,
@@ -307,7 +316,7 @@ async fn members_of(
     Ok(Some(directory.memberships().members(resource.id, usize::MAX).await?.0))
 }
 
-/// The counts that answer a filter which is only `active eq true` or `active eq false`.
+/// Returns the counts for the filters `active eq true` and `active eq false`, and `None` for other filters.
 fn counted_by(kind: ResourceKind, node: &Node) -> Option<Counted> {
     match node {
         Node::Compare(field, Operator::Equal, Operand::Boolean(active))

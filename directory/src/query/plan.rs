@@ -1,49 +1,50 @@
-//! Plans: the cheapest way to find the resources that a filter can match. The filter is evaluated on every resource that a
-//! plan finds, so a plan may find too many resources and must never miss one.
+//! Plans: chooses the cheapest way to find the resources that a filter can match. The filter is evaluated on
+//! every resource that a plan finds. So a plan can find too many resources, but must not miss one.
 
 use crate::index;
 use shared::filter::{Field, Node, Operand, Operator};
 use shared::resource::{ResourceId, ResourceKind};
 use shared::schema::{Index, ResourceSchema};
 
-/// How to find the resources that a filter may match.
+/// How to find the resources that a filter can match.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Plan {
-    /// There can be none.
+    /// No resource can match.
     Nothing,
-    /// The one with this id.
+    /// Reads the resource with this id.
     Id(ResourceId),
-    /// Whoever has a value of a unique index.
+    /// Finds the resource with this folded value in the unique index of this name.
     Unique(String, String),
-    /// The groups that somebody is in.
+    /// Finds the groups that have this user or group as a direct member.
     GroupsOf(ResourceId),
-    /// All with a value of an index.
+    /// Finds the resources with this folded value in the index of this name.
     Equal(String, String),
-    /// The members of a group, and of the groups in it.
+    /// Finds the direct and indirect members of this group.
     MembersOf(ResourceId),
-    /// All whose values lie in a range of an index.
-    Between(String, Bounds),
-    /// Whatever any of these finds.
+    /// Finds the resources whose values are in a range of the index of this name.
+    Range(String, Bounds),
+    /// Finds the resources that at least one of these plans finds.
     Union(Vec<Plan>),
-    /// Whatever all of these find, the narrowest first.
+    /// Finds the resources that all of these plans find. The plan with the fewest expected resources is
+    /// first.
     Intersection(Vec<Plan>),
-    /// Everything.
+    /// Reads all resources.
     Scan,
 }
 
-/// A range of folded values.
+/// A range of folded values. It can include its end even if the filter does not.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Bounds {
     /// Values that begin with this.
     StartingWith(String),
-    /// Values from this on.
+    /// This value and all greater ones.
     From(String),
-    /// Values up to this one.
+    /// This value and all smaller ones.
     UpTo(String),
 }
 
 impl Plan {
-    /// Chooses a plan for a filter on resources with this schema. Of the indexes, it uses only these.
+    /// Chooses a plan for a filter on resources with this schema. The plan uses only the given indexes.
     pub fn new(node: &Node, schema: &ResourceSchema, indexes: &[&Index]) -> Self {
         match node {
             Node::Never => Self::Nothing,
@@ -51,14 +52,14 @@ impl Plan {
                 Self::compare(field, *operator, operand, schema, indexes)
             }
             Node::And(nodes) => Self::intersection(nodes.iter().map(|node| Self::new(node, schema, indexes))),
-            // One of them holds, so it takes a plan for each.
             Node::Or(nodes) => Self::union(nodes.iter().map(|node| Self::new(node, schema, indexes))),
             Node::ValueFilter(field, node) => Self::value_filter(field, node, schema, indexes),
             Node::Not(_) | Node::Present(_) => Self::Scan,
         }
     }
 
-    /// All of them hold, so any plan finds whoever matches, and those that all find are fewer.
+    /// Makes a plan for the parts of an `and`. The plan of each part finds all resources that match, so parts
+    /// that need a scan are left out.
     fn intersection(plans: impl Iterator<Item = Self>) -> Self {
         let mut parts = Vec::new();
         for plan in plans {
@@ -68,15 +69,17 @@ impl Plan {
                 plan => parts.push(plan),
             }
         }
-        parts.sort_by_key(Self::breadth);
+        parts.sort_by_key(Self::rank);
         match parts.first() {
             None => Self::Scan,
-            // What finds one at most needs no help.
-            Some(first) if parts.len() == 1 || first.breadth() <= Self::BREADTH_OF_ONE => first.clone(),
+            // A plan that finds at most one resource needs no other plan.
+            Some(first) if parts.len() == 1 || first.rank() <= Self::RANK_OF_UNIQUE => first.clone(),
             Some(_) => Self::Intersection(parts),
         }
     }
 
+    /// Makes a plan for the parts of an `or`. A resource can match because of any part, so each part needs a
+    /// plan. If one part needs a scan, the whole filter does.
     fn union(plans: impl Iterator<Item = Self>) -> Self {
         let mut union = Vec::new();
         for plan in plans {
@@ -89,6 +92,7 @@ impl Plan {
         Self::Union(union)
     }
 
+    /// Makes a plan for a comparison.
     fn compare(
         field: &Field,
         operator: Operator,
@@ -98,9 +102,9 @@ impl Plan {
     ) -> Self {
         let path = field.path();
         let Operand::Text(text) = operand else {
-            let is_hidden =
+            let is_inactive =
                 path == index::ACTIVE && operator == Operator::Equal && *operand == Operand::Boolean(false);
-            return if is_hidden {
+            return if is_inactive {
                 Self::Equal(index::ACTIVE.into(), index::INACTIVE.into())
             } else {
                 Self::Scan
@@ -114,24 +118,26 @@ impl Plan {
             _ => {}
         }
         let Some(index) = indexes.iter().find(|index| index.name == path) else { return Self::Scan };
-        // The empty value has no entry.
+        // Empty values have no entry in an index.
         if text.is_empty() {
             return Self::Scan;
         }
         let folded = text.clone();
-        let range = |bounds| Self::Between(path.clone(), bounds);
+        let range = |bounds| Self::Range(path.clone(), bounds);
         match operator {
             Operator::Equal if index.unique => Self::Unique(path, folded),
             Operator::Equal => Self::Equal(path, folded),
             Operator::StartsWith => range(Bounds::StartingWith(folded)),
             Operator::Greater | Operator::GreaterOrEqual => range(Bounds::From(folded)),
-            // An index holds no empty values, and they are less than any other.
+            // Empty values are less than all others and have no entry. So the index must be one whose values
+            // are never empty.
             Operator::Less | Operator::LessOrEqual if index.required => range(Bounds::UpTo(folded)),
             _ => Self::Scan,
         }
     }
 
-    /// `emails[type eq "work" and value eq "x"]`: as the comparison of `emails.value` finds it.
+    /// Makes a plan for a value filter. `emails[type eq "work" and value eq "x"]` has the plan of
+    /// `emails.value eq "x"`.
     fn value_filter(field: &Field, node: &Node, schema: &ResourceSchema, indexes: &[&Index]) -> Self {
         match node {
             Node::Compare(inner, operator, operand) => {
@@ -147,27 +153,28 @@ impl Plan {
         }
     }
 
-    const BREADTH_OF_ONE: usize = 2;
+    /// The rank of a plan that finds at most one resource.
+    const RANK_OF_UNIQUE: usize = 2;
 
-    /// How much it may find, as far as can be told without looking.
-    fn breadth(&self) -> usize {
+    /// Ranks the plan by the number of resources that it is likely to find: the lowest rank finds the fewest.
+    fn rank(&self) -> usize {
         match self {
             Self::Nothing => 0,
             Self::Id(_) => 1,
-            Self::Unique(..) => Self::BREADTH_OF_ONE,
+            Self::Unique(..) => Self::RANK_OF_UNIQUE,
             Self::Equal(name, _) if name != index::ACTIVE => 3,
             Self::GroupsOf(_) => 4,
             Self::MembersOf(_) => 5,
-            Self::Between(_, Bounds::StartingWith(_)) => 6,
+            Self::Range(_, Bounds::StartingWith(_)) => 6,
             Self::Equal(..) => 7,
-            Self::Between(..) => 8,
-            Self::Union(plans) => plans.iter().map(Self::breadth).max().unwrap_or(0) + plans.len(),
-            Self::Intersection(plans) => plans.first().map_or(usize::MAX, Self::breadth),
+            Self::Range(..) => 8,
+            Self::Union(plans) => plans.iter().map(Self::rank).max().unwrap_or(0) + plans.len(),
+            Self::Intersection(plans) => plans.first().map_or(usize::MAX, Self::rank),
             Self::Scan => usize::MAX,
         }
     }
 
-    /// Its name in the log.
+    /// Returns the name of the plan, for the log.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Nothing => "nothing",
@@ -176,7 +183,7 @@ impl Plan {
             Self::GroupsOf(_) => "groups-of",
             Self::Equal(..) => "equal",
             Self::MembersOf(_) => "members-of",
-            Self::Between(..) => "range",
+            Self::Range(..) => "range",
             Self::Union(_) => "union",
             Self::Intersection(_) => "intersection",
             Self::Scan => "scan",
@@ -204,10 +211,10 @@ mod tests {
     }
 
     #[test]
-    fn a_filter_on_users_is_planned_to_the_narrowest_index() {
+    fn filter_on_users_uses_the_most_selective_index() {
         let id = ResourceId::parse(ID).unwrap();
         let unique = |value: &str| Plan::Unique("userName".to_owned(), value.to_owned());
-        let range = |name: &str, bounds| Plan::Between(name.to_owned(), bounds);
+        let range = |name: &str, bounds| Plan::Range(name.to_owned(), bounds);
         for (filter, expected) in [
             (r#"userName eq "Ann""#, unique("ann")),
             (r#"externalId eq "00U""#, equal("externalId", "00U")),
@@ -217,7 +224,7 @@ mod tests {
             (r#"firstName eq "Ann""#, equal("name.givenName", "ann")),
             (r#"familyName eq "Ash""#, equal("name.familyName", "ash")),
             (&format!(r#"id eq "{ID}""#), Plan::Id(id)),
-            (r#"id eq "nobody's""#, Plan::Nothing),
+            (r#"id eq "not an id""#, Plan::Nothing),
             (&format!(r#"groups eq "{ID}""#), Plan::MembersOf(id)),
             ("active eq false", equal(index::ACTIVE, index::INACTIVE)),
             ("active eq true", Plan::Scan),
@@ -226,7 +233,8 @@ mod tests {
             (r#"userName ge "An""#, range("userName", Bounds::From("an".to_owned()))),
             (r#"userName lt "An""#, range("userName", Bounds::UpTo("an".to_owned()))),
             (r#"userName le "An""#, range("userName", Bounds::UpTo("an".to_owned()))),
-            // Whoever has no value, or an empty one, is in no index, and may be less than anything.
+            // Users with an empty or missing value have no entry in the index. So the index cannot answer
+            // these filters.
             (r#"displayName lt "An""#, Plan::Scan),
             (r#"displayName eq """#, Plan::Scan),
             (r#"userName co "nn""#, Plan::Scan),
@@ -262,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn a_filter_on_groups_is_planned_to_the_narrowest_index() {
+    fn filter_on_groups_uses_the_most_selective_index() {
         let id = ResourceId::parse(ID).unwrap();
         let unique = Plan::Unique("displayName".to_owned(), "tour guides".to_owned());
         for (filter, expected) in [

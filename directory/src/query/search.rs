@@ -1,4 +1,5 @@
-//! Finding all resources of one kind that match a filter: from the candidates of a plan, or from the whole partition.
+//! Finds all resources of one kind that match a filter, among the candidates of a plan or in the whole
+//! partition.
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
@@ -16,11 +17,12 @@ use crate::dynamodb::keys::{self, Key};
 use crate::dynamodb::table::{Range, concurrently};
 use crate::{Directory, StoredUser};
 
-/// The most resources that a query may read one by one.
+/// The maximum number of resources that a query can read one by one.
 const MAX_SCANNED: usize = 200_000;
-/// The most matches whose documents are kept in memory. Of the others only the ids are kept.
+/// The maximum number of matches whose documents are kept in memory. Only the ids and sort values of the
+/// others are kept.
 const MAX_DOCUMENTS_KEPT: usize = 5_000;
-/// A partition with fewer resources is read in one range.
+/// A partition with fewer resources than this is read in one range.
 const SMALL_DIRECTORY: usize = 500;
 
 /// Finds all resources of one kind that match, and the name of the plan. A scan finds them in the order of their ids.
@@ -58,8 +60,8 @@ async fn scan(
         return Err(ScimError::new(
             ErrorKind::TooMany,
             format!(
-                "The query would read all {total} resources; the maximum is {MAX_SCANNED}. Filter by an indexed \
-                 attribute, with eq, sw or gt"
+                "The query would read all {total} resources; the maximum is {MAX_SCANNED}. Filter on an indexed \
+                 attribute, using eq, sw or gt"
             ),
         ));
     }
@@ -77,6 +79,7 @@ async fn scan(
     Ok(matches)
 }
 
+/// Reads one range of a partition.
 fn scan_range<'a>(
     directory: &'a Directory,
     kind: ResourceKind,
@@ -94,6 +97,7 @@ fn scan_range<'a>(
     })
 }
 
+/// Drops the documents of matches after the maximum.
 fn drop_documents(matches: &mut [Match]) {
     for one in matches.iter_mut().skip(MAX_DOCUMENTS_KEPT) {
         one.found = None;
@@ -101,7 +105,7 @@ fn drop_documents(matches: &mut [Match]) {
 }
 
 impl Directory {
-    /// Reads resources by their ids, in no order. Deleted ones are left out.
+    /// Reads resources by their ids, in any order. Deleted resources are left out.
     pub(crate) async fn load(
         &self,
         kind: ResourceKind,

@@ -1,4 +1,5 @@
-//! Reading the partition of one kind of resource: each resource is followed by its memberships.
+//! Reads the partition of one kind of resource, in which the memberships of each resource follow the
+//! resource.
 
 use shared::error::ScimError;
 use shared::resource::ResourceKind;
@@ -10,7 +11,7 @@ use crate::dynamodb::keys;
 use crate::dynamodb::table::Range;
 use crate::{Directory, StoredUser};
 
-/// Reads resources of one kind in the order of their ids, a page of items at a time.
+/// Reads the resources of one kind in the order of their ids, one page of items at a time.
 #[derive(Debug)]
 pub struct Walk<'d> {
     directory: &'d Directory,
@@ -28,7 +29,7 @@ impl<'d> Walk<'d> {
         Self { directory, kind, range, collector, after: None, is_done: false }
     }
 
-    /// Walks through all resources, including users whom the client deleted and operators keep.
+    /// Walks through all resources, including the deleted users that the connector keeps for operators.
     pub(super) fn with_retained(directory: &'d Directory, kind: ResourceKind) -> Self {
         let mut walk = Self::new(directory, kind, Range::All);
         walk.collector.with_retained = true;
@@ -65,7 +66,7 @@ impl<'d> Walk<'d> {
 pub(super) struct Collector {
     skip: usize,
     counted: Counted,
-    /// Whether to collect also users whom the client deleted and operators keep.
+    /// Whether to collect also the deleted users that the connector keeps for operators.
     with_retained: bool,
     /// The number of resources so far, including the skipped ones.
     pub(super) passed: usize,
@@ -76,13 +77,13 @@ pub(super) struct Collector {
 }
 
 impl Collector {
-    /// Collects the counted resources after the first `skip` ones.
+    /// Makes a collector that skips the first `skip` of the counted resources.
     pub(super) fn new(skip: usize, counted: Counted) -> Self {
         Self { skip, counted, with_retained: false, passed: 0, items: 0, found: Vec::new() }
     }
 
-    /// Estimates how many items to read for `missing` more resources, from the items so far: each is a resource or a
-    /// membership of one.
+    /// Estimates the number of items to read for `missing` more resources, from the ratio of items to
+    /// resources so far. An item is a resource or a membership.
     pub(super) fn items_for(&self, missing: usize) -> i32 {
         let items = match self.items {
             0 => missing,
@@ -96,7 +97,7 @@ impl Collector {
         self.items += 1;
         match items::ids(item) {
             Some((id, Some(group))) => {
-                // A membership can remain for a moment after its member is deleted.
+                // A membership can still exist for a moment after its member is deleted. It is then ignored.
                 if let Some(last) = self.found.last_mut().filter(|last| last.stored.resource.id == id) {
                     last.groups.push(group);
                 }

@@ -1,5 +1,5 @@
-//! An entry of the directory: a user as the platform behind a connector is to know it. A pure function of the user, the
-//! groups that the user is in, and the connector's settings.
+//! Entries of the directory: users as the platform sees them. An entry is a pure function of the user, the
+//! memberships of the user, and the connector's settings.
 
 use std::fmt;
 
@@ -11,17 +11,18 @@ use shared::patch::ValuePath;
 use shared::resource::{Origin, Resource, ResourceKind};
 use shared::schema::Schemas;
 
-/// The group that everybody is in, and that nobody can make, change or delete.
+/// The built-in group. Every user that is not hidden is a member. Clients and operators cannot create, change
+/// or delete it.
 pub const PUBLIC: &str = "public";
 
-/// A user as the directory shows it.
+/// A user as the platform sees it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Entry {
     /// The user's id.
     pub id: String,
     /// The connector.
     pub connector: String,
-    /// Who made the user.
+    /// Who created the user: `scim` or `local`.
     pub origin: &'static str,
     /// The username.
     pub username: String,
@@ -33,27 +34,27 @@ pub struct Entry {
     pub display_name: String,
     /// The email address.
     pub email: Option<String>,
-    /// The groups that the user is in directly.
+    /// The names of the groups that the user is a direct member of.
     pub groups: Vec<String>,
-    /// Those, and all groups that they are in.
+    /// The names of the groups that the user is a direct or indirect member of.
     pub effective_groups: Vec<String>,
-    /// The roles that the user has.
+    /// The names of the user's roles.
     pub roles: Vec<String>,
-    /// Why the user is not shown; `None` for one who is.
+    /// The reason why the user is hidden; `None` if the user is shown.
     pub hidden: Option<Hidden>,
 }
 
-/// Why a user or group is not shown.
+/// The reason why a user or group is hidden.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Hidden {
     /// The client deactivated the user.
     Deactivated,
-    /// The client deleted the user, and the connector keeps such users for operators.
+    /// The client deleted the user, and the connector keeps deleted users for operators.
     Deleted,
-    /// There is a list of those to include, and this is on none of it.
+    /// The rules have an include list, and no pattern in it matches.
     NotIncluded,
-    /// This pattern excludes it.
+    /// This pattern of the exclude list matches.
     Excluded(String),
 }
 
@@ -68,18 +69,18 @@ impl fmt::Display for Hidden {
     }
 }
 
-/// The memberships of one user, by the groups' names.
+/// The names of the groups and roles of one user.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct MembershipNames {
-    /// The groups that the user is in directly.
+    /// The groups that the user is a direct member of.
     pub direct: Vec<String>,
-    /// Those, and all groups that they are in.
+    /// The groups that the user is a direct or indirect member of.
     pub effective: Vec<String>,
-    /// The roles that the user has.
+    /// The roles of the user.
     pub roles: Vec<String>,
 }
 
-/// The settings of a connector, ready to make entries.
+/// Makes entries with the settings of a connector.
 #[derive(Debug)]
 pub struct EntryMaker<'s> {
     connector: String,
@@ -92,10 +93,10 @@ pub struct EntryMaker<'s> {
 }
 
 impl<'s> EntryMaker<'s> {
-    /// Reads the paths of a mapping.
+    /// Parses the attribute paths of the mapping.
     ///
     /// # Errors
-    /// `invalidPath` when one names no attribute of these schemas.
+    /// `invalidPath` if a path does not name an attribute of these schemas.
     pub fn new(connector: &str, settings: &'s Settings, schemas: &'s Schemas) -> Result<Self, ScimError> {
         let mapping = &settings.mapping;
         let user = |path: &'s str| ValuePath::parse(path, schemas.of(ResourceKind::User));
@@ -110,17 +111,17 @@ impl<'s> EntryMaker<'s> {
         })
     }
 
-    /// The entry of a user. Groups that the rules hide are left out of it.
+    /// Makes the entry of a user. Groups that the rules hide are left out.
     pub fn entry(&self, user: &Resource, is_deleted: bool, memberships: &MembershipNames) -> Entry {
         let document = &user.document;
         let text = |path: &ValuePath<'_>| path.find(document).map(str::to_owned);
         let (first_name, last_name) = (text(&self.first_name), text(&self.last_name));
-        let username = self.shown_username(self.username.find(document).unwrap_or_default());
+        let username = self.map_username(self.username.find(document).unwrap_or_default());
         let names = [first_name.as_deref(), last_name.as_deref()].into_iter().flatten().collect::<Vec<_>>();
-        let given = document.get("displayName").and_then(|name| name.as_str());
-        let given = given.filter(|_| self.settings.mapping.display_name == DisplayName::GivenOrNames);
-        let display_name = match (given, names.is_empty()) {
-            (Some(given), _) => given.to_owned(),
+        let sent = document.get("displayName").and_then(|name| name.as_str());
+        let sent = sent.filter(|_| self.settings.mapping.display_name == DisplayName::GivenOrNames);
+        let display_name = match (sent, names.is_empty()) {
+            (Some(sent), _) => sent.to_owned(),
             (None, false) => names.join(" "),
             (None, true) => username.clone(),
         };
@@ -130,17 +131,17 @@ impl<'s> EntryMaker<'s> {
         } else if !user.is_active() {
             Some(Hidden::Deactivated)
         } else {
-            // A rule may be written for what the client calls the user, or for what the directory does.
+            // A rule can name the user by the mapped username or by the `userName` that the client sent.
             let names = [
                 username.as_str(),
                 document.get("userName").and_then(|name| name.as_str()).unwrap_or_default(),
             ];
             hidden_by(&rules.include_users, &rules.exclude_users, &names)
         };
-        let shown = |groups: &[String]| {
+        let without_hidden = |groups: &[String]| {
             groups.iter().filter(|name| group_hidden_by(rules, name).is_none()).cloned().collect::<Vec<_>>()
         };
-        let mut effective_groups = shown(&memberships.effective);
+        let mut effective_groups = without_hidden(&memberships.effective);
         if hidden.is_none() && group_hidden_by(rules, PUBLIC).is_none() {
             effective_groups.push(PUBLIC.to_owned());
         }
@@ -149,7 +150,7 @@ impl<'s> EntryMaker<'s> {
             connector: self.connector.clone(),
             origin: user.origin.name(),
             email: text(&self.email),
-            groups: shown(&memberships.direct),
+            groups: without_hidden(&memberships.direct),
             effective_groups,
             roles: memberships.roles.clone(),
             username,
@@ -160,19 +161,20 @@ impl<'s> EntryMaker<'s> {
         }
     }
 
-    /// What the directory calls a group.
+    /// Returns the name of a group in the directory.
     pub fn group_name(&self, group: &Resource) -> String {
         let name = self.group_name.find(&group.document);
-        // A group that lacks what the mapping names is still told from others.
+        // A group that does not have the mapped attribute keeps its displayName, so that it has a name.
         name.or_else(|| group.document.get("displayName")?.as_str()).unwrap_or_default().to_owned()
     }
 
-    /// Why a group of this name is not shown.
+    /// Returns the reason why a group with this name is hidden, or `None` if it is shown.
     pub fn hidden_group(&self, name: &str) -> Option<Hidden> {
         group_hidden_by(&self.settings.rules, name)
     }
 
-    fn shown_username(&self, username: &str) -> String {
+    /// Applies the mapping to a username.
+    fn map_username(&self, username: &str) -> String {
         let mapping = &self.settings.mapping;
         let username = match username.rsplit_once('@') {
             Some((before, _)) if mapping.username_from_email && !before.is_empty() => before,
@@ -190,37 +192,39 @@ fn group_hidden_by(rules: &Rules, name: &str) -> Option<Hidden> {
     hidden_by(&rules.include_groups, &rules.exclude_groups, &[name])
 }
 
-/// Exclusion wins; an empty list of those to include means all.
+/// Applies an include list and an exclude list to the names of a user or group. An exclude list wins over an
+/// include list; an empty include list means everyone.
 fn hidden_by(include: &[String], exclude: &[String], names: &[&str]) -> Option<Hidden> {
-    let is_any = |pattern: &&String| names.iter().any(|name| matches(pattern, name));
-    if let Some(pattern) = exclude.iter().find(is_any) {
+    let matches_any = |pattern: &&String| names.iter().any(|name| matches(pattern, name));
+    if let Some(pattern) = exclude.iter().find(matches_any) {
         return Some(Hidden::Excluded(pattern.clone()));
     }
-    (!include.is_empty() && !include.iter().any(|pattern| is_any(&pattern))).then_some(Hidden::NotIncluded)
+    let is_included = include.is_empty() || include.iter().any(|pattern| matches_any(&pattern));
+    (!is_included).then_some(Hidden::NotIncluded)
 }
 
-/// Whether a name is of a pattern, in which `*` stands for any characters, in any case.
+/// Whether a name matches a pattern, in any case. `*` in the pattern matches any number of characters.
 fn matches(pattern: &str, name: &str) -> bool {
     let (pattern, name) = (pattern.trim().to_lowercase(), name.to_lowercase());
     let Some((first, rest)) = pattern.split_once('*') else { return pattern == name };
     let Some(mut name) = name.strip_prefix(first) else { return false };
     let (middle, last) = rest.rsplit_once('*').unwrap_or(("", rest));
     for part in middle.split('*') {
-        // The earliest place leaves most for the parts behind.
+        // The earliest match leaves the most text for the parts that follow.
         match name.find(part).and_then(|start| name.get(start + part.len()..)) {
-            Some(behind) => name = behind,
+            Some(after) => name = after,
             None => return false,
         }
     }
     name.ends_with(last)
 }
 
-/// Whether a group that a client or an operator names so would be the built-in one.
+/// Whether this name of a group is that of the built-in group.
 pub fn is_built_in(group: &str) -> bool {
     group.trim().eq_ignore_ascii_case(PUBLIC)
 }
 
-/// Who owns a resource, as an operator is told.
+/// Returns the owner of a resource, for messages to operators.
 pub fn owner(origin: Origin, connector: &str) -> String {
     match origin {
         Origin::Scim => format!("the identity provider of connector {connector}"),
@@ -237,7 +241,7 @@ mod tests {
     use shared::resource::ResourceId;
 
     fn user(document: Value) -> Resource {
-        let Value::Object(document) = document else { panic!("an object") };
+        let Value::Object(document) = document else { panic!("the document is not an object") };
         Resource {
             kind: ResourceKind::User,
             id: ResourceId::from_random_bytes([1; 16]),
@@ -272,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_is_made_of_what_the_defaults_name() {
+    fn entry_has_the_attributes_of_the_default_mapping() {
         let entry = entry(&Settings::default(), barbara());
         let expected = Entry {
             id: entry.id.clone(),
@@ -292,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mapping_says_what_an_entry_is_made_of() {
+    fn mapping_chooses_username_display_name_and_email() {
         let mapping = |mapping: Mapping| Settings { mapping, ..Settings::default() };
         let lower = mapping(Mapping {
             username_from_email: true,
@@ -320,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn exclusion_wins_over_inclusion_and_deactivation_over_both() {
+    fn exclude_list_wins_over_include_list_and_deactivation_wins_over_both() {
         let rules = |include: &[&str], exclude: &[&str]| Settings {
             rules: Rules {
                 include_users: include.iter().map(|name| (*name).to_owned()).collect(),
@@ -346,11 +350,11 @@ mod tests {
         document["active"] = json!(false);
         let made = entry(&rules(&["carl"], &[]), document);
         assert_eq!(made.hidden, Some(Hidden::Deactivated));
-        assert!(!made.effective_groups.contains(&PUBLIC.to_owned()), "nobody hidden is in public");
+        assert!(!made.effective_groups.contains(&PUBLIC.to_owned()), "a hidden user is not in public");
     }
 
     #[test]
-    fn a_star_stands_for_any_characters() {
+    fn star_matches_any_number_of_characters() {
         for (pattern, name, expected) in [
             ("*", "", true),
             ("a*c", "abc", true),

@@ -1,4 +1,4 @@
-//! The directory as the platform sees it: users with their direct and indirect groups, and their roles.
+//! The groups and roles of users, as the platform sees them.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ pub struct Groups {
 }
 
 impl Groups {
-    /// Reads all groups and roles. They stay in memory; the users do not.
+    /// Reads all groups and roles into memory.
     ///
     /// # Errors
     /// Fails when DynamoDB does.
@@ -34,27 +34,28 @@ impl Groups {
         Ok(groups)
     }
 
-    /// The groups, without the roles.
+    /// Lists the groups, without the roles.
     pub fn groups(&self) -> impl Iterator<Item = &Resource> {
         self.all.values().filter(|group| group.kind != ResourceKind::Role)
     }
 
-    /// The displayName of a group or role.
+    /// Finds the displayName of a group or role.
     pub fn display_name(&self, id: ResourceId) -> Option<&str> {
         display_name(self.all.get(&id)?)
     }
 
-    /// The roles.
+    /// Lists the roles.
     pub fn roles(&self) -> impl Iterator<Item = &Resource> {
         self.all.values().filter(|role| role.kind == ResourceKind::Role)
     }
 
-    /// The names of the groups, as the directory shows them.
+    /// Lists the names of the groups in the directory.
     pub fn names(&self, maker: &EntryMaker<'_>) -> Vec<String> {
         self.groups().map(|group| maker.group_name(group)).collect()
     }
 
-    /// The groups and roles of a direct member of these groups and roles, by the names that the directory shows.
+    /// Lists the groups and roles of a direct member of the groups and roles `direct`, by their names in the
+    /// directory.
     pub fn memberships(&self, direct: &[ResourceId], maker: &EntryMaker<'_>) -> MembershipNames {
         let mut memberships = MembershipNames::default();
         for Belonging { group, is_direct } in self.graph.groups_of_member(direct) {
@@ -75,7 +76,8 @@ impl Groups {
         memberships
     }
 
-    /// The `groups` of a direct member of these (RFC 7643 §4.1.2), for filters. They hold the client's groups only.
+    /// Lists the `groups` of a direct member of the groups `direct` (RFC 7643 §4.1.2), for filters. Only
+    /// groups of the client are listed.
     pub fn references(&self, direct: &[ResourceId]) -> Vec<GroupReference> {
         let reference = |Belonging { group, is_direct }| {
             let found = self.all.get(&group).filter(|found| found.kind == ResourceKind::Group)?;
@@ -85,12 +87,12 @@ impl Groups {
         self.graph.groups_of_member(direct).into_iter().filter_map(reference).collect()
     }
 
-    /// Whether a direct member of these groups is a member of this one, directly or indirectly.
+    /// Whether a direct member of the groups `direct` is a direct or indirect member of `group`.
     pub fn is_in(&self, direct: &[ResourceId], group: ResourceId) -> bool {
         self.graph.groups_of_member(direct).iter().any(|belonging| belonging.group == group)
     }
 
-    /// The entry of a user.
+    /// Makes the entry of a user.
     pub fn entry(&self, user: &StoredUser, maker: &EntryMaker<'_>) -> Entry {
         let memberships = self.memberships(&user.groups, maker);
         maker.entry(&user.stored.resource, user.stored.is_retained, &memberships)
@@ -101,14 +103,17 @@ fn display_name(group: &Resource) -> Option<&str> {
     group.document.get("displayName")?.as_str()
 }
 
-/// Reads all users, one page in memory at a time.
+/// Reads all users, and calls a function with each. Only one page of users is in memory at a time.
+///
+/// # Errors
+/// Fails when DynamoDB does, and with every error of the function.
 pub async fn for_each_user<E: From<ScimError>>(
     directory: &Directory,
-    mut each: impl FnMut(&StoredUser) -> Result<(), E>,
+    mut call: impl FnMut(&StoredUser) -> Result<(), E>,
 ) -> Result<(), E> {
     let mut walk = directory.queries().walk(ResourceKind::User);
     while let Some(page) = walk.next().await? {
-        page.iter().try_for_each(&mut each)?;
+        page.iter().try_for_each(&mut call)?;
     }
     Ok(())
 }

@@ -14,7 +14,7 @@ use futures_util::stream::{self, StreamExt as _};
 use http::header::{CONTENT_TYPE, ETAG, IF_MATCH, LOCATION};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde_json::{Value, json};
-use shared::bulk::{BULK_RESPONSE_SCHEMA, BulkOperation, BulkRequest, LONGEST_BULK, Resolved};
+use shared::bulk::{BULK_RESPONSE_SCHEMA, BulkOperation, BulkRequest, MAX_BULK_BYTES, ResolvedBulkIds};
 use shared::error::{ErrorKind, ScimError};
 use shared::resource::parse_object;
 
@@ -40,8 +40,8 @@ struct Outcome {
 pub fn process(call: Arc<Call>, find_handler: FindHandler) -> ResponseFuture {
     Box::pin(async move {
         let length = call.request.body.len();
-        if length > LONGEST_BULK {
-            let detail = format!("Request body is {length} bytes; the maximum for Bulk is {LONGEST_BULK}");
+        if length > MAX_BULK_BYTES {
+            let detail = format!("Request body is {length} bytes; the maximum for Bulk is {MAX_BULK_BYTES}");
             return Err(ScimError::new(ErrorKind::PayloadTooLarge, detail));
         }
         let request = BulkRequest::parse(&parse_object(&call.request.body)?)?;
@@ -65,7 +65,7 @@ struct Progress<'a> {
     waits_for: Vec<BTreeSet<usize>>,
     /// `None` for an operation that has not run.
     outcomes: Vec<Option<Outcome>>,
-    resolved: Resolved,
+    resolved: ResolvedBulkIds,
     /// The POSTs that ran without their references and still need them.
     unfinished: BTreeSet<usize>,
     max_concurrent: usize,
@@ -79,7 +79,7 @@ async fn run_request(runner: Runner<'_>, request: &BulkRequest) -> Vec<Option<Ou
         operations: &request.operations,
         waits_for: dependencies(&request.operations),
         outcomes: request.operations.iter().map(|_| None).collect(),
-        resolved: Resolved::new(),
+        resolved: ResolvedBulkIds::new(),
         unfinished: BTreeSet::new(),
         // A limit of errors only has a meaning if operations run in order.
         max_concurrent: if request.fail_on_errors.is_some() { 1 } else { MAX_CONCURRENT },
@@ -284,7 +284,7 @@ impl<'a> Runner<'a> {
 
     /// Replaces a resource that was created without its references by all that the client sent. If this
     /// fails, deletes the resource.
-    async fn finish(self, operation: &BulkOperation, resolved: &Resolved, outcome: &mut Outcome) {
+    async fn finish(self, operation: &BulkOperation, resolved: &ResolvedBulkIds, outcome: &mut Outcome) {
         let (Some(id), Some(endpoint)) = (outcome.new_id(), operation.path.first()) else { return };
         let to_resource = |method: Method, data: Value| BulkOperation {
             method: method.to_string(),

@@ -7,7 +7,7 @@ use http::StatusCode;
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
-use shared::bulk::{LONGEST_BULK, MOST_BULK_OPERATIONS};
+use shared::bulk::{MAX_BULK_BYTES, MAX_BULK_OPERATIONS};
 use shared::error::{ErrorKind, ScimError};
 use shared::message::{DEFAULT_PAGE_SIZE, ListResponse, MAX_PAGE_SIZE};
 use shared::resource::ResourceKind;
@@ -30,8 +30,8 @@ pub fn service_provider_config(call: Arc<Call>) -> ResponseFuture {
             "patch": { "supported": true },
             "bulk": {
                 "supported": true,
-                "maxOperations": MOST_BULK_OPERATIONS,
-                "maxPayloadSize": LONGEST_BULK
+                "maxOperations": MAX_BULK_OPERATIONS,
+                "maxPayloadSize": MAX_BULK_BYTES
             },
             "filter": { "supported": true, "maxResults": MAX_PAGE_SIZE },
             "changePassword": { "supported": false },

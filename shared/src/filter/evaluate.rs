@@ -1,7 +1,7 @@
-//! Whether a resource matches a filter (RFC 7644 §3.4.2.2).
+//! Evaluates a filter on a resource (RFC 7644 §3.4.2.2).
 //!
-//! A multi-valued attribute matches if any of its values does. What has no value equals nothing: `ne` matches it, every
-//! other comparison does not.
+//! A multi-valued attribute matches if any of its values matches. An attribute without a value matches
+//! `eq null`, matches `ne` with a value, and matches no other comparison.
 
 use std::cmp::Ordering;
 
@@ -14,7 +14,8 @@ use crate::resource::decode_base64;
 use crate::schema::Type;
 
 impl ResolvedFilter {
-    /// Whether a resource, or an element where this is a value filter, matches. Its names are canonical.
+    /// Whether a resource matches, or an element if this is a value filter. Names in it must be spelled as in
+    /// the schema.
     pub fn matches(&self, resource: &Map<String, Value>) -> bool {
         matches(&self.root, resource)
     }
@@ -26,38 +27,41 @@ fn matches(node: &Node, resource: &Map<String, Value>) -> bool {
         Node::Or(nodes) => nodes.iter().any(|node| matches(node, resource)),
         Node::Not(node) => !matches(node, resource),
         Node::Never => false,
-        Node::Present(field) => values(field, resource).any(is_something),
+        Node::Present(field) => values(field, resource).any(is_present),
         Node::ValueFilter(field, node) => values(field, resource)
             .any(|element| element.as_object().is_some_and(|element| matches(node, element))),
         Node::Compare(field, operator, operand) => {
-            let mut values = compared(field, resource).filter(|value| !value.is_null()).peekable();
+            let mut values = values_to_compare(field, resource).filter(|value| !value.is_null()).peekable();
             if values.peek().is_none() {
                 return *operator == Operator::NotEqual;
             }
-            values.any(|value| holds(field, value, *operator, operand))
+            values.any(|value| matches_value(field, value, *operator, operand))
         }
     }
 }
 
-/// The values of a field that a comparison looks at. RFC 7643 §2.4: an element that does not say that it is the primary one
-/// is not.
-fn compared<'v>(field: &'v Field, resource: &'v Map<String, Value>) -> impl Iterator<Item = &'v Value> {
+/// Returns the values that a comparison uses. RFC 7643 §2.4: an element without `primary` is not the primary
+/// one, so its value is false.
+fn values_to_compare<'v>(
+    field: &'v Field,
+    resource: &'v Map<String, Value>,
+) -> impl Iterator<Item = &'v Value> {
     let leaf = field.sub_attribute.as_ref().unwrap_or(&field.attribute);
     let is_primary = field.kind == Type::Boolean && leaf == "primary";
-    let unsaid_of_each = (is_primary && field.sub_attribute.is_some()).then_some(NOT_PRIMARY);
+    let default_of_element = (is_primary && field.sub_attribute.is_some()).then_some(NOT_PRIMARY);
     let elements = elements(field, resource);
-    // In brackets the element is the resource.
-    let unsaid_of_this =
+    // In a value filter, `resource` is the element itself.
+    let default_in_value_filter =
         (is_primary && field.sub_attribute.is_none() && elements.is_empty()).then_some(NOT_PRIMARY);
     elements
         .iter()
-        .filter_map(move |element| value_of(field, element).or(unsaid_of_each))
-        .chain(unsaid_of_this)
+        .filter_map(move |element| value_of(field, element).or(default_of_element))
+        .chain(default_in_value_filter)
 }
 
 const NOT_PRIMARY: &Value = &Value::Bool(false);
 
-/// The values of a field: one, none, or as many as there are elements.
+/// Returns the values of a field: at most one, or one for each element of a multi-valued attribute.
 fn values<'v>(field: &'v Field, resource: &'v Map<String, Value>) -> impl Iterator<Item = &'v Value> {
     elements(field, resource).iter().filter_map(|element| value_of(field, element))
 }
@@ -69,7 +73,7 @@ fn elements<'v>(field: &Field, resource: &'v Map<String, Value>) -> &'v [Value] 
     };
     match attributes.and_then(|attributes| attributes.get(&field.attribute)) {
         Some(Value::Array(elements)) => elements,
-        Some(one) => std::slice::from_ref(one),
+        Some(single) => std::slice::from_ref(single),
         None => &[],
     }
 }
@@ -81,18 +85,19 @@ fn value_of<'v>(field: &Field, element: &'v Value) -> Option<&'v Value> {
     }
 }
 
-/// `pr`: not empty, and not an object or array in which nothing is.
-fn is_something(value: &Value) -> bool {
+/// Whether `pr` matches a value: it is not null, not an empty string, and not an object or array of such
+/// values only.
+fn is_present(value: &Value) -> bool {
     match value {
         Value::Null => false,
         Value::String(text) => !text.is_empty(),
-        Value::Array(values) => values.iter().any(is_something),
-        Value::Object(values) => values.values().any(is_something),
+        Value::Array(values) => values.iter().any(is_present),
+        Value::Object(values) => values.values().any(is_present),
         Value::Bool(_) | Value::Number(_) => true,
     }
 }
 
-fn holds(field: &Field, value: &Value, operator: Operator, operand: &Operand) -> bool {
+fn matches_value(field: &Field, value: &Value, operator: Operator, operand: &Operand) -> bool {
     match (operand, value) {
         (Operand::Text(operand), Value::String(text)) => {
             let text = fold(text, field.case_exact);
@@ -100,24 +105,28 @@ fn holds(field: &Field, value: &Value, operator: Operator, operand: &Operand) ->
                 Operator::Contains => text.contains(operand.as_str()),
                 Operator::StartsWith => text.starts_with(operand.as_str()),
                 Operator::EndsWith => text.ends_with(operand.as_str()),
-                _ => stands(operator, Some(text.as_ref().cmp(operand.as_str()))),
+                _ => is_satisfied(operator, Some(text.as_ref().cmp(operand.as_str()))),
             }
         }
         (Operand::Number(operand), Value::Number(number)) => {
-            stands(operator, compare_numbers(number, operand))
+            is_satisfied(operator, compare_numbers(number, operand))
         }
-        (Operand::Boolean(operand), Value::Bool(boolean)) => stands(operator, Some(boolean.cmp(operand))),
+        (Operand::Boolean(operand), Value::Bool(boolean)) => {
+            is_satisfied(operator, Some(boolean.cmp(operand)))
+        }
         (Operand::Instant(operand), Value::String(text)) => {
-            stands(operator, text.parse::<jiff::Timestamp>().ok().map(|instant| instant.cmp(operand)))
+            is_satisfied(operator, text.parse::<jiff::Timestamp>().ok().map(|instant| instant.cmp(operand)))
         }
         (Operand::Bytes(operand), Value::String(text)) => {
-            stands(operator, decode_base64(text).map(|bytes| bytes.cmp(operand)))
+            is_satisfied(operator, decode_base64(text).map(|bytes| bytes.cmp(operand)))
         }
         _ => operator == Operator::NotEqual,
     }
 }
 
-fn stands(operator: Operator, ordering: Option<Ordering>) -> bool {
+/// Whether an order of the value and the operand matches the operator. Values that cannot be ordered match
+/// only `ne`.
+fn is_satisfied(operator: Operator, ordering: Option<Ordering>) -> bool {
     let Some(ordering) = ordering else { return operator == Operator::NotEqual };
     match operator {
         Operator::Equal => ordering.is_eq(),
@@ -145,8 +154,8 @@ mod tests {
     use crate::resource::ResourceKind;
     use crate::schema::Schemas;
 
-    /// Whether the user below matches, or why the filter cannot be asked.
-    fn ask(filter: &str) -> Result<bool, String> {
+    /// Evaluates a filter on the user below. Returns the error of a filter that cannot be resolved.
+    fn evaluate(filter: &str) -> Result<bool, String> {
         let user = json!({
             "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"],
             "id": "2819c223-7f76-453a-919d-413861904646",
@@ -173,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn filters_match_as_rfc_7644_3_4_2_2_says() {
+    fn filter_matches_as_rfc_7644_3_4_2_2_specifies() {
         for (filter, expected) in [
             ("userName eq \"bjensen@example.com\"", true),
             ("USERNAME EQ \"bjensen@example.com\"", true),
@@ -249,44 +258,47 @@ mod tests {
             ("title pr or userType pr and active eq false", true),
             ("(title pr or userType pr) and active eq false", false),
         ] {
-            assert_eq!(ask(filter), Ok(expected), "{filter}");
+            assert_eq!(evaluate(filter), Ok(expected), "{filter}");
         }
     }
 
     #[test]
-    fn what_cannot_be_asked_is_refused_with_the_reason() {
+    fn unknown_attribute_or_unsupported_comparison_is_rejected_with_the_reason() {
         for (filter, expected) in [
             ("shoeSize eq 1", "A User has no attribute shoeSize"),
             ("name.nick eq \"x\"", "A User has no attribute name.nick"),
             ("urn:x:y eq \"x\"", "A User has no attribute urn:x:y"),
-            ("password eq \"x\"", "password cannot be asked for"),
-            ("password pr", "password cannot be asked for"),
-            ("name eq \"x\"", "name is an object; compare one of its sub-attributes"),
-            ("userName eq 1", "userName eq 1: userName is compared with a string in double quotes"),
-            ("active eq \"x\"", "active eq \"x\": active is compared with true or false"),
-            ("active gt true", "active gt true: active is compared with true or false, by eq or ne"),
+            ("password eq \"x\"", "password cannot be used in a filter, because it is never returned"),
+            ("password pr", "password cannot be used in a filter, because it is never returned"),
+            ("name eq \"x\"", "name is a complex attribute; compare one of its sub-attributes"),
+            ("userName eq 1", "userName eq 1: compare userName with a string in double quotes"),
+            ("active eq \"x\"", "active eq \"x\": compare active with true or false"),
+            ("active gt true", "active gt true: compare active with true or false, using eq or ne"),
             (
                 "x509Certificates co \"A\"",
-                "x509Certificates co \"A\": x509Certificates is compared with base64 in quotes, by eq or ne",
+                "x509Certificates co \"A\": compare x509Certificates with base64 in double quotes, using eq or ne",
             ),
             (
                 "meta.created gt \"x\"",
-                "meta.created gt \"x\": meta.created is compared with a date and time with an offset, such as \"2011-05-13T04:42:34Z\"",
+                "meta.created gt \"x\": compare meta.created with a date and time with an offset, such as \"2011-05-13T04:42:34Z\"",
             ),
-            ("title gt null", "title gt: null is equal or not, and nothing else"),
-            ("userName[value eq \"x\"]", "userName has no sub-attributes to filter by in brackets"),
+            ("title gt null", "title gt null: compare null using eq or ne"),
+            (
+                "userName[value eq \"x\"]",
+                "userName is not a complex attribute; it cannot have a filter in brackets",
+            ),
             ("emails[shoe eq \"x\"]", "emails has no sub-attribute shoe"),
             (
                 "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User pr",
-                "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User is a schema, and an attribute of it is expected",
+                "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User is a schema; name one of its attributes",
             ),
         ] {
-            assert_eq!(ask(filter), Err(format!("400 invalidFilter: {expected}")), "{filter}");
+            assert_eq!(evaluate(filter), Err(format!("400 invalidFilter: {expected}")), "{filter}");
         }
     }
 
     #[test]
-    fn across_resource_types_an_unknown_attribute_does_not_match() {
+    fn attribute_that_a_resource_type_lacks_has_no_value_in_a_lenient_filter() {
         let schema = Schemas::built_in().of(ResourceKind::Group);
         let group = json!({ "displayName": "Tour Guides" });
         for (filter, expected) in [

@@ -1,4 +1,4 @@
-//! A filter as it was written. Printing one and parsing it again gives the same filter.
+//! The syntax tree of a filter. A filter that is printed and parsed again is the same.
 
 use std::fmt;
 
@@ -6,31 +6,31 @@ use serde_json::Number;
 
 use crate::attribute_path::AttributePath;
 
-/// A filter that is well-formed, whatever its names mean.
+/// A well-formed filter. Its names are not resolved yet.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Filter {
-    /// Its outermost part.
+    /// The root of the tree.
     pub expression: Expression,
 }
 
-/// A part of a filter.
+/// A node of the syntax tree.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Expression {
-    /// All of two or more hold.
+    /// `and`: all of two or more parts match.
     And(Vec<Expression>),
-    /// One of two or more holds.
+    /// `or`: at least one of two or more parts matches.
     Or(Vec<Expression>),
-    /// It does not hold.
+    /// `not`: the part does not match.
     Not(Box<Expression>),
     /// `pr`: the attribute has a value.
     Present(AttributePath),
-    /// The attribute's value stands in this relation to a literal.
+    /// A comparison of the attribute with a literal.
     Compare(AttributePath, Operator, Literal),
-    /// `emails[…]`: one element fulfils the filter in brackets.
+    /// `emails[…]`: at least one element matches the filter in brackets.
     ValueFilter(AttributePath, Box<Expression>),
 }
 
-/// A comparison (RFC 7644 §3.4.2.2, table 3).
+/// A comparison operator (RFC 7644 §3.4.2.2, table 3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operator {
     /// `eq`
@@ -56,18 +56,18 @@ pub enum Operator {
 /// A value to compare with.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Literal {
-    /// In quotes, with JSON's escapes.
+    /// A string in double quotes, with the escapes of JSON.
     String(String),
-    /// As in JSON.
+    /// A number, as in JSON.
     Number(Number),
     /// `true` or `false`.
     Boolean(bool),
-    /// `null`: no value.
+    /// `null`, which means that the attribute has no value.
     Null,
 }
 
 impl Operator {
-    /// All of them, by their names.
+    /// All operators with their names.
     pub const ALL: [(&'static str, Self); 9] = [
         ("eq", Self::Equal),
         ("ne", Self::NotEqual),
@@ -80,12 +80,12 @@ impl Operator {
         ("le", Self::LessOrEqual),
     ];
 
-    /// The operator of this name, in any case.
+    /// Finds the operator with this name, in any case.
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, operator)| *operator)
     }
 
-    /// Its name.
+    /// Returns the name of the operator.
     pub fn name(self) -> &'static str {
         Self::ALL.iter().find(|(_, operator)| *operator == self).map_or("", |(name, _)| name)
     }

@@ -7,7 +7,7 @@ mod parse;
 mod resolve;
 
 pub use expression::{Expression, Filter, Literal, Operator};
-pub(crate) use resolve::accepts_parts_of_a_name_without_the_name;
+pub(crate) use resolve::accepts_name_parts_without_their_parent;
 pub use resolve::{Field, Node, Operand, ResolvedFilter};
 
 pub(crate) use parse::Parser;
@@ -16,8 +16,8 @@ use std::borrow::Cow;
 
 use unicode_normalization::{UnicodeNormalization as _, is_nfc};
 
-/// Text as it is compared: composed (NFC), and in lower case unless case matters. Filters, indexes and sorting all
-/// compare what this makes.
+/// Folds text for comparison: composed (NFC), and in lower case unless the attribute is case-exact. Filters,
+/// indexes and sorting all compare folded text.
 pub fn fold(text: &str, case_exact: bool) -> Cow<'_, str> {
     if text.is_ascii() {
         let is_folded = case_exact || !text.bytes().any(|byte| byte.is_ascii_uppercase());
@@ -26,7 +26,7 @@ pub fn fold(text: &str, case_exact: bool) -> Cow<'_, str> {
     if case_exact {
         return if is_nfc(text) { Cow::Borrowed(text) } else { Cow::Owned(text.nfc().collect()) };
     }
-    // Lower case of what is composed may be decomposed again, as with İ.
+    // The lower case of composed text can be decomposed, as with İ. So it is composed again.
     Cow::Owned(text.nfc().flat_map(char::to_lowercase).nfc().collect())
 }
 
@@ -35,7 +35,7 @@ mod tests {
     use super::fold;
 
     #[test]
-    fn text_is_composed_and_put_in_lower_case_unless_case_matters() {
+    fn text_is_composed_and_lowercased_unless_case_exact() {
         for (text, case_exact, expected) in [
             ("Ann", false, "ann"),
             ("Ann", true, "Ann"),

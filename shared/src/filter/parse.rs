@@ -1,4 +1,5 @@
-//! From text to [`Filter`]. This parser knows no schema: a path is any path, a value any value.
+//! Parses the text of a filter to a [`Filter`]. The parser does not know the schemas: it accepts any path and
+//! any value.
 //!
 //! ```text
 //! filter     = and *( "or" and )
@@ -10,17 +11,17 @@
 //! literal    = JSON string / JSON number / "true" / "false" / "null"
 //! ```
 //!
-//! Words are taken in any case, white space between them in any amount. Brackets do not stand in brackets. What may
-//! follow brackets is not in RFC 7644 §3.4.2.2; Entra ID sends it.
+//! Words match in any case, with any amount of white space between them. Brackets cannot be nested. A
+//! comparison after brackets is not part of RFC 7644 §3.4.2.2, but Entra ID sends it.
 
 use super::expression::{Expression, Filter, Literal, Operator};
 use crate::attribute_path::AttributePath;
 use crate::error::{ErrorKind, ScimError};
 
-/// The longest filter, in bytes.
-pub const LONGEST_FILTER: usize = 8 * 1024;
-/// How deep parentheses and brackets may stand in each other.
-pub const DEEPEST_FILTER: usize = 32;
+/// The maximum length of a filter, in bytes.
+pub const MAX_FILTER_BYTES: usize = 8 * 1024;
+/// The maximum depth of nested parentheses and brackets.
+pub const MAX_FILTER_DEPTH: usize = 32;
 
 const OPERATORS: &str = "an operator (eq, ne, co, sw, ew, gt, ge, lt, le, pr)";
 const LITERALS: &str = "a value (a string in double quotes, a number, true, false or null)";
@@ -30,10 +31,10 @@ impl Filter {
     /// Parses a filter.
     ///
     /// # Errors
-    /// `invalidFilter`, saying at which character, what is there and what could be.
+    /// `invalidFilter`, with the position, the text that was found there, and the text that was expected.
     pub fn parse(text: &str) -> Result<Self, ScimError> {
-        if text.len() > LONGEST_FILTER {
-            let detail = format!("The filter is {} bytes, and may be {LONGEST_FILTER}", text.len());
+        if text.len() > MAX_FILTER_BYTES {
+            let detail = format!("The filter is {} bytes; the maximum is {MAX_FILTER_BYTES}", text.len());
             return Err(ScimError::new(ErrorKind::InvalidFilter, detail));
         }
         let mut parser = Parser::new(text);
@@ -45,7 +46,7 @@ impl Filter {
     }
 }
 
-/// A filter, and how much of it was read.
+/// The text of a filter, and the position of the parser in it.
 pub(crate) struct Parser<'t> {
     text: &'t str,
     position: usize,
@@ -64,7 +65,7 @@ impl<'t> Parser<'t> {
         while self.take_word("or") {
             parts.push(self.and()?);
         }
-        Ok(one_or(parts, Expression::Or))
+        Ok(single_or(parts, Expression::Or))
     }
 
     fn and(&mut self) -> Result<Expression, ScimError> {
@@ -73,7 +74,7 @@ impl<'t> Parser<'t> {
         while self.take_word("and") {
             parts.push(self.term()?);
         }
-        Ok(one_or(parts, Expression::And))
+        Ok(single_or(parts, Expression::And))
     }
 
     fn term(&mut self) -> Result<Expression, ScimError> {
@@ -85,7 +86,7 @@ impl<'t> Parser<'t> {
             if self.take("(") {
                 return Ok(Expression::Not(Box::new(self.closed_by(")")?)));
             }
-            return Err(self.error("\"(\" behind \"not\""));
+            return Err(self.error("\"(\" after \"not\""));
         }
         let word = self.word();
         let Some(path) = AttributePath::parse(word) else {
@@ -98,13 +99,13 @@ impl<'t> Parser<'t> {
         self.comparison(path)
     }
 
-    /// The filter in brackets, and what Entra ID puts behind it.
+    /// Parses a filter in brackets, and the comparison that Entra ID sends after it.
     fn value_filter(&mut self, path: AttributePath) -> Result<Expression, ScimError> {
         let inner = self.brackets()?;
         if !self.is_next_char('.') {
             return Ok(Expression::ValueFilter(path, Box::new(inner)));
         }
-        let comparison = self.accepts_a_comparison_behind_a_value_filter()?;
+        let comparison = self.accepts_a_comparison_after_a_value_filter()?;
         let mut parts = match inner {
             Expression::And(parts) => parts,
             one => vec![one],
@@ -113,10 +114,10 @@ impl<'t> Parser<'t> {
         Ok(Expression::ValueFilter(path, Box::new(Expression::And(parts))))
     }
 
-    /// `[ filter ]`
+    /// Parses `[ filter ]`. The opening bracket must be next.
     pub fn brackets(&mut self) -> Result<Expression, ScimError> {
         if self.is_in_brackets {
-            return Err(self.error("an operator: brackets do not stand in brackets"));
+            return Err(self.error("an operator (brackets cannot be nested)"));
         }
         self.position += 1;
         self.is_in_brackets = true;
@@ -125,8 +126,8 @@ impl<'t> Parser<'t> {
         Ok(inner)
     }
 
-    /// `emails[type eq "work"].value eq "x"` is `emails[type eq "work" and value eq "x"]`.
-    fn accepts_a_comparison_behind_a_value_filter(&mut self) -> Result<Expression, ScimError> {
+    /// Entra ID sends `emails[type eq "work"].value eq "x"` for `emails[type eq "work" and value eq "x"]`.
+    fn accepts_a_comparison_after_a_value_filter(&mut self) -> Result<Expression, ScimError> {
         self.position += 1;
         match AttributePath::parse(self.word()) {
             Some(path) => self.comparison(path),
@@ -191,11 +192,11 @@ impl<'t> Parser<'t> {
         }
     }
 
-    /// A filter and the mark that closes it.
+    /// Parses a filter and the mark that closes it.
     fn closed_by(&mut self, mark: &str) -> Result<Expression, ScimError> {
         self.depth += 1;
-        if self.depth > DEEPEST_FILTER {
-            let detail = format!("The filter is nested deeper than {DEEPEST_FILTER} levels");
+        if self.depth > MAX_FILTER_DEPTH {
+            let detail = format!("The filter is nested deeper than the maximum of {MAX_FILTER_DEPTH} levels");
             return Err(ScimError::new(ErrorKind::InvalidFilter, detail));
         }
         let inner = self.or()?;
@@ -228,7 +229,7 @@ impl<'t> Parser<'t> {
         is_next
     }
 
-    /// Takes a word of the grammar, if it is next and ends there.
+    /// Takes a keyword of the grammar if it is the next word.
     fn take_word(&mut self, word: &str) -> bool {
         self.skip_spaces();
         let start = self.position;
@@ -239,7 +240,7 @@ impl<'t> Parser<'t> {
         is_next
     }
 
-    /// Whatever stands before the next space, quote, parenthesis or bracket.
+    /// Takes the text before the next space, quote, parenthesis or bracket.
     pub fn word(&mut self) -> &'t str {
         self.skip_spaces();
         let rest = self.rest();
@@ -249,6 +250,7 @@ impl<'t> Parser<'t> {
         word
     }
 
+    /// Makes the error for the text at the current position.
     pub fn error(&mut self, expected: &str) -> ScimError {
         self.skip_spaces();
         let position = self.text.get(..self.position).unwrap_or_default().chars().count() + 1;
@@ -264,14 +266,15 @@ impl<'t> Parser<'t> {
     }
 }
 
-fn one_or(mut parts: Vec<Expression>, all: fn(Vec<Expression>) -> Expression) -> Expression {
+/// Returns the only part, or joins several parts.
+fn single_or(mut parts: Vec<Expression>, join: fn(Vec<Expression>) -> Expression) -> Expression {
     match (parts.pop(), parts.is_empty()) {
-        (Some(one), true) => one,
+        (Some(single), true) => single,
         (Some(last), false) => {
             parts.push(last);
-            all(parts)
+            join(parts)
         }
-        (None, _) => all(parts),
+        (None, _) => join(parts),
     }
 }
 
@@ -294,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn ok_every_operator_and_literal() {
+    fn every_operator_and_literal_is_parsed() {
         for (name, operator) in Operator::ALL {
             for (text, literal) in [
                 ("\"x\"", Literal::String("x".into())),
@@ -314,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn ok_and_binds_closer_than_or_and_not_closest() {
+    fn not_binds_tighter_than_and_which_binds_tighter_than_or() {
         let [a, b, c] = ["a", "b", "c"].map(|name| equal(name, "1"));
         let and = |parts: &[&Expression]| Expression::And(parts.iter().map(|part| (*part).clone()).collect());
         let or = |parts: &[&Expression]| Expression::Or(parts.iter().map(|part| (*part).clone()).collect());
@@ -333,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn ok_value_filters_and_what_entra_id_puts_behind_them() {
+    fn comparison_after_a_value_filter_becomes_part_of_it() {
         let work = equal("type", "work");
         let both = Expression::And(vec![work.clone(), equal("value", "x")]);
         let filter = |inner: &Expression| Expression::ValueFilter(path("emails"), Box::new(inner.clone()));
@@ -351,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn ok_the_filters_that_clients_send() {
+    fn filters_that_clients_send_are_parsed() {
         for text in [
             "userName eq \"test.user@okta.local\"",
             "userName Eq \"x\"",
@@ -365,7 +368,7 @@ mod tests {
     }
 
     #[test]
-    fn err_says_where_what_was_found_and_what_could_be_there() {
+    fn syntax_error_names_position_found_text_and_expected_text() {
         for (text, expected) in [
             ("", format!("Position 1 of the filter: found the end, expected {TERMS}")),
             ("userName", format!("Position 9 of the filter: found the end, expected {OPERATORS}")),
@@ -373,16 +376,29 @@ mod tests {
             ("userName eq", format!("Position 12 of the filter: found the end, expected {LITERALS}")),
             ("userName eq x", format!("Position 13 of the filter: found \"x\", expected {LITERALS}")),
             ("é", format!("Position 1 of the filter: found \"é\", expected {TERMS}")),
-            ("a eq \"é\" und", "Position 10 of the filter: found \"und\", expected \"and\", \"or\" or the end".into()),
+            (
+                "a eq \"é\" und",
+                "Position 10 of the filter: found \"und\", expected \"and\", \"or\" or the end".into(),
+            ),
             ("a pr )", "Position 6 of the filter: found \")\", expected \"and\", \"or\" or the end".into()),
             ("(a pr", "Position 6 of the filter: found the end, expected \"and\", \"or\" or \")\"".into()),
             ("a[b pr", "Position 7 of the filter: found the end, expected \"and\", \"or\" or \"]\"".into()),
-            ("not a pr", "Position 5 of the filter: found \"a\", expected \"(\" behind \"not\"".into()),
-            ("a eq \"x", "Position 8 of the filter: found the end, expected the closing quote of a string".into()),
-            ("a eq \"\\x\"", "Position 6 of the filter: found \"\"\", expected a string with JSON's escapes".into()),
+            ("not a pr", "Position 5 of the filter: found \"a\", expected \"(\" after \"not\"".into()),
+            (
+                "a eq \"x",
+                "Position 8 of the filter: found the end, expected the closing quote of a string".into(),
+            ),
+            (
+                "a eq \"\\x\"",
+                "Position 6 of the filter: found \"\"\", expected a string with JSON's escapes".into(),
+            ),
             ("a pr and", format!("Position 9 of the filter: found the end, expected {TERMS}")),
             ("1 eq 1", format!("Position 1 of the filter: found \"1\", expected {TERMS}")),
-            ("a[b[c pr]]", "Position 4 of the filter: found \"[\", expected an operator: brackets do not stand in brackets".into()),
+            (
+                "a[b[c pr]]",
+                "Position 4 of the filter: found \"[\", expected an operator (brackets cannot be nested)"
+                    .into(),
+            ),
         ] {
             let error = Filter::parse(text).unwrap_err();
             assert_eq!(error.kind, ErrorKind::InvalidFilter);
@@ -391,20 +407,20 @@ mod tests {
     }
 
     #[test]
-    fn err_too_long_or_too_deep() {
-        let long = format!("a eq \"{}\"", "x".repeat(LONGEST_FILTER));
+    fn filter_that_is_too_long_or_too_deep_is_rejected() {
+        let long = format!("a eq \"{}\"", "x".repeat(MAX_FILTER_BYTES));
         assert!(Filter::parse(&long).unwrap_err().detail.contains("8192"));
         let nested = |depth: usize| format!("{}a pr{}", "(".repeat(depth), ")".repeat(depth));
-        assert!(Filter::parse(&nested(DEEPEST_FILTER)).is_ok());
-        assert!(Filter::parse(&nested(DEEPEST_FILTER + 1)).unwrap_err().detail.contains("32 levels"));
-        assert!(Filter::parse(&"(".repeat(LONGEST_FILTER)).is_err());
+        assert!(Filter::parse(&nested(MAX_FILTER_DEPTH)).is_ok());
+        assert!(Filter::parse(&nested(MAX_FILTER_DEPTH + 1)).unwrap_err().detail.contains("32 levels"));
+        assert!(Filter::parse(&"(".repeat(MAX_FILTER_BYTES)).is_err());
         assert!(Filter::parse(&"not(".repeat(2_000)).is_err());
     }
 
     fn expressions() -> impl Strategy<Value = Expression> {
         let name =
             prop_oneof!["[a-z][a-zA-Z]{0,8}", "[a-z]{1,5}\\.[a-z]{1,5}", "urn:x:2\\.0:User:[a-z]{1,5}"]
-                .prop_filter("a word of the grammar is no name here", |name| {
+                .prop_filter("keywords are not names here", |name| {
                     !["not", "and", "or"].contains(&name.as_str())
                 });
         let name = name.prop_map(|name| path(&name));
@@ -441,14 +457,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_printed_filter_parses_to_the_same_filter(expression in expressions()) {
+        fn printed_filter_parses_to_the_same_filter(expression in expressions()) {
             let text = expression.to_string();
-            prop_assume!(text.len() <= LONGEST_FILTER);
+            prop_assume!(text.len() <= MAX_FILTER_BYTES);
             prop_assert_eq!(parse(&text), expression);
         }
 
         #[test]
-        fn no_text_makes_the_parser_panic(text in any::<String>(), words in "([a-z\"()\\[\\]. ]|eq |and |not){0,40}") {
+        fn parser_never_panics(text in any::<String>(), words in "([a-z\"()\\[\\]. ]|eq |and |not){0,40}") {
             let _ = Filter::parse(&text);
             let _ = Filter::parse(&words);
         }

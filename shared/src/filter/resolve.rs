@@ -1,4 +1,5 @@
-//! From [`Filter`] to [`ResolvedFilter`]: names become attributes of a schema, literals what such attributes hold.
+//! Resolves a [`Filter`] to a [`ResolvedFilter`]: names become attributes of a schema, and literals become
+//! values of the attribute's type.
 
 use jiff::Timestamp;
 use serde_json::Number;
@@ -10,44 +11,44 @@ use crate::error::{ErrorKind, ScimError};
 use crate::resource::{ResourceKind, decode_base64};
 use crate::schema::{Attribute, Resolved, ResourceSchema, Returned, Target, Type};
 
-/// A filter bound to a schema.
+/// A filter whose names are resolved in a schema.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ResolvedFilter {
-    /// Its outermost part.
+    /// The root of the tree.
     pub root: Node,
 }
 
-/// A part of a filter that is bound to a schema.
+/// A node of a resolved filter.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Node {
-    /// All hold.
+    /// All parts match.
     And(Vec<Node>),
-    /// One holds.
+    /// At least one part matches.
     Or(Vec<Node>),
-    /// It does not hold.
+    /// The part does not match.
     Not(Box<Node>),
     /// The attribute has a value.
     Present(Field),
-    /// A value of the attribute stands in this relation to the operand.
+    /// A comparison of the attribute with the operand.
     Compare(Field, Operator, Operand),
-    /// One element of the attribute fulfils a filter, in which names are its sub-attributes.
+    /// At least one element of the attribute matches a filter on its sub-attributes.
     ValueFilter(Field, Box<Node>),
-    /// The attribute is none of this resource type's (RFC 7644 §3.4.2.1).
+    /// No resource matches: the resource type does not have the attribute (RFC 7644 §3.4.2.1).
     Never,
 }
 
-/// An attribute of a schema, by its canonical names.
+/// An attribute of a schema. The names are spelled as in the schema.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Field {
-    /// The URN of the extension that has it.
+    /// The URN of the extension that has the attribute; `None` for core attributes.
     pub extension: Option<String>,
     /// The attribute.
     pub attribute: String,
-    /// The sub-attribute. That of a complex attribute compared as a whole is its `value`.
+    /// The sub-attribute. It is `value` if the filter compares a whole complex attribute.
     pub sub_attribute: Option<String>,
-    /// What its values are.
+    /// The type of the values.
     pub kind: Type,
-    /// Whether upper and lower case differ.
+    /// Whether comparisons distinguish upper and lower case.
     pub case_exact: bool,
 }
 
@@ -63,14 +64,14 @@ impl Field {
         }
     }
 
-    /// The attribute path, in the schema's own case.
+    /// Returns the attribute path, spelled as in the schema.
     pub fn path(&self) -> String {
         let extension = self.extension.as_ref().map(|urn| format!("{urn}:")).unwrap_or_default();
         let sub_attribute = self.sub_attribute.as_ref().map(|name| format!(".{name}")).unwrap_or_default();
         format!("{extension}{}{sub_attribute}", self.attribute)
     }
 
-    /// The sub-attribute that a field in brackets behind this one is.
+    /// Returns the field that a name in the brackets of a value filter on this field means.
     pub fn with_sub_attribute(&self, inner: &Self) -> Self {
         Self {
             extension: self.extension.clone(),
@@ -81,10 +82,10 @@ impl Field {
     }
 }
 
-/// What an attribute's values are compared with.
+/// The value that a filter compares an attribute with.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Operand {
-    /// Text, folded as the attribute's values are.
+    /// Text, folded in the same way as the values of the attribute.
     Text(String),
     /// A number.
     Number(Number),
@@ -96,43 +97,46 @@ pub enum Operand {
     Bytes(Vec<u8>),
 }
 
-/// What names mean, and what is done about those that mean nothing.
+/// Where the resolver looks for names.
 #[derive(Clone, Copy)]
 enum Scope<'s> {
+    /// Among the attributes of a resource. If `is_lenient`, an unknown name is not an error.
     Resource { schema: &'s ResourceSchema, is_lenient: bool },
+    /// Among the sub-attributes of an attribute.
     Element { attribute: &'s Attribute },
 }
 
 impl Filter {
-    /// Binds the filter of a query on one resource type.
+    /// Resolves the filter of a query on one resource type.
     ///
     /// # Errors
-    /// `invalidFilter` for an attribute that is not there, may not be asked for, or cannot be compared like this.
+    /// `invalidFilter` for an attribute that does not exist, is never returned, or does not support the
+    /// comparison.
     pub fn resolve(&self, schema: &ResourceSchema) -> Result<ResolvedFilter, ScimError> {
         let root = resolve(&self.expression, Scope::Resource { schema, is_lenient: false })?;
         Ok(ResolvedFilter { root })
     }
 
-    /// Binds the filter of a query across resource types, where an attribute that one does not have does not match
-    /// (RFC 7644 §3.4.2.1).
+    /// Resolves the filter of a query on several resource types. An attribute that this resource type does
+    /// not have is treated as an attribute without a value (RFC 7644 §3.4.2.1).
     ///
     /// # Errors
-    /// `invalidFilter` for an attribute that may not be asked for, or cannot be compared like this.
+    /// `invalidFilter` for an attribute that is never returned, or does not support the comparison.
     pub fn resolve_lenient(&self, schema: &ResourceSchema) -> Result<ResolvedFilter, ScimError> {
         let root = resolve(&self.expression, Scope::Resource { schema, is_lenient: true })?;
         Ok(ResolvedFilter { root })
     }
 
-    /// Binds the filter in brackets behind an attribute, whose sub-attributes its names are.
+    /// Resolves the filter in brackets after an attribute. Its names are sub-attributes of the attribute.
     ///
     /// # Errors
-    /// `invalidFilter` for a sub-attribute that is not there, or cannot be compared like this.
+    /// `invalidFilter` for a sub-attribute that does not exist, or does not support the comparison.
     pub fn resolve_value_filter(&self, attribute: &Attribute) -> Result<ResolvedFilter, ScimError> {
         Ok(ResolvedFilter { root: resolve(&self.expression, Scope::Element { attribute })? })
     }
 }
 
-/// The depth is that of the text, which the parser bounds.
+/// Resolves a part of a filter. The recursion is bounded, because the parser limits the depth of the text.
 fn resolve(expression: &Expression, scope: Scope<'_>) -> Result<Node, ScimError> {
     let all =
         |parts: &[Expression]| parts.iter().map(|part| resolve(part, scope)).collect::<Result<Vec<_>, _>>();
@@ -146,21 +150,24 @@ fn resolve(expression: &Expression, scope: Scope<'_>) -> Result<Node, ScimError>
         },
         Expression::Compare(path, operator, literal) => match find(path, scope)? {
             Some(target) => compare(path, &target, *operator, literal),
-            None => Ok(compare_nothing(*operator, literal)),
+            None => Ok(compare_missing(*operator, literal)),
         },
         Expression::ValueFilter(path, inner) => match find(path, scope)? {
             Some(target) if target.sub_attribute.is_none() && target.attribute.kind == Type::Complex => {
                 let inner = resolve(inner, Scope::Element { attribute: target.attribute })?;
                 Ok(Node::ValueFilter(Field::new(&target, None), Box::new(inner)))
             }
-            Some(_) => Err(invalid(format!("{path} has no sub-attributes to filter by in brackets"))),
+            Some(_) => Err(invalid(format!(
+                "{path} is not a complex attribute; it cannot have a filter in brackets"
+            ))),
             None => Ok(Node::Never),
         },
     }
 }
 
-/// RFC 7644 §3.4.2.1: an attribute that a resource type does not have is one without a value.
-fn compare_nothing(operator: Operator, literal: &Literal) -> Node {
+/// Resolves the comparison of an attribute that the resource type does not have. RFC 7644 §3.4.2.1: it has no
+/// value.
+fn compare_missing(operator: Operator, literal: &Literal) -> Node {
     match (operator, literal) {
         (Operator::Equal, Literal::Null) => Node::Not(Box::new(Node::Never)),
         (Operator::NotEqual, literal) if *literal != Literal::Null => Node::Not(Box::new(Node::Never)),
@@ -180,11 +187,11 @@ fn find<'s>(path: &AttributePath, scope: Scope<'s>) -> Result<Option<Target<'s>>
             }
         }
         Scope::Resource { schema, is_lenient } => {
-            let aliased = accepts_parts_of_a_name_without_the_name(path, schema);
+            let aliased = accepts_name_parts_without_their_parent(path, schema);
             match schema.resolve(aliased.as_ref().unwrap_or(path)) {
                 Some(Resolved::Attribute(target)) => target,
                 Some(Resolved::Extension(_)) => {
-                    return Err(invalid(format!("{path} is a schema, and an attribute of it is expected")));
+                    return Err(invalid(format!("{path} is a schema; name one of its attributes")));
                 }
                 None if is_lenient => return Ok(None),
                 None => {
@@ -194,16 +201,16 @@ fn find<'s>(path: &AttributePath, scope: Scope<'s>) -> Result<Option<Target<'s>>
             }
         }
     };
-    // A filter must not tell what an answer never does.
+    // A filter must not reveal a value that responses never hold.
     if target.leaf().returned == Returned::Never || target.attribute.returned == Returned::Never {
-        return Err(invalid(format!("{path} cannot be asked for")));
+        return Err(invalid(format!("{path} cannot be used in a filter, because it is never returned")));
     }
     Ok(Some(target))
 }
 
-/// `givenName` and `firstName`, `familyName` and `lastName`: clients of the product that this one takes the place of
-/// send them.
-pub fn accepts_parts_of_a_name_without_the_name(
+/// Some clients send `givenName` or `firstName` for `name.givenName`, and `familyName` or `lastName` for
+/// `name.familyName`.
+pub fn accepts_name_parts_without_their_parent(
     path: &AttributePath,
     schema: &ResourceSchema,
 ) -> Option<AttributePath> {
@@ -225,20 +232,23 @@ fn compare(
     literal: &Literal,
 ) -> Result<Node, ScimError> {
     let leaf = target.leaf();
-    // RFC 7643 §2.5: null, and no value, are the same.
+    // RFC 7643 §2.5: null means that the attribute has no value.
     if *literal == Literal::Null {
         let present = Node::Present(Field::new(target, target.sub_attribute));
         return match operator {
             Operator::Equal => Ok(Node::Not(Box::new(present))),
             Operator::NotEqual => Ok(present),
-            _ => Err(invalid(format!("{path} {}: null is equal or not, and nothing else", operator.name()))),
+            _ => Err(invalid(format!("{path} {} null: compare null using eq or ne", operator.name()))),
         };
     }
-    // RFC 7644 §3.4.2.2 compares `emails` as `emails.value`.
+    // RFC 7644 §3.4.2.2: `emails` means `emails.value` in a comparison.
     let sub_attribute = match (leaf.kind, target.sub_attribute) {
         (Type::Complex, _) => match leaf.sub_attribute("value") {
             Some(value) => Some(value),
-            None => return Err(invalid(format!("{path} is an object; compare one of its sub-attributes"))),
+            None => {
+                let detail = format!("{path} is a complex attribute; compare one of its sub-attributes");
+                return Err(invalid(detail));
+            }
         },
         (_, sub_attribute) => sub_attribute,
     };
@@ -254,9 +264,9 @@ fn operand(
     literal: &Literal,
 ) -> Result<Operand, ScimError> {
     let is_equality = matches!(operator, Operator::Equal | Operator::NotEqual);
-    let is_part = matches!(operator, Operator::Contains | Operator::StartsWith | Operator::EndsWith);
+    let is_substring = matches!(operator, Operator::Contains | Operator::StartsWith | Operator::EndsWith);
     let refuse = |expected: &str| {
-        let detail = format!("{path} {} {literal}: {path} is compared with {expected}", operator.name());
+        let detail = format!("{path} {} {literal}: compare {path} with {expected}", operator.name());
         Err(invalid(detail))
     };
     match (field.kind, literal) {
@@ -264,24 +274,24 @@ fn operand(
             Some(boolean) => Ok(Operand::Boolean(boolean)),
             None => refuse("true or false"),
         },
-        (Type::Boolean, _) => refuse("true or false, by eq or ne"),
-        (Type::Integer | Type::Decimal, Literal::Number(number)) if !is_part => {
+        (Type::Boolean, _) => refuse("true or false, using eq or ne"),
+        (Type::Integer | Type::Decimal, Literal::Number(number)) if !is_substring => {
             Ok(Operand::Number(number.clone()))
         }
-        (Type::Integer | Type::Decimal, _) => refuse("a number, and not by co, sw or ew"),
-        (Type::DateTime, Literal::String(text)) if is_part => {
+        (Type::Integer | Type::Decimal, _) => refuse("a number, using eq, ne, gt, ge, lt or le"),
+        (Type::DateTime, Literal::String(text)) if is_substring => {
             Ok(Operand::Text(fold(text, true).into_owned()))
         }
         (Type::DateTime, Literal::String(text)) => match text.parse() {
             Ok(instant) => Ok(Operand::Instant(instant)),
             Err(_) => refuse("a date and time with an offset, such as \"2011-05-13T04:42:34Z\""),
         },
-        (Type::DateTime, _) => refuse("a date and time in quotes"),
+        (Type::DateTime, _) => refuse("a date and time in double quotes"),
         (Type::Binary, Literal::String(text)) if is_equality => match decode_base64(text) {
             Some(bytes) => Ok(Operand::Bytes(bytes)),
-            None => refuse("base64 in quotes"),
+            None => refuse("base64 in double quotes"),
         },
-        (Type::Binary, _) => refuse("base64 in quotes, by eq or ne"),
+        (Type::Binary, _) => refuse("base64 in double quotes, using eq or ne"),
         (_, Literal::String(text)) => Ok(Operand::Text(fold(text, field.case_exact).into_owned())),
         _ => refuse("a string in double quotes"),
     }

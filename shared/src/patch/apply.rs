@@ -1,25 +1,31 @@
-//! Operations on a document (RFC 7644 §3.5.2.1–§3.5.2.3).
+//! Applies PATCH operations to a document (RFC 7644 §3.5.2.1–§3.5.2.3).
 
 use serde_json::{Map, Value};
 
-use super::parse::numbered;
-use super::{ElementFilter, Operation, Patch, Place, Verb};
+use super::parse::with_operation_number;
+use super::values::{
+    contains, immutable, is_same_value, keep_one_primary, merge, non_empty, required, set, set_in,
+};
+use super::{ElementFilter, Op, Operation, Patch, TargetLocation};
 use crate::error::{ErrorKind, ScimError};
 use crate::filter::fold;
 use crate::resource::{
-    Document, accepts_an_array_of_one_for_a_single_value, finish, is_primary, normalise_attribute, parts,
+    Document, accepts_an_array_of_one_for_a_single_value, finish, normalise_attribute,
+    sub_attributes_of_value,
 };
 use crate::schema::{Attribute, Mutability, ResourceSchema, Returned, Target};
 
 impl Patch<'_> {
-    /// Makes the document that the operations leave, one after the other.
+    /// Applies the operations one after the other, and returns the changed copy of the document.
     ///
     /// # Errors
-    /// What RFC 7644 §3.5.2 says, with the number of the operation; the document given is as it was.
+    /// `mutability`, `noTarget` or `invalidValue` (RFC 7644 §3.5.2). The detail has the number of the
+    /// operation.
     pub fn apply(&self, document: &Document, schema: &ResourceSchema) -> Result<Document, ScimError> {
         let mut document = document.clone();
         for operation in &self.operations {
-            apply(&mut document, operation).map_err(|error| numbered(operation.number, error))?;
+            apply(&mut document, operation)
+                .map_err(|error| with_operation_number(operation.number, error))?;
         }
         finish(&mut document, schema)?;
         Ok(document)
@@ -27,27 +33,28 @@ impl Patch<'_> {
 }
 
 fn apply(document: &mut Document, operation: &Operation<'_>) -> Result<(), ScimError> {
-    let target = match &operation.place {
-        Place::Extension(extension) => {
+    let target = match &operation.location {
+        TargetLocation::Extension(extension) => {
             let present = document.get(&extension.id).and_then(Value::as_object);
-            let is_kept = |attribute: &&Attribute| {
+            let is_immutable = |attribute: &&Attribute| {
                 attribute.mutability == Mutability::Immutable
                     && present.is_some_and(|present| present.contains_key(&attribute.name))
             };
-            if let Some(kept) = extension.attributes.iter().find(is_kept) {
-                return Err(immutable(&kept.name));
+            if let Some(attribute) = extension.attributes.iter().find(is_immutable) {
+                return Err(immutable(&attribute.name));
             }
             document.shift_remove(&extension.id);
             return Ok(());
         }
-        Place::Attribute(target) | Place::Elements { target, .. } => target,
+        TargetLocation::Attribute(target) | TargetLocation::Elements { target, .. } => target,
     };
-    // A password is taken and goes nowhere.
+    // A password is accepted, but not stored.
     if target.attribute.returned == Returned::Never {
         return Ok(());
     }
     let Some(extension) = target.extension else { return apply_in(document, target, operation) };
-    // The attributes of an extension stand in an object of its own, which is there while one of them is.
+    // The attributes of an extension are in an object of their own. The object is removed with its last
+    // attribute.
     let mut values = match document.get_mut(&extension.id) {
         Some(Value::Object(values)) => std::mem::take(values),
         _ => Map::new(),
@@ -61,6 +68,7 @@ fn apply(document: &mut Document, operation: &Operation<'_>) -> Result<(), ScimE
     Ok(())
 }
 
+/// Applies an operation to the core attributes, or to the attributes of an extension.
 fn apply_in(
     values: &mut Map<String, Value>,
     target: &Target<'_>,
@@ -68,8 +76,8 @@ fn apply_in(
 ) -> Result<(), ScimError> {
     let name = &target.attribute.name;
     let present = values.get(name);
-    let next = match &operation.place {
-        Place::Elements { filter, .. } => elements(present, target, filter, operation)?,
+    let next = match &operation.location {
+        TargetLocation::Elements { filter, .. } => elements(present, target, filter, operation)?,
         _ => match target.sub_attribute {
             Some(sub_attribute) => sub_attribute_of(present, target.attribute, sub_attribute, operation)?,
             None => attribute(present, target.attribute, operation)?,
@@ -92,13 +100,13 @@ fn apply_in(
     Ok(())
 }
 
-/// The value of an attribute after an operation on all of it.
+/// Returns the value of an attribute after an operation on the whole attribute.
 fn attribute(
     present: Option<&Value>,
     attribute: &Attribute,
     operation: &Operation<'_>,
 ) -> Result<Option<Value>, ScimError> {
-    if operation.verb == Verb::Remove {
+    if operation.op == Op::Remove {
         if attribute.required {
             return Err(required(&attribute.name));
         }
@@ -109,15 +117,17 @@ fn attribute(
         }
         return Ok(None);
     }
-    if let (Some(Value::Object(present)), Some(given)) = (present, parts(attribute, &operation.value)) {
+    if let (Some(Value::Object(present)), Some(given)) =
+        (present, sub_attributes_of_value(attribute, &operation.value))
+    {
         let mut merged = present.clone();
         merge(&mut merged, given, attribute)?;
         return Ok((!merged.is_empty()).then_some(Value::Object(merged)));
     }
     let given = normalise_attribute(attribute, &operation.value, &attribute.name)?;
-    match (operation.verb, present, given) {
-        // RFC 7644 §3.5.2.1: what is there stays, what is new is appended.
-        (Verb::Add, Some(Value::Array(present)), given) if attribute.multi_valued => {
+    match (operation.op, present, given) {
+        // RFC 7644 §3.5.2.1: existing values stay, and new values are appended.
+        (Op::Add, Some(Value::Array(present)), given) if attribute.multi_valued => {
             let mut elements = present.clone();
             let given = match given {
                 Some(Value::Array(given)) => given,
@@ -127,17 +137,18 @@ fn attribute(
                 if elements.iter().any(|present| contains(present, &element)) {
                     continue;
                 }
-                let place = elements.iter().position(|present| is_same_value(present, &element));
-                match (place.and_then(|place| elements.get_mut(place)), &element) {
+                let index = elements.iter().position(|present| is_same_value(present, &element));
+                match (index.and_then(|index| elements.get_mut(index)), &element) {
                     (Some(Value::Object(present)), Value::Object(given)) => merge(present, given, attribute)?,
                     _ => elements.push(element),
                 }
-                let place = place.unwrap_or(elements.len() - 1);
-                keep_one_primary(&mut elements, &[place], attribute)?;
+                let index = index.unwrap_or(elements.len() - 1);
+                keep_one_primary(&mut elements, &[index], attribute)?;
             }
             Ok(Some(Value::Array(elements)))
         }
-        // A manager who is said by id alone is another one with what else there is to say of managers.
+        // A simple value for a complex attribute, such as the id of a manager, sets `value` and keeps other
+        // sub-attributes.
         (_, Some(Value::Object(present)), Some(Value::Object(given))) => {
             let mut merged = present.clone();
             merge(&mut merged, &given, attribute)?;
@@ -147,7 +158,8 @@ fn attribute(
     }
 }
 
-/// The value of an attribute after an operation on a sub-attribute of it, of every element if there are more.
+/// Returns the value of an attribute after an operation on a sub-attribute. In a multi-valued attribute, the
+/// operation applies to every element.
 fn sub_attribute_of(
     present: Option<&Value>,
     attribute: &Attribute,
@@ -171,7 +183,7 @@ fn sub_attribute_of(
     }
 }
 
-/// The value of a multi-valued attribute after an operation on the elements that a filter selects.
+/// Returns the value of a multi-valued attribute after an operation on the elements that a filter selects.
 fn elements(
     present: Option<&Value>,
     target: &Target<'_>,
@@ -188,12 +200,13 @@ fn elements(
         .filter(|(_, element)| is_selected(element))
         .map(|(index, _)| index)
         .collect();
-    if operation.verb == Verb::Remove && target.sub_attribute.is_none() {
-        // Nothing that matches is nothing to remove, and no error: a client whose answer was lost says it again.
+    if operation.op == Op::Remove && target.sub_attribute.is_none() {
+        // It is not an error if no element matches: a client repeats a request when it did not get the
+        // response.
         elements.retain(|element| !is_selected(element));
         return Ok(non_empty(elements));
     }
-    let is_described = selected.is_empty() && operation.verb != Verb::Remove;
+    let is_described = selected.is_empty() && operation.op != Op::Remove;
     if is_described {
         let described = accepts_a_filter_as_the_description_of_an_element(filter, attribute)?;
         elements.push(Value::Object(described));
@@ -206,10 +219,11 @@ fn elements(
         }
         None => {
             let one_object = || {
-                let detail = format!("A value for the selected {} must be one object", attribute.name);
+                let detail =
+                    format!("The value for the selected elements of {} must be one object", attribute.name);
                 ScimError::invalid_value(detail)
             };
-            let is_whole = operation.verb == Verb::Replace && !is_described;
+            let is_whole = operation.op == Op::Replace && !is_described;
             let whole = normalise_attribute(attribute, &operation.value, &attribute.name)?;
             for index in &selected {
                 let Some(Value::Object(element)) = elements.get_mut(*index) else { continue };
@@ -230,14 +244,18 @@ fn elements(
     Ok(non_empty(elements))
 }
 
-/// Entra ID writes to `emails[type eq "work"].value` whether there is a work address or not.
+/// Entra ID writes to `emails[type eq "work"].value` even if there is no work address. The filter then
+/// describes the new element.
 fn accepts_a_filter_as_the_description_of_an_element(
     filter: &ElementFilter,
     attribute: &Attribute,
 ) -> Result<Map<String, Value>, ScimError> {
     let no_target = || {
-        // RFC 7644 §3.5.2.3
-        let detail = format!("No value of {} matches, and the filter does not describe one", attribute.name);
+        // RFC 7644 §3.5.2.3: replace with a filter that selects nothing is noTarget.
+        let detail = format!(
+            "No element of {} matches the filter; to create one, use a filter of eq comparisons",
+            attribute.name
+        );
         ScimError::new(ErrorKind::NoTarget, detail)
     };
     let described = Value::Object(filter.described.clone().ok_or_else(no_target)?);
@@ -250,7 +268,7 @@ fn accepts_a_filter_as_the_description_of_an_element(
     }
 }
 
-/// Entra ID removes values by a list of them, `[{"value": "…"}]`: those go, and no others.
+/// Entra ID sends the values to remove in `value`, as `[{"value": "…"}]`. Only these are removed.
 fn accepts_removal_by_a_list(present: &Value, attribute: &Attribute, listed: &Value) -> Option<Value> {
     let listed = listed.as_array().map_or(std::slice::from_ref(listed), Vec::as_slice);
     let value = |element: &Value| {
@@ -267,137 +285,15 @@ fn accepts_removal_by_a_list(present: &Value, attribute: &Attribute, listed: &Va
     non_empty(elements.iter().filter(|element| !is_listed(element)).cloned().collect())
 }
 
+/// Returns the value that an operation gives to a sub-attribute, or `None` if it clears the sub-attribute.
 fn sub_attribute_value(
     attribute: &Attribute,
     sub_attribute: &Attribute,
     operation: &Operation<'_>,
 ) -> Result<Option<Value>, ScimError> {
     let path = format!("{}.{}", attribute.name, sub_attribute.name);
-    if operation.verb != Verb::Remove {
+    if operation.op != Op::Remove {
         return normalise_attribute(sub_attribute, &operation.value, &path);
     }
     if sub_attribute.required { Err(required(&path)) } else { Ok(None) }
-}
-
-fn set_in(
-    elements: &mut Vec<Value>,
-    selected: &[usize],
-    attribute: &Attribute,
-    sub_attribute: &Attribute,
-    value: Option<&Value>,
-) -> Result<(), ScimError> {
-    for index in selected {
-        if let Some(Value::Object(element)) = elements.get_mut(*index) {
-            set(element, sub_attribute, value)?;
-        }
-    }
-    keep_one_primary(elements, selected, attribute)?;
-    elements.retain(|element| element.as_object().is_none_or(|element| !element.is_empty()));
-    Ok(())
-}
-
-/// Writes an object to a complex value (RFC 7644 §3.5.2.3): what it does not name stays, what it says to be null goes
-/// (RFC 7643 §2.5), what is unknown or read-only is ignored, as everywhere.
-fn merge(
-    values: &mut Map<String, Value>,
-    given: &Map<String, Value>,
-    attribute: &Attribute,
-) -> Result<(), ScimError> {
-    let named = given.iter().filter_map(|(name, value)| Some((attribute.sub_attribute(name)?, value)));
-    let mut named: Vec<(&Attribute, &Value)> =
-        named.filter(|(sub_attribute, _)| sub_attribute.mutability != Mutability::ReadOnly).collect();
-    // First the value: a `$ref` that comes with it is of this one.
-    named.sort_by_key(|(sub_attribute, _)| sub_attribute.name != "value");
-    for (sub_attribute, value) in named {
-        let path = format!("{}.{}", attribute.name, sub_attribute.name);
-        let value = normalise_attribute(sub_attribute, value, &path)?;
-        if value.is_none() && sub_attribute.required {
-            return Err(required(&path));
-        }
-        set(values, sub_attribute, value.as_ref())?;
-    }
-    Ok(())
-}
-
-fn set(
-    values: &mut Map<String, Value>,
-    attribute: &Attribute,
-    value: Option<&Value>,
-) -> Result<(), ScimError> {
-    let present = values.get(&attribute.name);
-    if present == value {
-        return Ok(());
-    }
-    if present.is_some() && attribute.mutability == Mutability::Immutable {
-        return Err(immutable(&attribute.name));
-    }
-    match value {
-        Some(value) => {
-            values.insert(attribute.name.clone(), value.clone());
-        }
-        None => {
-            values.shift_remove(&attribute.name);
-        }
-    }
-    if attribute.name == "value" {
-        // What it referred to is not what it stands for any more.
-        values.shift_remove("$ref");
-    }
-    Ok(())
-}
-
-/// RFC 7644 §3.5.2: when an element becomes the primary one, the one that was, is not any more.
-fn keep_one_primary(
-    elements: &mut [Value],
-    touched: &[usize],
-    attribute: &Attribute,
-) -> Result<(), ScimError> {
-    let is_primary_at = |index: &&usize| elements.get(**index).is_some_and(is_primary);
-    match touched.iter().filter(is_primary_at).count() {
-        0 => Ok(()),
-        1 => {
-            for (index, element) in elements.iter_mut().enumerate() {
-                if !touched.contains(&index)
-                    && is_primary(element)
-                    && let Some(primary) = element.get_mut("primary")
-                {
-                    *primary = Value::Bool(false);
-                }
-            }
-            Ok(())
-        }
-        _ => Err(ScimError::invalid_value(format!(
-            "{} would have more than one primary value",
-            attribute.name
-        ))),
-    }
-}
-
-/// Whether an element is there already: all that is said of it is so.
-fn contains(present: &Value, given: &Value) -> bool {
-    match (present, given) {
-        (Value::Object(present), Value::Object(given)) => {
-            given.iter().all(|(name, value)| present.get(name) == Some(value))
-        }
-        _ => present == given,
-    }
-}
-
-/// RFC 7643 §2.4: no two elements have one type and value.
-fn is_same_value(present: &Value, given: &Value) -> bool {
-    let is_alike = |name: &str| present.get(name) == given.get(name);
-    given.get("value").is_some() && is_alike("value") && is_alike("type")
-}
-
-fn non_empty(elements: Vec<Value>) -> Option<Value> {
-    (!elements.is_empty()).then_some(Value::Array(elements))
-}
-
-/// RFC 7644 §3.5.2.2
-fn required(name: &str) -> ScimError {
-    ScimError::new(ErrorKind::Mutability, format!("{name} is required, and cannot be removed"))
-}
-
-fn immutable(name: &str) -> ScimError {
-    ScimError::new(ErrorKind::Mutability, format!("{name} is immutable, and has a value"))
 }

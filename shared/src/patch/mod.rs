@@ -1,8 +1,8 @@
-//! PATCH (RFC 7644 §3.5.2): [`Patch::parse`] reads and resolves the operations, [`Patch::apply`] makes a new document of
-//! a document or fails, and has changed nothing then.
+//! PATCH (RFC 7644 §3.5.2): [`Patch::parse`] parses the operations and resolves their paths. [`Patch::apply`]
+//! returns a changed copy of a document. If one operation fails, no operation is applied.
 //!
-//! Operations on the members of a group are kept apart, in order, for the store: it writes them without reading the
-//! group's other members.
+//! Operations on the members of a group are kept in a list of their own, in order. The directory applies them
+//! without reading the group's other members.
 
 mod apply;
 mod members;
@@ -11,9 +11,10 @@ mod path;
 #[cfg(test)]
 mod tests;
 mod value_path;
+mod values;
 
 pub use members::{MemberOperation, MemberValue, parse_members};
-pub use parse::{MOST_OPERATIONS, PATCH_SCHEMA};
+pub use parse::{MAX_PATCH_OPERATIONS, PATCH_SCHEMA};
 pub use value_path::ValuePath;
 
 use serde_json::{Map, Value};
@@ -21,7 +22,7 @@ use serde_json::{Map, Value};
 use crate::filter::ResolvedFilter;
 use crate::schema::{Attribute, Schema, Target};
 
-/// The operations of one request.
+/// The operations of one PATCH request.
 #[derive(Debug)]
 pub struct Patch<'s> {
     operations: Vec<Operation<'s>>,
@@ -29,7 +30,7 @@ pub struct Patch<'s> {
 }
 
 impl Patch<'_> {
-    /// What it does to the members of a group, in order.
+    /// Returns the operations on the members of a group, in order.
     pub fn member_operations(&self) -> &[MemberOperation] {
         &self.members
     }
@@ -38,29 +39,29 @@ impl Patch<'_> {
 /// An operation on attributes.
 #[derive(Debug)]
 struct Operation<'s> {
-    /// Its place in the request, from 1, for errors.
+    /// The number of the operation in the request, counted from 1, for errors.
     number: usize,
-    verb: Verb,
-    place: Place<'s>,
+    op: Op,
+    location: TargetLocation<'s>,
     value: Value,
 }
 
-/// `op` (RFC 7644 §3.5.2).
+/// The `op` of an operation (RFC 7644 §3.5.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Verb {
+enum Op {
     Add,
     Remove,
     Replace,
 }
 
-/// What an operation works on.
+/// The target location of an operation (RFC 7644 §3.5.2).
 #[derive(Debug)]
-enum Place<'s> {
-    /// A whole extension: it is removed.
+enum TargetLocation<'s> {
+    /// All attributes of an extension. Only `remove` has this target.
     Extension(&'s Schema),
-    /// An attribute, or a sub-attribute of it.
+    /// An attribute, or one of its sub-attributes.
     Attribute(Target<'s>),
-    /// Elements of a multi-valued attribute, or a sub-attribute of them.
+    /// The elements of a multi-valued attribute that match a filter, or a sub-attribute of these elements.
     Elements { target: Target<'s>, filter: ElementFilter },
 }
 
@@ -68,19 +69,19 @@ enum Place<'s> {
 #[derive(Debug)]
 struct ElementFilter {
     filter: ResolvedFilter,
-    /// The element that it describes, when it is made of `eq` and `and` alone.
+    /// The element that the filter describes. `None` if the filter has anything other than `eq` and `and`.
     described: Option<Map<String, Value>>,
 }
 
-impl<'s> Place<'s> {
+impl<'s> TargetLocation<'s> {
     fn target(&self) -> Option<&Target<'s>> {
         match self {
-            Place::Extension(_) => None,
-            Place::Attribute(target) | Place::Elements { target, .. } => Some(target),
+            TargetLocation::Extension(_) => None,
+            TargetLocation::Attribute(target) | TargetLocation::Elements { target, .. } => Some(target),
         }
     }
 
-    /// The attribute at the end of the path.
+    /// Returns the attribute or sub-attribute at the end of the path.
     fn leaf(&self) -> Option<&'s Attribute> {
         self.target().map(Target::leaf)
     }

@@ -1,4 +1,4 @@
-//! The path of a PATCH operation (RFC 7644 §3.5.2, figure 7).
+//! Parses the path of a PATCH operation (RFC 7644 §3.5.2, figure 7).
 //!
 //! ```text
 //! path = attribute-path / attribute-path "[" filter "]" [ "." name ]
@@ -6,18 +6,19 @@
 
 use serde_json::{Map, Value};
 
-use super::{ElementFilter, Place};
+use super::{ElementFilter, TargetLocation};
 use crate::attribute_path::AttributePath;
 use crate::error::{ErrorKind, ScimError};
 use crate::filter::{Expression, Filter, Literal, Operator, Parser};
 use crate::schema::{Attribute, Resolved, ResourceSchema, Target};
 
-/// Reads a path and finds what it means. `None` when it is well-formed and names nothing here.
+/// Parses a path and resolves it in a schema. Returns `None` if it is well-formed but the schema does not
+/// have the attribute.
 ///
 /// # Errors
-/// `invalidPath` when it is malformed, or its filter is.
-pub fn parse<'s>(text: &str, schema: &'s ResourceSchema) -> Result<Option<Place<'s>>, ScimError> {
-    let malformed = || invalid(format!("{text:?} is no attribute path"));
+/// `invalidPath` if the path or its filter is malformed.
+pub fn parse<'s>(text: &str, schema: &'s ResourceSchema) -> Result<Option<TargetLocation<'s>>, ScimError> {
+    let malformed = || invalid(format!("{text:?} is not an attribute path"));
     let (head, brackets) = match text.find('[') {
         Some(start) => (text.get(..start), text.get(start..)),
         None => (Some(text), None),
@@ -25,19 +26,22 @@ pub fn parse<'s>(text: &str, schema: &'s ResourceSchema) -> Result<Option<Place<
     let path = head.and_then(|head| AttributePath::parse(head.trim())).ok_or_else(malformed)?;
     let Some(resolved) = schema.resolve(&path) else { return Ok(None) };
     match (resolved, brackets) {
-        (Resolved::Extension(extension), None) => Ok(Some(Place::Extension(extension))),
-        (Resolved::Attribute(target), None) => Ok(Some(Place::Attribute(target))),
-        (Resolved::Extension(_), Some(_)) => Err(invalid(format!("{path} is a schema, and takes no filter"))),
+        (Resolved::Extension(extension), None) => Ok(Some(TargetLocation::Extension(extension))),
+        (Resolved::Attribute(target), None) => Ok(Some(TargetLocation::Attribute(target))),
+        (Resolved::Extension(_), Some(_)) => Err(only_multi_valued_complex(text)),
         (Resolved::Attribute(target), Some(brackets)) => elements(text, target, brackets),
     }
 }
 
-fn elements<'s>(text: &str, target: Target<'s>, brackets: &str) -> Result<Option<Place<'s>>, ScimError> {
+/// Parses the filter of a path, and the sub-attribute after it.
+fn elements<'s>(
+    text: &str,
+    target: Target<'s>,
+    brackets: &str,
+) -> Result<Option<TargetLocation<'s>>, ScimError> {
     let attribute = target.attribute;
     if target.sub_attribute.is_some() || !attribute.multi_valued || attribute.sub_attributes.is_empty() {
-        return Err(invalid(format!(
-            "{text:?}: a filter stands behind a multi-valued attribute of objects only"
-        )));
+        return Err(only_multi_valued_complex(text));
     }
     let of_path = |error: ScimError| {
         invalid(format!("{text:?}: {}", error.detail.replace("the filter:", "the brackets:")))
@@ -48,7 +52,7 @@ fn elements<'s>(text: &str, target: Target<'s>, brackets: &str) -> Result<Option
         "" => None,
         rest => {
             let name = rest.strip_prefix('.').ok_or_else(|| {
-                invalid(format!("{text:?}: found {rest:?} behind the brackets, expected \".\" or the end"))
+                invalid(format!("{text:?}: found {rest:?} after the brackets, expected \".\" or the end"))
             })?;
             let Some(sub_attribute) = attribute.sub_attribute(name) else { return Ok(None) };
             Some(sub_attribute)
@@ -56,18 +60,18 @@ fn elements<'s>(text: &str, target: Target<'s>, brackets: &str) -> Result<Option
     };
     let described = describe(&expression, attribute);
     let filter = Filter { expression }.resolve_value_filter(attribute).map_err(of_path)?;
-    Ok(Some(Place::Elements {
+    Ok(Some(TargetLocation::Elements {
         target: Target { sub_attribute, ..target },
         filter: ElementFilter { filter, described },
     }))
 }
 
-/// The element that a filter of `eq` and `and` describes.
+/// Builds the element that a filter of `eq` and `and` describes. Returns `None` for other filters.
 fn describe(expression: &Expression, attribute: &Attribute) -> Option<Map<String, Value>> {
     let mut element = Map::new();
     let parts = match expression {
         Expression::And(parts) => parts.as_slice(),
-        one => std::slice::from_ref(one),
+        single => std::slice::from_ref(single),
     };
     for part in parts {
         match part {
@@ -88,6 +92,11 @@ fn describe(expression: &Expression, attribute: &Attribute) -> Option<Map<String
     Some(element)
 }
 
+fn only_multi_valued_complex(text: &str) -> ScimError {
+    invalid(format!("{text:?}: only a multi-valued complex attribute can have a filter"))
+}
+
+/// Makes a 400 `invalidPath`.
 pub fn invalid(detail: String) -> ScimError {
     ScimError::new(ErrorKind::InvalidPath, detail)
 }

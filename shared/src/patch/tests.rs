@@ -1,4 +1,4 @@
-//! PATCH as clients send it and as RFC 7644 §3.5.2 has it.
+//! Tests of PATCH: operations that clients send, and the rules of RFC 7644 §3.5.2.
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -45,7 +45,8 @@ fn apply(operations: Value) -> Result<Document, ScimError> {
     parse(ResourceKind::User, operations)?.apply(&user(), schema(ResourceKind::User))
 }
 
-/// What the user is after the operations, as its differences to the user before: `null` is what is gone.
+/// Applies operations to the user, and returns the attributes that changed. The value of a removed attribute
+/// is null.
 fn changed(operations: Value) -> Value {
     let (before, after) =
         (user(), apply(operations.clone()).unwrap_or_else(|error| panic!("{operations}: {error}")));
@@ -59,7 +60,7 @@ fn changed(operations: Value) -> Value {
 }
 
 #[test]
-fn operations_that_clients_send_do_what_they_mean() {
+fn patch_changes_the_attributes_that_the_operations_name() {
     let work = |value: &str| json!({ "value": value, "type": "work", "primary": true });
     let home = json!({ "value": "a@home", "type": "home" });
     let core = json!(["urn:ietf:params:scim:schemas:core:2.0:User"]);
@@ -67,7 +68,7 @@ fn operations_that_clients_send_do_what_they_mean() {
         // Okta
         (json!([{ "op": "replace", "value": { "active": false } }]), json!({ "active": false })),
         (json!([{ "op": "replace", "value": { "id": "7", "title": "Boss" } }]), json!({ "title": "Boss" })),
-        // Entra ID: capitalised operations, booleans as strings, values that are not there yet
+        // Entra ID: capitalised operations, booleans as strings, elements that do not exist yet
         (json!([{ "op": "Replace", "path": "active", "value": "False" }]), json!({ "active": false })),
         (json!([{ "op": "Replace", "value": { "active": "false" } }]), json!({ "active": false })),
         (
@@ -124,7 +125,8 @@ fn operations_that_clients_send_do_what_they_mean() {
             json!([{ "op": "Remove", "path": "emails", "value": [{ "value": "A@HOME" }] }]),
             json!({ "emails": [work("a@work")] }),
         ),
-        // RFC 7644 §3.5.2.1: what is there is not added again, what is new is appended, one is primary.
+        // RFC 7644 §3.5.2.1: existing values are not added again, new values are appended, one element is
+        // primary.
         (json!([{ "op": "add", "path": "emails", "value": [{ "value": "a@home" }] }]), json!({})),
         (json!([{ "op": "add", "path": "title", "value": "Guide" }]), json!({})),
         (
@@ -143,7 +145,7 @@ fn operations_that_clients_send_do_what_they_mean() {
                 { "value": "a@work", "type": "work", "primary": false }, { "value": "a@home", "type": "home", "primary": true }
             ] }),
         ),
-        // §3.5.2.2: without its last value an attribute is gone, and an extension with it.
+        // §3.5.2.2: an attribute without values is removed, and an extension without attributes as well.
         (json!([{ "op": "remove", "path": "title" }]), json!({ "title": null })),
         (json!([{ "op": "remove", "path": "nickName" }]), json!({})),
         (json!([{ "op": "remove", "path": "name.givenName" }]), json!({ "name": { "familyName": "Lee" } })),
@@ -158,7 +160,7 @@ fn operations_that_clients_send_do_what_they_mean() {
             json!([{ "op": "remove", "path": format!("{ENTERPRISE}:manager") }, { "op": "remove", "path": format!("{ENTERPRISE}:department") }]),
             json!({ ENTERPRISE: null, "schemas": core }),
         ),
-        // §3.5.2.3
+        // §3.5.2.3: replace
         (
             json!([{ "op": "replace", "path": "emails", "value": [{ "value": "z@x" }] }]),
             json!({ "emails": [{ "value": "z@x" }] }),
@@ -179,7 +181,8 @@ fn operations_that_clients_send_do_what_they_mean() {
         ),
         (json!([{ "op": "replace", "path": "password", "value": "secret" }]), json!({})),
         (json!([{ "op": "add", "value": { "shoeSize": 7, "meta": {}, "groups": [] } }]), json!({})),
-        // What an object does not name stays, what it says to be null goes, what is unknown or read-only is nothing.
+        // Sub-attributes that are not sent stay, null ones are cleared, unknown and read-only ones are
+        // ignored.
         (
             json!([{ "op": "replace", "path": "name", "value": { "givenName": null } }]),
             json!({ "name": { "familyName": "Lee" } }),
@@ -202,12 +205,12 @@ fn operations_that_clients_send_do_what_they_mean() {
             json!([{ "op": "add", "path": "emails[type eq \"work\"]", "value": { "primary": null, "display": "W" } }]),
             json!({ "emails": [{ "value": "a@work", "type": "work", "display": "W" }, home] }),
         ),
-        // A described element keeps what describes it.
+        // A new element has the values of the filter that describes it.
         (
             json!([{ "op": "replace", "path": "emails[type eq \"fax\"]", "value": { "value": "f@x" } }]),
             json!({ "emails": [work("a@work"), home, { "type": "fax", "value": "f@x" }] }),
         ),
-        // A reference to who is not the value any more is gone.
+        // A new value removes the old $ref.
         (
             json!([
                 { "op": "add", "path": "manager", "value": { "$ref": "x", "value": "7" } },
@@ -215,7 +218,8 @@ fn operations_that_clients_send_do_what_they_mean() {
             ]),
             json!({ ENTERPRISE: { "department": "Tours", "manager": { "value": "8" } } }),
         ),
-        // RFC 7643 §2.4: no two elements have one type and value, and who is not said to be primary is not.
+        // RFC 7643 §2.4: two elements cannot have the same type and value; an element without primary is not
+        // primary.
         (
             json!([{ "op": "add", "path": "emails", "value": [{ "value": "a@home", "type": "home", "primary": true }] }]),
             json!({ "emails": [
@@ -232,28 +236,34 @@ fn operations_that_clients_send_do_what_they_mean() {
 }
 
 #[test]
-fn what_cannot_be_done_is_refused_with_its_reason() {
+fn invalid_operation_is_rejected_with_its_number_and_the_reason() {
     for (operations, expected) in [
-        (json!([{ "op": "remove" }]), "400 noTarget: Operation 1: remove needs a path"),
+        (json!([{ "op": "remove" }]), "400 noTarget: Operation 1: remove requires a path"),
         (
             json!([{ "path": "title" }]),
-            "400 invalidSyntax: Operation 1: op is missing, and must be add, remove or replace",
+            "400 invalidSyntax: Operation 1: op is missing; it must be add, remove or replace",
         ),
-        (json!([7]), "400 invalidSyntax: Operation 1 is a number, and must be an object"),
-        (json!([]), "400 invalidSyntax: Operations is empty, and must hold one at least"),
-        (json!([{ "op": "replace", "path": "title" }]), "400 invalidValue: Operation 1: value is missing"),
-        (json!([{ "op": "add" }]), "400 invalidValue: Operation 1: value is missing"),
+        (json!([7]), "400 invalidSyntax: Operation 1 is a number; it must be an object"),
+        (json!([]), "400 invalidSyntax: Operations is empty; it must be an array of 1 to 1000 operations"),
+        (
+            json!([{ "op": "replace", "path": "title" }]),
+            "400 invalidValue: Operation 1: value is missing; add and replace require a value",
+        ),
+        (
+            json!([{ "op": "add" }]),
+            "400 invalidValue: Operation 1: value is missing; add and replace require a value",
+        ),
         (
             json!([{ "op": "replace", "path": "emails[type eq \"home\"]", "value": { "display": null } }]),
-            "400 invalidValue: Operation 1: A value for the selected emails must be one object",
+            "400 invalidValue: Operation 1: The value for the selected elements of emails must be one object",
         ),
         (
             json!([{ "op": "add", "path": 7 }]),
-            "400 invalidSyntax: Operation 1: path is a number, and must be a string",
+            "400 invalidSyntax: Operation 1: path is a number; it must be a string",
         ),
         (
             json!([{ "op": "add", "value": 7 }]),
-            "400 invalidValue: Operation 1: Without a path the value must be an object, and is a number",
+            "400 invalidValue: Operation 1: value is a number; without a path it must be an object",
         ),
         (
             json!([{ "op": "add", "path": "emails[type eq", "value": 7 }]),
@@ -261,11 +271,11 @@ fn what_cannot_be_done_is_refused_with_its_reason() {
         ),
         (
             json!([{ "op": "add", "path": "emails[type eq \"x\"]value", "value": 7 }]),
-            "400 invalidPath: Operation 1: \"emails[type eq \\\"x\\\"]value\": found \"value\" behind the brackets, expected \".\" or the end",
+            "400 invalidPath: Operation 1: \"emails[type eq \\\"x\\\"]value\": found \"value\" after the brackets, expected \".\" or the end",
         ),
         (
             json!([{ "op": "add", "path": "title[type eq \"x\"]", "value": 7 }]),
-            "400 invalidPath: Operation 1: \"title[type eq \\\"x\\\"]\": a filter stands behind a multi-valued attribute of objects only",
+            "400 invalidPath: Operation 1: \"title[type eq \\\"x\\\"]\": only a multi-valued complex attribute can have a filter",
         ),
         (
             json!([{ "op": "add", "path": "emails[shoe eq \"x\"]", "value": 7 }]),
@@ -285,31 +295,31 @@ fn what_cannot_be_done_is_refused_with_its_reason() {
         ),
         (
             json!([{ "op": "remove", "path": "userName" }]),
-            "400 mutability: Operation 1: userName is required, and cannot be removed",
+            "400 mutability: Operation 1: userName is required and cannot be removed",
         ),
         (
             json!([{ "op": "replace", "path": "userName", "value": null }]),
-            "400 invalidValue: userName is required and missing",
+            "400 invalidValue: userName is missing or empty; it is required",
         ),
         (
             json!([{ "op": "replace", "path": "title", "value": 7 }]),
-            "400 invalidValue: Operation 1: title is a number, and must be a string",
+            "400 invalidValue: Operation 1: title is a number; it must be a string",
         ),
         (
             json!([{ "op": "replace", "path": "emails.primary", "value": true }]),
-            "400 invalidValue: Operation 1: emails would have more than one primary value",
+            "400 invalidValue: Operation 1: emails would have more than one primary value; only one is allowed",
         ),
         (
             json!([{ "op": "add", "path": "emails[type co \"x\"].value", "value": "x" }]),
-            "400 noTarget: Operation 1: No value of emails matches, and the filter does not describe one",
+            "400 noTarget: Operation 1: No element of emails matches the filter; to create one, use a filter of eq comparisons",
         ),
         (
             json!([{ "op": "add", "path": "emails[type eq \"x\"]", "value": [{ "value": "a" }, { "value": "b" }] }]),
-            "400 invalidValue: Operation 1: A value for the selected emails must be one object",
+            "400 invalidValue: Operation 1: The value for the selected elements of emails must be one object",
         ),
         (
             json!([{ "op": "add", "path": "title", "value": "x" }, { "op": "nop" }]),
-            "400 invalidSyntax: Operation 2: op is \"nop\", and must be add, remove or replace",
+            "400 invalidSyntax: Operation 2: op is \"nop\"; it must be add, remove or replace",
         ),
     ] {
         let error = apply(operations.clone()).unwrap_err();
@@ -318,13 +328,13 @@ fn what_cannot_be_done_is_refused_with_its_reason() {
 }
 
 #[test]
-fn operations_on_members_are_kept_for_the_store_in_their_order() {
+fn operations_on_members_are_read_in_order() {
     let [a, b, c] = [1, 2, 3].map(|byte| ResourceId::from_random_bytes([byte; 16]));
     let value = |id: ResourceId| MemberValue { id, kind: None, display: None };
     let remove = |ids: &[ResourceId]| MemberOperation::Remove(ids.to_vec());
     let add = |ids: &[ResourceId]| MemberOperation::Add(ids.iter().copied().map(value).collect());
     for (operations, expected) in [
-        // Okta: a rename in front, then who leaves, then who joins
+        // Okta: a rename, then the members to remove, then the members to add
         (
             json!([
                 { "op": "replace", "value": { "id": "7", "displayName": "G" } },
@@ -341,7 +351,7 @@ fn operations_on_members_are_kept_for_the_store_in_their_order() {
             vec![MemberOperation::Replace(vec![value(a)])],
         ),
         (json!([{ "op": "replace", "value": { "members": [] } }]), vec![MemberOperation::Replace(vec![])]),
-        // Entra ID: references that are null, removal by a list
+        // Entra ID: null references, and the members to remove in `value`
         (
             json!([{ "op": "Add", "path": "members", "value": [{ "$ref": null, "value": a.to_string() }] }]),
             vec![add(&[a])],
@@ -378,20 +388,23 @@ fn operations_on_members_are_kept_for_the_store_in_their_order() {
             .unwrap();
     assert!(matches!(matching.member_operations(), [MemberOperation::RemoveMatching(_)]));
     for (operation, expected) in [
-        (json!({ "op": "replace", "path": "members" }), "400 invalidValue: Operation 1: value is missing"),
+        (
+            json!({ "op": "replace", "path": "members" }),
+            "400 invalidValue: Operation 1: value is missing; add and replace require a value",
+        ),
         (
             json!({ "op": "add", "path": "members", "value": [{ "value": a.to_string(), "display": "x".repeat(1_025) }] }),
             &format!(
-                "400 invalidValue: Operation 1: members: the display of {a} is 1025 bytes, and may be 1024"
+                "400 invalidValue: Operation 1: members: the display of {a} is 1025 bytes; the maximum is 1024"
             ),
         ),
         (
             json!({ "op": "replace", "path": format!("members[value eq \"{a}\"].display"), "value": "x" }),
-            "400 mutability: Operation 1: A member is added or removed as a whole; its sub-attributes are immutable",
+            "400 mutability: Operation 1: The sub-attributes of a member are immutable; remove the member and add it with other values",
         ),
         (
             json!({ "op": "add", "path": "members", "value": [{ "value": "x" }] }),
-            "400 invalidValue: Operation 1: members: \"x\" is no user or group here",
+            "400 invalidValue: Operation 1: members: there is no user or group with the id \"x\"",
         ),
     ] {
         let error = parse(ResourceKind::Group, json!([operation])).unwrap_err();
@@ -400,7 +413,7 @@ fn operations_on_members_are_kept_for_the_store_in_their_order() {
 }
 
 #[test]
-fn an_immutable_attribute_is_set_once() {
+fn immutable_attribute_with_a_value_is_not_changed() {
     let badge = json!({
         "id": "urn:x:Badge", "name": "Badge", "description": "", "attributes": [
             { "name": "number", "type": "string", "multiValued": false, "mutability": "immutable" },
@@ -444,7 +457,7 @@ fn an_immutable_attribute_is_set_once() {
             assert_eq!(
                 crate::resource::replace(&with, ann.clone(), schema).unwrap(),
                 with,
-                "what is immutable stays"
+                "an immutable attribute stays"
             );
         }
     }
@@ -478,7 +491,7 @@ fn json_values() -> impl Strategy<Value = Value> {
 
 proptest! {
     #[test]
-    fn whatever_is_sent_is_refused_or_leaves_a_whole_document(
+    fn patch_fails_or_returns_a_normalised_document(
         op in prop::sample::select(vec!["add", "Replace", "remove", "x"]),
         path in prop_oneof![
             Just("emails".to_owned()), Just("name".to_owned()), Just("emails[type eq \"work\"]".to_owned()),
@@ -493,13 +506,13 @@ proptest! {
             prop_assert_eq!(&finished, &after);
             let again = normalise(&after, schema(ResourceKind::User)).unwrap();
             for (name, value) in &after {
-                prop_assert_eq!(again.get(name), Some(value), "{} is stored as it would be read", name);
+                prop_assert_eq!(again.get(name), Some(value), "{} is normalised", name);
             }
         }
     }
 
     #[test]
-    fn what_was_added_once_is_not_added_again(value in json_values(), path in prop::sample::select(vec!["emails", "roles", "name", "title"])) {
+    fn adding_the_same_value_twice_changes_nothing(value in json_values(), path in prop::sample::select(vec!["emails", "roles", "name", "title"])) {
         let operation = json!({ "op": "add", "path": path, "value": value });
         if let Ok(once) = apply(json!([operation])) {
             prop_assert_eq!(apply(json!([operation, operation])).unwrap(), once);

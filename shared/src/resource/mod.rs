@@ -1,4 +1,4 @@
-//! Users and groups: their ids, kinds and versions, and what a stored one is made of.
+//! Resources: ids, kinds, versions and stored documents.
 
 mod normalise;
 mod replace;
@@ -6,7 +6,7 @@ mod representation;
 
 pub use normalise::{
     accepts_an_array_of_one_for_a_single_value, decode_base64, finish, is_primary, normalise,
-    normalise_attribute, parse_object, parts, type_name,
+    normalise_attribute, parse_object, sub_attributes_of_value, type_name,
 };
 pub use replace::replace;
 pub use representation::{GroupReference, Member, location, represent, represent_to_match};
@@ -18,30 +18,30 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-/// The SCIM JSON of a resource as it is stored: canonical names, checked values, and nothing that is derived
-/// (no `id`, `meta`, `groups` or `members`).
+/// The stored SCIM JSON of a resource. Its names are spelled as in the schema and its values are checked. It
+/// does not have the derived attributes `id`, `meta`, `groups` and `members`.
 pub type Document = Map<String, Value>;
 
-/// The two kinds of resource.
+/// The kind of a resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum ResourceKind {
-    /// RFC 7643 §4.1.
+    /// A user (RFC 7643 §4.1).
     User,
-    /// RFC 7643 §4.2.
+    /// A group of the client (RFC 7643 §4.2).
     Group,
-    /// A group that an operator made: clients neither see it nor change it.
+    /// A group that an operator created. Clients cannot see or change it.
     LocalGroup,
-    /// What an operator lets users be, beside their groups.
+    /// A role that operators assign to users. Clients cannot see or change it.
     Role,
 }
 
 impl ResourceKind {
     /// All kinds.
     pub const ALL: [Self; 4] = [Self::User, Self::Group, Self::LocalGroup, Self::Role];
-    /// Those that have members.
+    /// The kinds that have members.
     pub const WITH_MEMBERS: [Self; 3] = [Self::Group, Self::LocalGroup, Self::Role];
 
-    /// The name of the resource type, as in `meta.resourceType`.
+    /// Returns the name of the resource type, as in `meta.resourceType`.
     pub fn name(self) -> &'static str {
         match self {
             Self::User => "User",
@@ -51,7 +51,7 @@ impl ResourceKind {
         }
     }
 
-    /// The endpoint below the base URL, without slashes.
+    /// Returns the endpoint relative to the base URL, without slashes.
     pub fn endpoint(self) -> &'static str {
         match self {
             Self::User => "Users",
@@ -60,23 +60,24 @@ impl ResourceKind {
     }
 }
 
-/// The id of a user or group: a random UUID, unique, never given twice.
+/// The id of a resource: a random UUID, which is never used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ResourceId(Uuid);
 
 impl ResourceId {
-    /// Makes an id of 16 random bytes (a UUID of version 4).
+    /// Makes an id from 16 random bytes (a UUID of version 4).
     pub fn from_random_bytes(bytes: [u8; 16]) -> Self {
         Self(uuid::Builder::from_random_bytes(bytes).into_uuid())
     }
 
-    /// Reads an id as this service provider writes it: lower-case, hyphens in place. Anything else is nobody's id.
+    /// Parses an id in the form that this service provider writes: in lower case, with hyphens. Returns
+    /// `None` for other text, which cannot be the id of a resource.
     pub fn parse(text: &str) -> Option<Self> {
         let id = Self(Uuid::try_parse(text).ok()?);
         (id.to_string() == text).then_some(id)
     }
 
-    /// The first byte, which spreads resources over 256 buckets.
+    /// Returns the first byte, which distributes resources over 256 buckets.
     pub fn bucket(self) -> u8 {
         let [first, ..] = *self.0.as_bytes();
         first
@@ -89,17 +90,17 @@ impl fmt::Display for ResourceId {
     }
 }
 
-/// Who made a resource.
+/// Who created a resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// The identity provider; operators only read it.
+    /// The identity provider. Operators can only read the resource.
     Scim,
     /// An operator.
     Local,
 }
 
 impl Origin {
-    /// The word in the table.
+    /// Returns the name that is stored in the table.
     pub fn name(self) -> &'static str {
         match self {
             Self::Scim => "scim",
@@ -108,33 +109,33 @@ impl Origin {
     }
 }
 
-/// A user or group as it is stored, without its memberships.
+/// A stored resource, without its memberships.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Resource {
-    /// User or group.
+    /// The kind.
     pub kind: ResourceKind,
     /// The id.
     pub id: ResourceId,
-    /// Counts the writes to it; a group's counts those to its members too.
+    /// The number of writes to the resource. For a group, changes of its members count as well.
     pub version: u64,
-    /// When it was made.
+    /// When the resource was created.
     pub created: Timestamp,
     /// When `version` last changed.
     pub last_modified: Timestamp,
-    /// Who made it.
+    /// Who created the resource.
     pub origin: Origin,
-    /// Its SCIM JSON.
+    /// The SCIM JSON.
     pub document: Document,
 }
 
 impl Resource {
-    /// Whether a user may be in groups and in the directory: unless `active` is false (RFC 7643 §4.1.1).
+    /// Whether a user is active: `active` is true or missing (RFC 7643 §4.1.1).
     pub fn is_active(&self) -> bool {
         is_active(&self.document)
     }
 
-    /// The version as an ETag (RFC 7644 §3.14). A user's `groups` are part of what a client reads, and are
-    /// written with the group, so the ids and names of a user's groups are part of the user's version.
+    /// Returns the entity tag (RFC 7644 §3.14). A write to a group can change the `groups` of a user without
+    /// a write to the user. So the entity tag of a user also has a hash of the ids and names of the groups.
     pub fn etag(&self, groups: &[GroupReference]) -> String {
         if groups.is_empty() {
             return format!("W/\"{}\"", self.version);
@@ -150,7 +151,7 @@ impl Resource {
     }
 }
 
-/// Whether the user of this document is active.
+/// Whether the user with this document is active.
 pub fn is_active(document: &Document) -> bool {
     document.get("active").and_then(Value::as_bool) != Some(false)
 }

@@ -1,7 +1,8 @@
-//! From what a client sent to what is stored: names in the schema's case, values checked, the read-only gone.
+//! Normalises the JSON that a client sends to a document: spells names as in the schema, checks values, and
+//! removes read-only attributes.
 //!
-//! Strict where the client could not tell what would happen, lenient where deployed clients need it; every
-//! leniency is a function whose name begins with `accepts_`.
+//! It is lenient only where a deployed client needs that. Each leniency is a function whose name begins with
+//! `accepts_`.
 
 use base64::Engine as _;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
@@ -11,30 +12,32 @@ use super::Document;
 use crate::error::{ErrorKind, ScimError};
 use crate::schema::{Attribute, Mutability, ResourceSchema, Returned, Schema, Type};
 
-/// Reads a body as one JSON object.
+/// Parses a request body that must be a JSON object.
 ///
 /// # Errors
-/// `invalidSyntax` when it is not JSON, is nested deeper than 128 levels, or is not an object.
+/// `invalidSyntax` if the body is not JSON, is nested deeper than 128 levels, or is not an object.
 pub fn parse_object(body: &[u8]) -> Result<Map<String, Value>, ScimError> {
     let invalid = |detail: String| ScimError::new(ErrorKind::InvalidSyntax, detail);
     if body.is_empty() {
-        return Err(invalid("The request has no body, and needs one".to_owned()));
+        return Err(invalid("The request body is empty; it must be a JSON object".to_owned()));
     }
     match serde_json::from_slice(body) {
         Ok(Value::Object(object)) => Ok(object),
-        Ok(other) => Err(invalid(format!("The body is {}, and must be a JSON object", type_name(&other)))),
-        Err(error) => Err(invalid(format!("The body is not valid JSON: {error}"))),
+        Ok(other) => {
+            Err(invalid(format!("The request body is {}; it must be a JSON object", type_name(&other))))
+        }
+        Err(error) => Err(invalid(format!("The request body is not valid JSON: {error}"))),
     }
 }
 
-/// Turns the body of a POST or PUT into a document (RFC 7644 §3.3, §3.5.1).
+/// Makes a document from the body of a POST or PUT (RFC 7644 §3.3, §3.5.1).
 ///
-/// Unknown attributes and read-only ones are left out, as are null and empty ones (RFC 7643 §2.5: unassigned).
-/// `members` of a group stay in the document; the store keeps them apart.
+/// Attributes that are unknown, read-only, null or empty are left out (RFC 7643 §2.5: they are unassigned).
+/// The `members` of a group stay in the document; the directory stores them as memberships.
 ///
 /// # Errors
-/// `invalidValue` for a value of the wrong type, or a required attribute that is missing; `invalidSyntax` when
-/// `schemas` is not a list of URNs or names another kind of resource.
+/// `invalidValue` for a value of the wrong type, or a required attribute that is missing; `invalidSyntax` if
+/// `schemas` is not a list of URNs, or contains the URN of another resource type.
 pub fn normalise(body: &Map<String, Value>, schema: &ResourceSchema) -> Result<Document, ScimError> {
     let mut document = Document::new();
     document.insert("schemas".into(), Value::Array(Vec::new()));
@@ -55,10 +58,11 @@ pub fn normalise(body: &Map<String, Value>, schema: &ResourceSchema) -> Result<D
     Ok(document)
 }
 
-/// Sets `schemas` to what is there (RFC 7643 §3) and checks that nothing required is missing.
+/// Sets `schemas` to the schemas whose attributes the document has (RFC 7643 §3), and checks the required
+/// attributes.
 ///
 /// # Errors
-/// `invalidValue` naming the attribute that is missing.
+/// `invalidValue` if a required attribute is missing.
 pub fn finish(document: &mut Document, schema: &ResourceSchema) -> Result<(), ScimError> {
     check_required(&schema.core, document, "")?;
     let mut urns = vec![Value::from(schema.core.id.as_str())];
@@ -69,7 +73,7 @@ pub fn finish(document: &mut Document, schema: &ResourceSchema) -> Result<(), Sc
                 urns.push(extension.id.as_str().into());
             }
             None if declared.required => {
-                return Err(ScimError::invalid_value(format!("{} is required and missing", extension.id)));
+                return Err(ScimError::invalid_value(format!("{} is missing; it is required", extension.id)));
             }
             None => {}
         }
@@ -90,31 +94,33 @@ fn check_required(schema: &Schema, values: &Map<String, Value>, prefix: &str) ->
         .filter(|attribute| attribute.required && attribute.mutability != Mutability::ReadOnly);
     match required.find(is_missing) {
         Some(attribute) => {
-            Err(ScimError::invalid_value(format!("{prefix}{} is required and missing", attribute.name)))
+            let detail = format!("{prefix}{} is missing or empty; it is required", attribute.name);
+            Err(ScimError::invalid_value(detail))
         }
         None => Ok(()),
     }
 }
 
-/// `schemas` of a body, when there is one: who says that it is something else is not taken for a resource of this type.
+/// Checks the `schemas` of a body: it must not be a resource of another type.
 fn check_schemas(value: &Value, schema: &ResourceSchema) -> Result<(), ScimError> {
     let invalid = |detail: String| Err(ScimError::new(ErrorKind::InvalidSyntax, detail));
     let Value::Array(urns) = value else {
-        return invalid(format!("schemas is {}, and must be an array of URNs", type_name(value)));
+        return invalid(format!("schemas is {}; it must be an array of URNs", type_name(value)));
     };
     for urn in urns {
         let Value::String(urn) = urn else {
-            return invalid(format!("schemas holds {}, and must be an array of URNs", type_name(urn)));
+            return invalid(format!("schemas contains {}; it must be an array of URNs", type_name(urn)));
         };
-        if !urn.eq_ignore_ascii_case(&schema.core.id) && !accepts_a_urn_that_says_nothing_here(urn) {
-            return invalid(format!("schemas names {urn}, and {} is expected here", schema.core.id));
+        if !urn.eq_ignore_ascii_case(&schema.core.id) && !accepts_an_unknown_urn(urn) {
+            return invalid(format!("schemas contains {urn}; this endpoint expects {}", schema.core.id));
         }
     }
     Ok(())
 }
 
-/// OneLogin names SCIM 1's schema, Entra ID one of its own. An extension is there when its attributes are, said or not.
-fn accepts_a_urn_that_says_nothing_here(urn: &str) -> bool {
+/// OneLogin sends the URN of SCIM 1, and Entra ID sends a URN of its own. The URNs of extensions are not
+/// needed either: a document has an extension if it has attributes of the extension.
+fn accepts_an_unknown_urn(urn: &str) -> bool {
     let urn = urn.to_ascii_lowercase();
     !urn.starts_with("urn:ietf:params:scim:schemas:core:2.0:")
         && !urn.starts_with("urn:ietf:params:scim:api:messages:")
@@ -138,10 +144,11 @@ fn normalise_extension(extension: &Schema, value: &Value) -> Result<Option<Map<S
     Ok((!out.is_empty()).then_some(out))
 }
 
-/// One attribute's value as it is stored; `None` when that is nothing. `path` names it in errors.
+/// Normalises the value of one attribute. Returns `None` if no value is stored. `path` is the attribute's
+/// name in errors.
 ///
 /// # Errors
-/// `invalidValue` for a value of the wrong type, or for two primary values (RFC 7643 §2.4).
+/// `invalidValue` for a value of the wrong type, or for more than one primary value (RFC 7643 §2.4).
 pub fn normalise_attribute(
     attribute: &Attribute,
     value: &Value,
@@ -152,13 +159,14 @@ pub fn normalise_attribute(
     }
     if !attribute.multi_valued {
         let value = normalise_value(attribute, accepts_an_array_of_one_for_a_single_value(value), path)?;
-        // A password is checked for its type and goes no further: nothing here could use it.
+        // The type of a password is checked, but the password is not stored: nothing in this service provider
+        // uses it.
         return Ok(value.filter(|_| attribute.returned != Returned::Never));
     }
     let values = match value {
         Value::Null => return Ok(None),
         Value::Array(values) => values.as_slice(),
-        one => accepts_one_value_for_a_multi_valued_attribute(one),
+        single => accepts_a_single_value_for_a_multi_valued_attribute(single),
     };
     let mut out: Vec<Value> = Vec::with_capacity(values.len());
     let mut seen = std::collections::HashSet::with_capacity(values.len());
@@ -170,7 +178,9 @@ pub fn normalise_attribute(
         }
     }
     if out.iter().filter(|value| is_primary(value)).count() > 1 {
-        return Err(ScimError::invalid_value(format!("{path} has more than one primary value")));
+        return Err(ScimError::invalid_value(format!(
+            "{path} has more than one primary value; only one is allowed"
+        )));
     }
     Ok((!out.is_empty()).then_some(Value::Array(out)))
 }
@@ -216,18 +226,18 @@ fn normalise_value(attribute: &Attribute, value: &Value, path: &str) -> Result<O
 }
 
 fn normalise_complex(attribute: &Attribute, value: &Value, path: &str) -> Result<Option<Value>, ScimError> {
-    let plain;
+    let wrapped;
     let values = match value {
         Value::Object(values) => values,
-        other => match accepts_a_plain_value_for_a_complex_attribute(attribute, other) {
+        other => match accepts_a_string_for_a_complex_attribute(attribute, other) {
             Some(values) => {
-                plain = values;
-                &plain
+                wrapped = values;
+                &wrapped
             }
             None => return Err(wrong_type(path, "an object", other)),
         },
     };
-    if !attribute.multi_valued && accepts_an_empty_value_for_none(values) {
+    if !attribute.multi_valued && accepts_an_empty_value_as_unassigned(values) {
         return Ok(None);
     }
     let mut out = Map::with_capacity(values.len());
@@ -242,13 +252,13 @@ fn normalise_complex(attribute: &Attribute, value: &Value, path: &str) -> Result
     let missing = attribute.sub_attributes.iter().find(|sub| sub.required && !out.contains_key(&sub.name));
     match missing {
         Some(missing) => {
-            Err(ScimError::invalid_value(format!("{path}.{} is required and missing", missing.name)))
+            Err(ScimError::invalid_value(format!("{path}.{} is missing; it is required", missing.name)))
         }
         None => Ok((!out.is_empty()).then_some(Value::Object(out))),
     }
 }
 
-/// Entra ID sends `"False"` for false, capitalised or not.
+/// Entra ID sends `"False"` or `"false"` for false.
 fn accepts_booleans_as_strings(value: &Value) -> Option<bool> {
     match value {
         Value::Bool(boolean) => Some(*boolean),
@@ -258,24 +268,28 @@ fn accepts_booleans_as_strings(value: &Value) -> Option<bool> {
     }
 }
 
-/// OneLogin sends `emails` as one object.
-fn accepts_one_value_for_a_multi_valued_attribute(value: &Value) -> &[Value] {
+/// OneLogin sends `emails` as one object instead of an array.
+fn accepts_a_single_value_for_a_multi_valued_attribute(value: &Value) -> &[Value] {
     std::slice::from_ref(value)
 }
 
-/// The sub-attributes that a value for a single-valued complex attribute speaks of, as they were sent; `None` when it is
-/// no object, or stands for no value.
-pub fn parts<'v>(attribute: &Attribute, value: &'v Value) -> Option<&'v Map<String, Value>> {
+/// Returns the sub-attributes in a value of a single-valued complex attribute, as the client sent them.
+/// Returns `None` if the value is not an object, or clears the attribute.
+pub fn sub_attributes_of_value<'v>(
+    attribute: &Attribute,
+    value: &'v Value,
+) -> Option<&'v Map<String, Value>> {
     let values = accepts_an_array_of_one_for_a_single_value(value).as_object()?;
-    (!attribute.multi_valued && !accepts_an_empty_value_for_none(values)).then_some(values)
+    (!attribute.multi_valued && !accepts_an_empty_value_as_unassigned(values)).then_some(values)
 }
 
-/// Entra ID clears a manager with an empty value: a reference to nobody is none.
-fn accepts_an_empty_value_for_none(values: &Map<String, Value>) -> bool {
+/// Entra ID sends an empty value to clear a manager.
+fn accepts_an_empty_value_as_unassigned(values: &Map<String, Value>) -> bool {
     values.get("value").and_then(Value::as_str) == Some("")
 }
 
-/// Entra ID sends a manager as an array of one; an empty array is no value (RFC 7643 §2.5).
+/// Entra ID sends a manager as an array with one element. An empty array means that there is no value
+/// (RFC 7643 §2.5).
 pub fn accepts_an_array_of_one_for_a_single_value(value: &Value) -> &Value {
     match value.as_array().map(Vec::as_slice) {
         Some([one]) => one,
@@ -284,8 +298,8 @@ pub fn accepts_an_array_of_one_for_a_single_value(value: &Value) -> &Value {
     }
 }
 
-/// Entra ID sends a manager, and others their roles, as a plain string instead of `{"value": …}`.
-fn accepts_a_plain_value_for_a_complex_attribute(
+/// Entra ID sends a manager as a string instead of `{"value": …}`. Other clients send roles in this way.
+fn accepts_a_string_for_a_complex_attribute(
     attribute: &Attribute,
     value: &Value,
 ) -> Option<Map<String, Value>> {
@@ -293,7 +307,8 @@ fn accepts_a_plain_value_for_a_complex_attribute(
     value.is_string().then(|| Map::from_iter([("value".to_owned(), value.clone())]))
 }
 
-/// The bytes of a binary value: in either alphabet, padded or not, in lines or not (RFC 7643 §2.3.6).
+/// Decodes a binary value (RFC 7643 §2.3.6). It accepts both base64 alphabets, with or without padding and
+/// line breaks.
 pub fn decode_base64(text: &str) -> Option<Vec<u8>> {
     const CONFIG: GeneralPurposeConfig =
         GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
@@ -303,10 +318,10 @@ pub fn decode_base64(text: &str) -> Option<Vec<u8>> {
 }
 
 fn wrong_type(path: &str, expected: &str, value: &Value) -> ScimError {
-    ScimError::invalid_value(format!("{path} is {}, and must be {expected}", type_name(value)))
+    ScimError::invalid_value(format!("{path} is {}; it must be {expected}", type_name(value)))
 }
 
-/// What a JSON value is, in words.
+/// Returns the type of a JSON value with an article, for errors: `a string`.
 pub fn type_name(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",

@@ -1,4 +1,4 @@
-//! PUT: one document in place of another (RFC 7644 §3.5.1).
+//! PUT: replaces a document (RFC 7644 §3.5.1).
 
 use serde_json::{Map, Value};
 
@@ -6,10 +6,11 @@ use super::Document;
 use crate::error::{ErrorKind, ScimError};
 use crate::schema::{Attribute, Mutability, ResourceSchema, Schema};
 
-/// The document that a PUT leaves. What the client did not send is cleared; what is immutable stays.
+/// Returns the document after a PUT. Attributes that the client did not send are cleared, except immutable
+/// ones.
 ///
 /// # Errors
-/// `mutability` when an immutable attribute that has a value would get another.
+/// `mutability` if the PUT would change the value of an immutable attribute.
 pub fn replace(
     present: &Document,
     mut new: Document,
@@ -31,6 +32,7 @@ pub fn replace(
     Ok(new)
 }
 
+/// Copies the immutable attributes and sub-attributes of a schema to the new values.
 fn keep_immutable(
     schema: &Schema,
     prefix: &str,
@@ -67,7 +69,7 @@ fn keep_immutable_attributes(
             }
             Some(other) if other == value => {}
             Some(_) => {
-                let detail = format!("{prefix}{} is immutable, and has a value", attribute.name);
+                let detail = format!("{prefix}{} is immutable and already has a value", attribute.name);
                 return Err(ScimError::new(ErrorKind::Mutability, detail));
             }
         }

@@ -1,33 +1,34 @@
-//! A stored resource as a client reads it: `id`, `meta`, `groups` and `members` are put in here.
+//! Makes the representation of a resource that clients read: adds `id`, `meta`, `groups` and `members` to the
+//! document.
 
 use serde_json::{Map, Value, json};
 
 use super::{Resource, ResourceId, ResourceKind};
 
-/// A group that a user is in.
+/// An element of a user's `groups`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupReference {
     /// The group.
     pub id: ResourceId,
-    /// Its name, as it is now.
+    /// The current name of the group.
     pub display: Option<String>,
-    /// Whether the user is in it itself, or by way of a group that is (RFC 7643 §4.1.2).
+    /// Whether the user is a direct member, or a member of a group in this group (RFC 7643 §4.1.2).
     pub direct: bool,
 }
 
 /// A member of a group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Member {
-    /// The user or group.
+    /// The id of the user or group.
     pub id: ResourceId,
-    /// Which of the two.
+    /// The kind of the member.
     pub kind: ResourceKind,
-    /// What the client called it when it was put in.
+    /// The `display` that the client sent when it added the member.
     pub display: Option<String>,
 }
 
 impl Member {
-    /// The element of `members` (RFC 7643 §4.2).
+    /// Returns the element of `members` (RFC 7643 §4.2).
     pub fn to_json(&self, base_url: &str) -> Value {
         let mut member = json!({
             "value": self.id.to_string(),
@@ -41,7 +42,8 @@ impl Member {
     }
 }
 
-/// The resource as a filter sees it: as the client does, but that a user who was never said to be active or not is.
+/// Makes the representation that filters and sorting use. It differs from [`represent`] in one point: a user
+/// without `active` is active.
 pub fn represent_to_match(
     resource: &Resource,
     groups: &[GroupReference],
@@ -55,16 +57,16 @@ pub fn represent_to_match(
     out
 }
 
-/// The resource as the client sees it, every attribute there. `members` is `None` where nobody reads them.
+/// Makes the representation with all attributes. `members` is `None` if the response does not need them.
 pub fn represent(
     resource: &Resource,
     groups: &[GroupReference],
     members: Option<&[Member]>,
     base_url: &str,
 ) -> Map<String, Value> {
-    // A copy as a whole: entry by entry, every name would have to be hashed again.
+    // The map is cloned as a whole. Inserting each entry in a new map would hash every name again.
     let mut out = resource.document.clone();
-    // Behind `schemas`, which documents begin with, as readers are used to.
+    // Documents begin with `schemas`. The id comes next, as in the examples of RFC 7643 §8.
     out.shift_insert(out.len().min(1), "id".into(), resource.id.to_string().into());
     if !groups.is_empty() {
         let groups = groups.iter().map(|group| group_to_json(group, base_url)).collect();
@@ -100,7 +102,7 @@ fn group_to_json(group: &GroupReference, base_url: &str) -> Value {
     out
 }
 
-/// The URL of a resource (RFC 7643 §3.1, `meta.location`).
+/// Returns the URL of a resource (RFC 7643 §3.1, `meta.location`).
 pub fn location(base_url: &str, kind: ResourceKind, id: ResourceId) -> String {
     format!("{base_url}/{}/{id}", kind.endpoint())
 }

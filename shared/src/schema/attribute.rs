@@ -1,49 +1,49 @@
-//! An attribute's characteristics (RFC 7643 §2.2 and §7).
+//! Attributes and their characteristics (RFC 7643 §2.2 and §7).
 
 use serde::{Deserialize, Serialize};
 
-/// An attribute, or a sub-attribute, of a schema.
+/// An attribute or sub-attribute of a schema.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Attribute {
-    /// The name, in the case that answers give it.
+    /// The name, spelled as in responses.
     pub name: String,
-    /// What its values are.
+    /// The type of the values.
     #[serde(rename = "type")]
     pub kind: Type,
-    /// The parts of a complex value.
+    /// The sub-attributes of a complex attribute.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sub_attributes: Vec<Attribute>,
-    /// Whether it has any number of values.
+    /// Whether the attribute can have several values.
     pub multi_valued: bool,
-    /// A sentence for people.
+    /// A description for people.
     #[serde(default)]
     pub description: String,
-    /// Whether a resource must have it.
+    /// Whether a resource must have the attribute.
     #[serde(default)]
     pub required: bool,
-    /// Values that clients are asked to use; others are taken too.
+    /// The values that clients should use. Other values are accepted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub canonical_values: Vec<String>,
-    /// Whether upper and lower case differ in comparisons.
+    /// Whether comparisons distinguish upper and lower case.
     #[serde(default)]
     pub case_exact: bool,
-    /// Who may write it, and when.
+    /// Who can write the attribute, and when.
     #[serde(default)]
     pub mutability: Mutability,
-    /// When answers hold it.
+    /// When responses hold the attribute.
     #[serde(default)]
     pub returned: Returned,
-    /// Among which resources a value may occur once only.
+    /// Among which resources a value must be unique.
     #[serde(default)]
     pub uniqueness: Uniqueness,
-    /// What a reference may point at.
+    /// The resource types that a reference can refer to.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reference_types: Vec<String>,
 }
 
 impl Attribute {
-    /// The sub-attribute of this name, in any case.
+    /// Finds the sub-attribute with this name, in any case.
     pub fn sub_attribute(&self, name: &str) -> Option<&Attribute> {
         self.sub_attributes.iter().find(|attribute| attribute.name.eq_ignore_ascii_case(name))
     }
@@ -71,45 +71,45 @@ pub enum Type {
     Complex,
 }
 
-/// Who may write an attribute (RFC 7643 §7, `mutability`).
+/// Who can write an attribute (RFC 7643 §7, `mutability`).
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Mutability {
-    /// The service provider only.
+    /// Only the service provider.
     ReadOnly,
     /// The client, at any time.
     #[default]
     ReadWrite,
     /// The client, once.
     Immutable,
-    /// The client, and nobody reads it.
+    /// The client, but responses never hold it.
     WriteOnly,
 }
 
-/// When an answer holds an attribute (RFC 7643 §7, `returned`).
+/// When a response holds an attribute (RFC 7643 §7, `returned`).
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Returned {
-    /// Whatever the client asks for.
+    /// Always, even if the client excludes it.
     Always,
-    /// At no time.
+    /// Never.
     Never,
-    /// Unless the client asks otherwise.
+    /// Unless the client excludes it or asks for other attributes.
     #[default]
     Default,
-    /// When the client names it.
+    /// Only if the client names it.
     Request,
 }
 
-/// Among which resources a value may occur once only (RFC 7643 §7, `uniqueness`).
+/// Among which resources a value must be unique (RFC 7643 §7, `uniqueness`).
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Uniqueness {
-    /// No such rule.
+    /// Values need not be unique.
     #[default]
     None,
-    /// Those of one directory.
+    /// Among the resources of one directory.
     Server,
-    /// All there are.
+    /// Among all resources of all service providers.
     Global,
 }

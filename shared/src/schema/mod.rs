@@ -1,8 +1,8 @@
-//! Schemas and resource types, loaded once from the JSON files beside this crate (RFC 7643 §6 and §7).
+//! Schemas and resource types, which are loaded from JSON files in this crate (RFC 7643 §6 and §7).
 //!
-//! The files under `schemas/` are served at /Schemas as they are, and everything that depends on an
-//! attribute's characteristics asks them: validation, PATCH, filters, projection, indexes. A file more
-//! there, named by a resource type under `resource_types/`, is an extension, with no other change.
+//! The files in `schemas/` are served at /Schemas. Validation, PATCH, filters, projection and indexes all use
+//! the characteristics of attributes in them. To add an extension, add its schema file, and its URN to a
+//! resource type in `resource_types/`. No code changes.
 
 mod attribute;
 mod resource_schema;
@@ -25,29 +25,30 @@ pub struct Schema {
     pub id: String,
     /// A name for people.
     pub name: String,
-    /// A sentence for people.
+    /// A description for people.
     pub description: String,
-    /// The attributes, without those common to all resources.
+    /// The attributes. In a file, they do not include the attributes that all resources have.
     pub attributes: Vec<Attribute>,
 }
 
-/// A resource type: an endpoint and the schemas of what is found there (RFC 7643 §6).
+/// A resource type: an endpoint and the schemas of its resources (RFC 7643 §6).
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct ResourceType {
     /// The name in `meta.resourceType`, and the id at /ResourceTypes.
     pub id: String,
     /// A name for people.
     pub name: String,
-    /// A sentence for people.
+    /// A description for people.
     pub description: String,
-    /// The endpoint below the base URL, with its slash: `/Users`.
+    /// The endpoint relative to the base URL, with a slash: `/Users`.
     pub endpoint: String,
     /// The URN of the core schema.
     pub schema: String,
-    /// The schemas that may stand beside the core schema.
+    /// The extensions that resources can have.
     #[serde(rename = "schemaExtensions")]
     pub schema_extensions: Vec<SchemaExtension>,
-    /// The attribute paths that have an index, each value an item of the table. Not served.
+    /// The paths of the indexed attributes. The table has an item for each value of such an attribute. They
+    /// are not served at /ResourceTypes.
     #[serde(default, skip_serializing)]
     pub indexes: Vec<String>,
 }
@@ -57,20 +58,20 @@ pub struct ResourceType {
 pub struct SchemaExtension {
     /// The URN.
     pub schema: String,
-    /// Whether every resource has it.
+    /// Whether every resource must have the extension.
     pub required: bool,
 }
 
-/// Every schema and resource type of this service provider.
+/// All schemas and resource types of this service provider.
 #[derive(Debug)]
 pub struct Schemas {
-    /// The schemas, in the order of their files' names.
+    /// The schemas, in the order of their file names.
     pub schemas: Vec<Schema>,
     user: ResourceSchema,
     group: ResourceSchema,
 }
 
-/// What a schema file has wrong with it.
+/// The reason why a schema file or resource type file is invalid.
 #[derive(Debug)]
 pub struct SchemaFileError(String);
 
@@ -83,14 +84,14 @@ impl std::fmt::Display for SchemaFileError {
 impl std::error::Error for SchemaFileError {}
 
 impl Schemas {
-    /// The schemas that this crate was built with.
+    /// Returns the schemas that are built into this crate.
     ///
     /// # Panics
-    /// When a file was built in that is not a schema: no function can start, and the first test says so.
+    /// If a built-in file is invalid. Then no function can start, and every test that uses schemas fails.
     pub fn built_in() -> &'static Self {
         #[expect(
             clippy::expect_used,
-            reason = "the files are part of the binary; nothing can be served without them"
+            reason = "the files are part of the binary, and the service cannot run without them"
         )]
         static BUILT_IN: LazyLock<Schemas> = LazyLock::new(|| {
             Schemas::load(SCHEMA_FILES, RESOURCE_TYPE_FILES).expect("built-in schema files")
@@ -98,20 +99,20 @@ impl Schemas {
         &BUILT_IN
     }
 
-    /// Loads schemas and the two resource types, User and Group, from the text of their files.
+    /// Loads schemas and the resource types User and Group from the text of their files.
     ///
     /// # Errors
-    /// When a file is not of the form of RFC 7643 §6 or §7, or names what is not there.
+    /// Fails if a file does not have the form of RFC 7643 §6 or §7, or names a schema or attribute that does
+    /// not exist.
     pub fn load(schemas: &[&str], resource_types: &[&str]) -> Result<Self, SchemaFileError> {
         let schemas: Vec<Schema> = schemas.iter().map(|text| parse(text)).collect::<Result<_, _>>()?;
         let resource_types: Vec<ResourceType> =
             resource_types.iter().map(|text| parse(text)).collect::<Result<_, _>>()?;
         let resource_schema = |kind: ResourceKind| {
             let resource_type =
-                resource_types
-                    .iter()
-                    .find(|resource_type| resource_type.id == kind.name())
-                    .ok_or_else(|| SchemaFileError(format!("no resource type {}", kind.name())))?;
+                resource_types.iter().find(|resource_type| resource_type.id == kind.name()).ok_or_else(
+                    || SchemaFileError(format!("no file defines the resource type {}", kind.name())),
+                )?;
             ResourceSchema::new(kind, resource_type.clone(), &schemas).map_err(SchemaFileError)
         };
         Ok(Self {
@@ -121,7 +122,7 @@ impl Schemas {
         })
     }
 
-    /// The schema of the resources of one kind.
+    /// Returns the schema of one kind of resource.
     pub fn of(&self, kind: ResourceKind) -> &ResourceSchema {
         match kind {
             ResourceKind::User => &self.user,

@@ -1,4 +1,4 @@
-//! A resource type bound to its schemas: what an attribute path means for resources of that type.
+//! A resource type with its schemas and indexes. It resolves attribute paths to attributes.
 
 use serde_json::{Map, Value};
 
@@ -6,67 +6,68 @@ use super::{Attribute, Mutability, ResourceType, Returned, Schema, Type, Uniquen
 use crate::attribute_path::AttributePath;
 use crate::resource::ResourceKind;
 
-/// The core schema of a resource type, the attributes common to all resources, and the extensions.
+/// A resource type with its core schema, extensions and indexes.
 #[derive(Debug)]
 pub struct ResourceSchema {
-    /// Users or groups.
+    /// The kind of the resources.
     pub kind: ResourceKind,
-    /// The resource type, as /ResourceTypes answers it.
+    /// The resource type, as served at /ResourceTypes.
     pub resource_type: ResourceType,
-    /// The core schema, the common attributes of RFC 7643 §3.1 in front.
+    /// The core schema. Its first attributes are the common ones of RFC 7643 §3.1.
     pub core: Schema,
     /// The schema extensions.
     pub extensions: Vec<Schema>,
-    /// The indexes, in the order of the resource type's file.
+    /// The indexes, in the order of the resource type file.
     pub indexes: Vec<Index>,
 }
 
-/// An index: each value of one attribute is an item of the table.
+/// An index of an attribute. The table has an item for each value of the attribute.
 #[derive(Debug)]
 pub struct Index {
-    /// The attribute path, as the resource type's file spells it, which is what its keys hold.
+    /// The attribute path, spelled as in the resource type file. The keys of the items contain it.
     pub name: String,
-    /// The URN of the extension that has the attribute.
+    /// The URN of the extension that has the attribute; `None` for core attributes.
     pub extension: Option<String>,
     /// The attribute.
     pub attribute: String,
     /// The sub-attribute whose values are indexed.
     pub sub_attribute: Option<String>,
-    /// Whether upper and lower case differ.
+    /// Whether comparisons distinguish upper and lower case.
     pub case_exact: bool,
-    /// Whether a value may occur once only.
+    /// Whether two resources cannot have the same value.
     pub unique: bool,
     /// Whether every resource has a value.
     pub required: bool,
 }
 
-/// What an attribute path means.
+/// The meaning of an attribute path.
 #[derive(Clone, Copy, Debug)]
 pub enum Resolved<'s> {
-    /// All attributes of an extension: the path is its URN.
+    /// All attributes of an extension. The path is the URN of the extension.
     Extension(&'s Schema),
-    /// One attribute, or a sub-attribute of it.
+    /// One attribute or sub-attribute.
     Attribute(Target<'s>),
 }
 
-/// An attribute where it stands.
+/// A resolved attribute or sub-attribute.
 #[derive(Clone, Copy, Debug)]
 pub struct Target<'s> {
-    /// The extension that has it; `None` for the core schema and the common attributes.
+    /// The extension that has the attribute; `None` for core and common attributes.
     pub extension: Option<&'s Schema>,
     /// The attribute.
     pub attribute: &'s Attribute,
-    /// The sub-attribute, when the path goes so far.
+    /// The sub-attribute, if the path names one.
     pub sub_attribute: Option<&'s Attribute>,
 }
 
 impl<'s> Target<'s> {
-    /// The attribute at the end of the path.
+    /// Returns the sub-attribute, or the attribute if the path does not name a sub-attribute.
     pub fn leaf(&self) -> &'s Attribute {
         self.sub_attribute.unwrap_or(self.attribute)
     }
 
-    /// The value of the attribute (not of the sub-attribute) in a resource whose names are canonical.
+    /// Finds the value of the attribute, not of the sub-attribute. Names in the resource must be spelled as
+    /// in the schema.
     pub fn find<'v>(&self, resource: &'v Map<String, Value>) -> Option<&'v Value> {
         match self.extension {
             Some(extension) => resource.get(&extension.id)?.as_object()?.get(&self.attribute.name),
@@ -83,7 +84,7 @@ impl ResourceSchema {
     ) -> Result<Self, String> {
         let find = |urn: &str| {
             schemas.iter().find(|schema| schema.id.eq_ignore_ascii_case(urn)).cloned().ok_or_else(|| {
-                format!("resource type {} names {urn}, and no file has that schema", kind.name())
+                format!("resource type {} names the schema {urn}, which no file defines", kind.name())
             })
         };
         let mut core = find(&resource_type.schema)?;
@@ -100,13 +101,14 @@ impl ResourceSchema {
     }
 
     fn index(&self, name: &str) -> Result<Index, String> {
-        let path = AttributePath::parse(name).ok_or_else(|| format!("index {name} is no attribute path"))?;
+        let path =
+            AttributePath::parse(name).ok_or_else(|| format!("index {name} is not an attribute path"))?;
         let Some(Resolved::Attribute(target)) = self.resolve(&path) else {
-            return Err(format!("index {name} names no attribute"));
+            return Err(format!("index {name} does not name an attribute"));
         };
         let leaf = target.leaf();
         if !matches!(leaf.kind, Type::String | Type::Reference) {
-            return Err(format!("index {name} is not on text"));
+            return Err(format!("index {name} is not on a text attribute"));
         }
         Ok(Index {
             name: name.to_owned(),
@@ -119,10 +121,11 @@ impl ResourceSchema {
         })
     }
 
-    /// What a path means here; `None` when there is no such attribute. Names and URNs compare without case.
+    /// Resolves a path. Returns `None` if the resource type does not have the attribute. Names and URNs match
+    /// in any case.
     ///
-    /// A name without a URN is looked for among the core attributes first and in the extensions then: Entra ID
-    /// sends `manager` and `department` bare.
+    /// A name without a URN can be a core attribute or, if there is none with this name, an attribute of an
+    /// extension: Entra ID sends `manager` and `department` without a URN.
     pub fn resolve(&self, path: &AttributePath) -> Option<Resolved<'_>> {
         if let Some(extension) = path.as_urn().and_then(|urn| self.extension(&urn)) {
             return Some(Resolved::Extension(extension));
@@ -142,20 +145,20 @@ impl ResourceSchema {
             })
     }
 
-    /// The extension with this URN, in any case.
+    /// Finds the extension with this URN, in any case.
     pub fn extension(&self, urn: &str) -> Option<&Schema> {
         self.extensions.iter().find(|schema| schema.id.eq_ignore_ascii_case(urn))
     }
 }
 
 impl Schema {
-    /// The attribute of this name, in any case.
+    /// Finds the attribute with this name, in any case.
     pub fn attribute(&self, name: &str) -> Option<&Attribute> {
         self.attributes.iter().find(|attribute| attribute.name.eq_ignore_ascii_case(name))
     }
 }
 
-/// The attributes that every resource has (RFC 7643 §3 and §3.1). They stand in no schema.
+/// Returns the attributes that every resource has (RFC 7643 §3 and §3.1). No schema file has them.
 fn common_attributes() -> [Attribute; 4] {
     let attribute = |name: &str, kind| Attribute {
         name: name.to_owned(),

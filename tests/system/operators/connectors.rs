@@ -267,16 +267,19 @@ async fn settings_are_set_one_by_one_applied_from_a_file_and_written_back() {
     }
     std::fs::remove_file(file).unwrap();
     for (setting, said) in [
-        ("mapping.email=emials.value", "mapping.email: \"emials.value\" names no attribute of a User"),
+        (
+            "mapping.email=emials.value",
+            "mapping.email: \"emials.value\" does not name an attribute of a User",
+        ),
         (
             "mapping.email=id",
-            "mapping.email: \"id\" is made for each answer, and nothing can be taken from it",
+            "mapping.email: \"id\" is generated for each response; name an attribute that is stored",
         ),
         ("on-delete=maybe", "on-delete is \"maybe\", and must be one of `delete`, `deactivate`, `refuse`"),
         ("mapping.display-name=x", "mapping.display-name is \"x\", and must be `given-or-names` or `names`"),
         ("audit-days=x", "audit-days is \"x\", and must be a whole number"),
         ("audit-days=-1", "audit-days is \"-1\", and must be a whole number"),
-        ("audit-days=0", "audit-days is 0, and must be 1 to 3653"),
+        ("audit-days=0", "audit-days is 0; it must be from 1 to 3653"),
         ("colour=red", "there is no setting colour; `scimctl connector export` names them"),
         ("rules=x", "there is no setting rules; `scimctl connector export` names them"),
         ("on-delete", "\"on-delete\" is not SETTING=VALUE"),

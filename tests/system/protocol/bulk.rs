@@ -171,9 +171,12 @@ async fn each_operation_has_its_own_outcome() {
     .await;
     assert_eq!(statuses(&done), ["412", "200", "409", "400", "404", "400", "400", "400", "204", "201"]);
     assert_eq!(done[2]["response"]["scimType"], "uniqueness");
-    assert_eq!(done[3]["response"]["detail"], "active is a number, and must be a boolean");
+    assert_eq!(done[3]["response"]["detail"], "active is a number; it must be a boolean");
     assert_eq!(done[5]["response"]["scimType"], "invalidSyntax");
-    assert_eq!(done[7]["response"]["detail"], "bulkId:unknown is no resource that this request made");
+    assert_eq!(
+        done[7]["response"]["detail"],
+        "bulkId:unknown does not refer to a resource that this request created"
+    );
     assert_eq!(done[1]["version"], "W/\"2\"");
     assert_eq!(done[8].get("response"), None);
     assert_invariants(service(), &connector.id).await;
@@ -211,20 +214,20 @@ async fn a_thousand_operations_are_carried_out_and_one_more_is_refused() {
     let reply = client.post("/Bulk", &bulk(users(1_001))).await;
     assert_eq!(
         (reply.status, &reply.json()["detail"]),
-        (413, &json!("There are 1001 operations, and may be 1000"))
+        (413, &json!("Operations has 1001 elements; the maximum is 1000"))
     );
     let long = json!({ "schemas": ["urn:ietf:params:scim:api:messages:2.0:BulkRequest"], "Operations": [], "x": "x".repeat(1_048_576) });
     assert_eq!(client.post("/Bulk", &long).await.status, 413);
     for (body, detail) in [
         (
             json!({ "schemas": [USER], "Operations": [] }),
-            "schemas must name urn:ietf:params:scim:api:messages:2.0:BulkRequest",
+            "schemas must contain urn:ietf:params:scim:api:messages:2.0:BulkRequest",
         ),
-        (bulk(json!({})), "Operations is an object, and must be an array"),
+        (bulk(json!({})), "Operations is an object; it must be an array of 1 to 1000 operations"),
         (bulk(json!([{ "method": "POST" }])), "Operation 1: path is missing"),
         (
             bulk(json!([post_user("a", json!({})), post_user("a", json!({}))])),
-            "The bulkId \"a\" is given to two operations",
+            "Two operations have the bulkId \"a\"; give each its own",
         ),
     ] {
         let reply = client.post("/Bulk", &body).await;

@@ -1,0 +1,135 @@
+//! Changes complex values and the elements of multi-valued attributes, for PATCH (RFC 7644 §3.5.2).
+
+use serde_json::{Map, Value};
+
+use crate::error::{ErrorKind, ScimError};
+use crate::resource::{is_primary, normalise_attribute};
+use crate::schema::{Attribute, Mutability};
+
+/// Sets a sub-attribute of the selected elements, or clears it.
+pub fn set_in(
+    elements: &mut Vec<Value>,
+    selected: &[usize],
+    attribute: &Attribute,
+    sub_attribute: &Attribute,
+    value: Option<&Value>,
+) -> Result<(), ScimError> {
+    for index in selected {
+        if let Some(Value::Object(element)) = elements.get_mut(*index) {
+            set(element, sub_attribute, value)?;
+        }
+    }
+    keep_one_primary(elements, selected, attribute)?;
+    elements.retain(|element| element.as_object().is_none_or(|element| !element.is_empty()));
+    Ok(())
+}
+
+/// Merges an object into a complex value (RFC 7644 §3.5.2.3). Sub-attributes that the object does not have
+/// stay. Those that are null are cleared (RFC 7643 §2.5). Unknown and read-only ones are ignored.
+pub fn merge(
+    values: &mut Map<String, Value>,
+    given: &Map<String, Value>,
+    attribute: &Attribute,
+) -> Result<(), ScimError> {
+    let named = given.iter().filter_map(|(name, value)| Some((attribute.sub_attribute(name)?, value)));
+    let mut named: Vec<(&Attribute, &Value)> =
+        named.filter(|(sub_attribute, _)| sub_attribute.mutability != Mutability::ReadOnly).collect();
+    // `value` is set first, because setting it removes the old `$ref`. The object's own `$ref` must stay.
+    named.sort_by_key(|(sub_attribute, _)| sub_attribute.name != "value");
+    for (sub_attribute, value) in named {
+        let path = format!("{}.{}", attribute.name, sub_attribute.name);
+        let value = normalise_attribute(sub_attribute, value, &path)?;
+        if value.is_none() && sub_attribute.required {
+            return Err(required(&path));
+        }
+        set(values, sub_attribute, value.as_ref())?;
+    }
+    Ok(())
+}
+
+/// Sets or clears one attribute.
+pub fn set(
+    values: &mut Map<String, Value>,
+    attribute: &Attribute,
+    value: Option<&Value>,
+) -> Result<(), ScimError> {
+    let present = values.get(&attribute.name);
+    if present == value {
+        return Ok(());
+    }
+    if present.is_some() && attribute.mutability == Mutability::Immutable {
+        return Err(immutable(&attribute.name));
+    }
+    match value {
+        Some(value) => {
+            values.insert(attribute.name.clone(), value.clone());
+        }
+        None => {
+            values.shift_remove(&attribute.name);
+        }
+    }
+    if attribute.name == "value" {
+        // The old `$ref` belongs to the old value.
+        values.shift_remove("$ref");
+    }
+    Ok(())
+}
+
+/// Sets `primary` of the other elements to false if one of the touched elements is the primary one (RFC 7644
+/// §3.5.2).
+pub fn keep_one_primary(
+    elements: &mut [Value],
+    touched: &[usize],
+    attribute: &Attribute,
+) -> Result<(), ScimError> {
+    let is_primary_at = |index: &&usize| elements.get(**index).is_some_and(is_primary);
+    match touched.iter().filter(is_primary_at).count() {
+        0 => Ok(()),
+        1 => {
+            for (index, element) in elements.iter_mut().enumerate() {
+                if !touched.contains(&index)
+                    && is_primary(element)
+                    && let Some(primary) = element.get_mut("primary")
+                {
+                    *primary = Value::Bool(false);
+                }
+            }
+            Ok(())
+        }
+        _ => Err(ScimError::invalid_value(format!(
+            "{} would have more than one primary value; only one is allowed",
+            attribute.name
+        ))),
+    }
+}
+
+/// Whether an existing element already has all values of a given one.
+pub fn contains(present: &Value, given: &Value) -> bool {
+    match (present, given) {
+        (Value::Object(present), Value::Object(given)) => {
+            given.iter().all(|(name, value)| present.get(name) == Some(value))
+        }
+        _ => present == given,
+    }
+}
+
+/// Whether two elements have the same type and value, which RFC 7643 §2.4 does not allow.
+pub fn is_same_value(present: &Value, given: &Value) -> bool {
+    let is_alike = |name: &str| present.get(name) == given.get(name);
+    given.get("value").is_some() && is_alike("value") && is_alike("type")
+}
+
+/// Returns the array of the elements, or `None` if there are none.
+pub fn non_empty(elements: Vec<Value>) -> Option<Value> {
+    (!elements.is_empty()).then_some(Value::Array(elements))
+}
+
+/// Makes the error for the removal of a required attribute (RFC 7644 §3.5.2.2).
+pub fn required(name: &str) -> ScimError {
+    ScimError::new(ErrorKind::Mutability, format!("{name} is required and cannot be removed"))
+}
+
+/// Makes the error for a change of an immutable attribute that has a value (RFC 7643 §7).
+pub fn immutable(name: &str) -> ScimError {
+    ScimError::new(ErrorKind::Mutability, format!("{name} is immutable and already has a value"))
+}

@@ -62,7 +62,9 @@ pub async fn run(command: Command, context: &Context) -> Result<(), Failure> {
     let table = context.table_without_deadline();
     let records = table.audit(&connector, resource.as_deref(), since, until, command.limit).await?;
     if known.is_none() && records.is_empty() {
-        return fail(format!("there is no connector {id}, and there are no audit records of a deleted one"));
+        return fail(format!(
+            "there is no connector {id}, and there are no audit records of a deleted one with this id"
+        ));
     }
     for record in &records {
         let line = if command.json { serde_json::to_string(record)? } else { format_record(record) };

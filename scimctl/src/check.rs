@@ -10,7 +10,8 @@ use shared::schema::Schemas;
 
 use crate::context::Context;
 use crate::failure::{Failure, fail};
-use crate::output::{count, print, print_note, progress_bar};
+use crate::output::{count, print, print_note};
+use crate::progress::progress_bar;
 
 /// The options of `scimctl check`.
 #[derive(Args)]

@@ -23,19 +23,22 @@ const STEP_TIMEOUT: Duration = Duration::from_secs(15);
 /// How often a long command checks that it can still write to the connector. It is less than `CONNECTOR_CACHE_TTL`.
 const CONNECTOR_CHECK_INTERVAL: Duration = Duration::from_secs(10);
 
+/// The heading of the options in the help, which keeps them apart from those of each command.
+const HEADING: &str = "Table options";
+
 /// The options that say where the table is.
 #[derive(Args)]
 pub struct TableLocation {
     /// Name of the table: the stack's output TableName
-    #[arg(long, env = "TABLE_NAME", default_value = environment::DEFAULT_TABLE, global = true)]
+    #[arg(long, env = "TABLE_NAME", default_value = environment::DEFAULT_TABLE, global = true, help_heading = HEADING)]
     table: String,
 
     /// URL of a DynamoDB that needs no credentials, instead of AWS
-    #[arg(long, value_name = "URL", global = true)]
+    #[arg(long, value_name = "URL", global = true, help_heading = HEADING)]
     endpoint: Option<String>,
 
     /// Data folder of a running `make run` or `make lambda`, instead of AWS
-    #[arg(long, value_name = "FOLDER", conflicts_with = "endpoint", global = true)]
+    #[arg(long, value_name = "FOLDER", conflicts_with = "endpoint", global = true, help_heading = HEADING)]
     local: Option<PathBuf>,
 }
 
@@ -104,7 +107,8 @@ impl Context {
         Connectors::new(self.table(), self.actor.clone(), self.now)
     }
 
-    /// Reads a connector. Fails if it is being deleted, because a write to it then could outlive it.
+    /// Reads a connector. Fails if it is being deleted, because data that is written then could stay in the
+    /// table after the deletion.
     pub async fn connector(&self, id: &str) -> Result<Connector, Failure> {
         let connector = self.connector_or_deleting(id).await?;
         if connector.record.is_deleting { fail(being_deleted(&connector.id)) } else { Ok(connector) }

@@ -11,6 +11,7 @@ mod migrate;
 mod open_directory;
 mod outage;
 mod output;
+mod progress;
 mod reindex;
 mod role;
 mod transfer;
@@ -37,7 +38,7 @@ use transfer::RowKind;
 
 EXIT CODES:
   0  success
-  1  failure; standard error says why, and the command may have done a part of its work
+  1  failure; standard error says why, and the command may have done part of its work
   2  wrong command line"
 )]
 struct Arguments {
@@ -50,7 +51,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Manage connectors. Each connects one identity provider
+    /// Manage connectors, each of which connects one identity provider
     #[command(
         subcommand,
         after_help = "EXAMPLES:

@@ -25,13 +25,13 @@ impl OpenDirectory {
         Ok(Self { connector: id.to_owned(), directory: context.directory(connector), settings })
     }
 
-    /// Makes what turns users and groups into the entries that the directory shows.
+    /// Makes the [`EntryMaker`] of the directory, which turns users into the entries that the directory shows.
     pub fn entry_maker(&self) -> Result<EntryMaker<'_>, Failure> {
         entry_maker(&self.connector, &self.settings)
     }
 }
 
-/// Makes what turns users and groups into the entries that the directory shows under these settings.
+/// Makes the [`EntryMaker`] of a connector with these settings.
 pub fn entry_maker<'s>(connector: &str, settings: &'s Settings) -> Result<EntryMaker<'s>, Failure> {
     Ok(EntryMaker::new(connector, settings, Schemas::built_in())?)
 }

@@ -9,7 +9,8 @@ use shared::schema::Schemas;
 
 use crate::context::{Context, parse_connector_id};
 use crate::failure::Failure;
-use crate::output::{count, print, progress_bar, wait};
+use crate::output::{count, print};
+use crate::progress::{progress_bar, wait};
 
 /// The options of `scimctl reindex`.
 #[derive(Args)]

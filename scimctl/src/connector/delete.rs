@@ -7,7 +7,8 @@ use shared::resource::ResourceKind;
 
 use crate::context::{Context, parse_connector_id, read_line};
 use crate::failure::{Failure, fail};
-use crate::output::{count, print, print_note, progress_bar, wait};
+use crate::output::{count, print, print_note};
+use crate::progress::{progress_bar, wait};
 
 /// Deletes a connector in three steps: refuses its requests, deletes its directory after all functions refuse them, and deletes
 /// its record last. An interrupted deletion is continued by the same command.

@@ -67,7 +67,7 @@ pub enum Command {
         /// New display name
         name: String,
     },
-    /// Delete a connector with all its users and groups. To confirm, enter its id on standard input
+    /// Delete a connector with all its users, groups and roles. To confirm, enter its id on standard input
     #[command(after_help = "EXAMPLE:\n  scimctl connector delete okta")]
     Delete {
         /// Id of the connector
@@ -100,7 +100,7 @@ pub enum Command {
         #[arg(value_name = "TIME")]
         when: String,
     },
-    /// Change single settings
+    /// Change some settings, and keep the others
     #[command(
         after_help = "EXAMPLE:\n  scimctl connector set okta on-delete=refuse rules.exclude-users='svc-*,root' --dry-run"
     )]

@@ -61,7 +61,8 @@ async fn check_login(url: &str, login: &Login) -> CheckResult {
         Ok(StatusCode::OK) => passed("the service accepts the credential"),
         Ok(StatusCode::UNAUTHORIZED) => failed(
             "the service refuses the credential with 401",
-            "Enter the credential that `scimctl connector rotate` prints in the identity provider. The service accepts a new one within a minute.",
+            "Enter the credential that `scimctl connector rotate` prints in the identity provider. The service accepts a \
+             new one within a minute.",
         ),
         Ok(StatusCode::TOO_MANY_REQUESTS) => failed(
             "the service refuses all credentials from this address with 429, after too many wrong ones",

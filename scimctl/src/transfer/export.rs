@@ -14,7 +14,7 @@ use crate::context::Context;
 use crate::failure::Failure;
 use crate::group;
 use crate::open_directory::OpenDirectory;
-use crate::output::progress_bar;
+use crate::progress::progress_bar;
 use crate::user::{self, UserAttributes};
 
 /// Writes the users or groups that the directory shows to a file, or as CSV to standard output.

@@ -57,7 +57,7 @@ pub enum Command {
         attributes: UserAttributes,
     },
     /// Update a local user
-    #[command(after_help = "An option without a value ('') clears the attribute.\n\n\
+    #[command(after_help = "An empty value ('') clears the attribute.\n\n\
 EXAMPLE:\n  scimctl user set okta ann@example.com --email ann@example.org --display-name ''")]
     Set {
         /// Id of the connector

@@ -18,7 +18,8 @@ use super::{RowKind, in_file};
 use crate::context::Context;
 use crate::failure::{Failure, fail};
 use crate::open_directory::OpenDirectory;
-use crate::output::{count, escape_controls, print, print_note, progress_bar};
+use crate::output::{count, escape_controls, print, print_note};
+use crate::progress::progress_bar;
 
 /// The users that are imported at the same time.
 const CONCURRENT_USERS: usize = 16;

@@ -21,7 +21,14 @@ pub fn read(text: &[u8], format: Format) -> Result<Rows<'_>, Failure> {
 fn read_json_lines(text: &[u8]) -> Rows<'_> {
     let lines = (1..).zip(text.split(|byte| *byte == b'\n'));
     let lines = lines.filter(|(_, line)| !line.trim_ascii().is_empty());
-    Box::new(lines.map(|(number, line)| (number, serde_json::from_slice(line).map_err(Failure::from))))
+    Box::new(lines.map(|(number, line)| (number, serde_json::from_slice(line).map_err(json_failure))))
+}
+
+/// Describes a line that is not a JSON object. The parser sees only this line, so its own line number is always 1.
+fn json_failure(error: serde_json::Error) -> Failure {
+    let text = error.to_string();
+    let reason = text.split(" at line ").next().unwrap_or(&text);
+    Failure(format!("the row is not a JSON object: {reason} at column {}", error.column()))
 }
 
 fn read_csv(text: &[u8]) -> Result<Rows<'_>, Failure> {
@@ -74,6 +81,18 @@ mod tests {
             assert_eq!(lines(&text, Format::Csv), [3, 6, 8], "{end:?}");
             let text = ["", "{}", "", "x", "{}"].join(end);
             assert_eq!(lines(&text, Format::JsonLines), [2, 4, 5], "{end:?}");
+        }
+    }
+
+    #[test]
+    fn errors_name_what_is_wrong_in_the_row() {
+        for (text, format, expected) in [
+            ("{\"name\": x}", Format::JsonLines, "the row is not a JSON object: expected value at column 10"),
+            ("a,b\n1", Format::Csv, "the row has 1 cell, but the heading has 2"),
+        ] {
+            let rows: Vec<_> = read(text.as_bytes(), format).unwrap().collect();
+            let [(_, Err(Failure(error)))] = &rows[..] else { panic!("{text}") };
+            assert_eq!(error, expected);
         }
     }
 }

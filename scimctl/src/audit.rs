@@ -1,4 +1,4 @@
-//! `scimctl audit`: who changed what, the newest first.
+//! `scimctl audit`: prints the audit records of a connector, newest first.
 
 use clap::Args;
 use directory::audit::AuditRecord;
@@ -6,69 +6,75 @@ use directory::connectors::ConnectorId;
 use jiff::Timestamp;
 use shared::resource::ResourceId;
 
-use crate::context::{Context, Failure, fail, say};
+use crate::context::Context;
+use crate::failure::{Failure, fail};
+use crate::output::print;
 
-/// What is looked for.
+/// The options of `scimctl audit`.
 #[derive(Args)]
 #[command(after_help = "EXAMPLE:\n  scimctl audit okta --since 2026-11-01T00:00:00Z --json")]
 pub struct Command {
-    /// The connector's id; the trail of one that was deleted is there until it expires
+    /// Id of the connector. The records of a deleted connector can be read until they expire
     connector: String,
-    /// Only changes of the user, group or role of this id; or of the connector's own record, by its id
+    /// Print only changes of the user, group or role with this id, or of the connector itself with its own id
     #[arg(long, value_name = "ID")]
     resource: Option<String>,
-    /// From this time on, as 2026-11-24T00:00:00Z; else from when the connector was made, or from the beginning if it was deleted
+    /// Print only changes from this time on, such as 2026-11-24T00:00:00Z
     #[arg(long, value_name = "TIME")]
     since: Option<Timestamp>,
-    /// Up to this time
+    /// Print only changes up to this time
     #[arg(long, value_name = "TIME")]
     until: Option<Timestamp>,
-    /// At most so many
+    /// Print at most this number of records
     #[arg(long, default_value_t = 100)]
     limit: usize,
-    /// An object of JSON a line
+    /// Print one JSON object on each line
     #[arg(long)]
     json: bool,
 }
 
-/// Carries out the command.
+/// Runs the command.
 pub async fn run(command: Command, context: &Context) -> Result<(), Failure> {
     let id = &command.connector;
-    let Some(connector) = ConnectorId::parse(id) else { return fail(format!("{id:?} is no connector's id")) };
+    let Some(connector) = ConnectorId::parse(id) else {
+        return fail(format!("{id:?} is not a connector id; `scimctl connector list` lists all connectors"));
+    };
     let resource = match command.resource.as_deref() {
         Some(resource) if resource != id => match ResourceId::parse(resource) {
             Some(resource) => Some(resource.to_string()),
             None => {
-                return fail(format!("{resource:?} is no id; `scimctl user show` and `group show` tell it"));
+                return fail(format!(
+                    "{resource:?} is not a resource id; `scimctl user show` and `scimctl group show` print ids"
+                ));
             }
         },
-        own => own.map(str::to_owned),
+        connector_or_none => connector_or_none.map(str::to_owned),
     };
     let known = context.table().connector(&connector).await?;
-    let made = known.as_ref().map(|connector| connector.record.created);
-    let since = command.since.or(made).unwrap_or(Timestamp::UNIX_EPOCH);
+    // No record is older than its connector. When a deleted connector was created is not known.
+    let created = known.as_ref().map(|connector| connector.record.created);
+    let since = command.since.or(created).unwrap_or(Timestamp::UNIX_EPOCH);
     let until = command.until.unwrap_or(context.now);
     if since > until {
-        return fail("--since is later than --until");
+        let start = if command.since.is_some() { "--since" } else { "the creation of the connector" };
+        return fail(format!("{start} ({since}) is later than --until ({until})"));
     }
-    let table = context.patient_table();
+    let table = context.table_without_deadline();
     let records =
         table.audit_trail(&connector).newest(resource.as_deref(), since, until, command.limit).await?;
     if known.is_none() && records.is_empty() {
-        return fail(format!("there is no connector {id}, and no trail of one"));
+        return fail(format!(
+            "there is no connector {id}, and there are no audit records of a deleted one with this id"
+        ));
     }
     for record in &records {
-        let line = if command.json {
-            serde_json::to_string(record).map_err(|error| Failure(error.to_string()))?
-        } else {
-            line(record)
-        };
-        say(&line)?;
+        let line = if command.json { serde_json::to_string(record)? } else { format_record(record) };
+        print(&line)?;
     }
     Ok(())
 }
 
-fn line(record: &AuditRecord) -> String {
+fn format_record(record: &AuditRecord) -> String {
     let AuditRecord { time, by, who, operation, kind, id, attributes, request } = record;
     let attributes = attributes.join(", ");
     format!("{time}  {by} {who}  {operation:<6} {kind} {id}  {attributes}  [{request}]")

@@ -1,109 +1,136 @@
-//! `scimctl check`: whether the table is in order, and how to mend it.
+//! `scimctl check`: finds inconsistent data in the table, and repairs it.
 
 use clap::Args;
 use directory::Counted;
+use directory::connectors::{Connector, Connectors, being_deleted};
 use indicatif::ProgressBar;
 use serde_json::json;
 use shared::resource::ResourceKind;
 use shared::schema::Schemas;
 
-use directory::connectors::{Connectors, being_deleted};
+use crate::context::Context;
+use crate::failure::{Failure, fail};
+use crate::output::{count, print, print_note};
+use crate::progress::progress_bar;
 
-use crate::context::{Context, Failure, fail, progress, remark, say};
-
-/// What is checked.
+/// The options of `scimctl check`.
 #[derive(Args)]
 #[command(after_help = "EXAMPLE:\n  scimctl check okta --repair")]
 pub struct Command {
-    /// The connector's id; all connectors, and what is left of any other, if none is named
+    /// Id of a connector. Without it, all connectors are checked, and items of connectors that no longer exist
     connector: Option<String>,
-    /// Mend what is found
+    /// Repair the findings
     #[arg(long)]
     repair: bool,
-    /// An object of JSON for each finding
+    /// Print one JSON object for each finding
     #[arg(long)]
     json: bool,
 }
 
-/// Carries out the command.
+/// Runs the command.
 pub async fn run(command: Command, context: &Context) -> Result<(), Failure> {
     let connectors = match &command.connector {
         Some(id) => vec![context.connector(id).await?],
         None => context.table().connectors().await?,
     };
-    let mut tally = Tally { is_repair: command.repair, is_json: command.json, found: 0, mended: 0 };
+    let mut report = Report { is_repair: command.repair, is_json: command.json, found: 0, repaired: 0 };
     for connector in connectors {
-        if connector.record.is_deleting {
-            // What is half gone is in no order, and is not to be mended.
-            remark(&being_deleted(&connector.id));
-            continue;
-        }
-        let id = connector.id.to_string();
-        let not_ready = connector.record.indexes.not_ready(Schemas::built_in());
-        if !not_ready.is_empty() {
-            remark(&format!(
-                "{id}: indexes are not ready and are not checked: {}; `scimctl reindex {id}` builds them",
-                not_ready.join(", ")
-            ));
-        }
-        let directory = context.directory(connector);
-        let users = directory.histogram(ResourceKind::User, Counted::All).await?.total();
-        let bar = progress(&format!("checking {id}, {users} users"), users);
-        let findings = directory.check(|items| pass(&bar, items)).await?;
-        bar.finish_and_clear();
-        for finding in findings {
-            let is_mended = command.repair && directory.repair(&finding).await?;
-            tally.say(&id, finding.name(), &finding.to_string(), is_mended)?;
-        }
+        check_connector(context, connector, &mut report).await?;
     }
     if command.connector.is_none() {
-        let connectors = Connectors::new(context.patient_table(), context.actor().clone(), context.now);
-        let bar = progress("looking for what is left of other connectors", 0);
-        let leftovers = connectors.leftovers(|items| pass(&bar, items)).await?;
-        bar.finish_and_clear();
-        for leftover in leftovers {
-            let is_mended = command.repair && connectors.delete_leftover(&leftover).await?;
-            tally.say(&leftover.connector.to_string(), "leftover", &leftover.to_string(), is_mended)?;
-        }
+        check_leftovers(context, &mut report).await?;
     }
-    let Tally { found, mended, .. } = tally;
-    match found - mended {
-        0 if command.json => Ok(()),
-        0 if found == 0 => say("everything is in order"),
-        0 => say(&format!("{mended} findings, all mended; check again to see what they hid")),
-        left if command.repair => fail(format!("{left} of {found} findings are not mended")),
-        _ => fail(format!("{found} findings; `scimctl check --repair` mends them")),
-    }
+    report.finish()
 }
 
-/// Items were read: how many there are is known at the end.
-fn pass(bar: &ProgressBar, items: u64) {
+async fn check_connector(
+    context: &Context,
+    connector: Connector,
+    report: &mut Report,
+) -> Result<(), Failure> {
+    if connector.record.is_deleting {
+        // A partly deleted directory is inconsistent, and only the deletion repairs that.
+        print_note(&being_deleted(&connector.id));
+        return Ok(());
+    }
+    let id = connector.id.to_string();
+    let not_ready = connector.record.indexes.not_ready(Schemas::built_in());
+    if !not_ready.is_empty() {
+        let (verb, pronoun) = if not_ready.len() == 1 { ("is", "it") } else { ("are", "them") };
+        print_note(&format!(
+            "{id}: {} {verb} not ready and not checked: {}; `scimctl reindex {id}` builds {pronoun}",
+            count(not_ready.len(), "index", "indexes"),
+            not_ready.join(", ")
+        ));
+    }
+    let directory = context.directory(connector);
+    let users = directory.histogram(ResourceKind::User, Counted::All).await?.total();
+    let bar = progress_bar(&format!("checking {id} ({})", count(users, "user", "users")), users);
+    let findings = directory.check(|items| advance(&bar, items)).await?;
+    bar.finish_and_clear();
+    for finding in findings {
+        let is_repaired = report.is_repair && directory.repair(&finding).await?;
+        report.add(&id, finding.name(), &finding.to_string(), is_repaired)?;
+    }
+    Ok(())
+}
+
+/// Looks for items of connectors that have no record.
+async fn check_leftovers(context: &Context, report: &mut Report) -> Result<(), Failure> {
+    let table = context.table_without_deadline();
+    let connectors = Connectors::new(table, context.actor().clone(), context.now);
+    let bar = progress_bar("looking for items of other connectors", 0);
+    let leftovers = connectors.leftovers(|items| advance(&bar, items)).await?;
+    bar.finish_and_clear();
+    for leftover in leftovers {
+        let is_repaired = report.is_repair && connectors.delete_leftover(&leftover).await?;
+        report.add(&leftover.connector.to_string(), "leftover", &leftover.to_string(), is_repaired)?;
+    }
+    Ok(())
+}
+
+/// Advances a progress bar whose total is not known before the end.
+fn advance(bar: &ProgressBar, items: u64) {
     bar.inc(items);
     bar.set_length(bar.position().max(bar.length().unwrap_or_default()));
 }
 
-/// What was found, and how much of it was mended.
-struct Tally {
+/// Prints the findings, and counts them.
+struct Report {
     is_repair: bool,
     is_json: bool,
     found: usize,
-    mended: usize,
+    repaired: usize,
 }
 
-impl Tally {
-    fn say(&mut self, id: &str, name: &str, detail: &str, is_mended: bool) -> Result<(), Failure> {
+impl Report {
+    fn add(&mut self, id: &str, name: &str, detail: &str, is_repaired: bool) -> Result<(), Failure> {
         self.found += 1;
-        self.mended += usize::from(is_mended);
-        let state = match (self.is_repair, is_mended) {
+        self.repaired += usize::from(is_repaired);
+        let state = match (self.is_repair, is_repaired) {
             (false, _) => "found",
-            (true, true) => "mended",
-            (true, false) => "not mended",
+            (true, true) => "repaired",
+            (true, false) => "not repaired",
         };
         if self.is_json {
             let line = json!({ "connector": id, "finding": name, "detail": detail, "state": state });
-            say(&line.to_string())
+            print(&line.to_string())
         } else {
-            say(&format!("{id}: {state}: {detail}"))
+            print(&format!("{id}: {state}: {detail}"))
+        }
+    }
+
+    /// Prints the result. Fails if a finding is left.
+    fn finish(&self) -> Result<(), Failure> {
+        let findings = count(self.found, "finding", "findings");
+        match self.found - self.repaired {
+            0 if self.is_json => Ok(()),
+            0 if self.found == 0 => print("no findings"),
+            0 => print(&format!("{findings} repaired; check again, because a finding can hide others")),
+            1 if self.is_repair => fail(format!("1 of {findings} is not repaired")),
+            left if self.is_repair => fail(format!("{left} of {findings} are not repaired")),
+            1 => fail("1 finding; `scimctl check --repair` repairs it"),
+            _ => fail(format!("{findings}; `scimctl check --repair` repairs them")),
         }
     }
 }

@@ -1,30 +1,33 @@
-//! `scimctl`: what an operator does, on the table itself, with the operator's own rights.
+//! `scimctl`: the operator's command line. It works on the DynamoDB table itself, with the operator's own AWS credentials.
 
 mod audit;
 mod check;
 mod connector;
 mod context;
-mod credentials;
 mod doctor;
+mod failure;
 mod group;
 mod migrate;
+mod open_directory;
+mod outage;
+mod output;
+mod progress;
 mod reindex;
-mod settings;
-mod silence;
+mod role;
 mod transfer;
 mod user;
 
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
 
-use context::{Context, Failure, Place};
-use transfer::What;
+use context::{Context, TableLocation};
+use failure::Failure;
+use transfer::RowKind;
 
-/// Operates Rollcall: works on the DynamoDB table itself, with your own AWS credentials.
+/// Operates Rollcall. Works on the DynamoDB table itself, with your own AWS credentials.
 #[derive(Parser)]
 #[command(
     version,
@@ -34,13 +37,13 @@ use transfer::What;
   scimctl --endpoint http://127.0.0.1:8000 connector rotate okta
 
 EXIT CODES:
-  0  done
-  1  not done, or done in part; the line on standard error says why
-  2  the command line is wrong"
+  0  success
+  1  failure; standard error says why, and the command may have done part of its work
+  2  wrong command line"
 )]
 struct Arguments {
     #[command(flatten)]
-    place: Place,
+    location: TableLocation,
 
     #[command(subcommand)]
     command: Command,
@@ -48,7 +51,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Connectors: one for each identity provider
+    /// Manage connectors, each of which connects one identity provider
     #[command(
         subcommand,
         after_help = "EXAMPLES:
@@ -57,7 +60,7 @@ enum Command {
   scimctl connector set okta rules.exclude-users='svc-*,root' --dry-run"
     )]
     Connector(connector::Command),
-    /// Users, as the directory shows them; and those made by hand
+    /// Show the users of a directory, and manage local users
     #[command(
         subcommand,
         after_help = "EXAMPLES:
@@ -65,7 +68,7 @@ enum Command {
   scimctl user create okta ann@example.com --first-name Ann --last-name Ash"
     )]
     User(user::Command),
-    /// Groups, as the directory shows them; and those made by hand
+    /// Show the groups of a directory, and manage local groups
     #[command(
         subcommand,
         after_help = "EXAMPLES:
@@ -73,95 +76,100 @@ enum Command {
   scimctl group add okta 'Data Stewards' ann@example.com Sales"
     )]
     Group(group::Command),
-    /// Roles, which operators give to users and groups
-    #[command(subcommand)]
-    Role(group::RoleCommand),
-    /// Write the users or groups that a directory shows to a file, .csv or .jsonl, or as CSV to standard output
+    /// Manage roles, and assign them to users and groups
+    #[command(
+        subcommand,
+        after_help = "EXAMPLES:
+  scimctl role create okta approver
+  scimctl role assign okta approver ann@example.com Sales"
+    )]
+    Role(role::Command),
+    /// Export the users or groups of a directory to a file
     #[command(after_help = "EXAMPLE:\n  scimctl export users okta users.csv --hidden")]
     Export {
-        /// What
-        what: What,
-        /// The connector's id
+        /// What to export
+        kind: RowKind,
+        /// Id of the connector
         connector: String,
-        /// The file
+        /// File to write, .csv or .jsonl. Without it, CSV is written to standard output
         file: Option<PathBuf>,
-        /// Also those that the directory hides, and why
+        /// Export hidden users or groups too, with the reason
         #[arg(long)]
         hidden: bool,
     },
-    /// Make users or groups of a file, .csv or .jsonl, by hand: the columns are those of `export`
+    /// Create or update local users or groups from a file, with the columns of `export`
     #[command(after_help = "EXAMPLE:\n  scimctl import users okta contractors.csv")]
     Import {
-        /// What
-        what: What,
-        /// The connector's id
+        /// What to import
+        kind: RowKind,
+        /// Id of the connector
         connector: String,
-        /// The file
+        /// File to read, .csv or .jsonl
         file: PathBuf,
     },
-    /// Who changed what, the newest first
+    /// Show who changed what in a connector, newest first
     Audit(audit::Command),
-    /// Look through all of the table for what must not be, and mend it
+    /// Find inconsistent data in the table, and repair it
     Check(check::Command),
-    /// Store the table in the newest format, after an upgrade, while the service runs
+    /// Store the table in the newest format after an upgrade, while the service runs
     Migrate(migrate::Command),
     /// Build the indexes that a connector lacks after an upgrade, while the service runs
     Reindex(reindex::Command),
-    /// Look whether a deployed stack is as it should be, and a connector answers
+    /// Check a deployed stack, a connector and the service, and say how to solve problems
     Doctor(doctor::Command),
-    /// Print the completions of a shell
+    /// Print a completion script for a shell
     #[command(after_help = "EXAMPLE:\n  scimctl completions bash > /etc/bash_completion.d/scimctl")]
     Completions {
-        /// Which shell
+        /// Shell that uses the script
         shell: Shell,
     },
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    let done = match arguments.command {
-        Command::Completions { shell } => completions(shell),
-        command => run(command, arguments.place).await,
+    let Arguments { location, command } = Arguments::parse();
+    let result = match command {
+        // Completions need no table.
+        Command::Completions { shell } => print_completions(shell),
+        command => run(command, location).await,
     };
-    match done {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(Failure(error)) => {
-            // Nothing is left to say it to if this fails.
-            let _ = writeln!(std::io::stderr(), "scimctl: {error}");
+        Err(Failure(sentence)) => {
+            output::print_note(&format!("scimctl: {sentence}"));
             ExitCode::FAILURE
         }
     }
 }
 
-async fn run(command: Command, place: Place) -> Result<(), Failure> {
-    let context = Context::new(place).await?;
+async fn run(command: Command, location: TableLocation) -> Result<(), Failure> {
+    let context = Context::new(location).await?;
     match command {
         Command::Connector(command) => connector::run(command, &context).await,
         Command::User(command) => user::run(command, &context).await,
         Command::Group(command) => group::run(command, &context).await,
-        Command::Role(command) => group::run_role(command, &context).await,
-        Command::Export { what, connector, file, hidden } => {
-            transfer::export(&context, what, &connector, file.as_deref(), hidden).await
+        Command::Role(command) => role::run(command, &context).await,
+        Command::Export { kind, connector, file, hidden } => {
+            transfer::export(&context, kind, &connector, file.as_deref(), hidden).await
         }
-        // A large file takes longer than a deletion waits for those who read the connector's record before.
-        Command::Import { what, connector, file } => tokio::select! {
-            done = transfer::import(&context, what, &connector, file) => done,
-            failure = context.end_of(&connector) => Err(failure),
+        // A deletion of the connector does not wait until a long import ends, so the import stops when a deletion begins.
+        Command::Import { kind, connector, file } => tokio::select! {
+            result = transfer::import(&context, kind, &connector, &file) => result,
+            failure = context.wait_until_unwritable(&connector) => Err(failure),
         },
         Command::Audit(command) => audit::run(command, &context).await,
         Command::Check(command) => check::run(command, &context).await,
         Command::Migrate(command) => migrate::run(command, &context).await,
         Command::Reindex(command) => reindex::run(command, &context).await,
         Command::Doctor(command) => doctor::run(command, &context).await,
-        Command::Completions { .. } => Ok(()),
+        Command::Completions { shell } => print_completions(shell),
     }
 }
 
-fn completions(shell: Shell) -> Result<(), Failure> {
-    let mut out = Vec::new();
-    clap_complete::generate(shell, &mut Arguments::command(), "scimctl", &mut out);
-    context::say(&String::from_utf8_lossy(&out))
+fn print_completions(shell: Shell) -> Result<(), Failure> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Arguments::command(), "scimctl", &mut script);
+    output::print(&String::from_utf8_lossy(&script))
 }
 
 #[cfg(test)]
@@ -170,24 +178,29 @@ mod tests {
 
     use super::*;
 
-    fn without_example(command: &Command, path: &str, missing: &mut Vec<String>) {
-        let path = format!("{path} {}", command.get_name());
-        if command.has_subcommands() {
-            command.get_subcommands().for_each(|command| without_example(command, &path, missing));
-        } else if !command.get_after_help().is_some_and(|help| help.to_string().contains("scimctl ")) {
-            missing.push(path);
+    fn find_missing_examples(command: &Command, parents: &str, missing: &mut Vec<String>) {
+        let path = format!("{parents}{}", command.get_name());
+        let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        let is_example = |line: &str| line == path || line.starts_with(&format!("{path} "));
+        if !help.lines().any(|line| is_example(line.trim_start())) {
+            missing.push(path.clone());
+        }
+        for command in command.get_subcommands() {
+            find_missing_examples(command, &format!("{path} "), missing);
         }
     }
 
     #[test]
     fn every_command_has_an_example_in_its_help() {
         let mut missing = Vec::new();
-        for name in
-            ["connector", "export", "import", "audit", "check", "doctor", "migrate", "reindex", "completions"]
-        {
-            let command = Arguments::command();
-            without_example(command.find_subcommand(name).unwrap(), "scimctl", &mut missing);
+        for command in Arguments::command().get_subcommands() {
+            find_missing_examples(command, "scimctl ", &mut missing);
         }
         assert_eq!(missing, [""; 0]);
+    }
+
+    #[test]
+    fn command_line_is_consistent() {
+        Arguments::command().debug_assert();
     }
 }

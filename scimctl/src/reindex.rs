@@ -7,7 +7,10 @@ use jiff::Timestamp;
 use shared::resource::ResourceKind;
 use shared::schema::Schemas;
 
-use crate::context::{Context, Failure, parse_connector_id, progress, say, wait};
+use crate::context::{Context, parse_connector_id};
+use crate::failure::Failure;
+use crate::output::{count, print};
+use crate::progress::{progress_bar, wait};
 
 /// The options of `scimctl reindex`.
 #[derive(Args)]
@@ -18,7 +21,7 @@ index that they do not know. After a rollback, the same command of the older ver
 EXAMPLE:\n  scimctl reindex okta"
 )]
 pub struct Command {
-    /// The connector's id
+    /// Id of the connector
     connector: String,
 }
 
@@ -28,25 +31,25 @@ pub async fn run(command: Command, context: &Context) -> Result<(), Failure> {
     let begun = context.connectors().begin_reindex(&id, schemas, context.now).await?;
     let names = begun.record.indexes.building();
     if names.is_empty() {
-        return say(&format!("all indexes of {id} are ready"));
+        return print(&format!("all indexes of connector {id} are ready"));
     }
-    wait("waiting until every function knows", Connectors::time_until_reindex(&begun, Timestamp::now()))
-        .await;
+    let time = Connectors::time_until_reindex(&begun, Timestamp::now());
+    wait("waiting until all functions know the indexes", time).await;
     let directory = context.directory(begun.clone());
     let mut total = 0;
     for kind in ResourceKind::ALL {
         total += directory.histogram(kind, Counted::All).await?.total();
     }
-    let bar = progress("building", total);
-    let BuiltIndexes { added, deleted } = directory.build_indexes(|passed| bar.inc(passed)).await?;
+    let bar = progress_bar("building", total);
+    let BuiltIndexes { added, deleted } = directory.build_indexes(|built| bar.inc(built)).await?;
     bar.finish_and_clear();
     let indexes = context.connectors().end_reindex(&begun, schemas).await?.record.indexes;
     for name in &names {
-        say(&match indexes.is_ready(name) {
-            Some(true) => format!("{name} is ready"),
-            Some(false) => format!("{name} is being built by another operator; run reindex again"),
-            None => format!("{name} is removed"),
+        print(&match indexes.is_ready(name) {
+            Some(true) => format!("index {name} is ready"),
+            Some(false) => format!("another operator builds index {name}; run `scimctl reindex {id}` again"),
+            None => format!("index {name} is removed"),
         })?;
     }
-    say(&format!("{added} entries added, {deleted} deleted"))
+    print(&format!("{} added, {deleted} deleted", count(added, "index entry", "index entries")))
 }

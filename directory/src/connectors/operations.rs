@@ -269,7 +269,7 @@ impl Connectors {
         connector.ok_or_else(|| {
             ScimError::new(
                 ErrorKind::NotFound,
-                format!("there is no connector {id}; `scimctl connector list` names them"),
+                format!("there is no connector {id}; `scimctl connector list` lists all connectors"),
             )
         })
     }

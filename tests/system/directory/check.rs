@@ -372,8 +372,8 @@ async fn what_cannot_be_read_is_named_and_left_and_hides_nothing_else() {
     assert!(missing.contains("lacks the index entry"), "{missing}");
     assert!(unreadable.starts_with(&said("found")), "{unreadable}");
     let mended = scimctl(service(), &["check", &id, "--repair"]);
-    assert_eq!(mended.err, "scimctl: 1 of 2 findings are not mended\n");
-    assert!(mended.out.contains(&said("not mended")), "{}", mended.out);
+    assert_eq!(mended.err, "scimctl: 1 of 2 findings is not repaired\n");
+    assert!(mended.out.contains(&said("not repaired")), "{}", mended.out);
     let again = scimctl(service(), &["check", &id]).out;
     assert_eq!(again.lines().count(), 1, "{again}");
 }
@@ -393,7 +393,7 @@ async fn a_connector_that_is_being_deleted_is_not_checked() {
         format!("connector {id} is being deleted; `scimctl connector delete {id}` completes the deletion");
     assert_eq!(scimctl(&service, &["check", &id, "--repair"]).failed(), why);
     let all = scimctl(&service, &["check"]);
-    assert_eq!((all.code, all.err.trim_end(), all.out.trim_end()), (0, &*why, "everything is in order"));
+    assert_eq!((all.code, all.err.trim_end(), all.out.trim_end()), (0, &*why, "no findings"));
 }
 
 #[tokio::test]
@@ -419,7 +419,7 @@ async fn what_is_left_of_a_connector_without_a_record_is_found_and_deleted() {
     );
     scimctl(&service, &["check", "--repair"]).ok();
     assert_eq!((of(&gone.id).await, of(&there.id).await), (0, before));
-    assert_eq!(scimctl(&service, &["check"]).ok(), "everything is in order\n");
+    assert_eq!(scimctl(&service, &["check"]).ok(), "no findings\n");
 }
 
 #[tokio::test]
@@ -453,5 +453,5 @@ async fn a_check_beside_writers_finds_nothing() {
     let ((), found) = tokio::join!(writes, checks);
     assert_eq!(found, []);
     let done = scimctl(service(), &["check", &sound.connector.id.to_string()]);
-    assert_eq!(done.ok(), "everything is in order\n");
+    assert_eq!(done.ok(), "no findings\n");
 }

@@ -79,9 +79,9 @@ async fn table_of_format_1_is_served_before_and_after_its_migration() {
         serde_json::from_value::<RecordOfFormat1>(record).unwrap();
     }
     let migrated = scimctl(&service, &["migrate"]).ok();
-    assert_eq!(migrated.lines().last(), Some("4 connectors are stored in format 2 now"), "{migrated}");
+    assert_eq!(migrated.lines().last(), Some("4 connectors are now stored in format 2"), "{migrated}");
     let again = scimctl(&service, &["migrate"]).ok();
-    assert_eq!(again, "all connectors are stored in format 2 already\n");
+    assert_eq!(again, "all connectors are already stored in format 2\n");
     let record = read_record(&service, &id("okta")).await.unwrap();
     assert_eq!(record.get("credentials"), None);
     // A service that starts now has cached nothing.

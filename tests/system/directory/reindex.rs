@@ -149,7 +149,7 @@ async fn filters_are_complete_before_during_and_after_the_build_of_an_index() {
         assert_eq!((find(version, "Guide").await, find(version, "Cook").await), (("scan", 21), ("scan", 2)));
     }
     let checked = scimctl(service(), &["check", &id]);
-    assert_eq!(checked.ok(), "everything is in order\n");
+    assert_eq!(checked.ok(), "no findings\n");
 
     // After: the index has an entry for each user, and none that belongs to nobody.
     let built = directory_of(&begun, service().table()).build_indexes(|_| ()).await.unwrap();
@@ -184,8 +184,11 @@ async fn version_that_is_rolled_back_can_write_after_it_removes_the_index() {
     assert_eq!(find(&versions.newer().await, "Cook").await, ("scan", 1));
     assert_eq!(set_title(&versions.older().await, &user, "Guide").await, 500);
     let removed = scimctl(service(), &["reindex", &id]).ok();
-    assert_eq!(removed, "User.title is removed\n0 entries added, 1 deleted\n");
-    assert_eq!(scimctl(service(), &["reindex", &id]).ok(), format!("all indexes of {id} are ready\n"));
+    assert_eq!(removed, "index User.title is removed\n0 index entries added, 1 deleted\n");
+    assert_eq!(
+        scimctl(service(), &["reindex", &id]).ok(),
+        format!("all indexes of connector {id} are ready\n")
+    );
     let older = versions.older().await;
     assert_eq!(set_title(&older, &user, "Guide").await, 200);
     assert_eq!(find(&versions.newer().await, "Guide").await, ("scan", 1));
@@ -214,23 +217,22 @@ async fn missing_index_is_built_by_scimctl_and_announced_before() {
     tests::table::set_attribute(service(), "connectors", &id, "doc", doc).await;
 
     let doctor = scimctl(service(), &["doctor", &id]);
-    assert!(doctor.out.contains("BAD  indexes are not ready: User.displayName\n"), "{}", doctor.out);
+    assert!(doctor.out.contains("FAILED  1 index is not ready: User.displayName\n"), "{}", doctor.out);
     let checked = scimctl(service(), &["check", &id]);
     assert_eq!(
         (checked.code, checked.err.as_str(), checked.out.as_str()),
         (
             0,
             &*format!(
-                "{id}: indexes are not ready and are not checked: User.displayName; `scimctl reindex {id}` builds \
-                 them\n"
+                "{id}: 1 index is not ready and not checked: User.displayName; `scimctl reindex {id}` builds it\n"
             ),
-            "everything is in order\n"
+            "no findings\n"
         )
     );
     let built = scimctl(service(), &["reindex", &id]).ok();
-    assert_eq!(built, "User.displayName is ready\n0 entries added, 0 deleted\n");
+    assert_eq!(built, "index User.displayName is ready\n0 index entries added, 0 deleted\n");
     let doctor = scimctl(service(), &["doctor", &id]);
-    assert!(doctor.out.contains("ok   all its indexes are ready\n"), "{}", doctor.out);
+    assert!(doctor.out.contains("ok      all indexes of the connector are ready\n"), "{}", doctor.out);
 }
 
 /// What a client does while an index is built.

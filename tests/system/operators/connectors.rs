@@ -32,8 +32,12 @@ async fn an_operator_makes_a_connector_and_is_told_once_what_to_paste() {
     assert_eq!((url.as_str(), username), (format!("{origin}/{name}/scim/v2").as_str(), name.clone()));
     assert_eq!(Client::new(&url, &name, &password).get("/Users").await.json()["totalResults"], 0);
     let again = scimctl(service(), &["connector", "create", "--name", &name]);
-    assert_eq!(again.failed(), format!("there is a connector {name} already"));
-    assert!(scimctl(service(), &["connector", "create", "--name", "No_Name"]).failed().contains("no id"));
+    assert_eq!(again.failed(), format!("connector {name} already exists"));
+    assert!(
+        scimctl(service(), &["connector", "create", "--name", "No_Name"])
+            .failed()
+            .contains("is not a connector id")
+    );
 
     let bearer = format!("{name}b");
     let made = scimctl(service(), &["connector", "create", "--name", &bearer, "--url", &origin, "--bearer"]);
@@ -73,7 +77,7 @@ async fn credentials_are_rotated_one_beside_the_other_and_retired_by_name() {
     assert!(run(&["rotate", &name]).failed().starts_with("2 Basic credentials are live"));
     let token = run(&["rotate", &name, "--bearer"]).value("Token:");
     let shown = run(&["show", &name]).ok();
-    let rows: Vec<&str> = shown.lines().filter(|line| line.contains("it is retired")).collect();
+    let rows: Vec<&str> = shown.lines().filter(|line| line.contains(" never ")).collect();
     let [old, new, bearer] = rows[..] else { panic!("{shown}") };
     assert!(old.contains("Basic") && old.contains(&name) && !old.ends_with("never"), "{old}");
     assert!(new.contains("Basic") && !new.ends_with("never"), "{new}");
@@ -88,9 +92,9 @@ async fn credentials_are_rotated_one_beside_the_other_and_retired_by_name() {
     assert_eq!(used(&id(old)).await, None, "what is gone was never used");
     run(&["expires", &name, &id(bearer), "2026-01-01T00:00:00Z"]).ok();
     assert!(run(&["retire", &name, &id(old)]).failed().contains("no credential"));
-    assert!(run(&["expires", &name, &id(new), "tomorrow"]).failed().contains("no time"));
+    assert!(run(&["expires", &name, &id(new), "tomorrow"]).failed().contains("is not a time"));
     let shown = run(&["show", &name]).ok();
-    assert!(!shown.contains(&id(old)) && shown.contains("2026-01-01 00:00 UTC, ended"), "{shown}");
+    assert!(!shown.contains(&id(old)) && shown.contains("2026-01-01 00:00 UTC (expired)"), "{shown}");
     // Whoever reads the record now, as every function does within a minute, knows.
     let present = service().table().connector(&ConnectorId::parse(&name).unwrap()).await.unwrap().unwrap();
     let find = |presented: shared::credential::PresentedCredentials| {
@@ -130,7 +134,7 @@ async fn a_connector_is_disabled_renamed_and_deleted_with_all_that_is_in_it() {
     assert!(records.iter().all(|record| record["kind"] == "Connector"));
     assert_eq!(
         run(&["show", "nobody"]).failed(),
-        "there is no connector nobody; `scimctl connector list` names them"
+        "there is no connector nobody; `scimctl connector list` lists all connectors"
     );
 
     let connector = service().connector().await;
@@ -141,7 +145,7 @@ async fn a_connector_is_disabled_renamed_and_deleted_with_all_that_is_in_it() {
     let wrong = scimctl_with(service(), &["connector", "delete", &id], "yes\n");
     assert_eq!(
         (wrong.code, wrong.err.lines().last()),
-        (1, Some("scimctl: that is not the connector's id; nothing is deleted"))
+        (1, Some("scimctl: \"yes\" is not the id of the connector, so nothing is deleted"))
     );
     assert_eq!(client.get("/Users?count=0").await.json()["totalResults"], 5);
     // As a deletion left it that was cut off: an hour ago, with a user gone whose memberships and entries are there.
@@ -174,7 +178,10 @@ async fn a_connector_is_disabled_renamed_and_deleted_with_all_that_is_in_it() {
     // A function noted the use of a credential after it was retired.
     service().table().credential_usage(&connector.id).record_use("retired", Timestamp::now()).await.unwrap();
     let deleted = scimctl_with(service(), &["connector", "delete", &id], &format!("{id}\n"));
-    assert_eq!(deleted.ok(), format!("{id} is deleted; its audit trail stays until it expires\n"));
+    assert_eq!(
+        deleted.ok(),
+        format!("connector {id} is deleted; its audit records stay until they expire\n")
+    );
     let left = tests::table::read_items(service(), &connector.id).await;
     assert!(!left.is_empty() && left.keys().all(|(pk, _)| pk.contains("#audit/")), "{left:?}");
     assert!(service().table().connector(&connector.id).await.unwrap().is_none());
@@ -221,7 +228,7 @@ async fn the_trail_of_one_resource_is_asked_for_by_its_id() {
     let ann = user(&connector.local(service()), "ann@example.com").await;
     let of = |resource: &str| scimctl(service(), &["audit", &id, "--resource", resource]);
     assert_eq!(of(&ann).ok().lines().count(), 1);
-    assert!(of("ann@example.com").failed().starts_with("\"ann@example.com\" is no id; "));
+    assert!(of("ann@example.com").failed().starts_with("\"ann@example.com\" is not a resource id; "));
 }
 
 #[tokio::test]
@@ -250,7 +257,7 @@ async fn settings_are_set_one_by_one_applied_from_a_file_and_written_back() {
         ["+ user root", "- user ann@example.com"].into()
     );
     run(&["apply", &id, path]).ok();
-    assert_eq!(run(&["apply", &id, path]).ok(), "nothing changes\n");
+    assert_eq!(run(&["apply", &id, path]).ok(), format!("connector {id} already has these settings\n"));
     assert_eq!(run(&["export", &id]).ok(), std::fs::read_to_string(&file).unwrap());
     for (text, said) in [
         ("on-delte = \"refuse\"", "1: on-delte = \"refuse\": unknown field `on-delte`"),
@@ -280,8 +287,8 @@ async fn settings_are_set_one_by_one_applied_from_a_file_and_written_back() {
         ("audit-days=x", "audit-days is \"x\", and must be a whole number"),
         ("audit-days=-1", "audit-days is \"-1\", and must be a whole number"),
         ("audit-days=0", "audit-days is 0; it must be from 1 to 3653"),
-        ("colour=red", "there is no setting colour; `scimctl connector export` names them"),
-        ("rules=x", "there is no setting rules; `scimctl connector export` names them"),
+        ("colour=red", "there is no setting colour; `scimctl connector export` prints all settings"),
+        ("rules=x", "there is no setting rules; `scimctl connector export` prints all settings"),
         ("on-delete", "\"on-delete\" is not SETTING=VALUE"),
     ] {
         assert_eq!(run(&["set", &id, setting]).failed(), said);

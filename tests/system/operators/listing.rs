@@ -40,10 +40,10 @@ async fn the_directory_is_listed_with_the_groups_that_users_have_in_the_end() {
         table,
         "USERNAME         NAME     EMAIL             GROUPS       ORIGIN\n\
          Ann@example.com  Ann Ash  ann@work.example  Sales, EMEA  scim\n\
-         1 shown, 1 hidden (--hidden)\n"
+         1 shown, 1 hidden; add --hidden to show all\n"
     );
     let hidden = run(&connector, &["user", "list", "--filter", "userName eq \"bob\""]).ok();
-    assert_eq!(hidden, "0 shown, 1 hidden (--hidden)\n");
+    assert_eq!(hidden, "0 shown, 1 hidden; add --hidden to show all\n");
     let all = run(&connector, &["user", "list", "--hidden", "--json"]).ok();
     let mut all: Vec<Value> = all.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     all.sort_by_key(|entry| entry["username"].as_str().unwrap().to_owned());
@@ -85,7 +85,7 @@ async fn the_directory_is_listed_with_the_groups_that_users_have_in_the_end() {
     let shown = run(&connector, &["group", "show", "Sales, EMEA", "--json"]).ok();
     assert_eq!(serde_json::from_str::<Value>(&shown).unwrap(), group);
     let public = run(&connector, &["group", "show", "Public"]).ok();
-    assert!(public.contains("everybody") && public.contains("built in"), "{public}");
+    assert!(public.contains("all users") && public.contains("built in"), "{public}");
     let public = run(&connector, &["group", "show", "public", "--json"]).ok();
     assert_eq!(groups.lines().last(), Some(public.trim_end()));
     let shown = run(&connector, &["user", "show", "ANN@example.com"]).ok();
@@ -99,8 +99,11 @@ async fn a_user_made_by_hand_is_changed_by_hand() {
     let run = |arguments: &[&str]| run(&connector, arguments);
     run(&["user", "create", "ann", "--first-name", "Ann", "--email", "ann@example.com"]).ok();
     assert!(run(&["user", "create", "ANN"]).failed().contains("taken by another user"));
-    assert_eq!(run(&["user", "set", "ann", "--last-name", "Ash", "--email", ""]).ok(), "it is changed\n");
-    assert_eq!(run(&["user", "set", "ann", "--last-name", "Ash"]).ok(), "nothing changes\n");
+    assert_eq!(
+        run(&["user", "set", "ann", "--last-name", "Ash", "--email", ""]).ok(),
+        "user ann is updated\n"
+    );
+    assert_eq!(run(&["user", "set", "ann", "--last-name", "Ash"]).ok(), "user ann is unchanged\n");
     let entry: Value = serde_json::from_str(&run(&["user", "show", "ann", "--json"]).ok()).unwrap();
     let parts =
         ["first_name", "last_name", "display_name", "email", "origin"].map(|part| entry[part].clone());
@@ -123,7 +126,7 @@ async fn whom_the_client_deleted_and_the_directory_keeps_is_known_by_an_id() {
     for verb in ["show", "set", "delete"] {
         let said = run(&connector, &["user", verb, "ANN"]).failed();
         let expected = format!(
-            "connector {} has no user ANN; the client deleted one who is kept, by the id {ann}",
+            "connector {} has no user ANN; the identity provider deleted a user of this name: use its id {ann}",
             connector.id
         );
         assert_eq!(said, expected);
@@ -138,10 +141,25 @@ async fn whoever_is_deactivated_and_joins_nothing_is_named() {
     let (connector, ..) = directory().await;
     run(&connector, &["group", "create", "Stewards"]).ok();
     run(&connector, &["role", "create", "approver"]).ok();
-    for (noun, verb, of) in [("group", "add", "Stewards"), ("role", "assign", "approver")] {
+    for (noun, verb, of, added, skipped) in [
+        (
+            "group",
+            "add",
+            "Stewards",
+            "added to group Stewards",
+            "deactivated users are not added to group Stewards",
+        ),
+        (
+            "role",
+            "assign",
+            "approver",
+            "role approver is assigned to",
+            "role approver is not assigned to deactivated users",
+        ),
+    ] {
         let some = run(&connector, &[noun, verb, of, "bob", "ann@example.com", "Everybody"]);
-        assert_eq!((some.code, some.out.as_str()), (1, "in it: ann@example.com, Everybody\n"));
-        assert_eq!(some.failed(), "not in it, as whoever is deactivated joins no group: bob");
+        assert_eq!((some.code, some.out.as_str()), (1, &*format!("{added}: ann@example.com, Everybody\n")));
+        assert_eq!(some.failed(), format!("{skipped}: bob"));
         let nobody = run(&connector, &[noun, verb, of, "bob"]);
         assert_eq!((nobody.code, nobody.out.as_str()), (1, ""));
     }
@@ -185,22 +203,24 @@ async fn a_doctor_says_what_is_not_well_and_what_to_do() {
     };
     let done = look(&client.username, &client.password);
     for line in [
-        &format!("ok   table {TABLE} is there"),
-        "ok   what has expired goes by itself",
-        "BAD  its changes are not streamed",
-        "     Deploy the stack again: template.yaml sets StreamSpecification.",
-        &format!("ok   connector {id} is enabled"),
-        "ok   it has a credential that is live",
-        &format!("ok   {origin}/{id}/scim/v2/ServiceProviderConfig answers, and asks who is there"),
-        "ok   it knows these credentials",
+        &format!("ok      table {TABLE} exists"),
+        "ok      the table deletes expired items",
+        "FAILED  the table has no stream",
+        "        Deploy the stack again: template.yaml sets StreamSpecification.",
+        &format!("ok      connector {id} is enabled"),
+        "ok      the connector has a valid credential",
+        &format!("ok      {origin}/{id}/scim/v2/ServiceProviderConfig requires authentication"),
+        "ok      the service accepts the credential",
     ] {
         assert!(done.out.lines().any(|said| said == line), "{line} in {}", done.out);
     }
     assert_eq!(done.code, 1, "the embedded engine is no deployed stack");
-    assert!(look(&client.username, "wrong").out.contains("BAD  it does not know these credentials"));
+    assert!(
+        look(&client.username, "wrong").out.contains("FAILED  the service refuses the credential with 401")
+    );
     let nowhere = scimctl(service(), &["doctor", &id, "--url", "http://127.0.0.1:1"]);
     assert!(
-        nowhere.out.contains("BAD  http://127.0.0.1:1/") && nowhere.out.contains("does not answer"),
+        nowhere.out.contains("FAILED  http://127.0.0.1:1/") && nowhere.out.contains("does not respond"),
         "{nowhere:?}"
     );
 }

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::directory::concurrency::{USER, group, user};
 use crate::operators::listing::{directory, run};
 
-const AS_IT_WAS: &str = "0 made, 0 changed, 1 as they were, 0 refused\n";
+const AS_IT_WAS: &str = "0 created, 0 updated, 1 unchanged, 0 refused\n";
 
 /// A folder for files, which is gone with it.
 pub struct Folder(PathBuf);
@@ -54,15 +54,15 @@ async fn a_directory_is_exported_and_imported_elsewhere_and_a_second_time_change
         let other = service().connector().await;
         assert_eq!(
             run(&other, &["import", "users", &users]).ok(),
-            "1 made, 0 changed, 0 as they were, 0 refused\n"
+            "1 created, 0 updated, 0 unchanged, 0 refused\n"
         );
         // What the identity provider nests, an operator cannot.
         let nested = run(&other, &["import", "groups", &groups]);
-        assert_eq!(nested.out, "1 made, 0 changed, 0 as they were, 1 refused\n");
+        assert_eq!(nested.out, "1 created, 0 updated, 0 unchanged, 1 refused\n");
         assert!(nested.err.contains("has no group Sales, EMEA of the identity provider"), "{nested:?}");
         assert_eq!(run(&other, &["import", "users", &users]).ok(), AS_IT_WAS);
         let again = run(&other, &["import", "groups", &groups]);
-        assert_eq!(again.out, "0 made, 0 changed, 1 as they were, 1 refused\n");
+        assert_eq!(again.out, "0 created, 0 updated, 1 unchanged, 1 refused\n");
         let show = |connector: &TestConnector| -> Value {
             serde_json::from_str(&run(connector, &["user", "show", "ann@example.com", "--json"]).ok())
                 .unwrap()
@@ -82,7 +82,7 @@ async fn a_directory_is_exported_and_imported_elsewhere_and_a_second_time_change
     assert_eq!(csv.lines().count(), 2);
     assert_eq!(
         run(&connector, &["export", "users", &folder.name("u.xml")]).failed(),
-        format!("{} ends in neither .csv nor .jsonl", folder.name("u.xml"))
+        format!("{}: the file name must end in .csv, .jsonl or .ndjson", folder.name("u.xml"))
     );
 }
 
@@ -95,30 +95,30 @@ async fn rows_that_cannot_be_imported_are_named_and_the_others_are_there() {
         "username,first_name,email\ncarl,Carl,carl@example.com\n,Nobody,\nann@example.com,Anna,\ndora,\nemil,Émile,\n",
     );
     let imported = run(&connector, &["import", "users", &csv]);
-    assert_eq!((imported.code, imported.out.as_str()), (1, "2 made, 0 changed, 0 as they were, 3 refused\n"));
+    assert_eq!((imported.code, imported.out.as_str()), (1, "2 created, 0 updated, 0 unchanged, 3 refused\n"));
     let said: Vec<&str> = imported.err.lines().collect();
     let [nobody, owned, short, last] = said[..] else { panic!("{said:?}") };
-    assert_eq!(nobody, format!("{csv}:3: there is no username"));
+    assert_eq!(nobody, format!("{csv}:3: the row has no username"));
     assert!(owned.starts_with(&format!("{csv}:4: User ")) && owned.contains("belongs to"), "{owned}");
-    assert_eq!(short, format!("{csv}:5: the row has 2 cells, and the heading 3"));
+    assert_eq!(short, format!("{csv}:5: the row has 2 cells, but the heading has 3"));
     assert_eq!(last, "scimctl: 3 rows were refused");
     let changed = folder.file("changed.csv", "username,first_name,email\ncarl,,carl@example.org\n");
     assert_eq!(
         run(&connector, &["import", "users", &changed]).ok(),
-        "0 made, 1 changed, 0 as they were, 0 refused\n"
+        "0 created, 1 updated, 0 unchanged, 0 refused\n"
     );
     let carl = client.get("/Users?filter=userName%20eq%20%22carl%22").await.json()["Resources"][0].clone();
     assert_eq!((carl.get("name"), &carl["emails"][0]["value"]), (None, &json!("carl@example.org")));
     let silent = folder.file("silent.csv", "username\ncarl\n");
     assert_eq!(
         run(&connector, &["import", "users", &silent]).ok(),
-        "0 made, 0 changed, 1 as they were, 0 refused\n"
+        "0 created, 0 updated, 1 unchanged, 0 refused\n"
     );
     let lines = folder.file("groups.jsonl", "{\"name\": \"Team\", \"members\": \"carl; emil\"}\n\n{\"name\": 1}\n{\"name\": \"Sales, EMEA\"}\n{\"name\": \"T\", \"members\": \"zoe\"}\n");
     let imported = run(&connector, &["import", "groups", &lines]);
-    assert_eq!((imported.code, imported.out.as_str()), (1, "1 made, 0 changed, 1 as they were, 2 refused\n"));
+    assert_eq!((imported.code, imported.out.as_str()), (1, "1 created, 0 updated, 1 unchanged, 2 refused\n"));
     assert!(
-        imported.err.contains(":3: name is 1, and must be a text")
+        imported.err.contains(":3: name is 1, and must be a string")
             && imported.err.contains("has no user zoe"),
         "{}",
         imported.err
@@ -126,13 +126,13 @@ async fn rows_that_cannot_be_imported_are_named_and_the_others_are_there() {
     let silent = folder.file("silent.jsonl", "{\"name\": \"team\"}\n");
     assert_eq!(
         run(&connector, &["import", "groups", &silent]).ok(),
-        "0 made, 0 changed, 1 as they were, 0 refused\n"
+        "0 created, 0 updated, 1 unchanged, 0 refused\n"
     );
     assert_eq!(run(&connector, &["group", "members", "team"]).ok().lines().count(), 2);
     let fewer = folder.file("fewer.csv", "name,members\nteam,emil\n");
     assert_eq!(
         run(&connector, &["import", "groups", &fewer]).ok(),
-        "0 made, 1 changed, 0 as they were, 0 refused\n"
+        "0 created, 1 updated, 0 unchanged, 0 refused\n"
     );
     assert_eq!(run(&connector, &["group", "members", "team"]).ok(), "emil\n");
     assert_invariants(service(), &connector.id).await;
@@ -185,7 +185,7 @@ async fn an_export_says_nothing_new_to_the_directory_it_comes_from() {
                 run(&connector, &["export", what, &file]).ok();
                 assert_eq!(
                     run(&connector, &["import", what, &file]).ok(),
-                    format!("0 made, 0 changed, {count} as they were, 0 refused\n"),
+                    format!("0 created, 0 updated, {count} unchanged, 0 refused\n"),
                     "{extension}"
                 );
             }
@@ -231,12 +231,12 @@ async fn members_of_a_kind_are_replaced_where_their_column_is_there() {
         shown.value("Members:")
     };
     for (text, left) in [
-        ("name\nTeam; \\A\n", "3 users, 1 groups"),
-        ("name,members\nTeam; \\A,'=1+1\n", "1 users, 1 groups"),
-        ("name,member_groups\nTeam; \\A,\n", "1 users, 0 groups"),
+        ("name\nTeam; \\A\n", "3 users, 1 group"),
+        ("name,members\nTeam; \\A,'=1+1\n", "1 user, 1 group"),
+        ("name,member_groups\nTeam; \\A,\n", "1 user, 0 groups"),
         (
             "name,members,member_groups\nTeam; \\A,CORP\\bob\\;; dora@example.com,Everybody\n",
-            "2 users, 1 groups",
+            "2 users, 1 group",
         ),
     ] {
         let file = folder.file("groups.csv", text);
@@ -263,7 +263,7 @@ async fn whom_an_export_calls_hidden_is_passed_over() {
         run(&connector, &["export", "users", &file, "--hidden"]).ok();
         assert_eq!(
             run(&connector, &["import", "users", &file]).ok(),
-            "0 made, 0 changed, 1 as they were, 0 refused, 1 passed over as they were hidden\n"
+            "0 created, 0 updated, 1 unchanged, 0 refused, 1 hidden row skipped\n"
         );
     }
     assert_eq!(client.get("/Users").await.json()["totalResults"], 1);
@@ -276,11 +276,11 @@ async fn a_name_that_a_file_has_twice_is_refused_with_both_lines() {
     let users = folder.file("users.csv", "username,first_name\nann,Ann\nbob,Bob\nANN,Anna\n");
     let groups = folder.file("groups.jsonl", "{\"name\": \"Team\"}\n\n{\"name\": \"team \"}\n");
     for (what, file, made, line) in [
-        ("users", &users, 2, "4: ANN is in line 2 already"),
-        ("groups", &groups, 1, "3: team  is in line 1 already"),
+        ("users", &users, 2, "4: username \"ANN\" is already in line 2"),
+        ("groups", &groups, 1, "3: name \"team \" is already in line 1"),
     ] {
         let imported = run(&connector, &["import", what, file]);
-        assert_eq!(imported.out, format!("{made} made, 0 changed, 0 as they were, 1 refused\n"));
+        assert_eq!(imported.out, format!("{made} created, 0 updated, 0 unchanged, 1 refused\n"));
         assert!(imported.err.contains(&format!("{file}:{line}\n")), "{imported:?}");
     }
     assert_eq!(run(&connector, &["user", "show", "ann"]).value("First name:"), "Ann");
@@ -293,11 +293,11 @@ async fn a_column_that_nothing_is_known_of_is_refused_before_anything_is_importe
     let csv = folder.file("users.csv", "username,firstname,last_nam\nann,Ann,Ash\n");
     let lines = folder.file("groups.jsonl", "{\"name\": \"Team\"}\n{\"name\": \"T\", \"member\": []}\n");
     for (what, file, unknown) in [
-        ("users", csv, "\"firstname\", \"last_nam\"; there are username, "),
-        ("groups", lines, "\"member\"; there are name, "),
+        ("users", csv, "columns \"firstname\", \"last_nam\"; the columns are username, "),
+        ("groups", lines, "column \"member\"; the columns are name, "),
     ] {
         let said = run(&connector, &["import", what, &file]).failed();
-        assert!(said.starts_with(&format!("{file}: there is no column {unknown}")), "{said}");
+        assert!(said.starts_with(&format!("{file}: unknown {unknown}")), "{said}");
     }
     let nothing =
         run(&connector, &["user", "list", "--json"]).ok() + &run(&connector, &["group", "list"]).ok();
@@ -325,7 +325,7 @@ async fn a_row_is_named_by_the_line_that_it_begins_at() {
         let file = folder.file("users.csv", &text);
         let imported = run(&connector, &["import", "users", &file]);
         let lines: Vec<&str> =
-            imported.err.lines().filter_map(|line| line.strip_suffix(": there is no username")).collect();
+            imported.err.lines().filter_map(|line| line.strip_suffix(": the row has no username")).collect();
         assert_eq!(lines, [6, 7, 9].map(|line| format!("{file}:{line}")), "{end:?}");
     }
 }

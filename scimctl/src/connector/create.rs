@@ -1,0 +1,53 @@
+//! `scimctl connector create`.
+
+use directory::connectors::ConnectorId;
+use directory::secrets::generate_secret;
+use shared::schema::Schemas;
+
+use super::new_credential::{CredentialOptions, NewCredential};
+use crate::context::Context;
+use crate::failure::{Failure, fail};
+use crate::output::{print, print_note};
+
+/// The service's URL in the output when the operator did not enter one.
+pub const NO_URL: &str = "https://HOST";
+
+/// Creates a connector, and prints what the identity provider needs.
+pub async fn create(
+    context: &Context,
+    name: &str,
+    url: &str,
+    is_unguessable: bool,
+    options: CredentialOptions,
+) -> Result<(), Failure> {
+    let id = if is_unguessable { format!("{name}-{}", random_suffix()?) } else { name.to_owned() };
+    let Some(id) = ConnectorId::parse(&id) else {
+        return fail(format!("{id:?} is not a connector id; use 1 to 63 of a-z, 0-9 and -"));
+    };
+    if context.table().connector(&id).await?.is_some() {
+        return fail(already_exists(&id));
+    }
+    let username = (!options.bearer).then(|| options.username.clone().unwrap_or_else(|| name.to_owned()));
+    let NewCredential { credential, lines } = NewCredential::create(username, &options, context.now)?;
+    let created =
+        context.connectors().create(&id, name.to_owned(), vec![credential], Schemas::built_in()).await?;
+    if created.is_none() {
+        return fail(already_exists(&id));
+    }
+    let url = url.trim_end_matches('/');
+    print(&format!("Endpoint URL:  {url}/{id}/scim/v2\n{lines}"))?;
+    if url == NO_URL {
+        print_note(&format!("Replace {NO_URL} with the URL of the service, or enter it as --url"));
+    }
+    Ok(())
+}
+
+fn already_exists(id: &ConnectorId) -> String {
+    format!("connector {id} already exists")
+}
+
+/// Draws 20 random characters that are allowed in an id.
+fn random_suffix() -> Result<String, Failure> {
+    let secret = generate_secret()?.to_lowercase();
+    Ok(secret.chars().filter(char::is_ascii_alphanumeric).take(20).collect())
+}

@@ -1,0 +1,177 @@
+//! `scimctl connector`: manages connectors, each of which connects one identity provider.
+
+mod create;
+mod credentials;
+mod delete;
+mod dry_run;
+mod list;
+mod new_credential;
+mod settings;
+mod show;
+
+use std::path::PathBuf;
+
+use clap::Subcommand;
+
+use crate::context::{Context, parse_connector_id};
+use crate::failure::Failure;
+use crate::output::print;
+
+use create::NO_URL;
+use new_credential::CredentialOptions;
+
+/// The commands on connectors.
+#[derive(Subcommand)]
+pub enum Command {
+    /// Create a connector, and print its endpoint URL and credential once
+    #[command(after_help = "EXAMPLE:\n  scimctl connector create --name okta --url https://scim.example.com")]
+    Create {
+        /// Id of the connector, which is part of the endpoint URL: 1 to 63 of a-z, 0-9 and -
+        #[arg(long, value_name = "ID")]
+        name: String,
+        /// URL of the service: the stack's output BaseUrl
+        #[arg(long, value_name = "URL", default_value = NO_URL)]
+        url: String,
+        /// Append random characters to the id, so that the endpoint URL cannot be guessed
+        #[arg(long)]
+        unguessable: bool,
+        #[command(flatten)]
+        credential: CredentialOptions,
+    },
+    /// List all connectors
+    #[command(after_help = "EXAMPLE:\n  scimctl connector list")]
+    List,
+    /// Show a connector: its state, size, credentials with their last use, and settings
+    #[command(after_help = "EXAMPLE:\n  scimctl connector show okta")]
+    Show {
+        /// Id of the connector
+        id: String,
+    },
+    /// Serve the requests of a disabled connector again
+    #[command(after_help = "EXAMPLE:\n  scimctl connector enable okta")]
+    Enable {
+        /// Id of the connector
+        id: String,
+    },
+    /// Refuse every request of a connector with 403
+    #[command(after_help = "EXAMPLE:\n  scimctl connector disable okta")]
+    Disable {
+        /// Id of the connector
+        id: String,
+    },
+    /// Change the display name of a connector. Its id and endpoint URL stay the same
+    #[command(after_help = "EXAMPLE:\n  scimctl connector rename okta 'Okta, production'")]
+    Rename {
+        /// Id of the connector
+        id: String,
+        /// New display name
+        name: String,
+    },
+    /// Delete a connector with all its users, groups and roles. To confirm, enter its id on standard input
+    #[command(after_help = "EXAMPLE:\n  scimctl connector delete okta")]
+    Delete {
+        /// Id of the connector
+        id: String,
+    },
+    /// Add a credential, and print it once. The present credential stays valid until you retire it
+    #[command(after_help = "EXAMPLE:\n  scimctl connector rotate okta")]
+    Rotate {
+        /// Id of the connector
+        id: String,
+        #[command(flatten)]
+        credential: CredentialOptions,
+    },
+    /// Delete a credential, so that clients can no longer use it
+    #[command(after_help = "EXAMPLE:\n  scimctl connector retire okta 1f3a5b7c")]
+    Retire {
+        /// Id of the connector
+        id: String,
+        /// Id of the credential, as `connector show` prints it
+        credential: String,
+    },
+    /// Set when a credential expires
+    #[command(after_help = "EXAMPLE:\n  scimctl connector expires okta 1f3a5b7c 2027-01-31T00:00:00Z")]
+    Expires {
+        /// Id of the connector
+        id: String,
+        /// Id of the credential, as `connector show` prints it
+        credential: String,
+        /// Time with its zone, such as 2027-01-31T00:00:00Z, or `never`
+        #[arg(value_name = "TIME")]
+        when: String,
+    },
+    /// Change some settings, and keep the others
+    #[command(
+        after_help = "EXAMPLE:\n  scimctl connector set okta on-delete=refuse rules.exclude-users='svc-*,root' --dry-run"
+    )]
+    Set {
+        /// Id of the connector
+        id: String,
+        /// Settings by their names in `connector export`. Separate the values of a list with commas
+        #[arg(required = true, value_name = "SETTING=VALUE")]
+        settings: Vec<String>,
+        /// Only print the users and groups that would appear (+) or disappear (-)
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Replace all settings with those of a file. A setting that the file lacks gets its default
+    #[command(after_help = "EXAMPLE:\n  scimctl connector apply okta okta.toml --dry-run")]
+    Apply {
+        /// Id of the connector
+        id: String,
+        /// Settings file, as `connector export` prints it
+        file: PathBuf,
+        /// Only print the users and groups that would appear (+) or disappear (-)
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Print all settings as TOML, for `connector apply`
+    #[command(after_help = "EXAMPLE:\n  scimctl connector export okta > okta.toml")]
+    Export {
+        /// Id of the connector
+        id: String,
+    },
+}
+
+/// Runs a command.
+pub async fn run(command: Command, context: &Context) -> Result<(), Failure> {
+    match command {
+        Command::Create { name, url, unguessable, credential } => {
+            create::create(context, &name, &url, unguessable, credential).await
+        }
+        Command::List => list::list(context).await,
+        Command::Show { id } => show::show(context, &id).await,
+        Command::Enable { id } => {
+            context.connectors().enable(&parse_connector_id(&id)?).await?;
+            print(&format!("connector {id} is enabled; all functions serve its requests within a minute"))
+        }
+        Command::Disable { id } => {
+            context.connectors().disable(&parse_connector_id(&id)?).await?;
+            print(&format!("connector {id} is disabled; all functions refuse its requests within a minute"))
+        }
+        Command::Rename { id, name } => {
+            context.connectors().rename(&parse_connector_id(&id)?, &name).await?;
+            print(&format!("connector {id} is now named {name}"))
+        }
+        Command::Delete { id } => delete::delete(context, &id).await,
+        Command::Rotate { id, credential } => credentials::rotate(context, &id, credential).await,
+        Command::Retire { id, credential } => credentials::retire(context, &id, &credential).await,
+        Command::Expires { id, credential, when } => {
+            credentials::set_expiry(context, &id, &credential, &when).await
+        }
+        Command::Set { id, settings: changes, dry_run } => {
+            let connector = context.connector(&id).await?;
+            let new = settings::with_changes(&connector.record.settings, &changes)?;
+            settings::replace(context, connector, new, dry_run).await
+        }
+        Command::Apply { id, file, dry_run } => {
+            let connector = context.connector(&id).await?;
+            let new = settings::read_file(&file)?;
+            settings::replace(context, connector, new, dry_run).await
+        }
+        Command::Export { id } => {
+            let connector = context.connector_or_deleting(&id).await?;
+            print(&settings::to_toml(&connector.record.settings)?)
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! The credential that `scimctl connector create` and `rotate` add.
+
+use clap::Args;
+use directory::secrets::{credential_of_chosen, generate_credential};
+use jiff::Timestamp;
+use shared::credential::{Credential, CredentialKind};
+
+use crate::context::read_line;
+use crate::failure::{Failure, fail};
+use crate::output::count;
+
+/// The shortest password that an operator can choose, in characters.
+const MIN_PASSWORD_LENGTH: usize = 12;
+
+/// The options that say what the new credential is. By default it is Basic with a generated password.
+#[derive(Args)]
+pub struct CredentialOptions {
+    /// Username; by default that of the present credential, or else the connector's id
+    #[arg(long, conflicts_with = "bearer")]
+    pub username: Option<String>,
+    /// Enter `-` to read your own password from standard input; by default one is generated
+    #[arg(long, value_name = "-", value_parser = ["-"], conflicts_with = "bearer")]
+    pub password: Option<String>,
+    /// Create a bearer token instead of a username and password
+    #[arg(long)]
+    pub bearer: bool,
+}
+
+/// A credential that is not stored yet.
+pub struct NewCredential {
+    /// What is stored.
+    pub credential: Credential,
+    /// The lines to print, with the secret.
+    pub lines: String,
+}
+
+impl NewCredential {
+    /// Creates a Basic credential with this username, or a bearer token if it is `None`.
+    pub fn create(
+        username: Option<String>,
+        options: &CredentialOptions,
+        now: Timestamp,
+    ) -> Result<Self, Failure> {
+        let kind = match &username {
+            // RFC 7617 §2: a colon separates the username from the password.
+            Some(username) if username.contains(':') => {
+                return fail(format!(
+                    "the username {username:?} contains a colon, which Basic does not allow"
+                ));
+            }
+            Some(username) => CredentialKind::Basic { username: username.clone() },
+            None => CredentialKind::Bearer,
+        };
+        let (credential, secret) = if options.password.is_some() {
+            (credential_of_chosen(kind, &read_password()?, now)?, "(the one that you entered)".to_owned())
+        } else {
+            generate_credential(kind, now)?
+        };
+        let lines = match username {
+            Some(username) => format!("Username:      {username}\nPassword:      {secret}"),
+            None => format!("Token:         {secret}"),
+        };
+        Ok(Self { credential, lines })
+    }
+}
+
+fn read_password() -> Result<String, Failure> {
+    let password = read_line()?;
+    let length = password.chars().count();
+    if length < MIN_PASSWORD_LENGTH {
+        return fail(format!(
+            "the password has {}; it must have at least {MIN_PASSWORD_LENGTH} characters",
+            count(length, "character", "characters")
+        ));
+    }
+    Ok(password)
+}

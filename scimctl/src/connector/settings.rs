@@ -1,0 +1,109 @@
+//! `scimctl connector set`, `apply` and `export`: the settings of a connector as text.
+
+use std::fmt::Display;
+use std::path::Path;
+
+use directory::connectors::Connector;
+use directory::settings::Settings;
+use serde::Deserialize as _;
+use shared::schema::Schemas;
+
+use super::dry_run;
+use crate::context::Context;
+use crate::failure::{Failure, fail};
+use crate::output::print;
+
+/// Reads a settings file.
+pub fn read_file(file: &Path) -> Result<Settings, Failure> {
+    let in_file = |error: &dyn Display| Failure(format!("{}: {error}", file.display()));
+    let text = std::fs::read_to_string(file).map_err(|error| in_file(&error))?;
+    toml::from_str(&text).map_err(|error: toml::de::Error| {
+        // The error does not name the setting, so the message quotes the line.
+        let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+        let line = before.matches('\n').count();
+        let setting = text.lines().nth(line).unwrap_or_default().trim();
+        Failure(format!("{}:{}: {setting}: {}", file.display(), line + 1, to_one_line(&error)))
+    })
+}
+
+fn to_one_line(error: &toml::de::Error) -> String {
+    error.message().lines().collect::<Vec<_>>().join("; ").replace("expected u32", "expected a whole number")
+}
+
+/// Writes settings in the format of a settings file.
+pub fn to_toml(settings: &Settings) -> Result<String, Failure> {
+    toml::to_string(settings).map_err(|error| Failure(error.to_string()))
+}
+
+/// Returns the settings with these changes, each of which is `SETTING=VALUE`.
+pub fn with_changes(settings: &Settings, changes: &[String]) -> Result<Settings, Failure> {
+    let mut all = toml::Table::try_from(settings).map_err(|error| Failure(error.to_string()))?;
+    for change in changes {
+        let Some((name, value)) = change.split_once('=') else {
+            return fail(format!("{change:?} is not SETTING=VALUE"));
+        };
+        let setting = match name.split_once('.') {
+            Some((table, name)) => all.get_mut(table).and_then(|table| table.get_mut(name)),
+            None => all.get_mut(name),
+        };
+        match setting {
+            None | Some(toml::Value::Table(_)) => {
+                return fail(format!(
+                    "there is no setting {name}; `scimctl connector export` prints all settings"
+                ));
+            }
+            Some(setting) => *setting = parse_value(setting, name, value)?,
+        }
+        // Checked after each change, so that the message can name the setting that is wrong.
+        Settings::deserialize(all.clone()).map_err(|error| {
+            let message = to_one_line(&error);
+            let expected = message.split_once("expected ").map_or(message.as_str(), |(_, expected)| expected);
+            wrong_value(name, value, expected)
+        })?;
+    }
+    all.try_into().map_err(|error: toml::de::Error| Failure(to_one_line(&error)))
+}
+
+fn wrong_value(name: &str, value: &str, expected: &str) -> Failure {
+    Failure(format!("{name} is {value:?}, and must be {expected}"))
+}
+
+/// Parses a value as the type that the setting has.
+fn parse_value(present: &toml::Value, name: &str, value: &str) -> Result<toml::Value, Failure> {
+    let wrong = |expected: &str| wrong_value(name, value, expected);
+    Ok(match present {
+        toml::Value::Boolean(_) => toml::Value::Boolean(value.parse().map_err(|_| wrong("true or false"))?),
+        toml::Value::Integer(_) => {
+            let number: u32 = value.parse().map_err(|_| wrong("a whole number"))?;
+            toml::Value::Integer(number.into())
+        }
+        toml::Value::Array(_) => {
+            let parts = value.split(',').map(str::trim).filter(|part| !part.is_empty());
+            toml::Value::Array(parts.map(|part| toml::Value::String(part.to_owned())).collect())
+        }
+        _ => toml::Value::String(value.to_owned()),
+    })
+}
+
+/// Replaces the settings of a connector, or only prints what would appear and disappear.
+pub async fn replace(
+    context: &Context,
+    connector: Connector,
+    settings: Settings,
+    is_dry_run: bool,
+) -> Result<(), Failure> {
+    let settings = settings.check(Schemas::built_in())?;
+    let id = connector.id.clone();
+    if is_dry_run {
+        return dry_run::compare(context, connector, &settings).await;
+    }
+    if settings == connector.record.settings {
+        return print(&format!("connector {id} already has these settings"));
+    }
+    if !context.connectors().replace_settings(&connector, settings).await? {
+        return fail(format!(
+            "another operator changed connector {id} during this command, so nothing is changed; run it again"
+        ));
+    }
+    print(&format!("connector {id} has the new settings; all functions use them within a minute"))
+}

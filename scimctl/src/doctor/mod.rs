@@ -1,0 +1,78 @@
+//! `scimctl doctor`: checks that a deployed stack is as `template.yaml` defines it, and that the service serves a connector.
+
+mod connector;
+mod service;
+mod table;
+
+use clap::Args;
+
+use crate::context::{Context, read_line};
+use crate::failure::{Failure, fail};
+use crate::output::{count, print};
+
+use service::Login;
+
+/// The options of `scimctl doctor`.
+#[derive(Args)]
+#[command(
+    after_help = "EXAMPLE:\n  scimctl doctor okta --table TABLE --url https://scim.example.com --username okta --password -"
+)]
+pub struct Command {
+    /// Id of a connector to check. Without it, only the table is checked
+    connector: Option<String>,
+    /// URL of the service to check: the stack's output BaseUrl
+    #[arg(long, requires = "connector")]
+    url: Option<String>,
+    /// Username that the identity provider uses
+    #[arg(long, requires = "password", requires = "url")]
+    username: Option<String>,
+    /// Enter `-` to read the password from standard input, or the token if there is no --username
+    #[arg(long, value_name = "-", value_parser = ["-"], requires = "url")]
+    password: Option<String>,
+}
+
+/// The result of one check.
+enum CheckResult {
+    /// The check succeeded.
+    Passed(String),
+    /// The check failed.
+    Failed {
+        /// What is wrong.
+        problem: String,
+        /// What to do.
+        advice: String,
+    },
+}
+
+fn passed(state: impl Into<String>) -> CheckResult {
+    CheckResult::Passed(state.into())
+}
+
+fn failed(problem: impl Into<String>, advice: impl Into<String>) -> CheckResult {
+    CheckResult::Failed { problem: problem.into(), advice: advice.into() }
+}
+
+/// Runs the command.
+pub async fn run(command: Command, context: &Context) -> Result<(), Failure> {
+    let secret = command.password.as_ref().map(|_| read_line()).transpose()?;
+    let mut results = table::check(context.client(), context.table_name()).await;
+    if let Some(id) = &command.connector {
+        results.extend(connector::check(context, id).await?);
+        if let Some(url) = &command.url {
+            let url = format!("{}/{id}/scim/v2/ServiceProviderConfig", url.trim_end_matches('/'));
+            let login = secret.map(|secret| Login { username: command.username, secret });
+            results.extend(service::check(&url, login.as_ref()).await);
+        }
+    }
+    let mut failures = 0;
+    for result in results {
+        match result {
+            CheckResult::Passed(state) => print(&format!("ok      {state}"))?,
+            CheckResult::Failed { problem, advice } => {
+                failures += 1;
+                print(&format!("FAILED  {problem}\n        {advice}"))?;
+            }
+        }
+    }
+    if failures == 0 { Ok(()) } else { fail(format!("{} failed", count(failures, "check", "checks"))) }
+}

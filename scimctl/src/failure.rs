@@ -1,0 +1,46 @@
+//! The error that a command ends with.
+
+use std::fmt;
+
+use shared::error::{ErrorKind, ScimError, chain};
+
+use crate::outage::Outage;
+
+/// A sentence that tells the operator why a command failed, and what to do.
+#[derive(Debug)]
+pub struct Failure(pub String);
+
+/// Returns a failure with this sentence.
+pub fn fail<T>(sentence: impl fmt::Display) -> Result<T, Failure> {
+    Err(Failure(sentence.to_string()))
+}
+
+impl From<ScimError> for Failure {
+    fn from(error: ScimError) -> Self {
+        // A client never reads the cause of an internal error, but an operator needs it.
+        match (error.kind, &error.cause) {
+            (_, Some(cause)) if is_outage(cause.as_ref()) => Self(Outage.to_string()),
+            (ErrorKind::TooManyRequests(_), None) => {
+                Self("DynamoDB did not respond in time; run the same command again to continue".to_owned())
+            }
+            (ErrorKind::Internal | ErrorKind::TooManyRequests(_), Some(cause)) => Self(chain(cause.as_ref())),
+            _ => Self(error.detail.into_owned()),
+        }
+    }
+}
+
+fn is_outage(cause: &(dyn std::error::Error + 'static)) -> bool {
+    std::iter::successors(Some(cause), |cause| cause.source()).any(|cause| cause.is::<Outage>())
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl From<serde_json::Error> for Failure {
+    fn from(error: serde_json::Error) -> Self {
+        Self(error.to_string())
+    }
+}

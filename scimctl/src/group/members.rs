@@ -1,0 +1,36 @@
+//! `scimctl group members`.
+
+use directory::view::{Groups, for_each_user, is_built_in};
+
+use super::find::find_group;
+use crate::failure::Failure;
+use crate::open_directory::OpenDirectory;
+use crate::output::{escape_controls, print};
+use crate::user;
+
+/// Lists the users of a group.
+pub async fn list_users(
+    open: &OpenDirectory,
+    group: &str,
+    is_direct: bool,
+    with_hidden: bool,
+    is_json: bool,
+) -> Result<(), Failure> {
+    let maker = open.entry_maker()?;
+    // Every user is a member of the built-in group.
+    let group = if is_built_in(group) { None } else { Some(find_group(open, group).await?.id) };
+    let groups = Groups::read(&open.directory).await?;
+    for_each_user(&open.directory, |user| {
+        let is_member = match group {
+            None => true,
+            Some(group) if is_direct => user.groups.contains(&group),
+            Some(group) => groups.is_in(&user.groups, group),
+        };
+        let entry = groups.entry(user, &maker);
+        if !is_member || (entry.hidden.is_some() && !with_hidden) {
+            return Ok(());
+        }
+        print(&if is_json { user::to_json(&entry)? } else { escape_controls(&entry.username) })
+    })
+    .await
+}

@@ -1,0 +1,37 @@
+//! The directory of the connector that a command names.
+
+use directory::Directory;
+use directory::settings::Settings;
+use directory::view::EntryMaker;
+use shared::schema::Schemas;
+
+use crate::context::Context;
+use crate::failure::Failure;
+
+/// The directory of one connector, with the settings that decide what the directory shows.
+pub struct OpenDirectory {
+    /// The id of the connector.
+    pub connector: String,
+    /// The users and groups.
+    pub directory: Directory,
+    settings: Settings,
+}
+
+impl OpenDirectory {
+    /// Opens the directory of a connector. Fails if the connector does not exist or is being deleted.
+    pub async fn open(context: &Context, id: &str) -> Result<Self, Failure> {
+        let connector = context.connector(id).await?;
+        let settings = connector.record.settings.clone();
+        Ok(Self { connector: id.to_owned(), directory: context.directory(connector), settings })
+    }
+
+    /// Makes the [`EntryMaker`] of the directory, which turns users into the entries that the directory shows.
+    pub fn entry_maker(&self) -> Result<EntryMaker<'_>, Failure> {
+        entry_maker(&self.connector, &self.settings)
+    }
+}
+
+/// Makes the [`EntryMaker`] of a connector with these settings.
+pub fn entry_maker<'s>(connector: &str, settings: &'s Settings) -> Result<EntryMaker<'s>, Failure> {
+    Ok(EntryMaker::new(connector, settings, Schemas::built_in())?)
+}

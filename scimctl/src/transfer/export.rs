@@ -1,0 +1,130 @@
+//! `scimctl export`.
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::Path;
+
+use directory::view::{Entry, EntryMaker, Groups, for_each_user};
+use directory::{Counted, Directory};
+use shared::resource::{Resource, ResourceId, ResourceKind};
+
+use super::rows::{Format, Writer};
+use super::{GroupRow, RowKind, UserRow, in_file};
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::group;
+use crate::open_directory::OpenDirectory;
+use crate::progress::progress_bar;
+use crate::user::{self, UserAttributes};
+
+/// Writes the users or groups that the directory shows to a file, or as CSV to standard output.
+pub async fn export(
+    context: &Context,
+    kind: RowKind,
+    connector: &str,
+    file: Option<&Path>,
+    with_hidden: bool,
+) -> Result<(), Failure> {
+    let format = file.map_or(Ok(Format::Csv), Format::of)?;
+    let open = OpenDirectory::open(context, connector).await?;
+    let maker = open.entry_maker()?;
+    let out: Box<dyn Write> = match file {
+        Some(file) => Box::new(BufWriter::new(File::create(file).map_err(|error| in_file(file, error))?)),
+        None => Box::new(std::io::stdout().lock()),
+    };
+    let mut rows = Writer::new(out, format, &kind.columns()?)?;
+    let groups = Groups::read(&open.directory).await?;
+    match kind {
+        RowKind::Users => export_users(&open.directory, &groups, &maker, with_hidden, &mut rows).await?,
+        RowKind::Groups => export_groups(&open.directory, &groups, &maker, with_hidden, &mut rows).await?,
+    }
+    rows.finish()
+}
+
+async fn export_users(
+    directory: &Directory,
+    groups: &Groups,
+    maker: &EntryMaker<'_>,
+    with_hidden: bool,
+    rows: &mut Writer,
+) -> Result<(), Failure> {
+    let bar =
+        progress_bar("exporting users", directory.histogram(ResourceKind::User, Counted::All).await?.total());
+    for_each_user(directory, |user| {
+        bar.inc(1);
+        let entry = groups.entry(user, maker);
+        if entry.hidden.is_some() && !with_hidden {
+            return Ok(());
+        }
+        rows.write(&user_row(&user.stored.resource, entry))
+    })
+    .await?;
+    bar.finish_and_clear();
+    Ok(())
+}
+
+fn user_row(user: &Resource, entry: Entry) -> UserRow {
+    let UserAttributes { first_name, last_name, display_name, email } = UserAttributes::of(&user.document);
+    UserRow {
+        username: user::user_name(&user.document).to_owned(),
+        first_name,
+        last_name,
+        display_name,
+        email,
+        shown_username: entry.username,
+        shown_first_name: entry.first_name,
+        shown_last_name: entry.last_name,
+        shown_display_name: entry.display_name,
+        shown_email: entry.email,
+        groups: entry.groups,
+        effective_groups: entry.effective_groups,
+        roles: entry.roles,
+        origin: entry.origin,
+        hidden: entry.hidden.map(|reason| reason.to_string()),
+        id: entry.id,
+    }
+}
+
+async fn export_groups(
+    directory: &Directory,
+    groups: &Groups,
+    maker: &EntryMaker<'_>,
+    with_hidden: bool,
+    rows: &mut Writer,
+) -> Result<(), Failure> {
+    let bar = progress_bar("exporting groups", groups.groups().count());
+    for group in groups.groups() {
+        bar.inc(1);
+        let row = group_row(directory, groups, group, maker).await?;
+        if row.hidden.is_none() || with_hidden {
+            rows.write(&row)?;
+        }
+    }
+    bar.finish_and_clear();
+    Ok(())
+}
+
+async fn group_row(
+    directory: &Directory,
+    groups: &Groups,
+    group: &Resource,
+    maker: &EntryMaker<'_>,
+) -> Result<GroupRow, Failure> {
+    let (members, _) = directory.memberships().members(group.id, usize::MAX).await?;
+    let ids_of = |kind| members.iter().filter(move |member| member.kind == kind).map(|member| member.id);
+    let users: Vec<ResourceId> = ids_of(ResourceKind::User).collect();
+    let mut user_names = directory.user_names(&users).await?;
+    user_names.sort_unstable();
+    let shown_name = maker.group_name(group);
+    Ok(GroupRow {
+        name: group::display_name(group).to_owned(),
+        members: user_names,
+        member_groups: ids_of(ResourceKind::Group)
+            .filter_map(|id| groups.display_name(id).map(str::to_owned))
+            .collect(),
+        hidden: maker.hidden_group(&shown_name).map(|reason| reason.to_string()),
+        shown_name,
+        origin: group.origin.name(),
+        id: group.id.to_string(),
+    })
+}

@@ -1,0 +1,100 @@
+//! The import of a group and its members.
+
+use std::collections::BTreeSet;
+
+use directory::Directory;
+use shared::patch::{MemberOperation, MemberValue};
+use shared::resource::{Document, ResourceId, ResourceKind};
+
+use super::super::rows::{self, Row};
+use super::{Imported, find_by_name};
+use crate::failure::{Failure, fail};
+use crate::group::new_document;
+use crate::open_directory::OpenDirectory;
+
+/// The members of one kind that a group is to have.
+struct MemberColumn {
+    kind: ResourceKind,
+    members: Vec<ResourceId>,
+}
+
+/// Creates a local group, or replaces the members of the one of this name.
+pub async fn import_group(open: &OpenDirectory, name: &str, row: &Row) -> Result<Imported, Failure> {
+    let directory = &open.directory;
+    let mut columns = Vec::new();
+    for (kind, column) in [(ResourceKind::User, "members"), (ResourceKind::Group, "member_groups")] {
+        if let Some(names) = rows::names(row, column)? {
+            columns.push(MemberColumn { kind, members: find_members(open, kind, &names).await? });
+        }
+    }
+    for kind in [ResourceKind::LocalGroup, ResourceKind::Group] {
+        if let Some(id) = find_by_name(directory, kind, name).await? {
+            return replace_members(directory, kind, id, &columns).await;
+        }
+    }
+    let document = new_document(ResourceKind::LocalGroup, name.trim())?;
+    let members: Vec<ResourceId> = columns.into_iter().flat_map(|column| column.members).collect();
+    let members = if members.is_empty() { Vec::new() } else { vec![add(members)] };
+    directory.create_group(ResourceKind::LocalGroup, document, members).await?;
+    Ok(Imported::Created)
+}
+
+/// Replaces the members of each kind that the file has a column for. Members of the other kind stay.
+async fn replace_members(
+    directory: &Directory,
+    kind: ResourceKind,
+    id: ResourceId,
+    columns: &[MemberColumn],
+) -> Result<Imported, Failure> {
+    let group = directory.group(kind, id).await?.resource;
+    let (present, _) = directory.memberships().members(id, usize::MAX).await?;
+    let (mut leaving, mut joining) = (Vec::new(), Vec::new());
+    for MemberColumn { kind, members } in columns {
+        let present: BTreeSet<ResourceId> =
+            present.iter().filter(|member| member.kind == *kind).map(|member| member.id).collect();
+        let members: BTreeSet<ResourceId> = members.iter().copied().collect();
+        leaving.extend(present.difference(&members));
+        joining.extend(members.difference(&present));
+    }
+    if leaving.is_empty() && joining.is_empty() {
+        return Ok(Imported::Unchanged);
+    }
+    let unchanged = |document: &Document| Ok(document.clone());
+    let operations = [MemberOperation::Remove(leaving), add(joining)];
+    let changed = directory.change_group(kind, id, None, unchanged, &operations).await?;
+    // The directory does not add deactivated users, so the group can be unchanged.
+    Ok(if changed.version == group.version { Imported::Unchanged } else { Imported::Updated })
+}
+
+fn add(members: Vec<ResourceId>) -> MemberOperation {
+    let value = |id| MemberValue { id, kind: None, display: None };
+    MemberOperation::Add(members.into_iter().map(value).collect())
+}
+
+/// Finds the members that a column names, by their names or ids.
+async fn find_members(
+    open: &OpenDirectory,
+    kind: ResourceKind,
+    names: &[String],
+) -> Result<Vec<ResourceId>, Failure> {
+    let mut members = Vec::with_capacity(names.len());
+    for name in names {
+        let found = find_by_name(&open.directory, kind, name).await?;
+        let Some(id) = found.or_else(|| ResourceId::parse(name.trim())) else {
+            return fail(explain_missing(open, kind, name));
+        };
+        members.push(id);
+    }
+    Ok(members)
+}
+
+fn explain_missing(open: &OpenDirectory, kind: ResourceKind, name: &str) -> String {
+    let connector = &open.connector;
+    match kind {
+        ResourceKind::User => format!("connector {connector} has no user {name}"),
+        _ => format!(
+            "connector {connector} has no group {name} of the identity provider, and other groups cannot be members; \
+             remove the column member_groups to import without it"
+        ),
+    }
+}

@@ -1,0 +1,49 @@
+//! Finds the user that an operator names.
+
+use directory::view::for_each_user;
+use shared::filter::fold;
+use shared::resource::{ResourceId, ResourceKind};
+
+use super::attributes::user_name;
+use crate::failure::{Failure, fail};
+use crate::open_directory::OpenDirectory;
+
+/// Finds a user by its userName or id. Every id is returned, even if it belongs to no user.
+pub async fn find(open: &OpenDirectory, user: &str) -> Result<ResourceId, Failure> {
+    if let Some(id) = open.directory.find_by_name(ResourceKind::User, user).await? {
+        return Ok(id);
+    }
+    match ResourceId::parse(user) {
+        Some(id) => Ok(id),
+        None => fail(explain_missing(open, user).await?),
+    }
+}
+
+/// Says that no user has this name. Names the ids of deleted users that had it, because only their ids can find them.
+async fn explain_missing(open: &OpenDirectory, user: &str) -> Result<String, Failure> {
+    let mut deleted = Vec::new();
+    for_each_user(&open.directory, |candidate| {
+        let resource = &candidate.stored.resource;
+        let has_name = fold(user_name(&resource.document), false) == fold(user, false);
+        if candidate.stored.is_retained && has_name {
+            deleted.push(resource.id.to_string());
+        }
+        Ok::<_, Failure>(())
+    })
+    .await?;
+    let missing = missing(open, user);
+    Ok(match &deleted[..] {
+        [] => missing,
+        [id] => format!("{missing}; the identity provider deleted a user of this name: use its id {id}"),
+        ids => format!(
+            "{missing}; the identity provider deleted {} users of this name: use an id of {}",
+            ids.len(),
+            ids.join(", ")
+        ),
+    })
+}
+
+/// Says that no user has this name or id.
+pub fn missing(open: &OpenDirectory, user: &str) -> String {
+    format!("connector {} has no user {user}", open.connector)
+}

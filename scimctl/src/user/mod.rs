@@ -1,0 +1,100 @@
+//! `scimctl user`: shows the users of a directory, and manages the local ones.
+
+mod attributes;
+mod edit;
+mod find;
+mod list;
+mod show;
+
+use clap::Subcommand;
+
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::open_directory::OpenDirectory;
+
+pub use attributes::{UserAttributes, new_document, user_name};
+pub use show::to_json;
+
+/// The commands on users.
+#[derive(Subcommand)]
+pub enum Command {
+    /// List the users that the directory shows
+    #[command(after_help = "EXAMPLE:\n  scimctl user list okta --hidden --filter 'userName sw \"ann\"'")]
+    List {
+        /// Id of the connector
+        connector: String,
+        /// List hidden users too, with the reason and their ids
+        #[arg(long)]
+        hidden: bool,
+        /// List only users that match this SCIM filter, such as 'userName sw "a" and active eq true'
+        #[arg(long)]
+        filter: Option<String>,
+        /// Print one JSON object on each line
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show one user
+    #[command(after_help = "EXAMPLE:\n  scimctl user show okta ann@example.com")]
+    Show {
+        /// Id of the connector
+        connector: String,
+        /// userName or id of the user
+        user: String,
+        /// Print a JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Create a local user
+    #[command(
+        after_help = "EXAMPLE:\n  scimctl user create okta ann@example.com --first-name Ann --last-name Ash"
+    )]
+    Create {
+        /// Id of the connector
+        connector: String,
+        /// userName of the new user
+        user: String,
+        #[command(flatten)]
+        attributes: UserAttributes,
+    },
+    /// Update a local user
+    #[command(after_help = "An empty value ('') clears the attribute.\n\n\
+EXAMPLE:\n  scimctl user set okta ann@example.com --email ann@example.org --display-name ''")]
+    Set {
+        /// Id of the connector
+        connector: String,
+        /// userName or id of the user
+        user: String,
+        #[command(flatten)]
+        attributes: UserAttributes,
+    },
+    /// Delete a local user, or a user that the identity provider deactivated or deleted
+    #[command(after_help = "EXAMPLE:\n  scimctl user delete okta ann@example.com")]
+    Delete {
+        /// Id of the connector
+        connector: String,
+        /// userName or id of the user
+        user: String,
+    },
+}
+
+/// Runs a command.
+pub async fn run(command: Command, context: &Context) -> Result<(), Failure> {
+    match command {
+        Command::List { connector, hidden, filter, json } => {
+            let open = OpenDirectory::open(context, &connector).await?;
+            list::list(&open, hidden, filter.as_deref(), json).await
+        }
+        Command::Show { connector, user, json } => {
+            show::show(&OpenDirectory::open(context, &connector).await?, &user, json).await
+        }
+        Command::Create { connector, user, attributes } => {
+            edit::create(&OpenDirectory::open(context, &connector).await?, &user, &attributes).await
+        }
+        Command::Set { connector, user, attributes } => {
+            edit::update(&OpenDirectory::open(context, &connector).await?, &user, &attributes).await
+        }
+        Command::Delete { connector, user } => {
+            edit::delete(&OpenDirectory::open(context, &connector).await?, &user).await
+        }
+    }
+}

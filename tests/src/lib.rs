@@ -24,6 +24,8 @@ pub mod pattern;
 pub mod provisioning;
 pub mod refusal;
 pub mod rights;
+pub mod sample;
+pub mod schemas;
 pub mod scimctl;
 pub mod seed;
 pub mod service;

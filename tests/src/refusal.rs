@@ -1,6 +1,6 @@
 //! Requests that must be refused: with which status, `scimType` and `detail` (RFC 7644 §3.12), and without an effect.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::client::{Client, Reply, SCIM_JSON};
 use crate::service::{Service, TestConnector};
@@ -64,28 +64,4 @@ pub async fn assert_refused(
         assert_eq!(reply.header("content-type"), Some(SCIM_JSON), "{} {}", case.method, case.target);
     }
     assert_eq!(read_items(service, &connector.id).await, before, "a refused request changes nothing");
-}
-
-/// A refused POST of this body.
-pub fn refused_post<'t>(
-    target: &str,
-    body: &Value,
-    status: u16,
-    scim_type: &'t str,
-    detail: &str,
-) -> Refusal<'t> {
-    refused("POST", target, &body.to_string(), status, scim_type, detail)
-}
-
-/// A refused request with this body, as text.
-pub fn refused<'t>(
-    method: &'t str,
-    target: &str,
-    body: &str,
-    status: u16,
-    scim_type: &'t str,
-    detail: &str,
-) -> Refusal<'t> {
-    let (target, body, detail) = (target.to_owned(), body.to_owned(), detail.to_owned());
-    Refusal { method, target, body, status, scim_type, detail }
 }

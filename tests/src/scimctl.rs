@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
-use crate::service::{Service, TABLE, binaries};
+use crate::service::{Service, TABLE, TestConnector, binaries, service};
 
 /// What a command did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,6 +51,17 @@ impl Done {
 /// When the binary is not there.
 pub fn scimctl(service: &Service, arguments: &[&str]) -> Done {
     scimctl_with(service, arguments, "")
+}
+
+/// Runs `scimctl NOUN VERB CONNECTOR …` on the table of the shared service. `arguments` are the noun, the verb and what
+/// follows the connector.
+///
+/// # Panics
+/// When there is no noun or no verb, or the binary does not exist.
+pub fn run(connector: &TestConnector, arguments: &[&str]) -> Done {
+    let id = connector.id.to_string();
+    let [noun, verb, rest @ ..] = arguments else { panic!("{arguments:?} lack a noun or a verb") };
+    scimctl(service(), &[&[*noun, *verb, &id], rest].concat())
 }
 
 /// The same with standard input.

@@ -17,7 +17,7 @@ mod directory {
     mod audit;
     mod budgets;
     mod check;
-    pub mod concurrency;
+    mod concurrency;
     mod faults;
     mod migration;
     mod names;
@@ -31,9 +31,9 @@ mod kit {
 
 mod operators {
     mod connectors;
-    pub mod listing;
+    mod listing;
     mod settings;
-    pub mod transfer;
+    mod transfer;
 }
 
 mod protocol {

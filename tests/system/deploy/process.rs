@@ -3,7 +3,7 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -17,30 +17,13 @@ use serde_json::json;
 use service::MAX_BODY_BYTES;
 use tests::client::Client;
 use tests::faults::{Fault, FaultyDynamoDb};
+use tests::folder::Folder;
 use tests::forward::{Forward, refusal};
+use tests::provisioning::USER;
 use tests::service::{binaries, service};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use uuid::Uuid;
-
-use crate::directory::concurrency::USER;
-
-/// A folder that is removed at the end.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new() -> Self {
-        let path = std::env::temp_dir().join(format!("rollcall-test-{}", Uuid::new_v4()));
-        Self(path)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        // It may never have been made.
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
 
 /// The program, and the three lines that it printed.
 struct Running {
@@ -115,9 +98,9 @@ fn user(name: &str) -> serde_json::Value {
 
 #[tokio::test]
 async fn what_was_answered_is_there_after_a_restart_and_after_a_kill() {
-    let folder = Folder::new();
-    let first = Running::start(&folder.0, &[]);
-    let mode = std::fs::metadata(&folder.0).unwrap().permissions().mode();
+    let folder = Folder::missing();
+    let first = Running::start(folder.path(), &[]);
+    let mode = std::fs::metadata(folder.path()).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o700, "the folder is nobody else's to read");
     let lines = first.lines.clone();
     assert!(
@@ -132,12 +115,12 @@ async fn what_was_answered_is_there_after_a_restart_and_after_a_kill() {
     assert!(log.contains("method=POST path=\"/default/scim/v2/Users\" status=201 ms="), "{log}");
     assert!(!log.contains(&lines[2]) && !log.contains("Basic"), "no secret reaches the log: {log}");
 
-    let second = Running::start(&folder.0, &[]);
+    let second = Running::start(folder.path(), &[]);
     assert_eq!(second.lines[1..], lines[1..], "the credentials are kept");
     assert_eq!(second.client().post("/Users", &user("before the kill")).await.status, 201);
     second.end("-KILL");
 
-    let third = Running::start(&folder.0, &[]);
+    let third = Running::start(folder.path(), &[]);
     let names = third.client().get("/Users?sortBy=userName").await.json();
     assert_eq!(
         (&names["totalResults"], &names["Resources"][0]["userName"]),
@@ -148,50 +131,54 @@ async fn what_was_answered_is_there_after_a_restart_and_after_a_kill() {
 
 #[tokio::test]
 async fn credentials_of_the_environment_are_taken_and_a_public_url_is_shown() {
-    let folder = Folder::new();
+    let folder = Folder::missing();
     let environment = [
         ("SCIM_USERNAME", "me"),
         ("SCIM_PASSWORD", "chosen by somebody"),
         ("PUBLIC_URL", "https://scim.example.com/"),
     ];
-    let running = Running::start(&folder.0, &environment);
+    let running = Running::start(folder.path(), &environment);
     assert_eq!(running.lines, ["https://scim.example.com/default/scim/v2", "me", "chosen by somebody"]);
     assert!(running.end("-TERM").0.success());
     assert!(
-        !folder.0.join("credentials.json").exists(),
+        !folder.path().join("credentials.json").exists(),
         "there is no other password that would be of no use"
     );
 }
 
 #[tokio::test]
 async fn another_dynamodb_is_used_and_given_its_table() {
-    let folder = Folder::new();
+    let folder = Folder::missing();
     let table = format!("table-{}", Uuid::new_v4());
     let environment = [("DYNAMODB_ENDPOINT", service().endpoint()), ("TABLE_NAME", &table)];
-    let running = Running::start(&folder.0, &environment);
+    let running = Running::start(folder.path(), &environment);
     assert_eq!(running.client().post("/Users", &user("ann")).await.status, 201);
     let (status, log) = running.end("-TERM");
     assert!(status.success(), "{status}");
     assert!(!log.contains("WARN"), "on this machine it takes no credentials: {log}");
-    assert!(!folder.0.join("dynamodb.sqlite").exists(), "the embedded engine was not needed");
-    let again = Running::start(&folder.0, &environment);
+    assert!(!folder.path().join("dynamodb.sqlite").exists(), "the embedded engine was not needed");
+    let again = Running::start(folder.path(), &environment);
     assert_eq!(again.client().get("/Users").await.json()["totalResults"], 1);
 }
 
 #[test]
 fn what_stands_in_the_way_is_said_in_one_line() {
-    let folder = Folder::new();
+    let folder = Folder::missing();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     let nobody = ("DYNAMODB_ENDPOINT", "http://127.0.0.1:1");
-    std::fs::create_dir_all(&folder.0).unwrap();
-    let file = folder.0.join("file");
+    std::fs::create_dir_all(folder.path()).unwrap();
+    let file = folder.path().join("file");
     std::fs::write(&file, "").unwrap();
     for (folder, environment, expected) in [
-        (&folder.0, &[("PORT", port.as_str())][..], format!("rollcall: port {port} cannot be used: ")),
-        (&folder.0, &[("PORT", "x")], "rollcall: PORT is \"x\", and must be a number up to 65535".to_owned()),
+        (folder.path(), &[("PORT", port.as_str())][..], format!("rollcall: port {port} cannot be used: ")),
+        (
+            folder.path(),
+            &[("PORT", "x")],
+            "rollcall: PORT is \"x\", and must be a number up to 65535".to_owned(),
+        ),
         (&file.join("inside"), &[], format!("rollcall: {} cannot be made: ", file.join("inside").display())),
-        (&folder.0, &[nobody], "rollcall: DynamoDB does not answer: ".to_owned()),
+        (folder.path(), &[nobody], "rollcall: DynamoDB does not answer: ".to_owned()),
     ] {
         let (code, said) = fail(folder, environment);
         assert_eq!(code, Some(1), "{said}");
@@ -202,14 +189,14 @@ fn what_stands_in_the_way_is_said_in_one_line() {
 
 #[test]
 fn a_second_process_over_the_same_data_is_refused() {
-    let folder = Folder::new();
-    let first = Running::start(&folder.0, &[]);
-    let endpoint = || std::fs::read_to_string(folder.0.join("dynamodb-endpoint")).unwrap();
+    let folder = Folder::missing();
+    let first = Running::start(folder.path(), &[]);
+    let endpoint = || std::fs::read_to_string(folder.path().join("dynamodb-endpoint")).unwrap();
     let before = endpoint();
-    let (code, said) = fail(&folder.0, &[]);
+    let (code, said) = fail(folder.path(), &[]);
     assert_eq!(code, Some(1), "{said}");
     assert!(
-        said.starts_with(&format!("rollcall: another process is using {}; ", folder.0.display())),
+        said.starts_with(&format!("rollcall: another process is using {}; ", folder.path().display())),
         "{said}"
     );
     assert_eq!(said.lines().count(), 1, "{said}");
@@ -219,10 +206,10 @@ fn a_second_process_over_the_same_data_is_refused() {
 
 #[test]
 fn clients_that_have_sent_half_of_a_request_do_not_hold_up_the_end() {
-    let folder = Folder::new();
-    let running = Running::start(&folder.0, &[]);
+    let folder = Folder::missing();
+    let running = Running::start(folder.path(), &[]);
     let _half_of_a_head = running.begin("GET /default/scim/v2/Users HTTP/1.1\r\n");
-    let engine = std::fs::read_to_string(folder.0.join("dynamodb-endpoint")).unwrap();
+    let engine = std::fs::read_to_string(folder.path().join("dynamodb-endpoint")).unwrap();
     let mut engine = TcpStream::connect(engine.trim_start_matches("http://")).unwrap();
     write!(engine, "POST / HTTP/1.1\r\n").unwrap();
     let mut no_body = running.begin("POST /default/scim/v2/Users HTTP/1.1\r\n");
@@ -241,11 +228,11 @@ fn clients_that_have_sent_half_of_a_request_do_not_hold_up_the_end() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_signal_ends_it_at_once() {
-    let folder = Folder::new();
+    let folder = Folder::missing();
     let dynamodb = FaultyDynamoDb::start(service().endpoint()).await;
     let table = format!("table-{}", Uuid::new_v4());
     let environment = [("DYNAMODB_ENDPOINT", dynamodb.endpoint.as_str()), ("TABLE_NAME", &table)];
-    let mut running = Running::start(&folder.0, &environment);
+    let mut running = Running::start(folder.path(), &environment);
     let (begin, has_begun) = oneshot::channel();
     dynamodb.interrupt(0, async move {
         begin.send(()).unwrap();
@@ -269,8 +256,8 @@ async fn a_second_signal_ends_it_at_once() {
 
 #[tokio::test]
 async fn a_request_whose_body_is_not_taken_is_logged_like_any_other() {
-    let folder = Folder::new();
-    let running = Running::start(&folder.0, &[]);
+    let folder = Folder::missing();
+    let running = Running::start(folder.path(), &[]);
     let too_long = vec![b' '; MAX_BODY_BYTES + 1];
     assert_eq!(running.client().send("POST", "/Users", &[], too_long.clone()).await.status, 413);
     let stranger = Client::new(&running.lines[0], "okta", "wrong");
@@ -316,7 +303,7 @@ async fn make_slowly(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_table_that_is_still_being_made_is_waited_for() {
-    let folder = Folder::new();
+    let folder = Folder::missing();
     let table = format!("table-{}", Uuid::new_v4());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
@@ -324,7 +311,7 @@ async fn a_table_that_is_still_being_made_is_waited_for() {
     let state = (Forward::to(service().endpoint()), Arc::clone(&looks));
     tokio::spawn(axum::serve(listener, Router::new().fallback(make_slowly).with_state(state)).into_future());
     let environment = [("DYNAMODB_ENDPOINT", endpoint.as_str()), ("TABLE_NAME", &table)];
-    let running = Running::start(&folder.0, &environment);
+    let running = Running::start(folder.path(), &environment);
     assert_eq!(looks.load(Ordering::SeqCst), 0, "it was looked at until it was there");
     assert_eq!(expiring_by(&table).await.as_deref(), Some("expires"));
     assert!(running.end("-TERM").0.success());
@@ -332,15 +319,15 @@ async fn a_table_that_is_still_being_made_is_waited_for() {
 
 #[tokio::test]
 async fn a_table_whose_items_do_not_expire_is_mended_at_the_next_start() {
-    let folder = Folder::new();
+    let folder = Folder::missing();
     let table = format!("table-{}", Uuid::new_v4());
     let environment = [("DYNAMODB_ENDPOINT", service().endpoint()), ("TABLE_NAME", &table)];
-    Running::start(&folder.0, &environment).end("-TERM");
+    Running::start(folder.path(), &environment).end("-TERM");
     let never = TimeToLiveSpecification::builder().enabled(false).attribute_name("expires").build().unwrap();
     let update = service().dynamodb().update_time_to_live().table_name(&table);
     update.time_to_live_specification(never).send().await.unwrap();
     assert_eq!(expiring_by(&table).await, None);
-    Running::start(&folder.0, &environment).end("-TERM");
+    Running::start(folder.path(), &environment).end("-TERM");
     assert_eq!(expiring_by(&table).await.as_deref(), Some("expires"));
 }
 

@@ -14,11 +14,10 @@ use tests::client::Client;
 use tests::faults::FaultyDynamoDb;
 use tests::invariants::assert_invariants;
 use tests::layout::{self as keys, Key};
+use tests::provisioning::{GROUP, add_members_body, create_group, create_user, patch_body};
 use tests::scimctl::scimctl;
 use tests::service::{Service, TABLE, TestConnector};
 use tests::table::Item;
-
-use crate::directory::concurrency::{GROUP, group, patch, user, values};
 
 /// A table of its own, since each of these reads all of it.
 fn service() -> &'static Service {
@@ -39,8 +38,8 @@ impl Sound {
     async fn new() -> Self {
         let connector = service().connector().await;
         let client = connector.local(service());
-        let (member, other) = (user(&client, "member").await, user(&client, "other").await);
-        let group = group(&client, "Tour Guides", std::slice::from_ref(&member)).await;
+        let (member, other) = (create_user(&client, "member").await, create_user(&client, "other").await);
+        let group = create_group(&client, "Tour Guides", std::slice::from_ref(&member)).await;
         let [member, other, group] = [member, other, group].map(|id| ResourceId::parse(&id).unwrap());
         Self { connector, client, member, other, group }
     }
@@ -255,7 +254,7 @@ impl Intrusion {
 
     fn replace(self, sound: &Sound, attribute: &str, value: Value) -> impl Future<Output = ()> + use<> {
         let (client, path) = (sound.client.clone(), format!("/Users/{}", sound.member));
-        let body = patch(json!([{ "op": "replace", "path": attribute, "value": value }]));
+        let body = patch_body(json!([{ "op": "replace", "path": attribute, "value": value }]));
         async move { assert_eq!(client.patch(&path, &body).await.status, 200, "{self:?}") }
     }
 
@@ -269,7 +268,7 @@ impl Intrusion {
             Self::MemberIsRemoved => {
                 let (client, path) = (sound.client.clone(), format!("/Groups/{}", sound.group));
                 let filter = format!("members[value eq \"{}\"]", sound.member);
-                let body = patch(json!([{ "op": "remove", "path": filter }]));
+                let body = patch_body(json!([{ "op": "remove", "path": filter }]));
                 async move { assert_eq!(client.patch(&path, &body).await.status, 200) }.boxed()
             }
         }
@@ -352,7 +351,7 @@ async fn repair_changes_nothing_that_a_client_writes_meanwhile() {
 }
 
 async fn group_of(client: &Client, name: &str, member: ResourceId) -> String {
-    group(client, name, &[member.to_string()]).await
+    create_group(client, name, &[member.to_string()]).await
 }
 
 #[tokio::test]
@@ -382,7 +381,7 @@ async fn what_cannot_be_read_is_named_and_left_and_hides_nothing_else() {
 async fn a_connector_that_is_being_deleted_is_not_checked() {
     let service = Service::start();
     let connector = service.connector().await;
-    user(&connector.local(&service), "ann").await;
+    create_user(&connector.local(&service), "ann").await;
     let id = connector.id.to_string();
     let count = keys::count(&connector.id, ResourceKind::User, 0).attributes();
     let count = [count, Item::from([("n".to_owned(), AttributeValue::N("7".to_owned()))])];
@@ -402,8 +401,8 @@ async fn what_is_left_of_a_connector_without_a_record_is_found_and_deleted() {
     let (there, gone) = (service.connector().await, service.connector().await);
     for connector in [&there, &gone] {
         let client = connector.local(&service);
-        let made = user(&client, "ann").await;
-        group(&client, "Sales", &[made]).await;
+        let made = create_user(&client, "ann").await;
+        create_group(&client, "Sales", &[made]).await;
     }
     let record = keys::connector(&gone.id).attributes();
     service.dynamodb().delete_item().table_name(TABLE).set_key(Some(record)).send().await.unwrap();
@@ -428,10 +427,8 @@ async fn a_check_beside_writers_finds_nothing() {
     let client = &sound.client;
     let writes = async {
         for number in 0..30 {
-            let made = user(client, &format!("user{number}")).await;
-            let joins = patch(
-                json!([{ "op": "add", "path": "members", "value": values(std::slice::from_ref(&made)) }]),
-            );
+            let made = create_user(client, &format!("user{number}")).await;
+            let joins = add_members_body(std::slice::from_ref(&made));
             assert_eq!(client.patch(&format!("/Groups/{}", sound.group), &joins).await.status, 200);
             let body = json!({ "schemas": [GROUP], "displayName": format!("group{number}") });
             assert_eq!(client.post("/Groups", &body).await.status, 201);

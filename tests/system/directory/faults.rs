@@ -8,9 +8,11 @@ use service::response::Response;
 use tests::faults::{FAULTS, Fault, FaultyDynamoDb};
 use tests::in_process::InProcess;
 use tests::invariants::assert_invariants;
+use tests::provisioning::{
+    GROUP, USER, add_members_body, create_group, create_user, create_users, member_values, members_of,
+    patch_body, replace_members_body, set_active_body,
+};
 use tests::service::{PATIENCE, TestConnector, service};
-
-use crate::directory::concurrency::{GROUP, USER, group, members, patch, user, users, values};
 
 struct Faulty {
     connector: TestConnector,
@@ -45,7 +47,7 @@ fn json(response: &Response) -> Value {
 async fn one_fault_anywhere_is_overcome_and_nothing_is_done_twice() {
     let faulty = Faulty::new().await;
     let client = faulty.connector.local(service());
-    let members_of = users(&client, 3).await;
+    let members_of = create_users(&client, 3).await;
     let operator = service().directory(&faulty.connector.id).await;
     let (mut made, mut met) = (3, 0);
     for fault in FAULTS {
@@ -62,9 +64,10 @@ async fn one_fault_anywhere_is_overcome_and_nothing_is_done_twice() {
             met += 1;
         }
         for at in 0.. {
-            let path = format!("/Users/{}", user(&client, &format!("patched {fault:?} {at}")).await);
+            let path = format!("/Users/{}", create_user(&client, &format!("patched {fault:?} {at}")).await);
             made += 1;
-            let body = patch(json!([{ "op": "replace", "value": { "title": "x", "displayName": "y" } }]));
+            let body =
+                patch_body(json!([{ "op": "replace", "value": { "title": "x", "displayName": "y" } }]));
             faulty.dynamodb.fail(at, fault, false);
             let patched = faulty.send("PATCH", &path, &body).await;
             assert_eq!(
@@ -77,8 +80,8 @@ async fn one_fault_anywhere_is_overcome_and_nothing_is_done_twice() {
             met += 1;
         }
         for at in 0.. {
-            let group = group(&client, &format!("joined {fault:?} {at}"), &[]).await;
-            let body = patch(json!([{ "op": "add", "path": "members", "value": values(&members_of[..1]) }]));
+            let group = create_group(&client, &format!("joined {fault:?} {at}"), &[]).await;
+            let body = add_members_body(&members_of[..1]);
             faulty.dynamodb.fail(at, fault, false);
             let joined = faulty.send("PATCH", &format!("/Groups/{group}"), &body).await;
             assert_eq!(
@@ -92,12 +95,17 @@ async fn one_fault_anywhere_is_overcome_and_nothing_is_done_twice() {
             met += 1;
         }
         for at in 0.. {
-            let leaver = user(&client, &format!("leaver {fault:?} {at}")).await;
+            let leaver = create_user(&client, &format!("leaver {fault:?} {at}")).await;
             made += 1;
             for number in 0..2 {
-                group(&client, &format!("left {fault:?} {at} {number}"), std::slice::from_ref(&leaver)).await;
+                create_group(
+                    &client,
+                    &format!("left {fault:?} {at} {number}"),
+                    std::slice::from_ref(&leaver),
+                )
+                .await;
             }
-            let body = patch(json!([{ "op": "replace", "value": { "active": false } }]));
+            let body = set_active_body(false);
             faulty.dynamodb.fail(at, fault, false);
             let left = faulty.send("PATCH", &format!("/Users/{leaver}"), &body).await;
             assert_eq!((left.status().as_u16(), json(&left).get("groups")), (200, None));
@@ -125,7 +133,7 @@ async fn one_fault_anywhere_is_overcome_and_nothing_is_done_twice() {
             met += 1;
         }
         for at in 0.. {
-            let group = group(&client, &format!("deleted {fault:?} {at}"), &members_of).await;
+            let group = create_group(&client, &format!("deleted {fault:?} {at}"), &members_of).await;
             faulty.dynamodb.fail(at, fault, false);
             assert_eq!(faulty.send("DELETE", &format!("/Groups/{group}"), &Value::Null).await.status(), 204);
             if !faulty.heal_after(at) {
@@ -143,18 +151,18 @@ async fn one_fault_anywhere_is_overcome_and_nothing_is_done_twice() {
 async fn a_dynamodb_that_stays_busy_is_said_to_be_and_a_repetition_completes_the_request() {
     let faulty = Faulty::new().await;
     let client = faulty.connector.local(service());
-    let users = users(&client, 140).await;
+    let users = create_users(&client, 140).await;
     let short = Duration::from_millis(150);
-    let replaced = patch(json!([{ "op": "replace", "path": "members", "value": values(&users[40..]) }]));
-    let deactivated = patch(json!([{ "op": "replace", "value": { "active": false } }]));
+    let replaced = replace_members_body(&users[40..]);
+    let deactivated = set_active_body(false);
     let mut cut_off = 0;
     // Nothing comes through behind the request at this position; each time one more comes through.
     for at in 0..12 {
-        let replaced_group = group(&client, &format!("replaced {at}"), &users[..60]).await;
-        let deleted_group = group(&client, &format!("deleted {at}"), &users[..100]).await;
-        let leaver = user(&client, &format!("leaver {at}")).await;
+        let replaced_group = create_group(&client, &format!("replaced {at}"), &users[..60]).await;
+        let deleted_group = create_group(&client, &format!("deleted {at}"), &users[..100]).await;
+        let leaver = create_user(&client, &format!("leaver {at}")).await;
         for number in 0..40 {
-            group(&client, &format!("left {at} {number}"), std::slice::from_ref(&leaver)).await;
+            create_group(&client, &format!("left {at} {number}"), std::slice::from_ref(&leaver)).await;
         }
         for (method, target, body, status) in [
             ("PATCH", format!("/Groups/{replaced_group}"), &replaced, 200),
@@ -175,7 +183,7 @@ async fn a_dynamodb_that_stays_busy_is_said_to_be_and_a_repetition_completes_the
                 assert_eq!(first.status(), status, "{method} {target} {at}");
             }
         }
-        assert_eq!(members(&client, &replaced_group).await, users[40..].iter().cloned().collect());
+        assert_eq!(members_of(&client, &replaced_group).await, users[40..].iter().cloned().collect());
         assert_eq!(client.get(&format!("/Groups/{deleted_group}")).await.status, 404);
         let leaver = client.get(&format!("/Users/{leaver}")).await.json();
         assert_eq!((&leaver["active"], leaver.get("groups")), (&json!(false), None));
@@ -199,19 +207,16 @@ async fn what_cannot_be_begun_in_time_is_not_begun_and_said_to_be_busy() {
 async fn who_is_back_while_they_are_taken_out_of_groups_stays_in_those_they_are_put_into() {
     let faulty = Faulty::new().await;
     let client = faulty.connector.local(service());
-    let active = |is_active: bool| patch(json!([{ "op": "replace", "value": { "active": is_active } }]));
     for at in 0.. {
-        let leaver = user(&client, &format!("leaver {at}")).await;
+        let leaver = create_user(&client, &format!("leaver {at}")).await;
         for number in 0..40 {
-            group(&client, &format!("left {at} {number}"), std::slice::from_ref(&leaver)).await;
+            create_group(&client, &format!("left {at} {number}"), std::slice::from_ref(&leaver)).await;
         }
         let path = format!("/Users/{leaver}");
-        let added = patch(
-            json!([{ "op": "add", "path": "members", "value": values(std::slice::from_ref(&leaver)) }]),
-        );
-        let joined = group(&client, &format!("joined {at}"), &[]).await;
+        let added = add_members_body(std::slice::from_ref(&leaver));
+        let joined = create_group(&client, &format!("joined {at}"), &[]).await;
         let intruder = {
-            let (client, path, back) = (client.clone(), path.clone(), active(true));
+            let (client, path, back) = (client.clone(), path.clone(), set_active_body(true));
             let joined = format!("/Groups/{joined}");
             async move {
                 assert_eq!(client.patch(&path, &back).await.status, 200);
@@ -219,14 +224,14 @@ async fn who_is_back_while_they_are_taken_out_of_groups_stays_in_those_they_are_
             }
         };
         faulty.dynamodb.interrupt(at, intruder);
-        assert_eq!(faulty.send("PATCH", &path, &active(false)).await.status(), 200, "{at}");
+        assert_eq!(faulty.send("PATCH", &path, &set_active_body(false)).await.status(), 200, "{at}");
         if !faulty.heal_after(at) {
             assert!(at > 4, "only {at} requests were met");
             break;
         }
         // Whichever of the two came last.
         let now = client.get(&path).await.json();
-        let is_member = members(&client, &joined).await.contains(&leaver);
+        let is_member = members_of(&client, &joined).await.contains(&leaver);
         assert_eq!(json!(is_member), now["active"], "{at}");
     }
     assert_invariants(service(), &faulty.connector.id).await;
@@ -236,8 +241,8 @@ async fn who_is_back_while_they_are_taken_out_of_groups_stays_in_those_they_are_
 async fn a_condition_that_failed_beside_a_conflict_says_nothing_yet() {
     let faulty = Faulty::new().await;
     let client = faulty.connector.local(service());
-    let path = format!("/Users/{}", user(&client, "ann").await);
-    let renamed = patch(json!([{ "op": "replace", "path": "userName", "value": "bob" }]));
+    let path = format!("/Users/{}", create_user(&client, "ann").await);
+    let renamed = patch_body(json!([{ "op": "replace", "path": "userName", "value": "bob" }]));
     // Read, then written: what meets the write is another one of the same name, which is not through yet.
     faulty.dynamodb.fail(1, Fault::HalfWritten, false);
     assert_eq!(faulty.send("PATCH", &path, &renamed).await.status(), 200);
@@ -250,8 +255,8 @@ async fn a_condition_that_failed_beside_a_conflict_says_nothing_yet() {
 async fn a_group_that_cannot_be_given_its_members_is_not_made() {
     let faulty = Faulty::new().await;
     let client = faulty.connector.local(service());
-    let users = users(&client, 80).await;
-    let body = json!({ "schemas": [GROUP], "displayName": "Tour Guides", "members": values(&users) });
+    let users = create_users(&client, 80).await;
+    let body = json!({ "schemas": [GROUP], "displayName": "Tour Guides", "members": member_values(&users) });
     let mut complete = 0;
     for at in 0.. {
         faulty.dynamodb.fail(at, Fault::Denied, false);
@@ -269,7 +274,7 @@ async fn a_group_that_cannot_be_given_its_members_is_not_made() {
             // Only the read of the members for the response failed.
             complete += 1;
             let id = found["Resources"][0]["id"].as_str().unwrap();
-            assert_eq!(members(&client, id).await, users.iter().cloned().collect(), "{at}");
+            assert_eq!(members_of(&client, id).await, users.iter().cloned().collect(), "{at}");
             assert_eq!(client.delete(&format!("/Groups/{id}")).await.status, 204, "{at}");
         }
         assert_invariants(service(), &faulty.connector.id).await;
@@ -281,13 +286,13 @@ async fn a_group_that_cannot_be_given_its_members_is_not_made() {
 async fn a_replacement_that_another_comes_into_at_any_point_leaves_no_mixture() {
     let faulty = Faulty::new().await;
     let client = faulty.connector.local(service());
-    let users = users(&client, 120).await;
+    let users = create_users(&client, 120).await;
     let (one, other) = (&users[..60], &users[60..]);
-    let replaced = patch(json!([{ "op": "replace", "path": "members", "value": values(other) }]));
+    let replaced = replace_members_body(other);
     for at in 0.. {
-        let path = format!("/Groups/{}", group(&client, &format!("replaced {at}"), &users[30..90]).await);
-        let put =
-            json!({ "schemas": [GROUP], "displayName": format!("replaced {at}"), "members": values(one) });
+        let path =
+            format!("/Groups/{}", create_group(&client, &format!("replaced {at}"), &users[30..90]).await);
+        let put = json!({ "schemas": [GROUP], "displayName": format!("replaced {at}"), "members": member_values(one) });
         let intruder = {
             let (client, path) = (client.clone(), path.clone());
             async move { assert_eq!(client.put(&path, &put).await.status, 200) }
@@ -298,7 +303,7 @@ async fn a_replacement_that_another_comes_into_at_any_point_leaves_no_mixture() 
             assert!(at > 4, "only {at} requests were met");
             break;
         }
-        let left = members(&client, path.trim_start_matches("/Groups/")).await;
+        let left = members_of(&client, path.trim_start_matches("/Groups/")).await;
         let sets = [one, other].map(|set| set.iter().cloned().collect());
         assert!(sets.contains(&left), "{at}: a mixture of {}", left.len());
     }
@@ -309,22 +314,25 @@ async fn a_replacement_that_another_comes_into_at_any_point_leaves_no_mixture() 
 async fn the_version_of_a_group_is_never_newer_than_the_members_that_come_with_it() {
     let faulty = Faulty::new().await;
     let client = faulty.connector.local(service());
-    let users = users(&client, 3).await;
-    let group = group(&client, "Tour Guides", &users).await;
+    let users = create_users(&client, 3).await;
+    let group = create_group(&client, "Tour Guides", &users).await;
     let path = format!("/Groups/{group}");
     let version = |tag: &str| tag["W/\"".len()..].trim_end_matches('"').parse::<u64>().unwrap();
     let mut is_there = true;
     for (method, body) in [
         ("GET", Value::Null),
-        ("PUT", json!({ "schemas": [GROUP], "displayName": "Tour Guides", "members": values(&users[..2]) })),
-        ("PATCH", patch(json!([{ "op": "replace", "path": "displayName", "value": "Tour Guides" }]))),
+        (
+            "PUT",
+            json!({ "schemas": [GROUP], "displayName": "Tour Guides", "members": member_values(&users[..2]) }),
+        ),
+        ("PATCH", patch_body(json!([{ "op": "replace", "path": "displayName", "value": "Tour Guides" }]))),
     ] {
         let mut same_version = 0;
         for at in 0.. {
             is_there = !is_there;
             let op = if is_there { "add" } else { "remove" };
             let body_of_intruder =
-                patch(json!([{ "op": op, "path": "members", "value": values(&users[2..]) }]));
+                patch_body(json!([{ "op": op, "path": "members", "value": member_values(&users[2..]) }]));
             let intruder = {
                 let (client, path) = (client.clone(), path.clone());
                 async move { assert_eq!(client.patch(&path, &body_of_intruder).await.status, 200) }
@@ -355,13 +363,11 @@ async fn the_version_of_a_group_is_never_newer_than_the_members_that_come_with_i
 async fn whoever_is_deactivated_at_any_point_of_an_addition_joins_no_group() {
     let faulty = Faulty::new().await;
     let client = faulty.connector.local(service());
-    let deactivated = patch(json!([{ "op": "replace", "value": { "active": false } }]));
+    let deactivated = set_active_body(false);
     for at in 0.. {
-        let leaver = user(&client, &format!("leaver {at}")).await;
-        let group = group(&client, &format!("joined {at}"), &[]).await;
-        let added = patch(
-            json!([{ "op": "add", "path": "members", "value": values(std::slice::from_ref(&leaver)) }]),
-        );
+        let leaver = create_user(&client, &format!("leaver {at}")).await;
+        let group = create_group(&client, &format!("joined {at}"), &[]).await;
+        let added = add_members_body(std::slice::from_ref(&leaver));
         let intruder = {
             let (client, path, body) = (client.clone(), format!("/Users/{leaver}"), deactivated.clone());
             async move { assert_eq!(client.patch(&path, &body).await.status, 200) }
@@ -372,7 +378,7 @@ async fn whoever_is_deactivated_at_any_point_of_an_addition_joins_no_group() {
             assert!(at > 2, "only {at} requests were met");
             break;
         }
-        assert_eq!(members(&client, &group).await, BTreeSet::new(), "{at}");
+        assert_eq!(members_of(&client, &group).await, BTreeSet::new(), "{at}");
         assert_eq!(client.get(&format!("/Users/{leaver}")).await.json().get("groups"), None, "{at}");
     }
     assert_invariants(service(), &faulty.connector.id).await;
@@ -382,9 +388,9 @@ async fn whoever_is_deactivated_at_any_point_of_an_addition_joins_no_group() {
 async fn whoever_goes_while_a_page_is_read_makes_nobody_be_seen_twice() {
     let faulty = Faulty::new().await;
     let client = faulty.connector.local(service());
-    let stay = users(&client, 12).await;
+    let stay = create_users(&client, 12).await;
     for at in 0.. {
-        let goes = user(&client, "user001x").await;
+        let goes = create_user(&client, "user001x").await;
         let intruder = {
             let (client, path) = (client.clone(), format!("/Users/{goes}"));
             async move { assert_eq!(client.delete(&path).await.status, 204) }

@@ -3,9 +3,8 @@
 use serde_json::{Value, json};
 use tests::client::Client;
 use tests::invariants::assert_invariants;
+use tests::provisioning::{GROUP, USER, percent_encoded};
 use tests::service::service;
-
-use crate::directory::concurrency::{GROUP, USER};
 
 /// Names, each with another spelling of the same name where there is one.
 fn names() -> Vec<(String, String)> {
@@ -32,8 +31,7 @@ fn names() -> Vec<(String, String)> {
 }
 
 async fn find(client: &Client, endpoint: &str, attribute: &str, value: &str) -> Value {
-    let filter = format!("{attribute} eq {}", Value::from(value));
-    let filter: String = filter.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    let filter = percent_encoded(&format!("{attribute} eq {}", Value::from(value)));
     let reply = client.get(&format!("/{endpoint}?filter={filter}")).await;
     assert_eq!(reply.status, 200, "{value:?}: {}", String::from_utf8_lossy(&reply.body));
     reply.json()

@@ -14,11 +14,11 @@ use tests::client::Client;
 use tests::faults::{Fault, FaultyDynamoDb};
 use tests::in_process::InProcess;
 use tests::invariants::assert_invariants;
+use tests::provisioning::{USER, patch_body};
+use tests::schemas::edited_schemas;
 use tests::scimctl::scimctl;
 use tests::service::{PATIENCE, Service, TABLE, TestConnector, actor};
 use tests::table::read_items;
-
-use crate::directory::concurrency::{USER, patch};
 
 /// A table of its own, since `check` reads all of it.
 fn service() -> &'static Service {
@@ -28,17 +28,10 @@ fn service() -> &'static Service {
 
 /// The schemas of a newer version, which has an index of titles.
 fn newer_schemas() -> &'static Schemas {
-    static NEWER: LazyLock<Schemas> = LazyLock::new(|| {
-        let file = |name: &str| {
-            std::fs::read_to_string(format!("{}/../shared/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()
-        };
-        let mut user_type: Value = serde_json::from_str(&file("resource_types/User.json")).unwrap();
-        user_type["indexes"].as_array_mut().unwrap().push(json!("title"));
-        let schemas = ["User", "Group", "EnterpriseUser"].map(|name| file(&format!("schemas/{name}.json")));
-        let types = [user_type.to_string(), file("resource_types/Group.json")];
-        Schemas::load(&schemas.each_ref().map(String::as_str), &types.each_ref().map(String::as_str)).unwrap()
+    static NEWER: LazyLock<&Schemas> = LazyLock::new(|| {
+        edited_schemas(&[], |user_type| user_type["indexes"].as_array_mut().unwrap().push(json!("title")))
     });
-    &NEWER
+    *NEWER
 }
 
 /// The service in two versions, over one connector.
@@ -100,7 +93,7 @@ async fn create(version: &InProcess, name: &str, title: &str) -> String {
 }
 
 async fn set_title(version: &InProcess, id: &str, title: &str) -> u16 {
-    let operation = patch(json!([{ "op": "replace", "path": "title", "value": title }]));
+    let operation = patch_body(json!([{ "op": "replace", "path": "title", "value": title }]));
     version.send("PATCH", &format!("/Users/{id}"), Some(&operation), PATIENCE).await.status().as_u16()
 }
 

@@ -8,12 +8,12 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use shared::resource::{ResourceId, ResourceKind};
 use tests::client::Client;
+use tests::folder::Folder;
 use tests::layout as keys;
+use tests::provisioning::{create_group, create_user, create_users};
 use tests::scimctl::{scimctl, scimctl_with};
 use tests::service::{TABLE, binaries, service};
 use uuid::Uuid;
-
-use crate::directory::concurrency::{group, user, users};
 
 fn name() -> String {
     format!("c{}", Uuid::new_v4().simple())
@@ -133,9 +133,9 @@ async fn a_connector_is_disabled_renamed_and_deleted_with_all_that_is_in_it() {
 
     let connector = service().connector().await;
     let (id, client) = (connector.id.to_string(), connector.local(service()));
-    let made = users(&client, 5).await;
-    let inner = group(&client, "inner", &made).await;
-    group(&client, "outer", &[inner]).await;
+    let made = create_users(&client, 5).await;
+    let inner = create_group(&client, "inner", &made).await;
+    create_group(&client, "outer", &[inner]).await;
     let wrong = scimctl_with(service(), &["connector", "delete", &id], "yes\n");
     assert_eq!(
         (wrong.code, wrong.err.lines().last()),
@@ -148,8 +148,8 @@ async fn a_connector_is_disabled_renamed_and_deleted_with_all_that_is_in_it() {
     let gone = keys::resource(&connector.id, ResourceKind::User, ResourceId::parse(&made[0]).unwrap());
     let delete = service().dynamodb().delete_item().table_name(TABLE).set_key(Some(gone.attributes()));
     delete.send().await.unwrap();
-    let file = std::env::temp_dir().join(format!("rollcall-{}.csv", Uuid::new_v4()));
-    std::fs::write(&file, "username\nann@example.com\n").unwrap();
+    let folder = Folder::new();
+    let file = folder.write("users.csv", "username\nann@example.com\n");
     for arguments in [
         &["connector", "enable", &id][..],
         &["connector", "rotate", &id],
@@ -157,7 +157,7 @@ async fn a_connector_is_disabled_renamed_and_deleted_with_all_that_is_in_it() {
         &["user", "create", &id, "ann@example.com"],
         &["group", "create", &id, "Stewards"],
         &["role", "create", &id, "approver"],
-        &["import", "users", &id, file.to_str().unwrap()],
+        &["import", "users", &id, &file],
     ] {
         let refused = scimctl(service(), arguments).failed();
         assert_eq!(
@@ -168,7 +168,6 @@ async fn a_connector_is_disabled_renamed_and_deleted_with_all_that_is_in_it() {
             "{arguments:?}"
         );
     }
-    std::fs::remove_file(file).unwrap();
     // A function noted the use of a credential after it was retired.
     service().table().record_use(&connector.id, "retired", Timestamp::now()).await.unwrap();
     let deleted = scimctl_with(service(), &["connector", "delete", &id], &format!("{id}\n"));
@@ -216,7 +215,7 @@ async fn the_deletion_of_a_connector_is_a_deletion_in_its_trail() {
 async fn the_trail_of_one_resource_is_asked_for_by_its_id() {
     let connector = service().connector().await;
     let id = connector.id.to_string();
-    let ann = user(&connector.local(service()), "ann@example.com").await;
+    let ann = create_user(&connector.local(service()), "ann@example.com").await;
     let of = |resource: &str| scimctl(service(), &["audit", &id, "--resource", resource]);
     assert_eq!(of(&ann).ok().lines().count(), 1);
     assert!(of("ann@example.com").failed().starts_with("\"ann@example.com\" is no id; "));
@@ -226,9 +225,9 @@ async fn the_trail_of_one_resource_is_asked_for_by_its_id() {
 async fn settings_are_set_one_by_one_applied_from_a_file_and_written_back() {
     let connector = service().connector().await;
     let (id, client) = (connector.id.to_string(), connector.local(service()));
-    user(&client, "ann@example.com").await;
-    user(&client, "root").await;
-    group(&client, "Admins", &[]).await;
+    create_user(&client, "ann@example.com").await;
+    create_user(&client, "root").await;
+    create_group(&client, "Admins", &[]).await;
     let run = |arguments: &[&str]| scimctl(service(), &[&["connector"], arguments].concat());
     let set = ["set", &id, "rules.exclude-users=root,svc-*", "rules.exclude-groups=admin*", "audit-days=30"];
     let dry = run(&[&set[..], &["--dry-run"]].concat()).ok();
@@ -240,16 +239,15 @@ async fn settings_are_set_one_by_one_applied_from_a_file_and_written_back() {
         exported.contains("exclude-users = [\"root\", \"svc-*\"]") && exported.contains("audit-days = 30"),
         "{exported}"
     );
-    let file = std::env::temp_dir().join(format!("rollcall-{}.toml", Uuid::new_v4()));
-    std::fs::write(&file, exported.replace("\"root\"", "\"ann*\"")).unwrap();
-    let path = file.to_str().unwrap();
+    let folder = Folder::new();
+    let path = &folder.write("settings.toml", &exported.replace("\"root\"", "\"ann*\""));
     assert_eq!(
         run(&["apply", &id, path, "--dry-run"]).ok().lines().collect::<std::collections::BTreeSet<_>>(),
         ["+ user root", "- user ann@example.com"].into()
     );
     run(&["apply", &id, path]).ok();
     assert_eq!(run(&["apply", &id, path]).ok(), "nothing changes\n");
-    assert_eq!(run(&["export", &id]).ok(), std::fs::read_to_string(&file).unwrap());
+    assert_eq!(run(&["export", &id]).ok(), std::fs::read_to_string(path).unwrap());
     for (text, said) in [
         ("on-delte = \"refuse\"", "1: on-delte = \"refuse\": unknown field `on-delte`"),
         (
@@ -259,11 +257,10 @@ async fn settings_are_set_one_by_one_applied_from_a_file_and_written_back() {
         ("audit-days = -1\n", "1: audit-days = -1: invalid value: integer `-1`, expected a whole number"),
         ("[rules]\nexclude-users = \n", "2: exclude-users =: "),
     ] {
-        std::fs::write(&file, text).unwrap();
+        folder.write("settings.toml", text);
         let wrong = run(&["apply", &id, path]).failed();
         assert!(wrong.starts_with(&format!("{path}:{said}")), "{wrong}");
     }
-    std::fs::remove_file(file).unwrap();
     for (setting, said) in [
         ("mapping.email=emials.value", "mapping.email: \"emials.value\" names no attribute of a User"),
         (

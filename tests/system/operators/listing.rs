@@ -2,39 +2,16 @@
 
 use directory::settings::{OnDelete, Settings};
 use serde_json::{Value, json};
-use tests::client::Client;
+use tests::folder::Folder;
 use tests::invariants::assert_invariants;
-use tests::scimctl::{Done, scimctl, scimctl_with};
-use tests::service::{TABLE, TestConnector, service};
-
-use crate::directory::concurrency::{USER, group, patch, user};
-use crate::operators::transfer::Folder;
-
-pub fn run(connector: &TestConnector, arguments: &[&str]) -> Done {
-    let id = connector.id.to_string();
-    let [noun, verb, rest @ ..] = arguments else { panic!("a command") };
-    scimctl(service(), &[&[*noun, *verb, &id], rest].concat())
-}
-
-pub async fn directory() -> (TestConnector, Client, String) {
-    let connector = service().connector().await;
-    let client = connector.local(service());
-    let ann = json!({
-        "schemas": [USER], "userName": "Ann@example.com", "name": { "givenName": "Ann", "familyName": "Ash" },
-        "emails": [{ "value": "ann@work.example", "primary": true }]
-    });
-    let ann = client.post("/Users", &ann).await.json()["id"].as_str().unwrap().to_owned();
-    let bob = user(&client, "bob").await;
-    let gone = patch(json!([{ "op": "replace", "value": { "active": false } }]));
-    client.patch(&format!("/Users/{bob}"), &gone).await;
-    let inner = group(&client, "Sales, EMEA", std::slice::from_ref(&ann)).await;
-    group(&client, "Everybody", &[inner]).await;
-    (connector, client, ann)
-}
+use tests::provisioning::{create_group, create_user};
+use tests::sample::SampleDirectory;
+use tests::scimctl::{run, scimctl, scimctl_with};
+use tests::service::{TABLE, service};
 
 #[tokio::test]
 async fn the_directory_is_listed_with_the_groups_that_users_have_in_the_end() {
-    let (connector, _, ann) = directory().await;
+    let SampleDirectory { connector, ann, .. } = SampleDirectory::create().await;
     let table = run(&connector, &["user", "list"]).ok();
     assert_eq!(
         table,
@@ -115,7 +92,7 @@ async fn whom_the_client_deleted_and_the_directory_keeps_is_known_by_an_id() {
     let settings = Settings { on_delete: OnDelete::Deactivate, ..Settings::default() };
     let connector = service().connector_with(settings).await;
     let client = connector.local(service());
-    let ann = user(&client, "ann").await;
+    let ann = create_user(&client, "ann").await;
     client.delete(&format!("/Users/{ann}")).await;
     let listed = run(&connector, &["user", "list", "--hidden"]).ok();
     let lines: Vec<&str> = listed.lines().collect();
@@ -135,7 +112,7 @@ async fn whom_the_client_deleted_and_the_directory_keeps_is_known_by_an_id() {
 
 #[tokio::test]
 async fn whoever_is_deactivated_and_joins_nothing_is_named() {
-    let (connector, ..) = directory().await;
+    let SampleDirectory { connector, .. } = SampleDirectory::create().await;
     run(&connector, &["group", "create", "Stewards"]).ok();
     run(&connector, &["role", "create", "approver"]).ok();
     for (noun, verb, of) in [("group", "add", "Stewards"), ("role", "assign", "approver")] {
@@ -152,7 +129,7 @@ async fn the_columns_of_a_long_table_stay_where_they_are_or_widen() {
     let connector = service().connector().await;
     let rows: String = (0..520).map(|number| format!("u{number:03},Ann\n")).collect();
     let folder = Folder::new();
-    let file = folder.file("users.csv", &format!("username,first_name\n{rows}{},Ann\n", "x".repeat(40)));
+    let file = folder.write("users.csv", &format!("username,first_name\n{rows}{},Ann\n", "x".repeat(40)));
     run(&connector, &["import", "users", &file]).ok();
     let table = run(&connector, &["user", "list"]).ok();
     let places: Vec<usize> = table.lines().skip(1).map(|line| line.find("Ann").unwrap()).collect();
@@ -163,8 +140,8 @@ async fn the_columns_of_a_long_table_stay_where_they_are_or_widen() {
 async fn a_name_cannot_move_the_cursor_of_whoever_reads_it() {
     let connector = service().connector().await;
     let client = connector.local(service());
-    let id = user(&client, "a\u{1b}[2J\nb").await;
-    group(&client, "g\r", std::slice::from_ref(&id)).await;
+    let id = create_user(&client, "a\u{1b}[2J\nb").await;
+    create_group(&client, "g\r", std::slice::from_ref(&id)).await;
     for arguments in [&["user", "list"][..], &["user", "show", &id], &["group", "members", "g\r"]] {
         let said = run(&connector, arguments).ok();
         assert!(said.contains("a\\u{1b}[2J\\nb") && !said.contains('\u{1b}'), "{said:?}");

@@ -1,54 +1,24 @@
 //! The directory in files: taken away, brought in, and brought in again.
 
-use std::path::PathBuf;
-
 use directory::settings::{Mapping, OnDelete, Settings};
 use serde_json::{Value, json};
 use tests::client::Client;
+use tests::folder::Folder;
 use tests::invariants::assert_invariants;
+use tests::provisioning::{USER, create_group, create_user};
+use tests::sample::SampleDirectory;
+use tests::scimctl::run;
 use tests::service::{TestConnector, service};
-use uuid::Uuid;
-
-use crate::directory::concurrency::{USER, group, user};
-use crate::operators::listing::{directory, run};
 
 const AS_IT_WAS: &str = "0 made, 0 changed, 1 as they were, 0 refused\n";
 
-/// A folder for files, which is gone with it.
-pub struct Folder(PathBuf);
-
-impl Folder {
-    pub fn new() -> Self {
-        let path = std::env::temp_dir().join(format!("rollcall-files-{}", Uuid::new_v4()));
-        std::fs::create_dir(&path).unwrap();
-        Self(path)
-    }
-
-    pub fn file(&self, name: &str, text: &str) -> String {
-        let path = self.0.join(name);
-        std::fs::write(&path, text).unwrap();
-        path.to_str().unwrap().to_owned()
-    }
-
-    fn name(&self, name: &str) -> String {
-        self.0.join(name).to_str().unwrap().to_owned()
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        // What is left lies in a temporary folder.
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
 #[tokio::test]
 async fn a_directory_is_exported_and_imported_elsewhere_and_a_second_time_changes_nothing() {
-    let (connector, ..) = directory().await;
+    let SampleDirectory { connector, .. } = SampleDirectory::create().await;
     let folder = Folder::new();
     for extension in ["csv", "jsonl"] {
         let (users, groups) =
-            (folder.name(&format!("u.{extension}")), folder.name(&format!("g.{extension}")));
+            (folder.file_path(&format!("u.{extension}")), folder.file_path(&format!("g.{extension}")));
         run(&connector, &["export", "users", &users]).ok();
         run(&connector, &["export", "groups", &groups]).ok();
         let other = service().connector().await;
@@ -78,19 +48,19 @@ async fn a_directory_is_exported_and_imported_elsewhere_and_a_second_time_change
         assert_invariants(service(), &other.id).await;
     }
     let csv = run(&connector, &["export", "users"]).ok();
-    assert_eq!(csv, std::fs::read_to_string(folder.name("u.csv")).unwrap());
+    assert_eq!(csv, std::fs::read_to_string(folder.file_path("u.csv")).unwrap());
     assert_eq!(csv.lines().count(), 2);
     assert_eq!(
-        run(&connector, &["export", "users", &folder.name("u.xml")]).failed(),
-        format!("{} ends in neither .csv nor .jsonl", folder.name("u.xml"))
+        run(&connector, &["export", "users", &folder.file_path("u.xml")]).failed(),
+        format!("{} ends in neither .csv nor .jsonl", folder.file_path("u.xml"))
     );
 }
 
 #[tokio::test]
 async fn rows_that_cannot_be_imported_are_named_and_the_others_are_there() {
-    let (connector, client, _) = directory().await;
+    let SampleDirectory { connector, client, .. } = SampleDirectory::create().await;
     let folder = Folder::new();
-    let csv = folder.file(
+    let csv = folder.write(
         "users.csv",
         "username,first_name,email\ncarl,Carl,carl@example.com\n,Nobody,\nann@example.com,Anna,\ndora,\nemil,Émile,\n",
     );
@@ -102,19 +72,19 @@ async fn rows_that_cannot_be_imported_are_named_and_the_others_are_there() {
     assert!(owned.starts_with(&format!("{csv}:4: User ")) && owned.contains("belongs to"), "{owned}");
     assert_eq!(short, format!("{csv}:5: the row has 2 cells, and the heading 3"));
     assert_eq!(last, "scimctl: 3 rows were refused");
-    let changed = folder.file("changed.csv", "username,first_name,email\ncarl,,carl@example.org\n");
+    let changed = folder.write("changed.csv", "username,first_name,email\ncarl,,carl@example.org\n");
     assert_eq!(
         run(&connector, &["import", "users", &changed]).ok(),
         "0 made, 1 changed, 0 as they were, 0 refused\n"
     );
     let carl = client.get("/Users?filter=userName%20eq%20%22carl%22").await.json()["Resources"][0].clone();
     assert_eq!((carl.get("name"), &carl["emails"][0]["value"]), (None, &json!("carl@example.org")));
-    let silent = folder.file("silent.csv", "username\ncarl\n");
+    let silent = folder.write("silent.csv", "username\ncarl\n");
     assert_eq!(
         run(&connector, &["import", "users", &silent]).ok(),
         "0 made, 0 changed, 1 as they were, 0 refused\n"
     );
-    let lines = folder.file("groups.jsonl", "{\"name\": \"Team\", \"members\": \"carl; emil\"}\n\n{\"name\": 1}\n{\"name\": \"Sales, EMEA\"}\n{\"name\": \"T\", \"members\": \"zoe\"}\n");
+    let lines = folder.write("groups.jsonl", "{\"name\": \"Team\", \"members\": \"carl; emil\"}\n\n{\"name\": 1}\n{\"name\": \"Sales, EMEA\"}\n{\"name\": \"T\", \"members\": \"zoe\"}\n");
     let imported = run(&connector, &["import", "groups", &lines]);
     assert_eq!((imported.code, imported.out.as_str()), (1, "1 made, 0 changed, 1 as they were, 2 refused\n"));
     assert!(
@@ -123,13 +93,13 @@ async fn rows_that_cannot_be_imported_are_named_and_the_others_are_there() {
         "{}",
         imported.err
     );
-    let silent = folder.file("silent.jsonl", "{\"name\": \"team\"}\n");
+    let silent = folder.write("silent.jsonl", "{\"name\": \"team\"}\n");
     assert_eq!(
         run(&connector, &["import", "groups", &silent]).ok(),
         "0 made, 0 changed, 1 as they were, 0 refused\n"
     );
     assert_eq!(run(&connector, &["group", "members", "team"]).ok().lines().count(), 2);
-    let fewer = folder.file("fewer.csv", "name,members\nteam,emil\n");
+    let fewer = folder.write("fewer.csv", "name,members\nteam,emil\n");
     assert_eq!(
         run(&connector, &["import", "groups", &fewer]).ok(),
         "0 made, 1 changed, 0 as they were, 0 refused\n"
@@ -137,7 +107,9 @@ async fn rows_that_cannot_be_imported_are_named_and_the_others_are_there() {
     assert_eq!(run(&connector, &["group", "members", "team"]).ok(), "emil\n");
     assert_invariants(service(), &connector.id).await;
     assert!(
-        run(&connector, &["import", "users", &folder.name("none.csv")]).failed().contains("No such file")
+        run(&connector, &["import", "users", &folder.file_path("none.csv")])
+            .failed()
+            .contains("No such file")
     );
 }
 
@@ -158,9 +130,9 @@ async fn populate(connector: &TestConnector, client: &Client) {
         "emails": [{ "value": "ann@home.example", "type": "home" }, { "value": "ann@work.example", "primary": true }]
     });
     assert_eq!(client.post("/Users", &ann).await.status, 201);
-    let ids = [user(client, "CORP\\bob;").await, user(client, " carl").await];
-    let inner = group(client, "Sales, EMEA", &ids).await;
-    group(client, "Everybody", &[inner]).await;
+    let ids = [create_user(client, "CORP\\bob;").await, create_user(client, " carl").await];
+    let inner = create_group(client, "Sales, EMEA", &ids).await;
+    create_group(client, "Everybody", &[inner]).await;
     let run = |arguments: &[&str]| run(connector, arguments).ok();
     run(&["user", "create", "dora@example.com", "--first-name", "Dora", "--email", "dora@example.org"]);
     run(&["user", "create", "=1+1", "--display-name", "+49 89"]);
@@ -181,7 +153,7 @@ async fn an_export_says_nothing_new_to_the_directory_it_comes_from() {
         let folder = Folder::new();
         for extension in ["csv", "jsonl"] {
             for (what, count) in [("users", 5), ("groups", 3)] {
-                let file = folder.name(&format!("{what}.{extension}"));
+                let file = folder.file_path(&format!("{what}.{extension}"));
                 run(&connector, &["export", what, &file]).ok();
                 assert_eq!(
                     run(&connector, &["import", what, &file]).ok(),
@@ -202,7 +174,7 @@ async fn what_the_directory_shows_stands_beside_what_is_kept() {
     populate(&connector, &connector.local(service())).await;
     let folder = Folder::new();
     let rows = |what: &str| -> Vec<Value> {
-        let file = folder.name("rows.jsonl");
+        let file = folder.file_path("rows.jsonl");
         run(&connector, &["export", what, &file]).ok();
         let text = std::fs::read_to_string(file).unwrap();
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
@@ -239,11 +211,11 @@ async fn members_of_a_kind_are_replaced_where_their_column_is_there() {
             "2 users, 1 groups",
         ),
     ] {
-        let file = folder.file("groups.csv", text);
+        let file = folder.write("groups.csv", text);
         run(&connector, &["import", "groups", &file]).ok();
         assert_eq!(members(), left, "{text}");
     }
-    let owned = folder.file("owned.csv", "name,members\n\"Sales, EMEA\",dora@example.com\n");
+    let owned = folder.write("owned.csv", "name,members\n\"Sales, EMEA\",dora@example.com\n");
     let refused = run(&connector, &["import", "groups", &owned]);
     assert!(refused.err.contains("belongs to the identity provider"), "{refused:?}");
     assert_invariants(service(), &connector.id).await;
@@ -254,12 +226,12 @@ async fn whom_an_export_calls_hidden_is_passed_over() {
     let settings = Settings { on_delete: OnDelete::Deactivate, ..Settings::default() };
     let connector = service().connector_with(settings).await;
     let client = connector.local(service());
-    let ann = user(&client, "ann").await;
-    user(&client, "bob").await;
+    let ann = create_user(&client, "ann").await;
+    create_user(&client, "bob").await;
     client.delete(&format!("/Users/{ann}")).await;
     let folder = Folder::new();
     for extension in ["csv", "jsonl"] {
-        let file = folder.name(&format!("users.{extension}"));
+        let file = folder.file_path(&format!("users.{extension}"));
         run(&connector, &["export", "users", &file, "--hidden"]).ok();
         assert_eq!(
             run(&connector, &["import", "users", &file]).ok(),
@@ -273,8 +245,8 @@ async fn whom_an_export_calls_hidden_is_passed_over() {
 async fn a_name_that_a_file_has_twice_is_refused_with_both_lines() {
     let connector = service().connector().await;
     let folder = Folder::new();
-    let users = folder.file("users.csv", "username,first_name\nann,Ann\nbob,Bob\nANN,Anna\n");
-    let groups = folder.file("groups.jsonl", "{\"name\": \"Team\"}\n\n{\"name\": \"team \"}\n");
+    let users = folder.write("users.csv", "username,first_name\nann,Ann\nbob,Bob\nANN,Anna\n");
+    let groups = folder.write("groups.jsonl", "{\"name\": \"Team\"}\n\n{\"name\": \"team \"}\n");
     for (what, file, made, line) in [
         ("users", &users, 2, "4: ANN is in line 2 already"),
         ("groups", &groups, 1, "3: team  is in line 1 already"),
@@ -290,8 +262,8 @@ async fn a_name_that_a_file_has_twice_is_refused_with_both_lines() {
 async fn a_column_that_nothing_is_known_of_is_refused_before_anything_is_imported() {
     let connector = service().connector().await;
     let folder = Folder::new();
-    let csv = folder.file("users.csv", "username,firstname,last_nam\nann,Ann,Ash\n");
-    let lines = folder.file("groups.jsonl", "{\"name\": \"Team\"}\n{\"name\": \"T\", \"member\": []}\n");
+    let csv = folder.write("users.csv", "username,firstname,last_nam\nann,Ann,Ash\n");
+    let lines = folder.write("groups.jsonl", "{\"name\": \"Team\"}\n{\"name\": \"T\", \"member\": []}\n");
     for (what, file, unknown) in [
         ("users", csv, "\"firstname\", \"last_nam\"; there are username, "),
         ("groups", lines, "\"member\"; there are name, "),
@@ -309,7 +281,7 @@ async fn what_is_no_file_of_rows_is_refused_in_a_line() {
     let connector = service().connector().await;
     let folder = Folder::new();
     for name in ["folder.jsonl", "folder.csv"] {
-        let path = folder.name(name);
+        let path = folder.file_path(name);
         std::fs::create_dir(&path).unwrap();
         let said = run(&connector, &["import", "users", &path]).failed();
         assert!(said.starts_with(&format!("{path}: ")), "{said}");
@@ -322,7 +294,7 @@ async fn a_row_is_named_by_the_line_that_it_begins_at() {
     let folder = Folder::new();
     for end in ["\n", "\r\n"] {
         let text = ["username,first_name", "", "ann,\"A", "nn\"", "", ",x", ",\"y", "y\"", ",z"].join(end);
-        let file = folder.file("users.csv", &text);
+        let file = folder.write("users.csv", &text);
         let imported = run(&connector, &["import", "users", &file]);
         let lines: Vec<&str> =
             imported.err.lines().filter_map(|line| line.strip_suffix(": there is no username")).collect();

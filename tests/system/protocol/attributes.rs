@@ -6,12 +6,9 @@ use serde_json::{Value, json};
 use shared::resource::ResourceId;
 use tests::client::Reply;
 use tests::pages::walk_pages;
+use tests::provisioning::{ENTERPRISE, GROUP, USER, create_group, create_user, patch_body};
 use tests::seed;
 use tests::service::service;
-
-use crate::directory::concurrency::{GROUP, USER, group, patch, user};
-
-const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
 
 fn names(reply: &Reply) -> Vec<String> {
     reply.json().as_object().unwrap().keys().cloned().collect()
@@ -30,7 +27,7 @@ fn full(name: &str) -> Value {
 #[tokio::test]
 async fn every_answer_holds_the_attributes_that_are_asked_for() {
     let client = service().client().await;
-    let title = patch(json!([{ "op": "replace", "path": "title", "value": "x" }]));
+    let title = patch_body(json!([{ "op": "replace", "path": "title", "value": "x" }]));
     let id = client.post("/Users", &full("ann")).await.json()["id"].as_str().unwrap().to_owned();
     for (query, expected) in [
         ("attributes=userName", vec!["schemas", "id", "userName"]),
@@ -72,7 +69,7 @@ async fn every_answer_holds_the_attributes_that_are_asked_for() {
 #[tokio::test]
 async fn a_version_guards_what_it_is_the_version_of() {
     let client = service().client().await;
-    let path = format!("/Users/{}", user(&client, "ann").await);
+    let path = format!("/Users/{}", create_user(&client, "ann").await);
     let send = async |method: &str, name: &str, version: &str, body: String| {
         let headers = [(name, version), ("content-type", "application/scim+json")];
         client.send(method, &path, &headers, body).await
@@ -89,7 +86,7 @@ async fn a_version_guards_what_it_is_the_version_of() {
             "PATCH",
             "if-match",
             "W/\"7\"",
-            patch(json!([{ "op": "add", "path": "title", "value": "x" }])).to_string(),
+            patch_body(json!([{ "op": "add", "path": "title", "value": "x" }])).to_string(),
             412,
         ),
         ("DELETE", "if-match", "W/\"7\"", none(), 412),
@@ -109,10 +106,10 @@ async fn a_version_guards_what_it_is_the_version_of() {
     );
     // What groups a user is in, and how they are called, is part of what a client reads, and so of the version.
     let id = path.rsplit_once('/').unwrap().1.to_owned();
-    let group = group(&client, "g", &[id]).await;
+    let group = create_group(&client, "g", &[id]).await;
     let joined = client.get(&path).await;
     assert_ne!(joined.header("etag"), before.header("etag"));
-    let renamed = patch(json!([{ "op": "replace", "path": "displayName", "value": "h" }]));
+    let renamed = patch_body(json!([{ "op": "replace", "path": "displayName", "value": "h" }]));
     assert_eq!(client.patch(&format!("/Groups/{group}"), &renamed).await.status, 200);
     let after = client.get(&path).await;
     assert_ne!(after.header("etag"), joined.header("etag"));
@@ -234,7 +231,7 @@ async fn a_page_ends_before_it_is_too_long_and_a_group_too_large_says_so() {
         let distinct: BTreeSet<&String> = seen.iter().collect();
         assert_eq!((seen.len(), distinct.len()), (20, 20), "{query}: each is on one page");
     }
-    let large = group(&client, "large", &[]).await;
+    let large = create_group(&client, "large", &[]).await;
     let members: Vec<ResourceId> = (0..40_000).map(|_| directory::secrets::new_resource_id()).collect();
     seed::members(service(), &connector.id, ResourceId::parse(&large).unwrap(), &members).await;
     let path = format!("/Groups/{large}");
@@ -247,7 +244,7 @@ async fn a_page_ends_before_it_is_too_long_and_a_group_too_large_says_so() {
         assert_eq!(client.get(&format!("/Groups?{query}")).await.json()["totalResults"], 1);
     }
     // RFC 7644 §3.5.2: a PATCH of a large group has no body, unless attributes are asked for.
-    let renamed = patch(json!([{ "op": "replace", "path": "displayName", "value": "larger" }]));
+    let renamed = patch_body(json!([{ "op": "replace", "path": "displayName", "value": "larger" }]));
     assert_eq!(client.patch(&path, &renamed).await.status, 204);
     let asked = client.patch(&format!("{path}?attributes=displayName,members.value"), &renamed).await;
     assert_eq!((asked.status, &asked.json()["displayName"]), (200, &json!("larger")));

@@ -3,9 +3,8 @@
 use serde_json::{Value, json};
 use tests::client::Client;
 use tests::invariants::assert_invariants;
+use tests::provisioning::{ENTERPRISE, GROUP, USER, create_user, members_of};
 use tests::service::service;
-
-use crate::directory::concurrency::{GROUP, USER, members, user};
 
 async fn send(client: &Client, body: Value) -> Vec<Value> {
     let reply = client.post("/Bulk", &body).await;
@@ -39,8 +38,6 @@ fn id(operation: &Value) -> String {
     operation["location"].as_str().unwrap().rsplit_once('/').unwrap().1.to_owned()
 }
 
-const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
-
 #[tokio::test]
 async fn references_are_resolved_whatever_the_order() {
     let connector = service().connector().await;
@@ -64,8 +61,8 @@ async fn references_are_resolved_whatever_the_order() {
     .await;
     assert_eq!(statuses(&done), ["201", "201", "201", "201", "200"]);
     let [guides, ann, boss, inner] = [0, 1, 2, 3].map(|index: usize| id(&done[index]));
-    assert_eq!(members(&client, &guides).await, [ann.clone(), inner.clone()].into());
-    assert_eq!(members(&client, &inner).await, [ann.clone()].into());
+    assert_eq!(members_of(&client, &guides).await, [ann.clone(), inner.clone()].into());
+    assert_eq!(members_of(&client, &inner).await, [ann.clone()].into());
     let found = client.get(&format!("/Users/{ann}")).await.json();
     assert_eq!(found[ENTERPRISE]["manager"]["value"], boss);
     assert_eq!((&done[1]["method"], &done[1]["bulkId"]), (&json!("POST"), &json!("ann")));
@@ -147,7 +144,7 @@ async fn what_is_made_in_two_steps_is_finished_before_anything_else_is_done_with
 async fn each_operation_has_its_own_outcome() {
     let connector = service().connector().await;
     let client = connector.local(service());
-    let ann = user(&client, "ann").await;
+    let ann = create_user(&client, "ann").await;
     let path = format!("/Users/{ann}");
     let put = |version: &str, title: &str| {
         let data = json!({ "schemas": [USER], "userName": "ann", "title": title });

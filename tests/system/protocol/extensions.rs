@@ -4,9 +4,9 @@ use serde_json::{Value, json};
 use service::response::{Plan, Response};
 use shared::schema::Schemas;
 use tests::in_process::InProcess;
+use tests::provisioning::{USER, patch_body, percent_encoded};
+use tests::schemas::edited_schemas;
 use tests::service::{PATIENCE, service};
-
-use crate::directory::concurrency::{USER, patch};
 
 const BADGE: &str = "urn:example:Badge";
 
@@ -23,25 +23,12 @@ fn schemas() -> &'static Schemas {
             { "name": "note", "type": "string", "multiValued": false, "returned": "request" }
         ]
     });
-    let file = |name: &str| {
-        std::fs::read_to_string(format!("{}/../shared/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()
-    };
-    let mut user_type: Value = serde_json::from_str(&file("resource_types/User.json")).unwrap();
-    user_type["schemaExtensions"].as_array_mut().unwrap().push(json!({ "schema": BADGE, "required": false }));
-    user_type["indexes"]
-        .as_array_mut()
-        .unwrap()
-        .extend([json!(format!("{BADGE}:number")), json!(format!("{BADGE}:doors.value"))]);
-    let schemas = [
-        badge.to_string(),
-        file("schemas/User.json"),
-        file("schemas/Group.json"),
-        file("schemas/EnterpriseUser.json"),
-    ];
-    let types = [user_type.to_string(), file("resource_types/Group.json")];
-    let loaded =
-        Schemas::load(&schemas.each_ref().map(String::as_str), &types.each_ref().map(String::as_str));
-    Box::leak(Box::new(loaded.unwrap()))
+    edited_schemas(&[badge], |user_type| {
+        let extensions = user_type["schemaExtensions"].as_array_mut().unwrap();
+        extensions.push(json!({ "schema": BADGE, "required": false }));
+        let indexes = user_type["indexes"].as_array_mut().unwrap();
+        indexes.extend([json!(format!("{BADGE}:number")), json!(format!("{BADGE}:doors.value"))]);
+    })
 }
 
 fn body(response: &Response) -> Value {
@@ -91,12 +78,12 @@ async fn an_extension_takes_a_file_and_nothing_else() {
         (format!("{BADGE}:issued lt \"2026-01-01T00:00:00+01:00\""), 0, "scan"),
         ("issued eq \"2026-01-01T01:00:00+01:00\"".to_owned(), 1, "scan"),
     ] {
-        let encoded: String = filter.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let encoded = percent_encoded(&filter);
         let found = get(&format!("/Users?filter={encoded}")).await;
         let Plan(used) = found.extensions().get().unwrap();
         assert_eq!((&body(&found)["totalResults"], *used), (&json!(total), plan), "{filter}");
     }
-    let moved = patch(json!([
+    let moved = patch_body(json!([
         { "op": "replace", "path": format!("{BADGE}:number"), "value": "B8" },
         { "op": "remove", "path": format!("{BADGE}:doors[value eq \"north\"]") }
     ]));
@@ -109,6 +96,6 @@ async fn an_extension_takes_a_file_and_nothing_else() {
     assert_eq!(send("POST", "/Users", &user("bob", json!({ "number": "A7" }))).await.status(), 201);
     let asked = body(&get(&format!("{path}?attributes={BADGE}:note,{BADGE}:number")).await);
     assert_eq!(asked[BADGE], json!({ "number": "B8", "note": "n" }));
-    let gone = body(&send("PATCH", &path, &patch(json!([{ "op": "remove", "path": BADGE }]))).await);
+    let gone = body(&send("PATCH", &path, &patch_body(json!([{ "op": "remove", "path": BADGE }]))).await);
     assert_eq!((gone.get(BADGE), &gone["schemas"]), (None, &json!([USER])));
 }

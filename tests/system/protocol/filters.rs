@@ -10,11 +10,11 @@ use serde_json::{Value, json};
 use tests::client::Client;
 use tests::filter::{Attribute, Comparison, Filter, Literal, Operator, attribute};
 use tests::ledger::CountedService;
+use tests::provisioning::{
+    ENTERPRISE, GROUP, USER, add_members_body, create_group, create_user, percent_encoded,
+};
 use tests::service::service;
 
-use crate::directory::concurrency::{GROUP, USER, group, patch, values};
-
-const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
 const FILTERS: usize = 300;
 
 fn word() -> impl Strategy<Value = String> {
@@ -101,7 +101,7 @@ async fn agree(client: &Client, endpoint: &str, everything: &[Value], filter: &F
         .filter(|resource| filter.matches(resource))
         .map(|resource| resource["id"].as_str().unwrap())
         .collect();
-    let encoded: String = filter.to_string().bytes().map(|byte| format!("%{byte:02X}")).collect();
+    let encoded = percent_encoded(&filter.to_string());
     let found = all(client, &format!("/{endpoint}?count=1000&filter={encoded}")).await;
     let ids: BTreeSet<&str> = found.iter().map(|resource| resource["id"].as_str().unwrap()).collect();
     assert_eq!(ids, expected, "{filter}");
@@ -122,9 +122,9 @@ async fn every_filter_finds_exactly_the_resources_that_match() {
         assert_eq!(reply.status, 201);
         ids.push(reply.json()["id"].as_str().unwrap().to_owned());
     }
-    let inner = group(&client, "ab inner", &ids[..20]).await;
-    let outer = group(&client, "b outer", &[inner.clone(), ids[30].clone()]).await;
-    group(&client, "é empty", &[]).await;
+    let inner = create_group(&client, "ab inner", &ids[..20]).await;
+    let outer = create_group(&client, "b outer", &[inner.clone(), ids[30].clone()]).await;
+    create_group(&client, "é empty", &[]).await;
     let mut users = all(&client, "/Users?count=1000").await;
     for user in &mut users {
         // A user without `active` is active.
@@ -241,7 +241,7 @@ async fn a_search_request_asks_what_a_url_asks() {
     for name in names {
         assert_eq!(client.post("/Users", &json!({ "schemas": [USER], "userName": name })).await.status, 201);
     }
-    group(&client, "ann and bob", &[]).await;
+    create_group(&client, "ann and bob", &[]).await;
     let request = |body: Value| {
         let mut body = body;
         body["schemas"] = json!(["urn:ietf:params:scim:api:messages:2.0:SearchRequest"]);
@@ -277,15 +277,14 @@ async fn a_search_request_asks_what_a_url_asks() {
 async fn groups_in_groups_reach_their_members_however_deep() {
     let connector = service().connector().await;
     let client = connector.local(service());
-    let user = crate::directory::concurrency::user(&client, "ann").await;
-    let mut groups = vec![group(&client, "level 0", std::slice::from_ref(&user)).await];
+    let user = create_user(&client, "ann").await;
+    let mut groups = vec![create_group(&client, "level 0", std::slice::from_ref(&user)).await];
     for level in 1..10 {
         let below = groups.last().unwrap().clone();
-        groups.push(group(&client, &format!("level {level}"), &[below]).await);
+        groups.push(create_group(&client, &format!("level {level}"), &[below]).await);
     }
     // Another way up, past the middle.
-    let middle =
-        patch(json!([{ "op": "add", "path": "members", "value": values(std::slice::from_ref(&groups[0])) }]));
+    let middle = add_members_body(std::slice::from_ref(&groups[0]));
     assert_eq!(client.patch(&format!("/Groups/{}", groups[5]), &middle).await.status, 200);
     let of_user = |user: Value| -> Vec<(String, String)> {
         let text = |value: &Value| value.as_str().unwrap().to_owned();
@@ -305,9 +304,7 @@ async fn groups_in_groups_reach_their_members_however_deep() {
     assert_eq!(of_user(listed["Resources"][0].clone()), expected);
     // A circle of any length is refused, and nothing of it is done.
     for (outer, inner) in [(0, 0), (0, 1), (0, 9), (4, 5)] {
-        let body = patch(
-            json!([{ "op": "add", "path": "members", "value": values(std::slice::from_ref(&groups[inner])) }]),
-        );
+        let body = add_members_body(std::slice::from_ref(&groups[inner]));
         let reply = client.patch(&format!("/Groups/{}", groups[outer]), &body).await;
         let expected = if outer >= inner && outer != 0 { 200 } else { 400 };
         assert_eq!(reply.status, expected, "{inner} in {outer}");

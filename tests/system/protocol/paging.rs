@@ -8,18 +8,17 @@ use serde_json::json;
 use shared::resource::ResourceId;
 use tests::in_process::InProcess;
 use tests::pages::{ids_of, read_page, texts_of, walk_pages};
+use tests::provisioning::{USER, create_group, create_user, create_users, patch_body};
 use tests::seed;
 use tests::service::{PATIENCE, service};
-
-use crate::directory::concurrency::{USER, group, patch, user, users};
 
 #[tokio::test]
 async fn an_index_begins_where_it_says() {
     let client = service().client().await;
-    let users = users(&client, 45).await;
+    let users = create_users(&client, 45).await;
     // Memberships stand between users in the table.
     for number in 0..3 {
-        group(&client, &format!("group {number}"), &users[number * 10..]).await;
+        create_group(&client, &format!("group {number}"), &users[number * 10..]).await;
     }
     let everybody = ids_of(&read_page(&client, "").await);
     assert_eq!(everybody.iter().collect::<BTreeSet<_>>(), users.iter().collect());
@@ -65,7 +64,7 @@ async fn a_page_is_the_same_from_whichever_end_of_its_bucket_it_is_read() {
     assert_eq!(everybody.len(), 320);
     let some: Vec<String> = everybody.iter().step_by(3).cloned().collect();
     for name in ["one", "other"] {
-        group(&client, name, &some).await;
+        create_group(&client, name, &some).await;
     }
     for start in (1..=320).step_by(9).chain([160, 161, 251, 320]) {
         for count in [1, 20, 100] {
@@ -84,9 +83,9 @@ async fn a_page_is_the_same_from_whichever_end_of_its_bucket_it_is_read() {
 #[tokio::test]
 async fn pages_of_active_users_hold_no_others() {
     let client = service().client().await;
-    let users = users(&client, 30).await;
+    let users = create_users(&client, 30).await;
     for user in &users[..10] {
-        let body = patch(json!([{ "op": "replace", "path": "active", "value": false }]));
+        let body = patch_body(json!([{ "op": "replace", "path": "active", "value": false }]));
         assert_eq!(client.patch(&format!("/Users/{user}"), &body).await.status, 200);
     }
     for (value, expected) in [("true", &users[10..]), ("false", &users[..10])] {
@@ -104,7 +103,7 @@ async fn pages_of_active_users_hold_no_others() {
 #[tokio::test]
 async fn by_cursor_whoever_stays_is_seen_once() {
     let client = service().client().await;
-    let users = users(&client, 40).await;
+    let users = create_users(&client, 40).await;
     let (stay, go) = users.split_at(30);
     for query in [
         "count=7",
@@ -119,7 +118,7 @@ async fn by_cursor_whoever_stays_is_seen_once() {
             if let Some(leaver) = go.get(number) {
                 client.delete(&format!("/Users/{leaver}")).await;
             }
-            user(&client, &format!("new {query} {number}")).await;
+            create_user(&client, &format!("new {query} {number}")).await;
         })
         .await;
         for user in stay {
@@ -132,12 +131,12 @@ async fn by_cursor_whoever_stays_is_seen_once() {
 #[tokio::test]
 async fn a_cursor_is_good_for_the_next_page_of_its_query_only() {
     let client = service().client().await;
-    users(&client, 5).await;
+    create_users(&client, 5).await;
     let first = read_page(&client, "count=2&cursor=").await;
     assert_eq!((&first["totalResults"], &first["itemsPerPage"]), (&json!(5), &json!(2)));
     let cursor = first["nextCursor"].as_str().unwrap().to_owned();
     let other = service().client().await;
-    users(&other, 5).await;
+    create_users(&other, 5).await;
     let mut forged = cursor.clone();
     forged.replace_range(5..6, if &forged[5..6] == "A" { "B" } else { "A" });
     for (client, query, scim_type) in [

@@ -16,19 +16,15 @@
 //! | credential | `c#connector` | `credential/`, id |
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::{self, Write as _};
+use std::fmt;
 
 use directory::connectors::ConnectorId;
 use serde_json::Value;
-use sha2::{Digest as _, Sha256};
-use unicode_normalization::UnicodeNormalization as _;
 use uuid::Uuid;
 
+use crate::layout::indexed_value;
 use crate::service::Service;
 use crate::table::{Item, Items, read_items, read_record, text_of};
-
-/// A longer folded value is cut in a sort key, and a hash follows it.
-const LONGEST_INDEXED_VALUE: usize = 512;
 
 /// One thing that must be true of every directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -56,7 +52,7 @@ pub enum Invariant {
     /// A group that is in another group is marked as nested.
     NestedGroupsAreMarked,
     /// No group is in itself through other groups.
-    NestingHasNoCircle,
+    NestingHasNoCycle,
     /// A resource can be read.
     ResourcesAreReadable,
     /// A resource has an index item for each value of an indexed attribute.
@@ -299,7 +295,7 @@ impl Directory {
             };
             for index in resource.kind.indexes() {
                 for value in texts_at(&resource.document, index.path) {
-                    let value = indexed(value, index.is_case_exact);
+                    let value = indexed_value(value, index.is_case_exact);
                     if !value.is_empty() {
                         expect(index.name, if index.is_unique { value } else { format!("{value}\0{id}") });
                     }
@@ -311,7 +307,7 @@ impl Directory {
             if let (Kind::Group | Kind::LocalGroup, Some(name)) =
                 (resource.kind, resource.document["displayName"].as_str())
             {
-                group_names.entry(indexed(name, false)).or_default().insert(id.clone());
+                group_names.entry(indexed_value(name, false)).or_default().insert(id.clone());
             }
         }
         let shared = expected.iter().map(|((pk, sk), ids)| (format!("{sk:?} of {pk}"), ids));
@@ -403,7 +399,7 @@ impl Directory {
                 circles.push(format!("group {start}"));
             }
         }
-        circles.into_iter().for_each(|place| self.report(Invariant::NestingHasNoCircle, place));
+        circles.into_iter().for_each(|place| self.report(Invariant::NestingHasNoCycle, place));
     }
 
     /// Counts equal what they count. A count that is not there is 0.
@@ -453,20 +449,4 @@ fn texts_at<'d>(document: &'d Value, path: &[&str]) -> Vec<&'d str> {
         (value, [name, rest @ ..]) => value.get(name).map(|value| texts_at(value, rest)).unwrap_or_default(),
         (value, []) => value.as_str().into_iter().collect(),
     }
-}
-
-/// A value as a sort key holds it: composed (NFC), in lower case unless case matters, and cut when it is long.
-fn indexed(value: &str, is_case_exact: bool) -> String {
-    let composed: String = value.nfc().collect();
-    let folded: String =
-        if is_case_exact { composed } else { composed.chars().flat_map(char::to_lowercase).nfc().collect() };
-    if folded.len() <= LONGEST_INDEXED_VALUE {
-        return folded;
-    }
-    let end = (0..=LONGEST_INDEXED_VALUE).rev().find(|end| folded.is_char_boundary(*end)).unwrap_or_default();
-    let mut cut = format!("{}\u{1}", &folded[..end]);
-    for byte in Sha256::digest(&folded).iter().take(16) {
-        write!(cut, "{byte:02x}").expect("a string can be written to");
-    }
-    cut
 }

@@ -8,7 +8,6 @@ use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
 use directory::connectors::ConnectorId;
 use futures_util::stream::{self, StreamExt as _};
 use serde_json::{Value, json};
-use shared::filter::fold;
 use shared::resource::{ResourceId, ResourceKind};
 use shared::schema::Schemas;
 
@@ -99,9 +98,13 @@ fn keys_of_entries(
         for element in elements {
             let leaf = index.sub_attribute.as_ref().map_or(&element, |name| &element[name]);
             let Some(value) = leaf.as_str().filter(|value| !value.is_empty()) else { continue };
-            let value = fold(value, index.case_exact);
-            let sk = if index.unique { value.into_owned() } else { keys::index_entry(&value, id) };
-            entries.push(Key { pk: keys::index(connector, kind, &index.name), sk });
+            let key = if index.unique {
+                keys::unique_index_item(connector, kind, &index.name, value)
+            } else {
+                let value = keys::indexed_value(value, index.case_exact);
+                keys::index_item(connector, kind, &index.name, &value, id)
+            };
+            entries.push(key);
         }
     }
     entries

@@ -10,14 +10,14 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use shared::resource::{ResourceId, ResourceKind};
 use shared::schema::Schemas;
-use tests::client::Client;
+use tests::corruption::{Corruption, SmallDirectory};
 use tests::faults::FaultyDynamoDb;
 use tests::invariants::assert_invariants;
-use tests::layout::{self as keys, Key};
+use tests::layout;
 use tests::provisioning::{GROUP, add_members_body, create_group, create_user, patch_body};
 use tests::scimctl::scimctl;
-use tests::service::{Service, TABLE, TestConnector};
-use tests::table::Item;
+use tests::service::{Service, TABLE};
+use tests::table::{put_item, set_attribute, take_item};
 
 /// A table of its own, since each of these reads all of it.
 fn service() -> &'static Service {
@@ -25,151 +25,30 @@ fn service() -> &'static Service {
     &SERVICE
 }
 
-/// Two users, one of them in a group.
-struct Sound {
-    connector: TestConnector,
-    client: Client,
-    member: ResourceId,
-    other: ResourceId,
-    group: ResourceId,
-}
-
-impl Sound {
-    async fn new() -> Self {
-        let connector = service().connector().await;
-        let client = connector.local(service());
-        let (member, other) = (create_user(&client, "member").await, create_user(&client, "other").await);
-        let group = create_group(&client, "Tour Guides", std::slice::from_ref(&member)).await;
-        let [member, other, group] = [member, other, group].map(|id| ResourceId::parse(&id).unwrap());
-        Self { connector, client, member, other, group }
-    }
-
-    fn user(&self, id: ResourceId) -> Key {
-        keys::resource(&self.connector.id, ResourceKind::User, id)
-    }
-
-    fn entry(&self, name: &str) -> Key {
-        Key { pk: keys::index(&self.connector.id, ResourceKind::User, "userName"), sk: name.to_owned() }
-    }
-
-    async fn take(&self, key: &Key) -> Item {
-        let taken = service().dynamodb().delete_item().table_name(TABLE).set_key(Some(key.attributes()));
-        let taken = taken.return_values(aws_sdk_dynamodb::types::ReturnValue::AllOld).send().await.unwrap();
-        taken.attributes.unwrap_or_else(|| panic!("{key:?}"))
-    }
-
-    async fn put(&self, item: Item) {
-        service().dynamodb().put_item().table_name(TABLE).set_item(Some(item)).send().await.unwrap();
-    }
-
-    async fn change(&self, key: &Key, name: &str, value: AttributeValue) {
-        let mut item = self.take(key).await;
-        item.insert(name.to_owned(), value);
-        self.put(item).await;
-    }
-}
+/// The corruptions that `check --repair` repairs, each with the findings of `check` in alphabetical order.
+const REPAIRABLE: [(Corruption, &[&str]); 13] = [
+    (Corruption::IndexItemIsMissing, &["missing-entry"]),
+    (Corruption::IndexItemIsStray, &["stray-entry"]),
+    (Corruption::IndexItemNamesAnotherUser, &["missing-entry", "stray-entry"]),
+    (Corruption::GroupSideIsMissing, &["half-membership"]),
+    (Corruption::MemberSideIsMissing, &["half-membership"]),
+    (Corruption::MemberIsMissing, &["dangling-membership", "stray-entry", "wrong-count"]),
+    (Corruption::GroupIsMissing, &["dangling-membership", "stray-entry", "wrong-count"]),
+    (Corruption::MemberIsDeactivated, &["dangling-membership", "missing-entry", "wrong-count"]),
+    (Corruption::CountIsWrong, &["wrong-count"]),
+    (Corruption::DeletionIsUnfinished, &["unfinished-deletion"]),
+    (Corruption::ActiveCopyIsWrong, &["wrong-active"]),
+    (Corruption::NestingMarkIsMissing, &["unmarked-group"]),
+    (Corruption::ItemIsUnknown, &["stray-item"]),
+];
 
 #[tokio::test]
-async fn whatever_is_not_in_order_is_found_and_mended() {
-    let cases = [
-        "missing-entry",
-        "stray-entry",
-        "entry-of-another",
-        "half-membership",
-        "other-half",
-        "no-member",
-        "no-group",
-        "inactive-member",
-        "wrong-count",
-        "unfinished-deletion",
-        "wrong-active",
-        "stray-item",
-        "unmarked-group",
-    ];
-    for case in cases {
-        let sound = Sound::new().await;
-        assert_invariants(service(), &sound.connector.id).await;
-        let (member, other, group) = (sound.member, sound.other, sound.group);
-        let id = &sound.connector.id;
-        let of_group = keys::resource(id, ResourceKind::Group, group);
-        let expected: &[&str] = match case {
-            "missing-entry" => {
-                sound.take(&sound.entry("member")).await;
-                &["missing-entry"]
-            }
-            "stray-entry" => {
-                let mut entry = sound.entry("nobody").attributes();
-                entry.insert("id".to_owned(), AttributeValue::S(member.to_string()));
-                sound.put(entry).await;
-                &["stray-entry"]
-            }
-            "entry-of-another" => {
-                sound.change(&sound.entry("member"), "id", AttributeValue::S(other.to_string())).await;
-                &["missing-entry", "stray-entry"]
-            }
-            "half-membership" => {
-                sound.take(&keys::group_side(id, group, member)).await;
-                &["half-membership"]
-            }
-            "other-half" => {
-                sound.take(&keys::member_side(id, ResourceKind::User, member, group)).await;
-                &["half-membership"]
-            }
-            "no-member" => {
-                sound.take(&sound.user(member)).await;
-                &["dangling-membership", "stray-entry", "wrong-count"]
-            }
-            "no-group" => {
-                sound.take(&of_group).await;
-                &["dangling-membership", "stray-entry", "wrong-count"]
-            }
-            "inactive-member" => {
-                let deactivated = json!({ "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "userName": "member", "active": false });
-                sound.change(&sound.user(member), "doc", AttributeValue::S(deactivated.to_string())).await;
-                sound.change(&sound.user(member), "active", AttributeValue::Bool(false)).await;
-                &["dangling-membership", "missing-entry", "wrong-count"]
-            }
-            "wrong-count" => {
-                let key = keys::count(id, ResourceKind::User, member.bucket());
-                sound.change(&key, "n", AttributeValue::N("7".to_owned())).await;
-                &["wrong-count"]
-            }
-            "unfinished-deletion" => {
-                let first = sound.client.delete(&format!("/Users/{other}")).await;
-                assert_eq!(first.status, 204);
-                let mut item = sound.user(other).attributes();
-                let doc = json!({ "userName": "other" }).to_string();
-                for (name, value) in [
-                    ("doc", doc.as_str()),
-                    ("origin", "scim"),
-                    ("created", "2026-01-01T00:00:00Z"),
-                    ("modified", "2026-01-01T00:00:00Z"),
-                ] {
-                    item.insert(name.to_owned(), AttributeValue::S(value.to_owned()));
-                }
-                item.insert("version".to_owned(), AttributeValue::N("1".to_owned()));
-                item.insert("going".to_owned(), AttributeValue::Bool(true));
-                sound.put(item).await;
-                &["unfinished-deletion"]
-            }
-            "wrong-active" => {
-                sound.change(&sound.user(other), "active", AttributeValue::Bool(false)).await;
-                &["wrong-active"]
-            }
-            "unmarked-group" => {
-                let outer = group_of(&sound.client, "outer", group).await;
-                let shown = sound.client.get(&format!("/Users/{member}")).await.json();
-                assert_eq!(shown["groups"][1]["value"], json!(outer));
-                let mut item = sound.take(&of_group).await;
-                item.remove("nested").unwrap();
-                sound.put(item).await;
-                &["unmarked-group"]
-            }
-            _ => {
-                sound.put(Key { pk: format!("{id}#nothing"), sk: "x".to_owned() }.attributes()).await;
-                &["stray-item"]
-            }
-        };
+async fn corruption_is_found_by_check_and_fixed_by_repair() {
+    for (corruption, expected) in REPAIRABLE {
+        let sound = SmallDirectory::create(service()).await;
+        let (id, member, group) = (&sound.connector.id, sound.member, sound.group);
+        assert_invariants(service(), id).await;
+        sound.corrupt(service(), corruption).await;
         let run = |arguments: &[&str]| {
             scimctl(service(), &[&["check", &id.to_string(), "--json"], arguments].concat())
         };
@@ -179,12 +58,18 @@ async fn whatever_is_not_in_order_is_found_and_mended() {
         let mut names: Vec<&str> =
             findings.iter().map(|finding| finding["finding"].as_str().unwrap()).collect();
         names.sort_unstable();
-        assert_eq!((found.code, names), (1, expected.to_vec()), "{case}: {}", found.out);
-        let mended = run(&["--repair"]);
+        assert_eq!((found.code, names), (1, expected.to_vec()), "{corruption:?}: {}", found.out);
+        let repaired = run(&["--repair"]);
         let again = run(&["--repair"]);
-        assert_eq!((again.code, again.err.as_str()), (0, ""), "{case}: {} {}", mended.out, again.out);
+        assert_eq!(
+            (again.code, again.err.as_str()),
+            (0, ""),
+            "{corruption:?}: {} {}",
+            repaired.out,
+            again.out
+        );
         assert_invariants(service(), id).await;
-        if ["half-membership", "other-half"].contains(&case) {
+        if [Corruption::GroupSideIsMissing, Corruption::MemberSideIsMissing].contains(&corruption) {
             assert_eq!(
                 sound.client.get(&format!("/Groups/{group}")).await.json()["members"][0]["value"],
                 json!(member.to_string())
@@ -194,7 +79,7 @@ async fn whatever_is_not_in_order_is_found_and_mended() {
                 json!(group.to_string())
             );
         }
-        if case == "unmarked-group" {
+        if corruption == Corruption::NestingMarkIsMissing {
             let shown = sound.client.get(&format!("/Users/{member}")).await.json();
             assert_eq!(shown["groups"].as_array().unwrap().len(), 2, "{shown}");
         }
@@ -217,48 +102,51 @@ enum Intrusion {
 }
 
 impl Intrusion {
-    async fn prepare(self, sound: &Sound) -> &'static str {
-        let (id, member, group) = (&sound.connector.id, sound.member, sound.group);
-        let sides =
-            [keys::group_side(id, group, member), keys::member_side(id, ResourceKind::User, member, group)];
+    async fn prepare(self, sound: &SmallDirectory) -> &'static str {
         match self {
             Self::ValueComesBack => {
-                let pk = keys::index(id, ResourceKind::User, "displayName");
-                let mut entry = Key { pk, sk: format!("ann\0{member}") }.attributes();
-                entry.insert("id".to_owned(), AttributeValue::S(member.to_string()));
-                sound.put(entry).await;
+                let (id, member) = (&sound.connector.id, sound.member);
+                let key = layout::index_item(id, ResourceKind::User, "displayName", "ann", member);
+                let mut item = key.attributes();
+                item.insert("id".to_owned(), AttributeValue::S(member.to_string()));
+                put_item(service(), item).await;
                 "stray-entry"
             }
             Self::MemberIsActivated => {
                 let mut items = Vec::new();
-                for side in &sides {
-                    items.push(sound.take(side).await);
+                for side in [sound.group_side(), sound.member_side()] {
+                    items.push(take_item(service(), &side).await);
                 }
                 self.replace(sound, "active", json!(false)).await;
                 for item in items {
-                    sound.put(item).await;
+                    put_item(service(), item).await;
                 }
                 "dangling-membership"
             }
             Self::MemberIsRemoved | Self::MemberIsDeactivated => {
-                sound.take(&sides[1]).await;
+                take_item(service(), &sound.member_side()).await;
                 "half-membership"
             }
             Self::CountedUserIsDeactivated => {
-                let count = keys::count(id, ResourceKind::User, member.bucket());
-                sound.change(&count, "active", AttributeValue::N("7".to_owned())).await;
+                let count = sound.count_key();
+                set_attribute(service(), &count, "active", AttributeValue::N("7".to_owned())).await;
                 "wrong-count"
             }
         }
     }
 
-    fn replace(self, sound: &Sound, attribute: &str, value: Value) -> impl Future<Output = ()> + use<> {
+    fn replace(
+        self,
+        sound: &SmallDirectory,
+        attribute: &str,
+        value: Value,
+    ) -> impl Future<Output = ()> + use<> {
         let (client, path) = (sound.client.clone(), format!("/Users/{}", sound.member));
         let body = patch_body(json!([{ "op": "replace", "path": attribute, "value": value }]));
         async move { assert_eq!(client.patch(&path, &body).await.status, 200, "{self:?}") }
     }
 
-    fn intrude(self, sound: &Sound) -> BoxFuture<'static, ()> {
+    fn intrude(self, sound: &SmallDirectory) -> BoxFuture<'static, ()> {
         match self {
             Self::ValueComesBack => self.replace(sound, "displayName", json!("Ann")).boxed(),
             Self::MemberIsActivated => self.replace(sound, "active", json!(true)).boxed(),
@@ -275,7 +163,7 @@ impl Intrusion {
     }
 
     /// Asserts that the change of the client is in the directory, or that the repair alone is.
-    async fn assert_result(self, sound: &Sound, was_interrupted: bool, context: &str) {
+    async fn assert_result(self, sound: &SmallDirectory, was_interrupted: bool, context: &str) {
         let found = sound.client.get("/Users?filter=displayName%20eq%20%22ann%22").await.json();
         let has_value = self == Self::ValueComesBack && was_interrupted;
         assert_eq!(found["totalResults"], usize::from(has_value), "{context}");
@@ -311,7 +199,7 @@ async fn repair_changes_nothing_that_a_client_writes_meanwhile() {
     ] {
         for at in 0.. {
             let context = format!("{intrusion:?} before request {at}");
-            let sound = Sound::new().await;
+            let sound = SmallDirectory::create(service()).await;
             let name = intrusion.prepare(&sound).await;
             let connector = service().table().connector(&sound.connector.id).await.unwrap().unwrap();
             let actor = Actor { by: By::Operator("test".to_owned()), request: "test".to_owned() };
@@ -350,16 +238,12 @@ async fn repair_changes_nothing_that_a_client_writes_meanwhile() {
     }
 }
 
-async fn group_of(client: &Client, name: &str, member: ResourceId) -> String {
-    create_group(client, name, &[member.to_string()]).await
-}
-
 #[tokio::test]
 async fn what_cannot_be_read_is_named_and_left_and_hides_nothing_else() {
-    let sound = Sound::new().await;
+    let sound = SmallDirectory::create(service()).await;
     let (id, member) = (sound.connector.id.to_string(), sound.member);
-    sound.change(&sound.user(member), "doc", AttributeValue::S("{1}".to_owned())).await;
-    sound.take(&sound.entry("other")).await;
+    sound.corrupt(service(), Corruption::UserIsUnreadable).await;
+    take_item(service(), &sound.user_name_key("other")).await;
     let said = |state: &str| {
         let key =
             format!("the User {:?} of {id}#user cannot be read, and is not repaired", member.to_string());
@@ -383,10 +267,9 @@ async fn a_connector_that_is_being_deleted_is_not_checked() {
     let connector = service.connector().await;
     create_user(&connector.local(&service), "ann").await;
     let id = connector.id.to_string();
-    let count = keys::count(&connector.id, ResourceKind::User, 0).attributes();
-    let count = [count, Item::from([("n".to_owned(), AttributeValue::N("7".to_owned()))])];
-    let count = count.into_iter().flatten().collect();
-    service.dynamodb().put_item().table_name(TABLE).set_item(Some(count)).send().await.unwrap();
+    let mut count = layout::count(&connector.id, ResourceKind::User, 0).attributes();
+    count.insert("n".to_owned(), AttributeValue::N("7".to_owned()));
+    put_item(&service, count).await;
     service.connectors().begin_deletion(&connector.id, Timestamp::now()).await.unwrap();
     let why =
         format!("connector {id} is being deleted; `scimctl connector delete {id}` completes the deletion");
@@ -404,8 +287,7 @@ async fn what_is_left_of_a_connector_without_a_record_is_found_and_deleted() {
         let made = create_user(&client, "ann").await;
         create_group(&client, "Sales", &[made]).await;
     }
-    let record = keys::connector(&gone.id).attributes();
-    service.dynamodb().delete_item().table_name(TABLE).set_key(Some(record)).send().await.unwrap();
+    take_item(&service, &layout::connector(&gone.id)).await;
     let of = async |id| {
         let dump = tests::table::read_items(&service, id).await;
         dump.into_keys().filter(|(pk, _)| !pk.contains("#audit/")).count()
@@ -423,7 +305,7 @@ async fn what_is_left_of_a_connector_without_a_record_is_found_and_deleted() {
 
 #[tokio::test]
 async fn a_check_beside_writers_finds_nothing() {
-    let sound = Sound::new().await;
+    let sound = SmallDirectory::create(service()).await;
     let client = &sound.client;
     let writes = async {
         for number in 0..30 {

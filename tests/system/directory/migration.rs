@@ -9,6 +9,7 @@ use serde_json::Value;
 use shared::credential::Credential;
 use tests::client::Client;
 use tests::invariants::assert_invariants;
+use tests::layout;
 use tests::scimctl::scimctl;
 use tests::service::{Service, TestConnector};
 use tests::table::{Item, put_item, read_record, set_attribute, take_item};
@@ -122,7 +123,7 @@ async fn unknown_format_is_refused() {
     let connector = service.connector().await;
     let text = connector.id.to_string();
     let newer = AttributeValue::N((FORMAT + 1).to_string());
-    set_attribute(&service, "connectors", &text, "stored_format", newer).await;
+    set_attribute(&service, &layout::connector(&connector.id), "stored_format", newer).await;
     let client = connector.local(&service);
     assert_eq!(client.get("/Users").await.status, 500);
     let user =
@@ -154,8 +155,7 @@ impl Stored {
 
     /// Deletes the item of a credential and returns it.
     async fn take(&self, credential: &Credential) -> Item {
-        let partition = format!("{}#connector", self.connector.id);
-        take_item(&self.service, &partition, &format!("credential/{}", credential.id)).await
+        take_item(&self.service, &layout::credential(&self.connector.id, &credential.id)).await
     }
 
     async fn assert_only_token_is_accepted(&self) {
@@ -211,6 +211,6 @@ async fn lost_credential_leaves_the_others_and_a_rotation_repairs_the_list() {
     let restarted = tests::in_process::InProcess::unknown(service.dynamodb(), new);
     let reply = restarted.send("GET", "/Users", None, tests::service::PATIENCE).await;
     assert_eq!(reply.status(), 200);
-    let record = take_item(service, "connectors", &text).await;
+    let record = take_item(service, &layout::connector(&connector.id)).await;
     assert_eq!(record["credential_ids"].as_l().unwrap().len(), 2, "the token and the new password");
 }

@@ -14,11 +14,12 @@ use tests::client::Client;
 use tests::faults::{Fault, FaultyDynamoDb};
 use tests::in_process::InProcess;
 use tests::invariants::assert_invariants;
+use tests::layout;
 use tests::provisioning::{USER, patch_body};
 use tests::schemas::edited_schemas;
 use tests::scimctl::scimctl;
 use tests::service::{PATIENCE, Service, TABLE, TestConnector, actor};
-use tests::table::read_items;
+use tests::table::{read_items, set_attribute};
 
 /// A table of its own, since `check` reads all of it.
 fn service() -> &'static Service {
@@ -204,7 +205,7 @@ async fn missing_index_is_built_by_scimctl_and_announced_before() {
     connector.record.indexes = serde_json::from_value(indexes).unwrap();
     let doc = serde_json::to_string(&connector.record).unwrap();
     let doc = aws_sdk_dynamodb::types::AttributeValue::S(doc);
-    tests::table::set_attribute(service(), "connectors", &id, "doc", doc).await;
+    set_attribute(service(), &layout::connector(&versions.connector.id), "doc", doc).await;
 
     let doctor = scimctl(service(), &["doctor", &id]);
     assert!(doctor.out.contains("BAD  indexes are not ready: User.displayName\n"), "{}", doctor.out);

@@ -9,10 +9,11 @@ use serde_json::json;
 use shared::resource::{ResourceId, ResourceKind};
 use tests::client::Client;
 use tests::folder::Folder;
-use tests::layout as keys;
+use tests::layout;
 use tests::provisioning::{create_group, create_user, create_users};
 use tests::scimctl::{scimctl, scimctl_with};
 use tests::service::{TABLE, binaries, service};
+use tests::table::{read_items, take_item};
 use uuid::Uuid;
 
 fn name() -> String {
@@ -145,9 +146,8 @@ async fn a_connector_is_disabled_renamed_and_deleted_with_all_that_is_in_it() {
     // As a deletion left it that was cut off: an hour ago, with a user gone whose memberships and entries are there.
     let long_ago = Timestamp::now() - SignedDuration::from_hours(1);
     service().connectors().begin_deletion(&connector.id, long_ago).await.unwrap();
-    let gone = keys::resource(&connector.id, ResourceKind::User, ResourceId::parse(&made[0]).unwrap());
-    let delete = service().dynamodb().delete_item().table_name(TABLE).set_key(Some(gone.attributes()));
-    delete.send().await.unwrap();
+    let first = ResourceId::parse(&made[0]).unwrap();
+    take_item(service(), &layout::resource(&connector.id, ResourceKind::User, first)).await;
     let folder = Folder::new();
     let file = folder.write("users.csv", "username\nann@example.com\n");
     for arguments in [
@@ -172,7 +172,7 @@ async fn a_connector_is_disabled_renamed_and_deleted_with_all_that_is_in_it() {
     service().table().record_use(&connector.id, "retired", Timestamp::now()).await.unwrap();
     let deleted = scimctl_with(service(), &["connector", "delete", &id], &format!("{id}\n"));
     assert_eq!(deleted.ok(), format!("{id} is deleted; its audit trail stays until it expires\n"));
-    let left = tests::table::read_items(service(), &connector.id).await;
+    let left = read_items(service(), &connector.id).await;
     assert!(!left.is_empty() && left.keys().all(|(pk, _)| pk.contains("#audit/")), "{left:?}");
     assert!(service().table().connector(&connector.id).await.unwrap().is_none());
     assert_eq!(service().table().last_used(&connector.id, "retired").await.unwrap(), None);

@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn a_placeholder_becomes_text_within_text_and_the_value_on_its_own() {
+    fn placeholder_becomes_text_in_a_text_and_the_value_on_its_own() {
         for (template, filled) in [
             (json!("/Users/${id}?count=${count}"), json!("/Users/7?count=2")),
             (json!("${count}"), json!(2)),
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn an_element_is_repeated_for_each_of_a_list() {
+    fn each_of_repeats_an_element_for_every_value() {
         let template =
             json!(["<in any order>", "<each of ids>", { "value": "${item}", "display": "n${count}" }, 1]);
         let filled = json!(["<in any order>", { "value": "a", "display": "n2" }, { "value": "b", "display": "n2" }, 1]);
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_filled_is_an_error() {
+    fn unknown_name_or_malformed_placeholder_is_an_error() {
         for (template, error) in [
             (json!("${nobody}"), "nothing was captured as nobody"),
             (json!(["<each of nobody>", 1]), "nothing was captured as nobody"),

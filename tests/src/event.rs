@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_has_every_field_of_payload_format_2_0() {
+    fn event_has_every_field_of_payload_format_2_0() {
         let headers = [
             ("Host", "scim.example"),
             ("User-Agent", "a client"),
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_is_text_or_base64_by_its_media_type() {
+    fn media_type_decides_between_text_and_base64() {
         for (content_type, base64) in [
             ("application/scim+json", true),
             ("application/scim+json; charset=utf-8", true),
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn an_absent_part_of_a_request_is_absent_in_its_event() {
+    fn absent_parts_of_a_request_are_absent_in_the_event() {
         let event = event_of("GET", "/Users", &[], "");
         for name in ["body", "cookies", "queryStringParameters"] {
             assert_eq!(event.get(name), None, "{name}");
@@ -266,14 +266,14 @@ mod tests {
     }
 
     #[test]
-    fn a_path_is_decoded_and_a_query_is_not() {
+    fn path_is_decoded_and_query_is_not() {
         let event = event_of("GET", "/okta//Users/a%2Fb%20c/?filter=a%20eq%20%22b%22&", &[], "");
         assert_eq!(event["rawPath"], "/okta//Users/a/b c/");
         assert_eq!(event["rawQueryString"], "filter=a%20eq%20%22b%22&");
     }
 
     #[test]
-    fn an_answer_becomes_a_response() {
+    fn answer_becomes_a_response() {
         let answer = json!({
             "statusCode": 401,
             "headers": { "WWW-Authenticate": "Basic realm=\"scim\"", "content-type": "application/scim+json" },
@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_without_a_status_code_is_the_body_of_a_200() {
+    fn answer_without_a_status_code_becomes_the_body_of_a_200() {
         let response = response(&json!({ "hello": "there" })).unwrap();
         assert_eq!(response.status(), 200);
         assert_eq!(response.headers()["content-type"], "application/json");
@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_of_another_shape_is_none() {
+    fn malformed_answer_gives_no_response() {
         for answer in [
             json!({ "statusCode": "200" }),
             json!({ "statusCode": 200, "headers": { "a": 1 } }),

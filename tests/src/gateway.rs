@@ -188,7 +188,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_request_is_matched_to_the_most_specific_route() {
+    fn request_is_matched_to_the_most_specific_route() {
         let routes = [
             ("GET", "/{connector}/scim/v2/Users/{id}", "users-get"),
             ("GET", "/{connector}/scim/v2/Users/.search", "users-search"),

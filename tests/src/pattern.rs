@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn what_matches_has_no_differences() {
+    fn matching_value_has_no_differences() {
         for (pattern, actual) in [
             (json!({ "a": 1 }), json!({ "a": 1, "b": 2 })),
             (json!({ "<nothing else>": true, "a": { "b": 1 } }), json!({ "a": { "b": 1, "c": 2 } })),
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn each_difference_says_where_it_is() {
+    fn each_difference_names_its_place() {
         for (pattern, actual, difference) in [
             (json!({ "a": { "b": 1 } }), json!({ "a": { "b": 2 } }), "body/a/b: expected 1, got 2"),
             (json!({ "a": 1 }), json!({}), "body/a: expected 1, got nothing"),
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn a_marker_that_is_none_is_refused() {
+    fn unknown_marker_is_rejected() {
         for pattern in
             [json!("<guid>"), json!([{ "a": "<>" }]), json!({ "<exact>": true }), json!("<x items>")]
         {

@@ -124,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_rights_of_the_template_are_read() {
+    fn rights_of_each_function_are_read_from_the_template() {
         let rights = rights(&template::read());
         let set =
             |actions: &[&str]| actions.iter().map(|action| (*action).to_owned()).collect::<BTreeSet<_>>();

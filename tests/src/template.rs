@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn short_forms_of_functions_are_written_out() {
+    fn short_forms_of_functions_are_expanded() {
         let text =
             "a: !Ref Api\nb: !GetAtt Table.Arn\nc: [!Sub 'x-${A}', 1, true, {}]\nd: !Not [!Equals [a, '']]";
         let expected = json!({

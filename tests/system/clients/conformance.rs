@@ -6,7 +6,7 @@ use std::process::Command;
 use tests::service::service;
 
 #[tokio::test]
-async fn scim2_tester_finds_nothing_wrong() {
+async fn scim2_tester_reports_no_error() {
     let client = service().client().await;
     let scim2 = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.tools/venv/bin/scim2");
     assert!(scim2.exists(), "scim2 is not installed; run `make tools` first, as `make test` does");

@@ -32,7 +32,7 @@ macro_rules! conversations {
         })*
 
         #[test]
-        fn every_client_with_a_folder_is_replayed() {
+        fn every_client_folder_is_replayed() {
             let mut named = vec![$(stringify!($name).to_owned()),*];
             named.sort();
             assert_eq!(clients(), named);

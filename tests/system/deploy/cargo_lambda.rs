@@ -83,7 +83,7 @@ async fn free_port() -> u16 {
 }
 
 #[tokio::test]
-async fn every_event_and_the_conversations_of_okta_are_answered_under_cargo_lambda() {
+async fn cargo_lambda_answers_every_event_and_every_okta_conversation() {
     let service = Service::start();
     connector_of_events(&service).await;
     let watch = Watch::start(&service).await;

@@ -116,7 +116,7 @@ pub fn assert_answer(name: &str, answer: &Value, status: u64, pattern: &Value) {
 }
 
 #[tokio::test]
-async fn every_event_on_file_is_answered_by_its_binary() {
+async fn every_example_event_is_answered_by_its_function() {
     let service = Service::start();
     let connector = connector_of_events(&service).await;
     let mut seen = BTreeSet::new();
@@ -132,7 +132,7 @@ async fn every_event_on_file_is_answered_by_its_binary() {
 }
 
 #[test]
-fn template_router_readme_binaries_and_events_agree_with_the_routes() {
+fn template_router_readme_binaries_and_events_match_the_routes() {
     let mut routes: BTreeSet<(String, String, String)> = ROUTES
         .iter()
         .map(|route| (route.method.to_owned(), route.full_path(), route.function.to_owned()))
@@ -147,7 +147,7 @@ fn template_router_readme_binaries_and_events_agree_with_the_routes() {
 }
 
 #[test]
-fn only_functions_that_write_have_the_right_to_write() {
+fn only_functions_that_write_may_write_to_the_table() {
     let template = template::read();
     let functions = template::functions(&template);
     assert_eq!(functions.len(), ROUTES.iter().map(|route| route.function).collect::<BTreeSet<_>>().len() + 1);

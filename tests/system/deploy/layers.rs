@@ -92,7 +92,7 @@ fn source_files(folder: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
-fn directory_keeps_dynamodb_to_itself() {
+fn public_api_of_directory_exposes_no_dynamodb_type() {
     let folder = workspace().join("directory/src");
     let root = fs::read_to_string(folder.join("lib.rs")).unwrap();
     assert!(root.lines().any(|line| line == "mod dynamodb;"), "the module is private");
@@ -125,7 +125,7 @@ fn directory_keeps_dynamodb_to_itself() {
 }
 
 #[test]
-fn public_functions_of_the_table_need_no_private_type() {
+fn table_has_only_two_public_functions() {
     let table = fs::read_to_string(workspace().join("directory/src/dynamodb/table.rs")).unwrap();
     let of_handle: Vec<String> = public_signatures(&table)
         .into_iter()

@@ -97,7 +97,7 @@ fn user(name: &str) -> serde_json::Value {
 }
 
 #[tokio::test]
-async fn what_was_answered_is_there_after_a_restart_and_after_a_kill() {
+async fn answered_writes_survive_a_restart_and_a_kill() {
     let folder = Folder::missing();
     let first = Running::start(folder.path(), &[]);
     let mode = std::fs::metadata(folder.path()).unwrap().permissions().mode();
@@ -130,7 +130,7 @@ async fn what_was_answered_is_there_after_a_restart_and_after_a_kill() {
 }
 
 #[tokio::test]
-async fn credentials_of_the_environment_are_taken_and_a_public_url_is_shown() {
+async fn credentials_and_public_url_come_from_the_environment() {
     let folder = Folder::missing();
     let environment = [
         ("SCIM_USERNAME", "me"),
@@ -147,7 +147,7 @@ async fn credentials_of_the_environment_are_taken_and_a_public_url_is_shown() {
 }
 
 #[tokio::test]
-async fn another_dynamodb_is_used_and_given_its_table() {
+async fn dynamodb_endpoint_is_used_and_its_missing_table_is_created() {
     let folder = Folder::missing();
     let table = format!("table-{}", Uuid::new_v4());
     let environment = [("DYNAMODB_ENDPOINT", service().endpoint()), ("TABLE_NAME", &table)];
@@ -162,7 +162,7 @@ async fn another_dynamodb_is_used_and_given_its_table() {
 }
 
 #[test]
-fn what_stands_in_the_way_is_said_in_one_line() {
+fn failed_start_prints_one_line_with_the_reason() {
     let folder = Folder::missing();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
@@ -188,7 +188,7 @@ fn what_stands_in_the_way_is_said_in_one_line() {
 }
 
 #[test]
-fn a_second_process_over_the_same_data_is_refused() {
+fn second_process_over_the_same_data_folder_is_refused() {
     let folder = Folder::missing();
     let first = Running::start(folder.path(), &[]);
     let endpoint = || std::fs::read_to_string(folder.path().join("dynamodb-endpoint")).unwrap();
@@ -205,7 +205,7 @@ fn a_second_process_over_the_same_data_is_refused() {
 }
 
 #[test]
-fn clients_that_have_sent_half_of_a_request_do_not_hold_up_the_end() {
+fn unfinished_requests_do_not_delay_the_shutdown() {
     let folder = Folder::missing();
     let running = Running::start(folder.path(), &[]);
     let _half_of_a_head = running.begin("GET /default/scim/v2/Users HTTP/1.1\r\n");
@@ -227,7 +227,7 @@ fn clients_that_have_sent_half_of_a_request_do_not_hold_up_the_end() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_second_signal_ends_it_at_once() {
+async fn second_signal_stops_the_process_at_once() {
     let folder = Folder::missing();
     let dynamodb = FaultyDynamoDb::start(service().endpoint()).await;
     let table = format!("table-{}", Uuid::new_v4());
@@ -255,7 +255,7 @@ async fn a_second_signal_ends_it_at_once() {
 }
 
 #[tokio::test]
-async fn a_request_whose_body_is_not_taken_is_logged_like_any_other() {
+async fn request_with_a_refused_body_is_logged() {
     let folder = Folder::missing();
     let running = Running::start(folder.path(), &[]);
     let too_long = vec![b' '; MAX_BODY_BYTES + 1];
@@ -302,7 +302,7 @@ async fn make_slowly(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_table_that_is_still_being_made_is_waited_for() {
+async fn start_waits_until_a_new_table_is_active() {
     let folder = Folder::missing();
     let table = format!("table-{}", Uuid::new_v4());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -318,7 +318,7 @@ async fn a_table_that_is_still_being_made_is_waited_for() {
 }
 
 #[tokio::test]
-async fn a_table_whose_items_do_not_expire_is_mended_at_the_next_start() {
+async fn start_enables_ttl_on_a_table_without_it() {
     let folder = Folder::missing();
     let table = format!("table-{}", Uuid::new_v4());
     let environment = [("DYNAMODB_ENDPOINT", service().endpoint()), ("TABLE_NAME", &table)];

@@ -20,7 +20,7 @@ async fn start_page(table: directory::Table) -> Client {
 }
 
 #[tokio::test]
-async fn start_page_shows_health_and_counts_and_no_secret() {
+async fn start_page_shows_counts_and_endpoint_url_but_no_secret() {
     let service = Service::start();
     let connector = service.connector_named("default", "okta", "a secret password").await;
     let client = connector.local(&service);

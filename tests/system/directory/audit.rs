@@ -40,7 +40,7 @@ fn add(id: ResourceId) -> MemberOperation {
 }
 
 #[tokio::test]
-async fn every_change_of_a_resource_leaves_one_record_of_its_actor() {
+async fn every_change_of_a_resource_leaves_one_audit_record() {
     let service = service();
     let connector = service.connector().await;
     let directory = service.directory(&connector.id).await;
@@ -75,7 +75,7 @@ async fn every_change_of_a_resource_leaves_one_record_of_its_actor() {
 }
 
 #[tokio::test]
-async fn every_change_of_a_connector_leaves_one_record_of_its_actor() {
+async fn every_change_of_a_connector_leaves_one_audit_record() {
     let service = service();
     let connector = service.connector().await;
     let id = &connector.id;
@@ -121,7 +121,7 @@ async fn every_change_of_a_connector_leaves_one_record_of_its_actor() {
 }
 
 #[tokio::test]
-async fn every_repair_leaves_a_record_that_names_the_finding() {
+async fn every_repair_leaves_an_audit_record_that_names_the_finding() {
     let mut repaired = 0;
     for corruption in Corruption::ALL {
         let small = SmallDirectory::create(service()).await;
@@ -145,7 +145,7 @@ async fn every_repair_leaves_a_record_that_names_the_finding() {
 }
 
 #[tokio::test]
-async fn credentials_of_a_new_connector_are_items_of_their_own() {
+async fn credentials_of_a_new_connector_are_separate_items() {
     let service = service();
     let connector = service.connector().await;
     let record = tests::table::read_record(service, &connector.id).await.unwrap();

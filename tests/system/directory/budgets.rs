@@ -75,7 +75,7 @@ async fn groups_that_a_filter_finds_are_read_in_one_batch() {
 }
 
 #[tokio::test]
-async fn no_request_passes_its_budget() {
+async fn every_request_stays_within_its_budget() {
     // An engine of its own: what looks through the whole table elsewhere would have to pass all of these users.
     let (service, mut ledger) = (&Service::start(), Ledger::default());
     let connector = service.connector().await;

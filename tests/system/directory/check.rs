@@ -187,7 +187,7 @@ impl Intrusion {
 }
 
 #[tokio::test]
-async fn repair_changes_nothing_that_a_client_writes_meanwhile() {
+async fn repair_keeps_what_a_client_changes_meanwhile() {
     let faulty = FaultyDynamoDb::start(service().endpoint()).await;
     let client = runtime::dynamodb::client_at(&faulty.endpoint).await;
     for intrusion in [
@@ -239,7 +239,7 @@ async fn repair_changes_nothing_that_a_client_writes_meanwhile() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_read_is_named_and_left_and_hides_nothing_else() {
+async fn unreadable_item_is_reported_but_not_repaired_and_hides_no_other_finding() {
     let sound = SmallDirectory::create(service()).await;
     let (id, member) = (sound.connector.id.to_string(), sound.member);
     sound.corrupt(service(), Corruption::UserIsUnreadable).await;
@@ -262,7 +262,7 @@ async fn what_cannot_be_read_is_named_and_left_and_hides_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_connector_that_is_being_deleted_is_not_checked() {
+async fn connector_that_is_being_deleted_is_not_checked() {
     let service = Service::start();
     let connector = service.connector().await;
     create_user(&connector.local(&service), "ann").await;
@@ -279,7 +279,7 @@ async fn a_connector_that_is_being_deleted_is_not_checked() {
 }
 
 #[tokio::test]
-async fn what_is_left_of_a_connector_without_a_record_is_found_and_deleted() {
+async fn items_of_a_connector_without_a_record_are_found_and_deleted() {
     let service = Service::start();
     let (there, gone) = (service.connector().await, service.connector().await);
     for connector in [&there, &gone] {
@@ -304,7 +304,7 @@ async fn what_is_left_of_a_connector_without_a_record_is_found_and_deleted() {
 }
 
 #[tokio::test]
-async fn a_check_beside_writers_finds_nothing() {
+async fn check_during_writes_reports_no_false_findings() {
     let sound = SmallDirectory::create(service()).await;
     let client = &sound.client;
     let writes = async {

@@ -23,7 +23,7 @@ async fn connector() -> (TestConnector, Client) {
 }
 
 #[tokio::test]
-async fn a_group_that_is_renamed_the_same_by_many_at_once_is_renamed() {
+async fn concurrent_renames_to_the_same_name_all_succeed() {
     let (connector, client) = connector().await;
     let path = format!("/Groups/{}", create_group(&client, "before", &[]).await);
     // Each reads the group before any writes it.
@@ -37,7 +37,7 @@ async fn a_group_that_is_renamed_the_same_by_many_at_once_is_renamed() {
 }
 
 #[tokio::test]
-async fn groups_stand_in_each_other_no_deeper_than_they_may_from_wherever_they_are_built() {
+async fn nesting_deeper_than_the_limit_is_rejected() {
     let (connector, client) = connector().await;
     let mut towers = Vec::new();
     for tower in ["a", "b"] {
@@ -63,7 +63,7 @@ async fn groups_stand_in_each_other_no_deeper_than_they_may_from_wherever_they_a
 }
 
 #[tokio::test]
-async fn of_24_who_make_a_user_of_one_name_one_does() {
+async fn concurrent_creates_of_one_user_name_make_one_user() {
     let (connector, client) = connector().await;
     let names = ["Ann", "ann", "ANN"];
     let posts = (0..24).map(|number| {
@@ -83,7 +83,7 @@ async fn of_24_who_make_a_user_of_one_name_one_does() {
 }
 
 #[tokio::test]
-async fn members_who_are_added_at_the_same_time_are_all_in_the_group() {
+async fn concurrent_additions_all_reach_the_group() {
     let (connector, client) = connector().await;
     let users = create_users(&client, 32).await;
     let group = create_group(&client, "Tour Guides", &[]).await;
@@ -98,7 +98,7 @@ async fn members_who_are_added_at_the_same_time_are_all_in_the_group() {
 }
 
 #[tokio::test]
-async fn whoever_is_deactivated_while_being_added_is_in_no_group() {
+async fn user_deactivated_during_additions_is_in_no_group() {
     let (connector, client) = connector().await;
     for round in 0..4 {
         let user = create_user(&client, &format!("leaver {round}")).await;
@@ -124,7 +124,7 @@ async fn whoever_is_deactivated_while_being_added_is_in_no_group() {
 }
 
 #[tokio::test]
-async fn whoever_is_deleted_while_being_added_is_in_no_group() {
+async fn user_deleted_during_additions_is_in_no_group() {
     let (connector, client) = connector().await;
     for round in 0..4 {
         let user = create_user(&client, "leaver").await;
@@ -146,7 +146,7 @@ async fn whoever_is_deleted_while_being_added_is_in_no_group() {
 }
 
 #[tokio::test]
-async fn a_group_that_is_deleted_while_members_join_leaves_nothing() {
+async fn group_deleted_while_members_are_added_leaves_no_membership() {
     let (connector, client) = connector().await;
     let users = create_users(&client, 12).await;
     for round in 0..4 {
@@ -164,7 +164,7 @@ async fn a_group_that_is_deleted_while_members_join_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn of_two_replacements_at_the_same_time_one_is_what_is_left() {
+async fn concurrent_member_replacements_leave_one_complete_set() {
     let (connector, client) = connector().await;
     let users = create_users(&client, 120).await;
     let group = create_group(&client, "Tour Guides", &users[30..90]).await;
@@ -183,7 +183,7 @@ async fn of_two_replacements_at_the_same_time_one_is_what_is_left() {
 }
 
 #[tokio::test]
-async fn two_groups_that_are_put_into_each_other_make_no_circle() {
+async fn concurrent_nesting_of_two_groups_makes_no_cycle() {
     let (connector, client) = connector().await;
     for round in 0..6 {
         let one = create_group(&client, &format!("one {round}"), &[]).await;
@@ -200,7 +200,7 @@ async fn two_groups_that_are_put_into_each_other_make_no_circle() {
 }
 
 #[tokio::test]
-async fn totals_stay_exact_while_users_come_and_go() {
+async fn totals_stay_exact_during_concurrent_creates_and_deletes() {
     let (connector, client) = connector().await;
     let stay = create_users(&client, 10).await;
     let come_and_go = (0..20).map(|number| {
@@ -218,7 +218,7 @@ async fn totals_stay_exact_while_users_come_and_go() {
 }
 
 #[tokio::test]
-async fn of_many_who_name_the_version_one_writes() {
+async fn concurrent_puts_with_the_same_if_match_let_one_write() {
     let (connector, client) = connector().await;
     let path = format!("/Users/{}", create_user(&client, "ann").await);
     let puts = (0..8).map(|number| {
@@ -237,7 +237,7 @@ async fn of_many_who_name_the_version_one_writes() {
 }
 
 #[tokio::test]
-async fn of_two_who_take_one_name_one_gets_it() {
+async fn concurrent_renames_of_users_to_one_name_let_one_succeed() {
     let (connector, client) = connector().await;
     let users = create_users(&client, 6).await;
     let renames = users.iter().map(|user| {

@@ -44,7 +44,7 @@ fn json(response: &Response) -> Value {
 }
 
 #[tokio::test]
-async fn one_fault_anywhere_is_overcome_and_nothing_is_done_twice() {
+async fn one_fault_at_any_request_is_retried_and_no_change_is_made_twice() {
     let faulty = Faulty::new().await;
     let client = faulty.connector.local(service());
     let members_of = create_users(&client, 3).await;
@@ -148,7 +148,7 @@ async fn one_fault_anywhere_is_overcome_and_nothing_is_done_twice() {
 }
 
 #[tokio::test]
-async fn a_dynamodb_that_stays_busy_is_said_to_be_and_a_repetition_completes_the_request() {
+async fn busy_dynamodb_gives_429_and_a_retry_completes_the_request() {
     let faulty = Faulty::new().await;
     let client = faulty.connector.local(service());
     let users = create_users(&client, 140).await;
@@ -193,7 +193,7 @@ async fn a_dynamodb_that_stays_busy_is_said_to_be_and_a_repetition_completes_the
 }
 
 #[tokio::test]
-async fn what_cannot_be_begun_in_time_is_not_begun_and_said_to_be_busy() {
+async fn request_without_time_left_gives_429_and_writes_nothing() {
     let client = service().client().await;
     // This DynamoDB answers at once.
     let requests = InProcess::new(service().dynamodb(), client.clone()).await;
@@ -204,7 +204,7 @@ async fn what_cannot_be_begun_in_time_is_not_begun_and_said_to_be_busy() {
 }
 
 #[tokio::test]
-async fn who_is_back_while_they_are_taken_out_of_groups_stays_in_those_they_are_put_into() {
+async fn user_reactivated_during_deactivation_keeps_new_memberships() {
     let faulty = Faulty::new().await;
     let client = faulty.connector.local(service());
     for at in 0.. {
@@ -238,7 +238,7 @@ async fn who_is_back_while_they_are_taken_out_of_groups_stays_in_those_they_are_
 }
 
 #[tokio::test]
-async fn a_condition_that_failed_beside_a_conflict_says_nothing_yet() {
+async fn failed_condition_in_a_conflicting_transaction_is_retried() {
     let faulty = Faulty::new().await;
     let client = faulty.connector.local(service());
     let path = format!("/Users/{}", create_user(&client, "ann").await);
@@ -252,7 +252,7 @@ async fn a_condition_that_failed_beside_a_conflict_says_nothing_yet() {
 }
 
 #[tokio::test]
-async fn a_group_that_cannot_be_given_its_members_is_not_made() {
+async fn group_whose_members_cannot_be_written_is_not_created() {
     let faulty = Faulty::new().await;
     let client = faulty.connector.local(service());
     let users = create_users(&client, 80).await;
@@ -283,7 +283,7 @@ async fn a_group_that_cannot_be_given_its_members_is_not_made() {
 }
 
 #[tokio::test]
-async fn a_replacement_that_another_comes_into_at_any_point_leaves_no_mixture() {
+async fn interrupted_member_replacement_leaves_one_complete_set() {
     let faulty = Faulty::new().await;
     let client = faulty.connector.local(service());
     let users = create_users(&client, 120).await;
@@ -311,7 +311,7 @@ async fn a_replacement_that_another_comes_into_at_any_point_leaves_no_mixture() 
 }
 
 #[tokio::test]
-async fn the_version_of_a_group_is_never_newer_than_the_members_that_come_with_it() {
+async fn version_of_a_group_is_never_newer_than_the_members_in_the_same_answer() {
     let faulty = Faulty::new().await;
     let client = faulty.connector.local(service());
     let users = create_users(&client, 3).await;
@@ -360,7 +360,7 @@ async fn the_version_of_a_group_is_never_newer_than_the_members_that_come_with_i
 }
 
 #[tokio::test]
-async fn whoever_is_deactivated_at_any_point_of_an_addition_joins_no_group() {
+async fn user_deactivated_at_any_point_of_an_addition_is_in_no_group() {
     let faulty = Faulty::new().await;
     let client = faulty.connector.local(service());
     let deactivated = set_active_body(false);
@@ -385,7 +385,7 @@ async fn whoever_is_deactivated_at_any_point_of_an_addition_joins_no_group() {
 }
 
 #[tokio::test]
-async fn whoever_goes_while_a_page_is_read_makes_nobody_be_seen_twice() {
+async fn user_deleted_while_pages_are_read_does_not_repeat_or_skip_others() {
     let faulty = Faulty::new().await;
     let client = faulty.connector.local(service());
     let stay = create_users(&client, 12).await;

@@ -102,7 +102,7 @@ async fn table_of_format_1_is_served_before_and_after_its_migration() {
 }
 
 #[tokio::test]
-async fn credentials_that_change_during_a_migration_are_not_lost() {
+async fn credential_changes_during_a_migration_are_kept() {
     let service = service_of_format_1().await;
     let connectors = service.connectors();
     let okta = id("okta");
@@ -167,7 +167,7 @@ impl Stored {
 }
 
 #[tokio::test]
-async fn connector_of_which_a_part_is_visible_is_read_again() {
+async fn partly_visible_connector_is_read_again() {
     let stored = Stored::new().await;
     let Stored { service, connector, credentials } = &stored;
     let mut taken = Vec::new();
@@ -187,7 +187,7 @@ async fn connector_of_which_a_part_is_visible_is_read_again() {
 }
 
 #[tokio::test]
-async fn credential_that_the_record_does_not_list_is_refused() {
+async fn credential_missing_from_the_record_is_refused() {
     let stored = Stored::new().await;
     let Stored { service, connector, .. } = &stored;
     let password = stored.password();
@@ -200,7 +200,7 @@ async fn credential_that_the_record_does_not_list_is_refused() {
 }
 
 #[tokio::test]
-async fn lost_credential_leaves_the_others_and_a_rotation_repairs_the_list() {
+async fn lost_credential_leaves_the_others_valid_and_rotation_repairs_the_list() {
     let stored = Stored::new().await;
     let Stored { service, connector, .. } = &stored;
     stored.take(stored.password()).await;

@@ -38,7 +38,7 @@ async fn find(client: &Client, endpoint: &str, attribute: &str, value: &str) -> 
 }
 
 #[tokio::test]
-async fn awkward_names_round_trip_are_found_and_are_unique() {
+async fn names_with_special_characters_are_kept_found_and_unique() {
     let connector = service().connector().await;
     let client = connector.local(service());
     for (endpoint, schema, attribute) in [("Users", USER, "userName"), ("Groups", GROUP, "displayName")] {
@@ -68,7 +68,7 @@ async fn awkward_names_round_trip_are_found_and_are_unique() {
 }
 
 #[tokio::test]
-async fn values_that_begin_alike_are_told_apart() {
+async fn long_values_with_the_same_beginning_are_distinguished() {
     let connector = service().connector().await;
     let client = connector.local(service());
     // Longer than a key can hold, and different only behind that.

@@ -108,7 +108,7 @@ async fn find(version: &InProcess, title: &str) -> (&'static str, u64) {
 }
 
 #[tokio::test]
-async fn filters_are_complete_before_during_and_after_the_build_of_an_index() {
+async fn filters_find_every_match_before_during_and_after_an_index_build() {
     let versions = Versions::new().await;
     let id = versions.connector.id.to_string();
     let (older, newer) = (versions.older().await, versions.newer().await);
@@ -161,7 +161,7 @@ async fn filters_are_complete_before_during_and_after_the_build_of_an_index() {
 }
 
 #[tokio::test]
-async fn version_that_is_rolled_back_can_write_after_it_removes_the_index() {
+async fn older_version_can_write_after_it_removes_the_newer_index() {
     let versions = Versions::new().await;
     let id = versions.connector.id.to_string();
     let newer = versions.newer().await;
@@ -190,7 +190,7 @@ async fn version_that_is_rolled_back_can_write_after_it_removes_the_index() {
 }
 
 #[tokio::test]
-async fn missing_index_is_built_by_scimctl_and_announced_before() {
+async fn missing_index_is_reported_by_doctor_and_check_and_built_by_reindex() {
     let versions = Versions::new().await;
     let id = versions.connector.id.to_string();
     let older = versions.older().await;
@@ -236,7 +236,7 @@ enum Write {
 }
 
 #[tokio::test]
-async fn users_written_while_an_index_is_built_have_their_entries() {
+async fn users_written_during_an_index_build_are_indexed() {
     let faulty = FaultyDynamoDb::start(service().endpoint()).await;
     let dynamodb = runtime::dynamodb::client_at(&faulty.endpoint).await;
     for write in [Write::ChangeTitle, Write::Delete, Write::Create] {
@@ -291,7 +291,7 @@ async fn users_written_while_an_index_is_built_have_their_entries() {
 }
 
 #[tokio::test]
-async fn interrupted_build_is_completed_when_it_is_repeated() {
+async fn repeated_build_completes_an_interrupted_build() {
     let faulty = FaultyDynamoDb::start(service().endpoint()).await;
     let dynamodb = runtime::dynamodb::client_at(&faulty.endpoint).await;
     for at in 0.. {

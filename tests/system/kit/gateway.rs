@@ -85,7 +85,7 @@ async fn toy_function() {
 }
 
 #[tokio::test]
-async fn a_request_reaches_its_function_as_an_event_and_the_answer_comes_back() {
+async fn request_reaches_its_function_as_an_event_and_the_answer_is_returned() {
     let gateway = gateway().await;
     let reply = client(&gateway).get("/Users/7?filter=userName%20eq%20%22a%40b%22&").await;
     assert_eq!(reply.status, 200);
@@ -100,7 +100,7 @@ async fn a_request_reaches_its_function_as_an_event_and_the_answer_comes_back() 
 }
 
 #[tokio::test]
-async fn a_target_is_sent_byte_for_byte() {
+async fn request_target_is_sent_unchanged() {
     let gateway = gateway().await;
     for target in [
         "//Users/",
@@ -118,7 +118,7 @@ async fn a_target_is_sent_byte_for_byte() {
 }
 
 #[tokio::test]
-async fn a_body_arrives_in_base64_unless_it_is_called_json() {
+async fn body_arrives_in_base64_unless_its_media_type_is_json() {
     let gateway = gateway().await;
     let client = client(&gateway);
     let event = client.post("/Users", &json!({})).await.json();
@@ -128,7 +128,7 @@ async fn a_body_arrives_in_base64_unless_it_is_called_json() {
 }
 
 #[tokio::test]
-async fn a_function_that_fails_is_a_500_of_the_gateway() {
+async fn failed_function_gives_500_from_the_gateway() {
     let gateway = gateway().await;
     let client = client(&gateway);
     for target in ["/Users/fails", "/Users/ends", "/Users/says-too-much"] {
@@ -140,7 +140,7 @@ async fn a_function_that_fails_is_a_500_of_the_gateway() {
 }
 
 #[tokio::test]
-async fn what_is_too_large_does_not_reach_a_function() {
+async fn request_above_the_size_limits_is_rejected_by_the_gateway() {
     let gateway = gateway().await;
     let client = client(&gateway);
     assert_eq!(client.get(&format!("/Users?{}", "x".repeat(11_000))).await.status, 431);
@@ -148,7 +148,7 @@ async fn what_is_too_large_does_not_reach_a_function() {
 }
 
 #[tokio::test]
-async fn an_invocation_tells_why_it_failed() {
+async fn failed_invocation_returns_the_error_type_and_message() {
     let lambda = toys();
     let event = |path: &str| json!({ "rawPath": path });
     assert_eq!(
@@ -165,7 +165,7 @@ async fn an_invocation_tells_why_it_failed() {
 }
 
 #[tokio::test]
-async fn a_function_has_one_process_which_ends_with_the_gateway() {
+async fn function_has_one_process_that_ends_with_the_gateway() {
     let process = |reply: &Reply| reply.header("x-process").unwrap().to_owned();
     let gateway = gateway().await;
     let client = client(&gateway);
@@ -200,7 +200,7 @@ fn conversation(steps: Value) -> Result<Conversation, String> {
 }
 
 #[tokio::test]
-async fn a_conversation_that_goes_as_written_is_held_to_its_end() {
+async fn conversation_with_the_expected_answers_succeeds() {
     let gateway = gateway().await;
     let steps = json!([
         {
@@ -253,7 +253,7 @@ async fn a_conversation_that_goes_as_written_is_held_to_its_end() {
 }
 
 #[tokio::test]
-async fn a_conversation_that_goes_another_way_says_where_and_how() {
+async fn conversation_with_another_answer_fails_with_the_step_and_the_differences() {
     let gateway = gateway().await;
     let steps = json!([
         { "does": "asks", "request": { "method": "GET", "target": "/Users/1" }, "expect": { "status": 200 } },
@@ -280,7 +280,7 @@ async fn a_conversation_that_goes_another_way_says_where_and_how() {
 }
 
 #[test]
-fn a_malformed_conversation_is_refused_when_it_is_read() {
+fn malformed_conversation_is_rejected_when_it_is_parsed() {
     let step = |request: Value, expect: Value| {
         conversation(json!([{ "does": "asks", "request": request, "expect": expect }])).unwrap_err()
     };
@@ -301,7 +301,7 @@ fn a_malformed_conversation_is_refused_when_it_is_read() {
 }
 
 #[test]
-fn every_conversation_on_file_can_be_read() {
+fn every_conversation_file_can_be_parsed() {
     for client in clients() {
         for conversation in conversations(&client) {
             assert!(!conversation.steps.is_empty(), "{} has no steps", conversation.file);

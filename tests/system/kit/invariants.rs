@@ -36,7 +36,7 @@ fn broken_by(corruption: Corruption) -> &'static [Invariant] {
 }
 
 #[tokio::test]
-async fn each_corruption_breaks_the_invariants_that_it_should() {
+async fn each_corruption_breaks_its_invariants() {
     for corruption in Corruption::ALL {
         let directory = SmallDirectory::create(service()).await;
         let connector = &directory.connector.id;

@@ -25,7 +25,7 @@ fn origin() -> String {
 }
 
 #[tokio::test]
-async fn an_operator_makes_a_connector_and_is_told_once_what_to_paste() {
+async fn connector_create_prints_the_endpoint_url_and_new_credentials_once() {
     let (name, origin) = (name(), origin());
     let made = scimctl(service(), &["connector", "create", "--name", &name, "--url", &origin]);
     let (url, username, password) =
@@ -60,7 +60,7 @@ async fn an_operator_makes_a_connector_and_is_told_once_what_to_paste() {
 }
 
 #[tokio::test]
-async fn credentials_are_rotated_one_beside_the_other_and_retired_by_name() {
+async fn rotated_credential_works_beside_the_old_one_until_it_is_retired() {
     let (name, origin) = (name(), origin());
     let run = |arguments: &[&str]| scimctl(service(), &[&["connector"], arguments].concat());
     let first = run(&["create", "--name", &name, "--url", &origin]);
@@ -108,7 +108,7 @@ async fn credentials_are_rotated_one_beside_the_other_and_retired_by_name() {
 }
 
 #[tokio::test]
-async fn a_connector_is_disabled_renamed_and_deleted_with_all_that_is_in_it() {
+async fn connector_is_disabled_renamed_and_deleted_with_its_directory() {
     let connector = service().connector().await;
     let id = connector.id.to_string();
     let run = |arguments: &[&str]| scimctl(service(), &[&["connector"], arguments].concat());
@@ -182,7 +182,7 @@ async fn a_connector_is_disabled_renamed_and_deleted_with_all_that_is_in_it() {
 }
 
 #[tokio::test]
-async fn the_deletion_of_a_connector_is_a_deletion_in_its_trail() {
+async fn deletion_of_a_connector_is_recorded_in_its_audit_trail() {
     let connector = service().connector().await;
     let id = connector.id.to_string();
     let mut deletion = Command::new(binaries().join("scimctl"))
@@ -212,7 +212,7 @@ async fn the_deletion_of_a_connector_is_a_deletion_in_its_trail() {
 }
 
 #[tokio::test]
-async fn the_trail_of_one_resource_is_asked_for_by_its_id() {
+async fn audit_trail_of_one_resource_is_read_by_its_id() {
     let connector = service().connector().await;
     let id = connector.id.to_string();
     let ann = create_user(&connector.local(service()), "ann@example.com").await;
@@ -222,7 +222,7 @@ async fn the_trail_of_one_resource_is_asked_for_by_its_id() {
 }
 
 #[tokio::test]
-async fn settings_are_set_one_by_one_applied_from_a_file_and_written_back() {
+async fn settings_can_be_set_applied_from_a_file_and_exported() {
     let connector = service().connector().await;
     let (id, client) = (connector.id.to_string(), connector.local(service()));
     create_user(&client, "ann@example.com").await;

@@ -10,7 +10,7 @@ use tests::scimctl::{run, scimctl, scimctl_with};
 use tests::service::{TABLE, service};
 
 #[tokio::test]
-async fn the_directory_is_listed_with_the_groups_that_users_have_in_the_end() {
+async fn listings_show_direct_and_effective_groups() {
     let SampleDirectory { connector, ann, .. } = SampleDirectory::create().await;
     let table = run(&connector, &["user", "list"]).ok();
     assert_eq!(
@@ -71,7 +71,7 @@ async fn the_directory_is_listed_with_the_groups_that_users_have_in_the_end() {
 }
 
 #[tokio::test]
-async fn a_user_made_by_hand_is_changed_by_hand() {
+async fn local_user_can_be_created_changed_and_deleted() {
     let connector = service().connector().await;
     let run = |arguments: &[&str]| run(&connector, arguments);
     run(&["user", "create", "ann", "--first-name", "Ann", "--email", "ann@example.com"]).ok();
@@ -88,7 +88,7 @@ async fn a_user_made_by_hand_is_changed_by_hand() {
 }
 
 #[tokio::test]
-async fn whom_the_client_deleted_and_the_directory_keeps_is_known_by_an_id() {
+async fn user_deleted_by_the_client_and_kept_is_found_by_id_only() {
     let settings = Settings { on_delete: OnDelete::Deactivate, ..Settings::default() };
     let connector = service().connector_with(settings).await;
     let client = connector.local(service());
@@ -111,7 +111,7 @@ async fn whom_the_client_deleted_and_the_directory_keeps_is_known_by_an_id() {
 }
 
 #[tokio::test]
-async fn whoever_is_deactivated_and_joins_nothing_is_named() {
+async fn deactivated_user_cannot_join_and_is_named_in_the_error() {
     let SampleDirectory { connector, .. } = SampleDirectory::create().await;
     run(&connector, &["group", "create", "Stewards"]).ok();
     run(&connector, &["role", "create", "approver"]).ok();
@@ -125,7 +125,7 @@ async fn whoever_is_deactivated_and_joins_nothing_is_named() {
 }
 
 #[tokio::test]
-async fn the_columns_of_a_long_table_stay_where_they_are_or_widen() {
+async fn columns_of_a_long_table_never_become_narrower() {
     let connector = service().connector().await;
     let rows: String = (0..520).map(|number| format!("u{number:03},Ann\n")).collect();
     let folder = Folder::new();
@@ -137,7 +137,7 @@ async fn the_columns_of_a_long_table_stay_where_they_are_or_widen() {
 }
 
 #[tokio::test]
-async fn a_name_cannot_move_the_cursor_of_whoever_reads_it() {
+async fn control_characters_in_names_are_escaped_in_tables() {
     let connector = service().connector().await;
     let client = connector.local(service());
     let id = create_user(&client, "a\u{1b}[2J\nb").await;
@@ -152,7 +152,7 @@ async fn a_name_cannot_move_the_cursor_of_whoever_reads_it() {
 }
 
 #[tokio::test]
-async fn a_doctor_says_what_is_not_well_and_what_to_do() {
+async fn doctor_reports_each_problem_with_its_remedy() {
     let connector = service().connector().await;
     let (id, client) = (connector.id.to_string(), connector.local(service()));
     let origin = service().origin();
@@ -183,7 +183,7 @@ async fn a_doctor_says_what_is_not_well_and_what_to_do() {
 }
 
 #[tokio::test]
-async fn help_has_examples_and_shells_have_completions() {
+async fn help_has_examples_and_bash_has_completions() {
     let help = scimctl(service(), &["--help"]).ok();
     assert!(help.contains("EXAMPLES:") && help.contains("EXIT CODES:"), "{help}");
     for (noun, verbs) in [

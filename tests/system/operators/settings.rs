@@ -18,7 +18,7 @@ async fn with(settings: Settings) -> (TestConnector, Client) {
 }
 
 #[tokio::test]
-async fn a_connector_that_keeps_groups_gives_them_back_with_the_user() {
+async fn on_deactivate_keep_groups_keeps_memberships() {
     let (_, client) = with(Settings { on_deactivate: OnDeactivate::KeepGroups, ..Settings::default() }).await;
     let made = create_users(&client, 2).await;
     let group = create_group(&client, "Tour Guides", &made[..1]).await;
@@ -35,7 +35,7 @@ async fn a_connector_that_keeps_groups_gives_them_back_with_the_user() {
 }
 
 #[tokio::test]
-async fn a_connector_may_keep_whom_its_client_deletes_for_operators() {
+async fn on_delete_deactivate_hides_the_user_from_the_client_only() {
     let (connector, client) = with(Settings { on_delete: OnDelete::Deactivate, ..Settings::default() }).await;
     let leaver = create_user(&client, "ann@example.com").await;
     let group = create_group(&client, "Tour Guides", std::slice::from_ref(&leaver)).await;
@@ -62,7 +62,7 @@ async fn a_connector_may_keep_whom_its_client_deletes_for_operators() {
 }
 
 #[tokio::test]
-async fn a_connector_may_refuse_deletion() {
+async fn on_delete_refuse_answers_405() {
     let (_, client) = with(Settings { on_delete: OnDelete::Refuse, ..Settings::default() }).await;
     let user = create_user(&client, "ann@example.com").await;
     let group = create_group(&client, "Tour Guides", std::slice::from_ref(&user)).await;
@@ -75,7 +75,7 @@ async fn a_connector_may_refuse_deletion() {
 }
 
 #[tokio::test]
-async fn a_client_that_makes_no_users_updates_those_who_are_there() {
+async fn attribute_only_client_cannot_create_users_but_takes_over_local_ones() {
     let (connector, client) = with(Settings { attribute_only: true, ..Settings::default() }).await;
     let post =
         async |name: &str| client.post("/Users", &json!({ "schemas": [USER], "userName": name })).await;
@@ -89,7 +89,7 @@ async fn a_client_that_makes_no_users_updates_those_who_are_there() {
 }
 
 #[tokio::test]
-async fn whom_an_operator_made_a_client_takes_over_with_the_same_id() {
+async fn client_takes_over_a_local_user_with_the_same_id() {
     let (connector, client) = with(Settings::default()).await;
     let made = |name: &str| {
         let said = run(&connector, &["user", "create", name, "--first-name", "Ann", "--email", "a@b.c"]).ok();
@@ -134,7 +134,7 @@ async fn whom_an_operator_made_a_client_takes_over_with_the_same_id() {
 }
 
 #[tokio::test]
-async fn groups_and_roles_of_operators_are_out_of_a_clients_sight_and_reach() {
+async fn client_cannot_see_or_change_local_groups_and_roles() {
     let (connector, client) = with(Settings::default()).await;
     let ann = create_user(&client, "ann").await;
     let sales = create_group(&client, "Sales", std::slice::from_ref(&ann)).await;
@@ -193,7 +193,7 @@ async fn groups_and_roles_of_operators_are_out_of_a_clients_sight_and_reach() {
 }
 
 #[tokio::test]
-async fn each_change_leaves_one_record_of_who_changed_what() {
+async fn each_change_leaves_one_audit_record_without_values() {
     let (connector, client) = with(Settings::default()).await;
     let credentials = service().table().connector(&connector.id).await.unwrap().unwrap().credentials;
     let password = credentials.iter().find(|one| directory::connectors::scheme(one) == "Basic");

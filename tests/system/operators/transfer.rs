@@ -13,7 +13,7 @@ use tests::service::{TestConnector, service};
 const AS_IT_WAS: &str = "0 made, 0 changed, 1 as they were, 0 refused\n";
 
 #[tokio::test]
-async fn a_directory_is_exported_and_imported_elsewhere_and_a_second_time_changes_nothing() {
+async fn exported_directory_can_be_imported_elsewhere_repeatedly() {
     let SampleDirectory { connector, .. } = SampleDirectory::create().await;
     let folder = Folder::new();
     for extension in ["csv", "jsonl"] {
@@ -57,7 +57,7 @@ async fn a_directory_is_exported_and_imported_elsewhere_and_a_second_time_change
 }
 
 #[tokio::test]
-async fn rows_that_cannot_be_imported_are_named_and_the_others_are_there() {
+async fn refused_rows_are_reported_and_the_other_rows_are_imported() {
     let SampleDirectory { connector, client, .. } = SampleDirectory::create().await;
     let folder = Folder::new();
     let csv = folder.write(
@@ -141,7 +141,7 @@ async fn populate(connector: &TestConnector, client: &Client) {
 }
 
 #[tokio::test]
-async fn an_export_says_nothing_new_to_the_directory_it_comes_from() {
+async fn import_of_an_export_changes_nothing_in_the_same_directory() {
     let home = Mapping { email: "emails[type eq \"home\"].value".to_owned(), ..Mapping::default() };
     let short =
         Mapping { username_from_email: true, first_name: "userName".to_owned(), ..Mapping::default() };
@@ -168,7 +168,7 @@ async fn an_export_says_nothing_new_to_the_directory_it_comes_from() {
 }
 
 #[tokio::test]
-async fn what_the_directory_shows_stands_beside_what_is_kept() {
+async fn export_has_the_shown_values_beside_the_stored_values() {
     let mapping = Mapping { username_from_email: true, ..Mapping::default() };
     let connector = service().connector_with(Settings { mapping, ..Settings::default() }).await;
     populate(&connector, &connector.local(service())).await;
@@ -194,7 +194,7 @@ async fn what_the_directory_shows_stands_beside_what_is_kept() {
 }
 
 #[tokio::test]
-async fn members_of_a_kind_are_replaced_where_their_column_is_there() {
+async fn member_columns_replace_members_and_missing_columns_keep_them() {
     let connector = service().connector().await;
     populate(&connector, &connector.local(service())).await;
     let folder = Folder::new();
@@ -222,7 +222,7 @@ async fn members_of_a_kind_are_replaced_where_their_column_is_there() {
 }
 
 #[tokio::test]
-async fn whom_an_export_calls_hidden_is_passed_over() {
+async fn hidden_rows_of_an_export_are_not_imported() {
     let settings = Settings { on_delete: OnDelete::Deactivate, ..Settings::default() };
     let connector = service().connector_with(settings).await;
     let client = connector.local(service());
@@ -242,7 +242,7 @@ async fn whom_an_export_calls_hidden_is_passed_over() {
 }
 
 #[tokio::test]
-async fn a_name_that_a_file_has_twice_is_refused_with_both_lines() {
+async fn duplicate_name_in_a_file_is_refused_with_both_line_numbers() {
     let connector = service().connector().await;
     let folder = Folder::new();
     let users = folder.write("users.csv", "username,first_name\nann,Ann\nbob,Bob\nANN,Anna\n");
@@ -259,7 +259,7 @@ async fn a_name_that_a_file_has_twice_is_refused_with_both_lines() {
 }
 
 #[tokio::test]
-async fn a_column_that_nothing_is_known_of_is_refused_before_anything_is_imported() {
+async fn file_with_an_unknown_column_is_refused_before_any_import() {
     let connector = service().connector().await;
     let folder = Folder::new();
     let csv = folder.write("users.csv", "username,firstname,last_nam\nann,Ann,Ash\n");
@@ -277,7 +277,7 @@ async fn a_column_that_nothing_is_known_of_is_refused_before_anything_is_importe
 }
 
 #[tokio::test]
-async fn what_is_no_file_of_rows_is_refused_in_a_line() {
+async fn import_of_a_folder_fails_with_one_line() {
     let connector = service().connector().await;
     let folder = Folder::new();
     for name in ["folder.jsonl", "folder.csv"] {
@@ -289,7 +289,7 @@ async fn what_is_no_file_of_rows_is_refused_in_a_line() {
 }
 
 #[tokio::test]
-async fn a_row_is_named_by_the_line_that_it_begins_at() {
+async fn errors_name_the_first_line_of_a_row() {
     let connector = service().connector().await;
     let folder = Folder::new();
     for end in ["\n", "\r\n"] {

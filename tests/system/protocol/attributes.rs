@@ -25,7 +25,7 @@ fn full(name: &str) -> Value {
 }
 
 #[tokio::test]
-async fn every_answer_holds_the_attributes_that_are_asked_for() {
+async fn attributes_and_excluded_attributes_select_what_every_answer_contains() {
     let client = service().client().await;
     let title = patch_body(json!([{ "op": "replace", "path": "title", "value": "x" }]));
     let id = client.post("/Users", &full("ann")).await.json()["id"].as_str().unwrap().to_owned();
@@ -67,7 +67,7 @@ async fn every_answer_holds_the_attributes_that_are_asked_for() {
 }
 
 #[tokio::test]
-async fn a_version_guards_what_it_is_the_version_of() {
+async fn stale_if_match_is_rejected_and_if_none_match_gives_304() {
     let client = service().client().await;
     let path = format!("/Users/{}", create_user(&client, "ann").await);
     let send = async |method: &str, name: &str, version: &str, body: String| {
@@ -131,7 +131,7 @@ async fn a_version_guards_what_it_is_the_version_of() {
 }
 
 #[tokio::test]
-async fn answers_are_compressed_for_those_who_accept_it_and_head_is_get_without_a_body() {
+async fn gzip_is_sent_on_request_head_has_no_body_and_wrong_methods_give_405() {
     let client = service().client().await;
     let plain = client.get("/Schemas").await;
     assert_eq!((plain.header("content-encoding"), plain.header("vary")), (None, Some("accept-encoding")));
@@ -158,7 +158,7 @@ async fn answers_are_compressed_for_those_who_accept_it_and_head_is_get_without_
 }
 
 #[tokio::test]
-async fn discovery_says_what_is_true() {
+async fn discovery_endpoints_describe_the_service() {
     let client = service().client().await;
     let config = client.get("/ServiceProviderConfig").await.json();
     for (pointer, expected) in [
@@ -209,7 +209,7 @@ async fn discovery_says_what_is_true() {
 }
 
 #[tokio::test]
-async fn a_page_ends_before_it_is_too_long_and_a_group_too_large_says_so() {
+async fn pages_stay_below_the_response_limit_and_a_too_large_group_is_400() {
     let connector = service().connector().await;
     let client = connector.local(service());
     let big = |number: usize| json!({ "schemas": [USER], "userName": format!("u{number}"), "title": "x".repeat(290_000) });

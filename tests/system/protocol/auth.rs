@@ -11,7 +11,7 @@ use tests::in_process::InProcess;
 use tests::service::{PATIENCE, service};
 
 #[tokio::test]
-async fn credentials_that_were_taken_away_are_refused_within_a_minute_where_they_were_remembered() {
+async fn cached_credential_is_refused_a_minute_after_its_removal() {
     let service = service();
     let connector = service.connector().await;
     let client = connector.local(service);
@@ -31,7 +31,7 @@ async fn credentials_that_were_taken_away_are_refused_within_a_minute_where_they
 }
 
 #[tokio::test]
-async fn a_disabled_connector_is_refused_after_its_credentials_are_checked() {
+async fn disabled_connector_gives_403_with_right_and_401_with_wrong_credentials() {
     let service = service();
     let connector = service.connector().await;
     service.connectors().disable(&connector.id).await.unwrap();
@@ -46,7 +46,7 @@ async fn a_disabled_connector_is_refused_after_its_credentials_are_checked() {
 }
 
 #[tokio::test]
-async fn wrong_passwords_from_one_address_hold_up_nobody_elsewhere_and_nobody_known() {
+async fn wrong_passwords_rate_limit_only_uncached_credentials_from_the_same_address() {
     let service = service();
     let connector = service.connector().await;
     let client = connector.local(service);
@@ -72,7 +72,7 @@ async fn wrong_passwords_from_one_address_hold_up_nobody_elsewhere_and_nobody_kn
 }
 
 #[tokio::test]
-async fn wrong_passwords_that_come_at_the_same_time_are_not_all_looked_at() {
+async fn concurrent_wrong_passwords_are_rate_limited() {
     let service = service();
     let client = service.connector().await.local(service);
     let wrong = Client::new(&client.base_url, &client.username, "wrong");
@@ -93,7 +93,7 @@ async fn wrong_passwords_that_come_at_the_same_time_are_not_all_looked_at() {
 }
 
 #[tokio::test]
-async fn the_use_of_a_credential_is_noted_once_an_hour() {
+async fn last_use_of_a_credential_is_recorded_once_an_hour() {
     let service = service();
     let connector = service.connector().await;
     let began = Timestamp::now().as_second();
@@ -117,7 +117,7 @@ async fn the_use_of_a_credential_is_noted_once_an_hour() {
 }
 
 #[tokio::test]
-async fn an_expired_credential_opens_nothing() {
+async fn expired_credential_is_refused() {
     let service = service();
     let connector = service.connector().await;
     service.expire_password(&connector.id, Timestamp::now()).await;
@@ -135,7 +135,7 @@ fn later() -> Timestamp {
 }
 
 #[tokio::test]
-async fn a_credential_that_expires_is_refused_where_it_was_remembered() {
+async fn cached_credential_is_refused_when_it_expires() {
     let service = service();
     let connector = service.connector().await;
     let ends = Timestamp::now() + SignedDuration::from_secs(30);

@@ -39,7 +39,7 @@ fn id(operation: &Value) -> String {
 }
 
 #[tokio::test]
-async fn references_are_resolved_whatever_the_order() {
+async fn bulk_id_references_are_resolved_in_any_order() {
     let connector = service().connector().await;
     let client = connector.local(service());
     let done = send(
@@ -72,7 +72,7 @@ async fn references_are_resolved_whatever_the_order() {
 }
 
 #[tokio::test]
-async fn references_in_a_circle_are_made_in_two_steps() {
+async fn circular_bulk_id_references_work_for_managers_but_not_for_groups() {
     let connector = service().connector().await;
     let client = connector.local(service());
     let manager = |of: &str| json!({ "manager": { "value": format!("bulkId:{of}") } });
@@ -103,7 +103,7 @@ async fn references_in_a_circle_are_made_in_two_steps() {
 }
 
 #[tokio::test]
-async fn what_is_made_in_two_steps_is_finished_before_anything_else_is_done_with_it() {
+async fn circular_references_are_complete_before_later_operations() {
     let connector = service().connector().await;
     let client = connector.local(service());
     let manager = |of: &str| json!({ "manager": { "value": format!("bulkId:{of}") } });
@@ -141,7 +141,7 @@ async fn what_is_made_in_two_steps_is_finished_before_anything_else_is_done_with
 }
 
 #[tokio::test]
-async fn each_operation_has_its_own_outcome() {
+async fn each_bulk_operation_has_its_own_status() {
     let connector = service().connector().await;
     let client = connector.local(service());
     let ann = create_user(&client, "ann").await;
@@ -177,7 +177,7 @@ async fn each_operation_has_its_own_outcome() {
 }
 
 #[tokio::test]
-async fn after_so_many_errors_nothing_more_is_done() {
+async fn fail_on_errors_stops_the_bulk_request() {
     let connector = service().connector().await;
     let client = connector.local(service());
     let mut body = bulk(json!([
@@ -194,7 +194,7 @@ async fn after_so_many_errors_nothing_more_is_done() {
 }
 
 #[tokio::test]
-async fn a_thousand_operations_are_carried_out_and_one_more_is_refused() {
+async fn bulk_of_1000_operations_is_processed_and_1001_are_refused() {
     let connector = service().connector().await;
     let client = connector.local(service());
     let users = |count: usize| {

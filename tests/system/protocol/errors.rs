@@ -8,7 +8,7 @@ use tests::refusal::{Refusal, assert_refused, error_of, expected_error};
 use tests::service::service;
 
 #[tokio::test]
-async fn bad_bodies_and_queries_are_refused_and_change_nothing() {
+async fn invalid_bodies_and_queries_are_refused_and_change_nothing() {
     let connector = service().connector().await;
     let client = connector.local(service());
     let ann = create_user(&client, "ann").await;
@@ -91,7 +91,7 @@ async fn bad_bodies_and_queries_are_refused_and_change_nothing() {
 }
 
 #[tokio::test]
-async fn a_body_of_another_type_or_too_long_is_refused() {
+async fn body_of_another_media_type_or_above_the_limit_is_refused() {
     let client = service().client().await;
     let reply = client.send("POST", "/Users", &[("content-type", "text/html")], "<p>").await;
     assert_eq!(
@@ -109,7 +109,7 @@ async fn a_body_of_another_type_or_too_long_is_refused() {
 }
 
 #[tokio::test]
-async fn wrong_credentials_are_refused_alike() {
+async fn all_wrong_credentials_get_the_same_401() {
     let connector = service().connector().await;
     let client = connector.local(service());
     let good = client.basic();

@@ -36,7 +36,7 @@ fn body(response: &Response) -> Value {
 }
 
 #[tokio::test]
-async fn an_extension_takes_a_file_and_nothing_else() {
+async fn extension_schema_needs_only_a_schema_file() {
     let connector = service().connector().await;
     service().build_indexes(&connector.id, schemas()).await;
     let requests = InProcess::with_schemas(service().dynamodb(), connector.local(service()), schemas()).await;

@@ -235,7 +235,7 @@ async fn every_filter_finds_exactly_the_resources_that_match() {
 }
 
 #[tokio::test]
-async fn a_search_request_asks_what_a_url_asks() {
+async fn search_request_supports_the_parameters_of_a_url() {
     let client = service().client().await;
     let names = ["ann", "bob", "cat"];
     for name in names {
@@ -274,7 +274,7 @@ async fn a_search_request_asks_what_a_url_asks() {
 }
 
 #[tokio::test]
-async fn groups_in_groups_reach_their_members_however_deep() {
+async fn members_of_nested_groups_have_indirect_groups_at_any_depth() {
     let connector = service().connector().await;
     let client = connector.local(service());
     let user = create_user(&client, "ann").await;
@@ -320,7 +320,7 @@ async fn groups_in_groups_reach_their_members_however_deep() {
 }
 
 #[tokio::test]
-async fn what_two_indexes_find_is_read_where_both_find_it() {
+async fn filter_on_two_indexes_reads_only_users_in_both() {
     let connector = service().connector().await;
     let counted = CountedService::new(service(), &connector).await;
     for number in 0..240 {

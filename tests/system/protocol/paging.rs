@@ -13,7 +13,7 @@ use tests::seed;
 use tests::service::{PATIENCE, service};
 
 #[tokio::test]
-async fn an_index_begins_where_it_says() {
+async fn start_index_and_count_select_the_page() {
     let client = service().client().await;
     let users = create_users(&client, 45).await;
     // Memberships stand between users in the table.
@@ -49,7 +49,7 @@ async fn an_index_begins_where_it_says() {
 }
 
 #[tokio::test]
-async fn a_page_is_the_same_from_whichever_end_of_its_bucket_it_is_read() {
+async fn page_is_the_same_when_its_bucket_is_read_from_either_end() {
     let connector = service().connector().await;
     let client = connector.local(service());
     let in_bucket = |bucket: &str| {
@@ -81,7 +81,7 @@ async fn a_page_is_the_same_from_whichever_end_of_its_bucket_it_is_read() {
 }
 
 #[tokio::test]
-async fn pages_of_active_users_hold_no_others() {
+async fn pages_of_an_active_filter_contain_only_matches() {
     let client = service().client().await;
     let users = create_users(&client, 30).await;
     for user in &users[..10] {
@@ -101,7 +101,7 @@ async fn pages_of_active_users_hold_no_others() {
 }
 
 #[tokio::test]
-async fn by_cursor_whoever_stays_is_seen_once() {
+async fn cursor_pages_show_each_remaining_user_once() {
     let client = service().client().await;
     let users = create_users(&client, 40).await;
     let (stay, go) = users.split_at(30);
@@ -129,7 +129,7 @@ async fn by_cursor_whoever_stays_is_seen_once() {
 }
 
 #[tokio::test]
-async fn a_cursor_is_good_for_the_next_page_of_its_query_only() {
+async fn cursor_is_refused_for_another_query_connector_or_count() {
     let client = service().client().await;
     create_users(&client, 5).await;
     let first = read_page(&client, "count=2&cursor=").await;
@@ -158,7 +158,7 @@ async fn a_cursor_is_good_for_the_next_page_of_its_query_only() {
 }
 
 #[tokio::test]
-async fn resources_come_in_the_order_that_is_asked_for() {
+async fn sort_by_and_sort_order_order_the_resources() {
     let client = service().client().await;
     for (name, title, emails) in [
         ("Cat", json!("b"), json!([{ "value": "z@x" }, { "value": "a@x", "primary": true }])),
@@ -197,7 +197,7 @@ fn clock_with_distinct_times() -> Timestamp {
 }
 
 #[tokio::test]
-async fn users_are_sorted_by_the_time_of_their_creation() {
+async fn users_can_be_sorted_by_creation_time() {
     let client = service().client().await;
     let requests = InProcess::at(service().dynamodb(), client.clone(), clock_with_distinct_times);
     let mut names = ["cat", "ann", "dan", "bob"];

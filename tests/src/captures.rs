@@ -1,8 +1,8 @@
-//! What earlier answers said, and where later requests say it: `${name}`.
+//! Values of earlier answers, which later requests insert with `${name}`.
 //!
-//! A string that is nothing but `${name}` becomes the value itself, whatever its type; within a longer string the
-//! value is put in as text. In an array, the string `<each of LIST>` and the element behind it become one
-//! element for every value of a list, `${item}` being that value.
+//! A string that is only `${name}` becomes the value with its type. In a longer string, the value is inserted as text. In an
+//! array, the string `<each of LIST>` and the element after it become one element for each value of the list, and `${item}`
+//! is that value.
 
 use serde_json::{Map, Value};
 
@@ -16,8 +16,8 @@ impl Captures {
         self.0.insert(name.to_owned(), value.into());
     }
 
-    /// Keeps a value that an answer held: appended to a list when the name ends in `[]`, else in the place of an
-    /// earlier one.
+    /// Keeps a value of an answer. If the name ends in `[]`, the value is appended to a list. Otherwise it replaces an
+    /// earlier value.
     pub fn keep(&mut self, name: &str, value: Value) {
         match name.strip_suffix("[]") {
             Some(list) => match self.0.entry(list).or_insert_with(|| Value::Array(Vec::new())) {
@@ -31,27 +31,26 @@ impl Captures {
     /// The text with every `${name}` in it replaced.
     ///
     /// # Errors
-    /// The name that nothing was kept under.
+    /// The unknown name.
     pub fn fill_text(&self, text: &str) -> Result<String, String> {
         let mut filled = String::new();
         let mut rest = text;
-        while let Some((before, behind)) = rest.split_once("${") {
-            let (name, behind) =
-                behind.split_once('}').ok_or_else(|| format!("no }} behind ${{ in {text}"))?;
+        while let Some((before, after)) = rest.split_once("${") {
+            let (name, after) = after.split_once('}').ok_or_else(|| format!("no }} behind ${{ in {text}"))?;
             filled.push_str(before);
             match self.get(name)? {
                 Value::String(value) => filled.push_str(value),
                 value => filled.push_str(&value.to_string()),
             }
-            rest = behind;
+            rest = after;
         }
         Ok(filled + rest)
     }
 
-    /// The value with every `${name}` in its strings replaced, and every `<each of LIST>` written out.
+    /// The value with every `${name}` in its strings replaced, and every `<each of LIST>` expanded.
     ///
     /// # Errors
-    /// The name that nothing was kept under, or an `<each of LIST>` without an element behind it.
+    /// The unknown name, or the `<each of LIST>` without an element after it.
     pub fn fill(&self, value: &Value) -> Result<Value, String> {
         match value {
             Value::String(text) => match text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}')) {

@@ -1,7 +1,11 @@
-//! What the whole-system tests stand on: a client, a stand-in for API Gateway and Lambda, and the conversations
-//! that real provisioning clients have with a service provider, as files that can be replayed.
+//! The test kit: what the tests of the whole system share.
 //!
-//! Nothing here knows how the service is made: it is spoken to over HTTP, in one process or in one per function.
+//! - To start Rollcall: [`service`] (the local server and the functions), [`in_process`] (without a server), [`gateway`] and
+//!   [`lambda`] (stand-ins for AWS), [`scimctl`].
+//! - To send requests: [`client`], [`provisioning`], [`pages`], and conversations of real clients as files ([`fixture`]).
+//! - To prepare data: [`sample`], [`seed`], [`corruption`], [`schemas`].
+//! - To check results: [`invariants`] (what must be true of the table), [`filter`], [`pattern`], [`refusal`], [`ledger`] (costs).
+//! - To inject faults between the service and DynamoDB: [`faults`], [`away`], [`rights`].
 
 pub mod away;
 pub mod captures;

@@ -1,4 +1,4 @@
-//! Requests that must be refused: with which status, `scimType` and `detail` (RFC 7644 §3.12), and without an effect.
+//! Requests that must be refused: the expected status, `scimType` and `detail` (RFC 7644 §3.12). They must change nothing.
 
 use serde_json::json;
 
@@ -9,7 +9,7 @@ use crate::table::read_items;
 /// The schema of an error body (RFC 7644 §3.12).
 pub const ERROR: &str = "urn:ietf:params:scim:api:messages:2.0:Error";
 
-/// A request that must be refused, and how. An empty `scim_type` means that the error has none.
+/// A request that must be refused, and the expected error.
 #[derive(Clone, Debug)]
 pub struct Refusal<'t> {
     /// The method.
@@ -38,12 +38,12 @@ pub fn error_of(reply: &Reply) -> (u16, Option<String>, String) {
     (reply.status, text("scimType"), text("detail").expect("an error has a detail"))
 }
 
-/// The same three parts, as a test expects them. An empty `scim_type` means none.
+/// The result that [`error_of`] must have. An empty `scim_type` means that the error has none.
 pub fn expected_error(status: u16, scim_type: &str, detail: &str) -> (u16, Option<String>, String) {
     (status, (!scim_type.is_empty()).then(|| scim_type.to_owned()), detail.to_owned())
 }
 
-/// Sends requests that must be refused, and compares every part of each error. The table must stay as it is.
+/// Sends requests that must be refused, and compares every part of each error. No item may change.
 ///
 /// # Panics
 /// When an answer differs, or a refused request changed an item.

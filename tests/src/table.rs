@@ -1,4 +1,4 @@
-//! The table as it is stored: items are read by Scan and written one by one, without the code of the store.
+//! Reads and writes the items of the table directly, without the crate `directory`.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::layout::{self, Key};
 use crate::service::{Service, TABLE};
 
-/// An item.
+/// An item: its attributes by name.
 pub type Item = HashMap<String, AttributeValue>;
 
 /// The items of one connector, by partition key and sort key.

@@ -10,7 +10,7 @@ async fn replay_all(client: &str, on_functions: bool) {
     for conversation in conversations(client) {
         let connector = service.connector().await;
         let client = if on_functions { connector.functions(service) } else { connector.local(service) };
-        if let Err(failure) = conversation.hold(&client).await {
+        if let Err(failure) = conversation.replay(&client).await {
             failures.push(failure);
         }
     }

@@ -118,7 +118,7 @@ async fn cargo_lambda_answers_every_event_and_every_okta_conversation() {
         let local = connector.local(&service);
         let url = format!("http://127.0.0.1:{}/{}/scim/v2", watch.port, connector.id);
         let client = Client::new(&url, &local.username, &connector.password).with_public_url(&url);
-        if let Err(failure) = conversation.hold(&client).await {
+        if let Err(failure) = conversation.replay(&client).await {
             failures.push(failure);
         }
     }

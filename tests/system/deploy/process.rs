@@ -18,7 +18,7 @@ use service::MAX_BODY_BYTES;
 use tests::client::Client;
 use tests::faults::{Fault, FaultyDynamoDb};
 use tests::folder::Folder;
-use tests::forward::{Forward, refusal};
+use tests::forward::{Forward, dynamodb_answer};
 use tests::provisioning::USER;
 use tests::service::{binaries, service};
 use tokio::net::TcpListener;
@@ -242,7 +242,7 @@ async fn second_signal_stops_the_process_at_once() {
     write!(request, "\r\n").unwrap();
     has_begun.await.unwrap();
     // It is tried again for as long as there is time.
-    dynamodb.fail(0, Fault::Throttled, true);
+    dynamodb.fail_from(0, Fault::Throttled);
     running.signal("-TERM");
     let mut line = String::new();
     while !line.contains("another signal stops at once") {
@@ -290,11 +290,11 @@ async fn make_slowly(
         "CreateTable" => looks.store(2, Ordering::SeqCst),
         "DescribeTable" if is_being_made => {
             looks.fetch_sub(1, Ordering::SeqCst);
-            return refusal(200, &json!({ "Table": { "TableStatus": "CREATING" } }));
+            return dynamodb_answer(200, &json!({ "Table": { "TableStatus": "CREATING" } }));
         }
         "UpdateTimeToLive" if is_being_made => {
             let kind = "com.amazonaws.dynamodb.v20120810#ResourceInUseException";
-            return refusal(400, &json!({ "__type": kind }));
+            return dynamodb_answer(400, &json!({ "__type": kind }));
         }
         _ => {}
     }

@@ -14,7 +14,7 @@ use tests::provisioning::{
     GROUP, USER, add_members, create_group, create_user, create_users, member_values, members_of, patch_body,
     replace_members_body, set_active_body, total_of,
 };
-use tests::service::{PATIENCE, TestConnector, service};
+use tests::service::{TIME_LIMIT, TestConnector, service};
 
 async fn connector() -> (TestConnector, Client) {
     let connector = service().connector().await;
@@ -30,7 +30,7 @@ async fn concurrent_renames_to_the_same_name_all_succeed() {
     let dynamodb = away(&service().dynamodb(), Duration::ZERO).build();
     let requests = InProcess::new(DynamoDb::from_conf(dynamodb), client.clone()).await;
     let body = patch_body(json!([{ "op": "replace", "value": { "displayName": "after" } }]));
-    let sent = join_all((0..6).map(|_| requests.send("PATCH", &path, Some(&body), PATIENCE))).await;
+    let sent = join_all((0..6).map(|_| requests.send("PATCH", &path, Some(&body), TIME_LIMIT))).await;
     assert_eq!(sent.iter().map(|reply| reply.status().as_u16()).collect::<Vec<_>>(), [200; 6]);
     assert_eq!(client.get(&path).await.json()["displayName"], "after");
     assert_invariants(service(), &connector.id).await;

@@ -12,7 +12,7 @@ use tests::provisioning::{
     GROUP, USER, add_members_body, create_group, create_user, create_users, member_values, members_of,
     patch_body, replace_members_body, set_active_body,
 };
-use tests::service::{PATIENCE, TestConnector, service};
+use tests::service::{TIME_LIMIT, TestConnector, service};
 
 struct Faulty {
     connector: TestConnector,
@@ -30,7 +30,7 @@ impl Faulty {
     }
 
     async fn send(&self, method: &str, target: &str, body: &Value) -> Response {
-        self.requests.send(method, target, Some(body), PATIENCE).await
+        self.requests.send(method, target, Some(body), TIME_LIMIT).await
     }
 
     /// Whether the fault was met: there were more requests than stood before it.
@@ -53,7 +53,7 @@ async fn one_fault_at_any_request_is_retried_and_no_change_is_made_twice() {
     for fault in FAULTS {
         for at in 0.. {
             let name = format!("{fault:?} {at}");
-            faulty.dynamodb.fail(at, fault, false);
+            faulty.dynamodb.fail_once(at, fault);
             let created =
                 faulty.send("POST", "/Users", &json!({ "schemas": [USER], "userName": name })).await;
             assert_eq!(created.status(), 201, "{name}");
@@ -68,7 +68,7 @@ async fn one_fault_at_any_request_is_retried_and_no_change_is_made_twice() {
             made += 1;
             let body =
                 patch_body(json!([{ "op": "replace", "value": { "title": "x", "displayName": "y" } }]));
-            faulty.dynamodb.fail(at, fault, false);
+            faulty.dynamodb.fail_once(at, fault);
             let patched = faulty.send("PATCH", &path, &body).await;
             assert_eq!(
                 (patched.status().as_u16(), &json(&patched)["meta"]["version"]),
@@ -82,7 +82,7 @@ async fn one_fault_at_any_request_is_retried_and_no_change_is_made_twice() {
         for at in 0.. {
             let group = create_group(&client, &format!("joined {fault:?} {at}"), &[]).await;
             let body = add_members_body(&members_of[..1]);
-            faulty.dynamodb.fail(at, fault, false);
+            faulty.dynamodb.fail_once(at, fault);
             let joined = faulty.send("PATCH", &format!("/Groups/{group}"), &body).await;
             assert_eq!(
                 (joined.status().as_u16(), &json(&joined)["meta"]["version"]),
@@ -106,7 +106,7 @@ async fn one_fault_at_any_request_is_retried_and_no_change_is_made_twice() {
                 .await;
             }
             let body = set_active_body(false);
-            faulty.dynamodb.fail(at, fault, false);
+            faulty.dynamodb.fail_once(at, fault);
             let left = faulty.send("PATCH", &format!("/Users/{leaver}"), &body).await;
             assert_eq!((left.status().as_u16(), json(&left).get("groups")), (200, None));
             if !faulty.heal_after(at) {
@@ -119,7 +119,7 @@ async fn one_fault_at_any_request_is_retried_and_no_change_is_made_twice() {
             let document = json!({ "schemas": [USER], "userName": name });
             let by_hand = operator.create_user(document.as_object().unwrap().clone()).await.unwrap();
             made += 1;
-            faulty.dynamodb.fail(at, fault, false);
+            faulty.dynamodb.fail_once(at, fault);
             let adopted = faulty.send("POST", "/Users", &document).await;
             let body = json(&adopted);
             assert_eq!(
@@ -134,7 +134,7 @@ async fn one_fault_at_any_request_is_retried_and_no_change_is_made_twice() {
         }
         for at in 0.. {
             let group = create_group(&client, &format!("deleted {fault:?} {at}"), &members_of).await;
-            faulty.dynamodb.fail(at, fault, false);
+            faulty.dynamodb.fail_once(at, fault);
             assert_eq!(faulty.send("DELETE", &format!("/Groups/{group}"), &Value::Null).await.status(), 204);
             if !faulty.heal_after(at) {
                 break;
@@ -169,7 +169,7 @@ async fn busy_dynamodb_gives_429_and_a_retry_completes_the_request() {
             ("DELETE", format!("/Groups/{deleted_group}"), &Value::Null, 204),
             ("PATCH", format!("/Users/{leaver}"), &deactivated, 200),
         ] {
-            faulty.dynamodb.fail(at, Fault::Throttled, true);
+            faulty.dynamodb.fail_from(at, Fault::Throttled);
             let first = faulty.requests.send(method, &target, Some(body), short).await;
             let is_cut_off = faulty.heal_after(at);
             cut_off += usize::from(is_cut_off);
@@ -215,7 +215,7 @@ async fn user_reactivated_during_deactivation_keeps_new_memberships() {
         let path = format!("/Users/{leaver}");
         let added = add_members_body(std::slice::from_ref(&leaver));
         let joined = create_group(&client, &format!("joined {at}"), &[]).await;
-        let intruder = {
+        let interruption = {
             let (client, path, back) = (client.clone(), path.clone(), set_active_body(true));
             let joined = format!("/Groups/{joined}");
             async move {
@@ -223,7 +223,7 @@ async fn user_reactivated_during_deactivation_keeps_new_memberships() {
                 assert_eq!(client.patch(&joined, &added).await.status, 200);
             }
         };
-        faulty.dynamodb.interrupt(at, intruder);
+        faulty.dynamodb.interrupt(at, interruption);
         assert_eq!(faulty.send("PATCH", &path, &set_active_body(false)).await.status(), 200, "{at}");
         if !faulty.heal_after(at) {
             assert!(at > 4, "only {at} requests were met");
@@ -244,7 +244,7 @@ async fn failed_condition_in_a_conflicting_transaction_is_retried() {
     let path = format!("/Users/{}", create_user(&client, "ann").await);
     let renamed = patch_body(json!([{ "op": "replace", "path": "userName", "value": "bob" }]));
     // Read, then written: what meets the write is another one of the same name, which is not through yet.
-    faulty.dynamodb.fail(1, Fault::HalfWritten, false);
+    faulty.dynamodb.fail_once(1, Fault::HalfWritten);
     assert_eq!(faulty.send("PATCH", &path, &renamed).await.status(), 200);
     assert_eq!(faulty.dynamodb.heal(), 3);
     assert_eq!(client.get(&path).await.json()["userName"], "bob");
@@ -259,7 +259,7 @@ async fn group_whose_members_cannot_be_written_is_not_created() {
     let body = json!({ "schemas": [GROUP], "displayName": "Tour Guides", "members": member_values(&users) });
     let mut complete = 0;
     for at in 0.. {
-        faulty.dynamodb.fail(at, Fault::Denied, false);
+        faulty.dynamodb.fail_once(at, Fault::Denied);
         let first = faulty.send("POST", "/Groups", &body).await;
         if !faulty.heal_after(at) {
             assert_eq!(first.status(), 201);
@@ -293,11 +293,11 @@ async fn interrupted_member_replacement_leaves_one_complete_set() {
         let path =
             format!("/Groups/{}", create_group(&client, &format!("replaced {at}"), &users[30..90]).await);
         let put = json!({ "schemas": [GROUP], "displayName": format!("replaced {at}"), "members": member_values(one) });
-        let intruder = {
+        let interruption = {
             let (client, path) = (client.clone(), path.clone());
             async move { assert_eq!(client.put(&path, &put).await.status, 200) }
         };
-        faulty.dynamodb.interrupt(at, intruder);
+        faulty.dynamodb.interrupt(at, interruption);
         assert_eq!(faulty.send("PATCH", &path, &replaced).await.status(), 200, "{at}");
         if !faulty.heal_after(at) {
             assert!(at > 4, "only {at} requests were met");
@@ -331,13 +331,13 @@ async fn version_of_a_group_is_never_newer_than_the_members_in_the_same_answer()
         for at in 0.. {
             is_there = !is_there;
             let op = if is_there { "add" } else { "remove" };
-            let body_of_intruder =
+            let body_of_interruption =
                 patch_body(json!([{ "op": op, "path": "members", "value": member_values(&users[2..]) }]));
-            let intruder = {
+            let interruption = {
                 let (client, path) = (client.clone(), path.clone());
-                async move { assert_eq!(client.patch(&path, &body_of_intruder).await.status, 200) }
+                async move { assert_eq!(client.patch(&path, &body_of_interruption).await.status, 200) }
             };
-            faulty.dynamodb.interrupt(at, intruder);
+            faulty.dynamodb.interrupt(at, interruption);
             let answer = faulty.send(method, &path, &body).await;
             assert_eq!(answer.status(), 200, "{method} {at}");
             if !faulty.heal_after(at) {
@@ -368,11 +368,11 @@ async fn user_deactivated_at_any_point_of_an_addition_is_in_no_group() {
         let leaver = create_user(&client, &format!("leaver {at}")).await;
         let group = create_group(&client, &format!("joined {at}"), &[]).await;
         let added = add_members_body(std::slice::from_ref(&leaver));
-        let intruder = {
+        let interruption = {
             let (client, path, body) = (client.clone(), format!("/Users/{leaver}"), deactivated.clone());
             async move { assert_eq!(client.patch(&path, &body).await.status, 200) }
         };
-        faulty.dynamodb.interrupt(at, intruder);
+        faulty.dynamodb.interrupt(at, interruption);
         assert_eq!(faulty.send("PATCH", &format!("/Groups/{group}"), &added).await.status(), 200, "{at}");
         if !faulty.heal_after(at) {
             assert!(at > 2, "only {at} requests were met");
@@ -391,11 +391,11 @@ async fn user_deleted_while_pages_are_read_does_not_repeat_or_skip_others() {
     let stay = create_users(&client, 12).await;
     for at in 0.. {
         let goes = create_user(&client, "user001x").await;
-        let intruder = {
+        let interruption = {
             let (client, path) = (client.clone(), format!("/Users/{goes}"));
             async move { assert_eq!(client.delete(&path).await.status, 204) }
         };
-        faulty.dynamodb.interrupt(at, intruder);
+        faulty.dynamodb.interrupt(at, interruption);
         let (mut cursor, mut seen) = (String::new(), Vec::new());
         for number in 1.. {
             assert!(number <= 12, "the pages of 12 users have no end");

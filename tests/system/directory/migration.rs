@@ -87,8 +87,8 @@ async fn table_of_format_1_is_served_before_and_after_its_migration() {
     assert_eq!(record.get("credentials"), None);
     // A service that starts now has cached nothing.
     let restarted =
-        tests::in_process::InProcess::unknown(service.dynamodb(), client(&service, "okta", PASSWORDS[0].1));
-    let reply = restarted.send("GET", "/Users", None, tests::service::PATIENCE).await;
+        tests::in_process::InProcess::uncached(service.dynamodb(), client(&service, "okta", PASSWORDS[0].1));
+    let reply = restarted.send("GET", "/Users", None, tests::service::TIME_LIMIT).await;
     assert_eq!(reply.status(), 200);
     assert_served(&service).await;
     let made = scimctl(&service, &["connector", "create", "--name", "google"]);
@@ -208,8 +208,8 @@ async fn lost_credential_leaves_the_others_valid_and_rotation_repairs_the_list()
     let (client, text) = (connector.local(service), connector.id.to_string());
     let rotated = scimctl(service, &["connector", "rotate", &text, "--username", "okta"]);
     let new = Client::new(&client.base_url, "okta", &rotated.value("Password:"));
-    let restarted = tests::in_process::InProcess::unknown(service.dynamodb(), new);
-    let reply = restarted.send("GET", "/Users", None, tests::service::PATIENCE).await;
+    let restarted = tests::in_process::InProcess::uncached(service.dynamodb(), new);
+    let reply = restarted.send("GET", "/Users", None, tests::service::TIME_LIMIT).await;
     assert_eq!(reply.status(), 200);
     let record = take_item(service, &layout::connector(&connector.id)).await;
     assert_eq!(record["credential_ids"].as_l().unwrap().len(), 2, "the token and the new password");

@@ -18,7 +18,7 @@ use tests::layout;
 use tests::provisioning::{USER, patch_body};
 use tests::schemas::edited_schemas;
 use tests::scimctl::scimctl;
-use tests::service::{PATIENCE, Service, TABLE, TestConnector, actor};
+use tests::service::{Service, TABLE, TIME_LIMIT, TestConnector, actor};
 use tests::table::{read_items, set_attribute};
 
 /// A table of its own, since `check` reads all of it.
@@ -88,20 +88,20 @@ fn directory_of(connector: &Connector, table: Table) -> Directory {
 
 async fn create(version: &InProcess, name: &str, title: &str) -> String {
     let user = json!({ "schemas": [USER], "userName": name, "title": title });
-    let created = version.send("POST", "/Users", Some(&user), PATIENCE).await;
+    let created = version.send("POST", "/Users", Some(&user), TIME_LIMIT).await;
     assert_eq!(created.status(), 201, "{created:?}");
     serde_json::from_slice::<Value>(created.body()).unwrap()["id"].as_str().unwrap().to_owned()
 }
 
 async fn set_title(version: &InProcess, id: &str, title: &str) -> u16 {
     let operation = patch_body(json!([{ "op": "replace", "path": "title", "value": title }]));
-    version.send("PATCH", &format!("/Users/{id}"), Some(&operation), PATIENCE).await.status().as_u16()
+    version.send("PATCH", &format!("/Users/{id}"), Some(&operation), TIME_LIMIT).await.status().as_u16()
 }
 
 /// The plan of a filter on titles, and the number of users that it finds.
 async fn find(version: &InProcess, title: &str) -> (&'static str, u64) {
     let found =
-        version.send("GET", &format!("/Users?filter=title%20eq%20%22{title}%22"), None, PATIENCE).await;
+        version.send("GET", &format!("/Users?filter=title%20eq%20%22{title}%22"), None, TIME_LIMIT).await;
     assert_eq!(found.status(), 200, "{found:?}");
     let Plan(plan) = found.extensions().get().unwrap();
     (*plan, serde_json::from_slice::<Value>(found.body()).unwrap()["totalResults"].as_u64().unwrap())
@@ -256,7 +256,7 @@ async fn users_written_during_an_index_build_are_indexed() {
                         assert_eq!(set_title(&newer, &stray, "Smith").await, 200);
                     }
                     Write::Delete => {
-                        let deleted = newer.send("DELETE", &format!("/Users/{id}"), None, PATIENCE).await;
+                        let deleted = newer.send("DELETE", &format!("/Users/{id}"), None, TIME_LIMIT).await;
                         assert_eq!(deleted.status(), 204);
                     }
                     Write::Create => drop(create(&newer, "new", "Cook").await),
@@ -300,7 +300,7 @@ async fn repeated_build_completes_an_interrupted_build() {
         create(&older, "ann", "Cook").await;
         let stray = create(&versions.newer().await, "eve", "Smith").await;
         assert_eq!(set_title(&older, &stray, "Guide").await, 200);
-        faulty.fail(at, Fault::Denied, true);
+        faulty.fail_from(at, Fault::Denied);
         let table = Table::new(dynamodb.clone(), TABLE.to_owned());
         let build = async || {
             let connectors = Connectors::new(table.clone(), actor(), Timestamp::now());

@@ -249,7 +249,7 @@ async fn conversation_with_the_expected_answers_succeeds() {
             }
         }
     ]);
-    conversation(steps).unwrap().hold(&client(&gateway)).await.unwrap();
+    conversation(steps).unwrap().replay(&client(&gateway)).await.unwrap();
 }
 
 #[tokio::test]
@@ -268,7 +268,7 @@ async fn conversation_with_another_answer_fails_with_the_step_and_the_difference
             "capture": { "id": "/id" }
         }
     ]);
-    let failure = conversation(steps).unwrap().hold(&client(&gateway)).await.unwrap_err();
+    let failure = conversation(steps).unwrap().replay(&client(&gateway)).await.unwrap_err();
     let expected = "toy/01.json, step 2: the client asks for what is not there\n  \
         body/id: expected a value to keep as id, got nothing\n  \
         status: expected [404], got 200\n  \

@@ -8,7 +8,7 @@ use serde_json::json;
 use shared::credential::CredentialKind;
 use tests::client::Client;
 use tests::in_process::InProcess;
-use tests::service::{PATIENCE, service};
+use tests::service::{TIME_LIMIT, service};
 
 #[tokio::test]
 async fn cached_credential_is_refused_a_minute_after_its_removal() {
@@ -21,7 +21,7 @@ async fn cached_credential_is_refused_a_minute_after_its_removal() {
     let new = directory::secrets::credential_of_generated(kind, "renewed", Timestamp::now()).unwrap();
     service.connectors().replace_credentials(&connector.id, &[new]).await.unwrap();
     let status =
-        async |requests: &InProcess| requests.send("GET", "/Users", None, PATIENCE).await.status().as_u16();
+        async |requests: &InProcess| requests.send("GET", "/Users", None, TIME_LIMIT).await.status().as_u16();
     assert_eq!(status(&before).await, 200, "the record is believed for a while");
     tokio::time::pause();
     tokio::time::advance(Duration::from_secs(61)).await;
@@ -62,9 +62,9 @@ async fn wrong_passwords_rate_limit_only_uncached_credentials_from_the_same_addr
     assert!((800..=900).contains(&wait), "{wait}");
     assert_eq!(status(&client).await, 429, "a right password from there is not told from a guess");
     let users =
-        async |requests: &InProcess| requests.send("GET", "/Users", None, PATIENCE).await.status().as_u16();
+        async |requests: &InProcess| requests.send("GET", "/Users", None, TIME_LIMIT).await.status().as_u16();
     assert_eq!(users(&known).await, 200, "whoever is known to the process is not asked");
-    let mut elsewhere = InProcess::unknown(service.dynamodb(), client.clone());
+    let mut elsewhere = InProcess::uncached(service.dynamodb(), client.clone());
     elsewhere.address = "192.0.2.1".parse().unwrap();
     assert_eq!(users(&elsewhere).await, 200);
     let elsewhere = service.connector().await.local(service);
@@ -140,8 +140,8 @@ async fn cached_credential_is_refused_when_it_expires() {
     let connector = service.connector().await;
     let ends = Timestamp::now() + SignedDuration::from_secs(30);
     service.expire_password(&connector.id, ends).await;
-    let requests = InProcess::at(service.dynamodb(), connector.local(service), later);
-    let status = async || requests.send("GET", "/Users", None, PATIENCE).await.status().as_u16();
+    let requests = InProcess::with_clock(service.dynamodb(), connector.local(service), later);
+    let status = async || requests.send("GET", "/Users", None, TIME_LIMIT).await.status().as_u16();
     assert_eq!(status().await, 200);
     AHEAD.store(31, Ordering::Relaxed);
     assert_eq!(status().await, 401);

@@ -6,7 +6,7 @@ use shared::schema::Schemas;
 use tests::in_process::InProcess;
 use tests::provisioning::{USER, patch_body, percent_encoded};
 use tests::schemas::edited_schemas;
-use tests::service::{PATIENCE, service};
+use tests::service::{TIME_LIMIT, service};
 
 const BADGE: &str = "urn:example:Badge";
 
@@ -41,9 +41,9 @@ async fn extension_schema_needs_only_a_schema_file() {
     service().build_indexes(&connector.id, schemas()).await;
     let requests = InProcess::with_schemas(service().dynamodb(), connector.local(service()), schemas()).await;
     let send = async |method: &str, target: &str, sent: &Value| {
-        requests.send(method, target, Some(sent), PATIENCE).await
+        requests.send(method, target, Some(sent), TIME_LIMIT).await
     };
-    let get = async |target: &str| requests.send("GET", target, None, PATIENCE).await;
+    let get = async |target: &str| requests.send("GET", target, None, TIME_LIMIT).await;
     let user = |name: &str, badge: Value| json!({ "schemas": [USER, BADGE], "userName": name, BADGE: badge });
 
     let served = body(&get(&format!("/Schemas/{BADGE}")).await);

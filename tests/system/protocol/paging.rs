@@ -10,7 +10,7 @@ use tests::in_process::InProcess;
 use tests::pages::{ids_of, read_page, texts_of, walk_pages};
 use tests::provisioning::{USER, create_group, create_user, create_users, patch_body};
 use tests::seed;
-use tests::service::{PATIENCE, service};
+use tests::service::{TIME_LIMIT, service};
 
 #[tokio::test]
 async fn start_index_and_count_select_the_page() {
@@ -199,11 +199,11 @@ fn clock_with_distinct_times() -> Timestamp {
 #[tokio::test]
 async fn users_can_be_sorted_by_creation_time() {
     let client = service().client().await;
-    let requests = InProcess::at(service().dynamodb(), client.clone(), clock_with_distinct_times);
+    let requests = InProcess::with_clock(service().dynamodb(), client.clone(), clock_with_distinct_times);
     let mut names = ["cat", "ann", "dan", "bob"];
     for name in names {
         let body = json!({ "schemas": [USER], "userName": name });
-        assert_eq!(requests.send("POST", "/Users", Some(&body), PATIENCE).await.status(), 201, "{name}");
+        assert_eq!(requests.send("POST", "/Users", Some(&body), TIME_LIMIT).await.status(), 201, "{name}");
     }
     let ascending = read_page(&client, "sortBy=meta.created").await;
     assert_eq!(texts_of(&ascending, "userName"), names);

@@ -36,7 +36,7 @@ impl Captures {
         let mut filled = String::new();
         let mut rest = text;
         while let Some((before, after)) = rest.split_once("${") {
-            let (name, after) = after.split_once('}').ok_or_else(|| format!("no }} behind ${{ in {text}"))?;
+            let (name, after) = after.split_once('}').ok_or_else(|| format!("no }} after ${{ in {text}"))?;
             filled.push_str(before);
             match self.get(name)? {
                 Value::String(value) => filled.push_str(value),
@@ -75,7 +75,7 @@ impl Captures {
                 filled.push(self.fill(element)?);
                 continue;
             };
-            let template = elements.next().ok_or_else(|| format!("nothing behind <each of {list}>"))?;
+            let template = elements.next().ok_or_else(|| format!("nothing after <each of {list}>"))?;
             let values = self.get(list)?.as_array().ok_or_else(|| format!("{list} is not a list"))?;
             let mut captures = self.clone();
             for value in values {
@@ -134,11 +134,11 @@ mod tests {
     #[test]
     fn unknown_name_or_malformed_placeholder_is_an_error() {
         for (template, error) in [
-            (json!("${nobody}"), "nothing was captured as nobody"),
-            (json!(["<each of nobody>", 1]), "nothing was captured as nobody"),
-            (json!(["<each of ids>"]), "nothing behind <each of ids>"),
+            (json!("${unknown}"), "nothing was captured as unknown"),
+            (json!(["<each of unknown>", 1]), "nothing was captured as unknown"),
+            (json!(["<each of ids>"]), "nothing after <each of ids>"),
             (json!(["<each of id>", 1]), "id is not a list"),
-            (json!("a${id"), "no } behind ${ in a${id"),
+            (json!("a${id"), "no } after ${ in a${id"),
         ] {
             assert_eq!(captures().fill(&template).unwrap_err(), error, "{template}");
         }

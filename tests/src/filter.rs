@@ -242,7 +242,8 @@ fn compare_texts(actual: &str, comparison: Comparison, operator: Operator, expec
         Operator::StartsWith => left.starts_with(&right),
         Operator::EndsWith => left.ends_with(&right),
         _ if comparison == Comparison::Instant => {
-            let instant = |text: &str| text.parse::<Timestamp>().expect("a date and time with an offset");
+            let instant =
+                |text: &str| text.parse::<Timestamp>().expect("the value is a date and time with an offset");
             operator.holds(instant(actual).cmp(&instant(expected)))
         }
         _ => operator.holds(left.cmp(&right)),

@@ -234,7 +234,7 @@ impl RuntimeApi {
     ) -> (StatusCode, String) {
         let size = body.len();
         if size > PAYLOAD_LIMIT {
-            let message = format!("the answer has {size} bytes, and may have {PAYLOAD_LIMIT}");
+            let message = format!("the answer is {size} bytes; the maximum is {PAYLOAD_LIMIT}");
             api.answer(&request_id, Err(FunctionError::new("Function.ResponseSizeTooLarge", message)));
             return error_response(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge");
         }

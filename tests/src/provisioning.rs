@@ -95,7 +95,7 @@ pub async fn members_of(client: &Client, group: &str) -> BTreeSet<String> {
 /// `totalResults` of `/Users` or `/Groups`.
 ///
 /// # Panics
-/// When the answer has no total.
+/// When the answer has no `totalResults`.
 pub async fn total_of(client: &Client, endpoint: &str) -> u64 {
     let answer = client.get(&format!("{endpoint}?count=0")).await.json();
     answer["totalResults"].as_u64().expect("a list response has a total")

@@ -83,7 +83,7 @@ pub fn scimctl_with(service: &Service, arguments: &[&str], input: &str) -> Done 
     let output = child.wait_with_output().expect("scimctl ends");
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("the output is UTF-8");
     Done {
-        code: output.status.code().expect("an exit code"),
+        code: output.status.code().expect("scimctl has an exit code"),
         out: text(output.stdout),
         err: text(output.stderr),
     }

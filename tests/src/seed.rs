@@ -74,7 +74,8 @@ fn count_item(connector: &ConnectorId, kind: ResourceKind, bucket: u8, count: us
 }
 
 fn index_items(connector: &ConnectorId, kind: ResourceKind, id: ResourceId, resource: &Item) -> Vec<Item> {
-    let document = serde_json::from_str(resource["doc"].as_s().expect("a document")).expect("a document");
+    let document = serde_json::from_str(resource["doc"].as_s().expect("a resource has a document"))
+        .expect("the document is JSON");
     let keys = keys_of_index_items(connector, kind, id, &document);
     let entry = |key: Key| {
         let mut item = key.attributes();

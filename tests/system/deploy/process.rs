@@ -1,4 +1,4 @@
-//! The program that `make run` starts, as a process: what it prints, what it keeps, how it ends.
+//! The process that `make run` starts: what it prints, that its data survives a restart, why a start fails, and how it stops.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
@@ -25,7 +25,7 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-/// The program, and the three lines that it printed.
+/// A running process, and the endpoint URL, username and password that it printed.
 struct Running {
     child: Child,
     out: BufReader<ChildStdout>,
@@ -56,8 +56,8 @@ impl Running {
         Client::new(url, username, password)
     }
 
-    /// A connection on which this much of a request was sent, with the right credentials.
-    fn begin(&self, head: &str) -> TcpStream {
+    /// Opens a connection and sends the beginning of a request, with the right credentials.
+    fn begin_request(&self, head: &str) -> TcpStream {
         let address = self.lines[0].trim_start_matches("http://").split('/').next().unwrap();
         let mut connection = TcpStream::connect(address).unwrap();
         let authorization = self.client().basic();
@@ -70,7 +70,7 @@ impl Running {
         assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
     }
 
-    /// Ends it with a signal, and gives what it printed after the three lines.
+    /// Ends the process with a signal. Returns the exit status and the output after the three lines.
     fn end(mut self, signal: &str) -> (ExitStatus, String) {
         self.signal(signal);
         let mut rest = String::new();
@@ -81,13 +81,13 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // It may have ended.
+        // This fails if the process has ended.
         let _ = self.child.kill();
     }
 }
 
-/// A start that fails: its exit code, and what it says.
-fn fail(folder: &Path, environment: &[(&str, &str)]) -> (Option<i32>, String) {
+/// Starts a process that must fail. Returns its exit code and its error output.
+fn start_and_fail(folder: &Path, environment: &[(&str, &str)]) -> (Option<i32>, String) {
     let output = program(folder, environment).output().unwrap();
     (output.status.code(), String::from_utf8(output.stderr).unwrap())
 }
@@ -134,11 +134,11 @@ async fn credentials_and_public_url_come_from_the_environment() {
     let folder = Folder::missing();
     let environment = [
         ("SCIM_USERNAME", "me"),
-        ("SCIM_PASSWORD", "chosen by somebody"),
+        ("SCIM_PASSWORD", "a chosen password"),
         ("PUBLIC_URL", "https://scim.example.com/"),
     ];
     let running = Running::start(folder.path(), &environment);
-    assert_eq!(running.lines, ["https://scim.example.com/default/scim/v2", "me", "chosen by somebody"]);
+    assert_eq!(running.lines, ["https://scim.example.com/default/scim/v2", "me", "a chosen password"]);
     assert!(running.end("-TERM").0.success());
     assert!(
         !folder.path().join("credentials.json").exists(),
@@ -164,9 +164,9 @@ async fn dynamodb_endpoint_is_used_and_its_missing_table_is_created() {
 #[test]
 fn failed_start_prints_one_line_with_the_reason() {
     let folder = Folder::missing();
-    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = taken.local_addr().unwrap().port().to_string();
-    let nobody = ("DYNAMODB_ENDPOINT", "http://127.0.0.1:1");
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port().to_string();
+    let unreachable = ("DYNAMODB_ENDPOINT", "http://127.0.0.1:1");
     std::fs::create_dir_all(folder.path()).unwrap();
     let file = folder.path().join("file");
     std::fs::write(&file, "").unwrap();
@@ -178,9 +178,9 @@ fn failed_start_prints_one_line_with_the_reason() {
             "rollcall: PORT is \"x\", and must be a number up to 65535".to_owned(),
         ),
         (&file.join("inside"), &[], format!("rollcall: {} cannot be made: ", file.join("inside").display())),
-        (folder.path(), &[nobody], "rollcall: DynamoDB does not answer: ".to_owned()),
+        (folder.path(), &[unreachable], "rollcall: DynamoDB does not answer: ".to_owned()),
     ] {
-        let (code, said) = fail(folder, environment);
+        let (code, said) = start_and_fail(folder, environment);
         assert_eq!(code, Some(1), "{said}");
         assert!(said.starts_with(&expected), "{said}");
         assert_eq!(said.lines().count(), 1, "{said}");
@@ -193,7 +193,7 @@ fn second_process_over_the_same_data_folder_is_refused() {
     let first = Running::start(folder.path(), &[]);
     let endpoint = || std::fs::read_to_string(folder.path().join("dynamodb-endpoint")).unwrap();
     let before = endpoint();
-    let (code, said) = fail(folder.path(), &[]);
+    let (code, said) = start_and_fail(folder.path(), &[]);
     assert_eq!(code, Some(1), "{said}");
     assert!(
         said.starts_with(&format!("rollcall: another process is using {}; ", folder.path().display())),
@@ -208,16 +208,16 @@ fn second_process_over_the_same_data_folder_is_refused() {
 fn unfinished_requests_do_not_delay_the_shutdown() {
     let folder = Folder::missing();
     let running = Running::start(folder.path(), &[]);
-    let _half_of_a_head = running.begin("GET /default/scim/v2/Users HTTP/1.1\r\n");
+    let _half_of_a_head = running.begin_request("GET /default/scim/v2/Users HTTP/1.1\r\n");
     let engine = std::fs::read_to_string(folder.path().join("dynamodb-endpoint")).unwrap();
     let mut engine = TcpStream::connect(engine.trim_start_matches("http://")).unwrap();
     write!(engine, "POST / HTTP/1.1\r\n").unwrap();
-    let mut no_body = running.begin("POST /default/scim/v2/Users HTTP/1.1\r\n");
+    let mut no_body = running.begin_request("POST /default/scim/v2/Users HTTP/1.1\r\n");
     write!(no_body, "Content-Length: 100\r\nExpect: 100-continue\r\n\r\n").unwrap();
     let mut no_body = BufReader::new(no_body);
-    let mut go_on = String::new();
-    no_body.read_line(&mut go_on).unwrap();
-    assert_eq!(go_on, "HTTP/1.1 100 Continue\r\n", "the request is running");
+    let mut interim_answer = String::new();
+    no_body.read_line(&mut interim_answer).unwrap();
+    assert_eq!(interim_answer, "HTTP/1.1 100 Continue\r\n", "the request is running");
     let (status, log) = running.end("-TERM");
     assert!(status.success(), "{status}");
     assert!(log.contains("method=POST path=\"/default/scim/v2/Users\" status=408 ms="), "{log}");
@@ -238,10 +238,10 @@ async fn second_signal_stops_the_process_at_once() {
         begin.send(()).unwrap();
         std::future::pending().await
     });
-    let mut request = running.begin("GET /default/scim/v2/Users HTTP/1.1\r\n");
+    let mut request = running.begin_request("GET /default/scim/v2/Users HTTP/1.1\r\n");
     write!(request, "\r\n").unwrap();
     has_begun.await.unwrap();
-    // It is tried again for as long as there is time.
+    // The service retries the request until its deadline.
     dynamodb.fail_from(0, Fault::Throttled);
     running.signal("-TERM");
     let mut line = String::new();
@@ -260,9 +260,9 @@ async fn request_with_a_refused_body_is_logged() {
     let running = Running::start(folder.path(), &[]);
     let too_long = vec![b' '; MAX_BODY_BYTES + 1];
     assert_eq!(running.client().send("POST", "/Users", &[], too_long.clone()).await.status, 413);
-    let stranger = Client::new(&running.lines[0], "okta", "wrong");
-    assert_eq!(stranger.send("PUT", "/Users/x", &[], too_long).await.status, 401);
-    let mut cut_off = running.begin("PATCH /default/scim/v2/Users/x HTTP/1.1\r\n");
+    let unauthenticated = Client::new(&running.lines[0], "okta", "wrong");
+    assert_eq!(unauthenticated.send("PUT", "/Users/x", &[], too_long).await.status, 401);
+    let mut cut_off = running.begin_request("PATCH /default/scim/v2/Users/x HTTP/1.1\r\n");
     write!(cut_off, "Content-Length: 100\r\n\r\n{{").unwrap();
     cut_off.shutdown(Shutdown::Write).unwrap();
     let mut answer = String::new();
@@ -278,21 +278,22 @@ async fn request_with_a_refused_body_is_logged() {
     }
 }
 
-/// What AWS is like while it makes a table: it says so for a while, and refuses what needs the table.
-async fn make_slowly(
-    State((engine, looks)): State<(Forward, Arc<AtomicUsize>)>,
+/// Answers as AWS does while it creates a table: the first descriptions say CREATING, and the table cannot be changed until
+/// then.
+async fn create_slowly(
+    State((engine, descriptions_left)): State<(Forward, Arc<AtomicUsize>)>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response<Body> {
     let target = headers["x-amz-target"].to_str().unwrap();
-    let is_being_made = (1..=2).contains(&looks.load(Ordering::SeqCst));
+    let is_being_created = (1..=2).contains(&descriptions_left.load(Ordering::SeqCst));
     match target.rsplit('.').next().unwrap() {
-        "CreateTable" => looks.store(2, Ordering::SeqCst),
-        "DescribeTable" if is_being_made => {
-            looks.fetch_sub(1, Ordering::SeqCst);
+        "CreateTable" => descriptions_left.store(2, Ordering::SeqCst),
+        "DescribeTable" if is_being_created => {
+            descriptions_left.fetch_sub(1, Ordering::SeqCst);
             return dynamodb_answer(200, &json!({ "Table": { "TableStatus": "CREATING" } }));
         }
-        "UpdateTimeToLive" if is_being_made => {
+        "UpdateTimeToLive" if is_being_created => {
             let kind = "com.amazonaws.dynamodb.v20120810#ResourceInUseException";
             return dynamodb_answer(400, &json!({ "__type": kind }));
         }
@@ -307,13 +308,15 @@ async fn start_waits_until_a_new_table_is_active() {
     let table = format!("table-{}", Uuid::new_v4());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
-    let looks = Arc::new(AtomicUsize::new(0));
-    let state = (Forward::to(service().endpoint()), Arc::clone(&looks));
-    tokio::spawn(axum::serve(listener, Router::new().fallback(make_slowly).with_state(state)).into_future());
+    let descriptions_left = Arc::new(AtomicUsize::new(0));
+    let state = (Forward::to(service().endpoint()), Arc::clone(&descriptions_left));
+    tokio::spawn(
+        axum::serve(listener, Router::new().fallback(create_slowly).with_state(state)).into_future(),
+    );
     let environment = [("DYNAMODB_ENDPOINT", endpoint.as_str()), ("TABLE_NAME", &table)];
     let running = Running::start(folder.path(), &environment);
-    assert_eq!(looks.load(Ordering::SeqCst), 0, "it was looked at until it was there");
-    assert_eq!(expiring_by(&table).await.as_deref(), Some("expires"));
+    assert_eq!(descriptions_left.load(Ordering::SeqCst), 0, "it was looked at until it was there");
+    assert_eq!(ttl_attribute(&table).await.as_deref(), Some("expires"));
     assert!(running.end("-TERM").0.success());
 }
 
@@ -326,13 +329,13 @@ async fn start_enables_ttl_on_a_table_without_it() {
     let never = TimeToLiveSpecification::builder().enabled(false).attribute_name("expires").build().unwrap();
     let update = service().dynamodb().update_time_to_live().table_name(&table);
     update.time_to_live_specification(never).send().await.unwrap();
-    assert_eq!(expiring_by(&table).await, None);
+    assert_eq!(ttl_attribute(&table).await, None);
     Running::start(folder.path(), &environment).end("-TERM");
-    assert_eq!(expiring_by(&table).await.as_deref(), Some("expires"));
+    assert_eq!(ttl_attribute(&table).await.as_deref(), Some("expires"));
 }
 
-/// The attribute that says when an item of a table expires, if they do.
-async fn expiring_by(table: &str) -> Option<String> {
+/// The TTL attribute of a table, if TTL is enabled.
+async fn ttl_attribute(table: &str) -> Option<String> {
     let described = service().dynamodb().describe_time_to_live().table_name(table).send().await.unwrap();
     described.time_to_live_description.unwrap().attribute_name
 }

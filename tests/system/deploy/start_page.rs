@@ -1,4 +1,4 @@
-//! The local server's start page and health, which need no credentials and show no secret.
+//! The start page and the health endpoint of the local server. They need no credentials and show no secret.
 
 use local::server;
 use local::start_page::StartPage;
@@ -9,7 +9,7 @@ use tests::client::Client;
 use tests::service::{Service, TABLE};
 use tokio::net::TcpListener;
 
-/// Serves the start page over this table, and returns a client of its root.
+/// Starts a server with a start page over this table. Returns a client whose base URL is the root of the server.
 async fn start_page(table: directory::Table) -> Client {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let origin = format!("http://{}", listener.local_addr().unwrap());
@@ -36,7 +36,7 @@ async fn start_page_shows_counts_and_endpoint_url_but_no_secret() {
     for path in ["/README.md", "/ARCHITECTURE.md"] {
         assert_eq!(page.send("GET", path, &[("authorization", "")], "").await.status, 200, "{path}");
     }
-    // Other paths are SCIM's.
+    // All other paths belong to SCIM.
     let other = page.send("GET", "/nothing", &[("authorization", "")], "").await;
     assert_eq!((other.status, &other.json()["status"]), (404, &json!("404")));
 }

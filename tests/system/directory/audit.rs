@@ -1,5 +1,5 @@
-//! Every operation of the crate `directory` that changes users, groups, roles, connectors, credentials or settings leaves an
-//! audit record with its actor. Bookkeeping (the last use of a credential, failed sign-ins) leaves none.
+//! Every operation of the crate `directory` that changes users, groups, roles, connectors, credentials or settings writes an
+//! audit record with its actor. The last use of a credential and failed authentications write none.
 
 use directory::connectors::{Connector, Connectors, scheme};
 use directory::secrets::generate_credential;
@@ -12,7 +12,7 @@ use shared::resource::{Document, ResourceId, ResourceKind};
 use tests::corruption::{Corruption, SmallDirectory};
 use tests::service::{Service, TestConnector, service};
 
-/// The records of a connector as `operation kind attributes`, the oldest first.
+/// The audit records of a connector as `operation kind attributes`, the oldest first.
 async fn records(service: &Service, connector: &TestConnector) -> Vec<String> {
     let table = service.table();
     let mut records = table
@@ -28,7 +28,7 @@ async fn records(service: &Service, connector: &TestConnector) -> Vec<String> {
 }
 
 fn document(value: Value) -> Document {
-    value.as_object().expect("an object").clone()
+    value.as_object().expect("the document is an object").clone()
 }
 
 fn unchanged(document: &Document) -> Result<Document, shared::error::ScimError> {
@@ -67,7 +67,7 @@ async fn every_change_of_a_resource_leaves_one_audit_record() {
     expected.push("update User userName".to_owned());
     directory.delete(ResourceKind::User, user.id, None).await.unwrap();
     expected.push("delete User ".to_owned());
-    // All these operations have the time of their directory, so the records have no order.
+    // All these operations have the same time, so their records have no order.
     let mut records = records(service, &connector).await;
     records.sort();
     expected.sort();
@@ -79,7 +79,7 @@ async fn every_change_of_a_connector_leaves_one_audit_record() {
     let service = service();
     let connector = service.connector().await;
     let id = &connector.id;
-    // Each operation has a later time than the one before, so that the records have an order.
+    // Each operation has a later time than the one before, so their records have an order.
     let begin = Timestamp::now();
     let at = |seconds: i64| {
         let actor =

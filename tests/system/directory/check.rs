@@ -1,4 +1,5 @@
-//! What is not in order is found, whatever it is, and mended.
+//! `scimctl check` finds every inconsistency in the table, and `scimctl check --repair` repairs it without undoing changes that
+//! clients make at the same time.
 
 use std::sync::{Arc, LazyLock};
 
@@ -19,7 +20,7 @@ use tests::scimctl::scimctl;
 use tests::service::{Service, TABLE};
 use tests::table::{put_item, set_attribute, take_item};
 
-/// A table of its own, since each of these reads all of it.
+/// A separate service, because these tests read the whole table.
 fn service() -> &'static Service {
     static SERVICE: LazyLock<Service> = LazyLock::new(Service::start);
     &SERVICE
@@ -86,11 +87,11 @@ async fn corruption_is_found_by_check_and_fixed_by_repair() {
     }
 }
 
-/// What a client does while `check --repair` repairs.
+/// A finding, and a change that a client makes while `check --repair` repairs it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Intrusion {
+enum ConcurrentChange {
     /// An index entry is stray, and the user gets its value.
-    ValueComesBack,
+    UserGetsTheValue,
     /// An inactive user is a member of a group, and is activated.
     MemberIsActivated,
     /// The member's side of a membership is missing, and the member is removed.
@@ -101,10 +102,11 @@ enum Intrusion {
     CountedUserIsDeactivated,
 }
 
-impl Intrusion {
+impl ConcurrentChange {
+    /// Writes the inconsistency, and returns the name of its finding.
     async fn prepare(self, sound: &SmallDirectory) -> &'static str {
         match self {
-            Self::ValueComesBack => {
+            Self::UserGetsTheValue => {
                 let (id, member) = (&sound.connector.id, sound.member);
                 let key = layout::index_item(id, ResourceKind::User, "displayName", "ann", member);
                 let mut item = key.attributes();
@@ -146,9 +148,10 @@ impl Intrusion {
         async move { assert_eq!(client.patch(&path, &body).await.status, 200, "{self:?}") }
     }
 
-    fn intrude(self, sound: &SmallDirectory) -> BoxFuture<'static, ()> {
+    /// The request of the client.
+    fn request(self, sound: &SmallDirectory) -> BoxFuture<'static, ()> {
         match self {
-            Self::ValueComesBack => self.replace(sound, "displayName", json!("Ann")).boxed(),
+            Self::UserGetsTheValue => self.replace(sound, "displayName", json!("Ann")).boxed(),
             Self::MemberIsActivated => self.replace(sound, "active", json!(true)).boxed(),
             Self::MemberIsDeactivated | Self::CountedUserIsDeactivated => {
                 self.replace(sound, "active", json!(false)).boxed()
@@ -162,15 +165,15 @@ impl Intrusion {
         }
     }
 
-    /// Asserts that the change of the client is in the directory, or that the repair alone is.
+    /// Asserts that the directory has the change of the client, or only the repair if the client made none.
     async fn assert_result(self, sound: &SmallDirectory, was_interrupted: bool, context: &str) {
         let found = sound.client.get("/Users?filter=displayName%20eq%20%22ann%22").await.json();
-        let has_value = self == Self::ValueComesBack && was_interrupted;
+        let has_value = self == Self::UserGetsTheValue && was_interrupted;
         assert_eq!(found["totalResults"], usize::from(has_value), "{context}");
         let user = sound.client.get(&format!("/Users/{}", sound.member)).await.json();
         let group = sound.client.get(&format!("/Groups/{}", sound.group)).await.json();
         let is_member = match self {
-            Self::ValueComesBack => true,
+            Self::UserGetsTheValue => true,
             Self::MemberIsActivated => was_interrupted,
             Self::MemberIsRemoved | Self::MemberIsDeactivated | Self::CountedUserIsDeactivated => {
                 !was_interrupted
@@ -190,17 +193,17 @@ impl Intrusion {
 async fn repair_keeps_what_a_client_changes_meanwhile() {
     let faulty = FaultyDynamoDb::start(service().endpoint()).await;
     let client = runtime::dynamodb::client_at(&faulty.endpoint).await;
-    for intrusion in [
-        Intrusion::ValueComesBack,
-        Intrusion::MemberIsActivated,
-        Intrusion::MemberIsRemoved,
-        Intrusion::MemberIsDeactivated,
-        Intrusion::CountedUserIsDeactivated,
+    for change in [
+        ConcurrentChange::UserGetsTheValue,
+        ConcurrentChange::MemberIsActivated,
+        ConcurrentChange::MemberIsRemoved,
+        ConcurrentChange::MemberIsDeactivated,
+        ConcurrentChange::CountedUserIsDeactivated,
     ] {
         for at in 0.. {
-            let context = format!("{intrusion:?} before request {at}");
+            let context = format!("{change:?} before request {at}");
             let sound = SmallDirectory::create(service()).await;
-            let name = intrusion.prepare(&sound).await;
+            let name = change.prepare(&sound).await;
             let connector = service().table().connector(&sound.connector.id).await.unwrap().unwrap();
             let actor = Actor { by: By::Operator("test".to_owned()), request: "test".to_owned() };
             let table = Table::new(client.clone(), TABLE.to_owned());
@@ -209,12 +212,12 @@ async fn repair_keeps_what_a_client_changes_meanwhile() {
             let findings = directory.check(|_| {}).await.unwrap();
             let [finding] = &findings[..] else { panic!("{context}: {findings:?}") };
             assert_eq!(finding.name(), name, "{context}");
-            faulty.interrupt(at, intrusion.intrude(&sound));
+            faulty.interrupt(at, change.request(&sound));
             let is_repaired = directory.repair(finding).await.unwrap();
             let requests = faulty.heal();
             let was_interrupted = at < requests;
-            if intrusion == Intrusion::CountedUserIsDeactivated {
-                // A change before the count is read does not hinder the repair. After it, the next repair counts again.
+            if change == ConcurrentChange::CountedUserIsDeactivated {
+                // If the change comes before the repair reads the count, the repair succeeds. Otherwise the next repair does.
                 assert!(is_repaired || was_interrupted, "{context}");
                 if !is_repaired {
                     assert!(directory.repair(finding).await.unwrap(), "{context}");
@@ -222,16 +225,16 @@ async fn repair_keeps_what_a_client_changes_meanwhile() {
             } else {
                 assert_eq!(is_repaired, !was_interrupted, "{context}");
             }
-            if intrusion == Intrusion::MemberIsDeactivated && was_interrupted {
+            if change == ConcurrentChange::MemberIsDeactivated && was_interrupted {
                 let rest = directory.check(|_| {}).await.unwrap();
                 let [rest] = &rest[..] else { panic!("{context}: {rest:?}") };
                 assert_eq!(rest.name(), "dangling-membership", "{context}");
                 assert!(directory.repair(rest).await.unwrap(), "{context}");
             }
             assert_invariants(service(), &sound.connector.id).await;
-            intrusion.assert_result(&sound, was_interrupted, &context).await;
+            change.assert_result(&sound, was_interrupted, &context).await;
             if !was_interrupted {
-                assert!(at > 2, "{intrusion:?}: only {at} requests");
+                assert!(at > 2, "{change:?}: only {at} requests");
                 break;
             }
         }
@@ -244,7 +247,7 @@ async fn unreadable_item_is_reported_but_not_repaired_and_hides_no_other_finding
     let (id, member) = (sound.connector.id.to_string(), sound.member);
     sound.corrupt(service(), Corruption::UserIsUnreadable).await;
     take_item(service(), &sound.user_name_key("other")).await;
-    let said = |state: &str| {
+    let message = |state: &str| {
         let key =
             format!("the User {:?} of {id}#user cannot be read, and is not repaired", member.to_string());
         format!("{id}: {state}: {key}: ")
@@ -253,10 +256,10 @@ async fn unreadable_item_is_reported_but_not_repaired_and_hides_no_other_finding
     let lines: Vec<&str> = found.out.lines().collect();
     let [missing, unreadable] = lines[..] else { panic!("{found:?}") };
     assert!(missing.contains("lacks the index entry"), "{missing}");
-    assert!(unreadable.starts_with(&said("found")), "{unreadable}");
-    let mended = scimctl(service(), &["check", &id, "--repair"]);
-    assert_eq!(mended.err, "scimctl: 1 of 2 findings are not mended\n");
-    assert!(mended.out.contains(&said("not mended")), "{}", mended.out);
+    assert!(unreadable.starts_with(&message("found")), "{unreadable}");
+    let repaired = scimctl(service(), &["check", &id, "--repair"]);
+    assert_eq!(repaired.err, "scimctl: 1 of 2 findings are not mended\n");
+    assert!(repaired.out.contains(&message("not mended")), "{}", repaired.out);
     let again = scimctl(service(), &["check", &id]).out;
     assert_eq!(again.lines().count(), 1, "{again}");
 }
@@ -271,35 +274,38 @@ async fn connector_that_is_being_deleted_is_not_checked() {
     count.insert("n".to_owned(), AttributeValue::N("7".to_owned()));
     put_item(&service, count).await;
     service.connectors().begin_deletion(&connector.id, Timestamp::now()).await.unwrap();
-    let why =
+    let error =
         format!("connector {id} is being deleted; `scimctl connector delete {id}` completes the deletion");
-    assert_eq!(scimctl(&service, &["check", &id, "--repair"]).failed(), why);
+    assert_eq!(scimctl(&service, &["check", &id, "--repair"]).failed(), error);
     let all = scimctl(&service, &["check"]);
-    assert_eq!((all.code, all.err.trim_end(), all.out.trim_end()), (0, &*why, "everything is in order"));
+    assert_eq!((all.code, all.err.trim_end(), all.out.trim_end()), (0, &*error, "everything is in order"));
 }
 
 #[tokio::test]
 async fn items_of_a_connector_without_a_record_are_found_and_deleted() {
     let service = Service::start();
-    let (there, gone) = (service.connector().await, service.connector().await);
-    for connector in [&there, &gone] {
+    let (complete, without_record) = (service.connector().await, service.connector().await);
+    for connector in [&complete, &without_record] {
         let client = connector.local(&service);
         let made = create_user(&client, "ann").await;
         create_group(&client, "Sales", &[made]).await;
     }
-    take_item(&service, &layout::connector(&gone.id)).await;
-    let of = async |id| {
+    take_item(&service, &layout::connector(&without_record.id)).await;
+    let count_items = async |id| {
         let dump = tests::table::read_items(&service, id).await;
         dump.into_keys().filter(|(pk, _)| !pk.contains("#audit/")).count()
     };
-    let (before, found) = (of(&there.id).await, scimctl(&service, &["check"]));
+    let (before, found) = (count_items(&complete.id).await, scimctl(&service, &["check"]));
     assert_eq!((found.code, found.out.lines().count()), (1, 1), "{found:?}");
     assert!(
-        found.out.starts_with(&format!("{}: found: the connector has no record, but items in ", gone.id)),
+        found.out.starts_with(&format!(
+            "{}: found: the connector has no record, but items in ",
+            without_record.id
+        )),
         "{found:?}"
     );
     scimctl(&service, &["check", "--repair"]).ok();
-    assert_eq!((of(&gone.id).await, of(&there.id).await), (0, before));
+    assert_eq!((count_items(&without_record.id).await, count_items(&complete.id).await), (0, before));
     assert_eq!(scimctl(&service, &["check"]).ok(), "everything is in order\n");
 }
 
@@ -325,7 +331,7 @@ async fn check_during_writes_reports_no_false_findings() {
         for _ in 0..5 {
             found.extend(directory.check(|_| ()).await.unwrap());
         }
-        // A deletion that goes on while it is looked at is no deletion that was left.
+        // A deletion that is running during the check is not an unfinished one.
         found.retain(|finding| finding.name() != "unfinished-deletion");
         found
     };

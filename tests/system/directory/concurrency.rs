@@ -1,4 +1,5 @@
-//! Requests that meet. Whatever they leave, the table is in order.
+//! Concurrent requests: each succeeds or is refused as if they came one after another, and every invariant of the table holds
+//! afterwards.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -26,7 +27,7 @@ async fn connector() -> (TestConnector, Client) {
 async fn concurrent_renames_to_the_same_name_all_succeed() {
     let (connector, client) = connector().await;
     let path = format!("/Groups/{}", create_group(&client, "before", &[]).await);
-    // Each reads the group before any writes it.
+    // All requests read the group before the first of them writes it.
     let dynamodb = away(&service().dynamodb(), Duration::ZERO).build();
     let requests = InProcess::new(DynamoDb::from_conf(dynamodb), client.clone()).await;
     let body = patch_body(json!([{ "op": "replace", "value": { "displayName": "after" } }]));
@@ -39,24 +40,24 @@ async fn concurrent_renames_to_the_same_name_all_succeed() {
 #[tokio::test]
 async fn nesting_deeper_than_the_limit_is_rejected() {
     let (connector, client) = connector().await;
-    let mut towers = Vec::new();
-    for tower in ["a", "b"] {
+    let mut groups = Vec::new();
+    for stack in ["a", "b"] {
         let mut inner: Vec<String> = Vec::new();
         for level in 0..17 {
-            inner = vec![create_group(&client, &format!("{tower}{level}"), &inner).await];
-            towers.push(inner[0].clone());
+            inner = vec![create_group(&client, &format!("{stack}{level}"), &inner).await];
+            groups.push(inner[0].clone());
         }
     }
-    let (lowest, top) = (&towers[0], &towers[33]);
+    let (lowest, top) = (&groups[0], &groups[33]);
     let joined = add_members(&client, lowest, std::slice::from_ref(top)).await;
     assert_eq!((joined.status, &joined.json()["scimType"]), (400, &json!("invalidValue")), "34 levels");
     assert_eq!(
-        add_members(&client, lowest, std::slice::from_ref(&towers[32])).await.status,
+        add_members(&client, lowest, std::slice::from_ref(&groups[32])).await.status,
         200,
         "33 levels"
     );
     let member = create_user(&client, "ann").await;
-    assert_eq!(add_members(&client, &towers[17], std::slice::from_ref(&member)).await.status, 200);
+    assert_eq!(add_members(&client, &groups[17], std::slice::from_ref(&member)).await.status, 200);
     let groups = client.get(&format!("/Users/{member}")).await.json()["groups"].as_array().unwrap().len();
     assert_eq!(groups, 34, "17 and 16 that stand in each other, and one more that the sixteenth is in");
     assert_invariants(service(), &connector.id).await;
@@ -91,7 +92,7 @@ async fn concurrent_additions_all_reach_the_group() {
         join_all(users.iter().map(|user| add_members(&client, &group, std::slice::from_ref(user)))).await;
     assert!(adds.iter().all(|reply| reply.status == 200));
     assert_eq!(members_of(&client, &group).await, users.iter().cloned().collect());
-    // One version for the group itself and one for each who joined.
+    // The new group has version 1, and each addition increases it by 1.
     let version = client.get(&format!("/Groups/{group}")).await.json()["meta"]["version"].clone();
     assert_eq!(version, "W/\"33\"");
     assert_invariants(service(), &connector.id).await;
@@ -138,7 +139,7 @@ async fn user_deleted_during_additions_is_in_no_group() {
             client.delete(&path)
         );
         assert_eq!(deleted.status, 204);
-        // Before the deletion, during it, after it.
+        // 200 if the addition came before the deletion, otherwise 400.
         assert!(adds.iter().all(|reply| [200, 400].contains(&reply.status)));
         assert_eq!(client.get(&path).await.status, 404);
     }
@@ -202,18 +203,18 @@ async fn concurrent_nesting_of_two_groups_makes_no_cycle() {
 #[tokio::test]
 async fn totals_stay_exact_during_concurrent_creates_and_deletes() {
     let (connector, client) = connector().await;
-    let stay = create_users(&client, 10).await;
-    let come_and_go = (0..20).map(|number| {
+    let remaining = create_users(&client, 10).await;
+    let creates_and_deletes = (0..20).map(|number| {
         let client = client.clone();
         async move {
-            let id = create_user(&client, &format!("comes {number}")).await;
+            let id = create_user(&client, &format!("temporary {number}")).await;
             if number % 2 == 0 {
                 assert_eq!(client.delete(&format!("/Users/{id}")).await.status, 204);
             }
         }
     });
-    join_all(come_and_go).await;
-    assert_eq!(total_of(&client, "/Users").await, stay.len() as u64 + 10);
+    join_all(creates_and_deletes).await;
+    assert_eq!(total_of(&client, "/Users").await, remaining.len() as u64 + 10);
     assert_invariants(service(), &connector.id).await;
 }
 

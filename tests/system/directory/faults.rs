@@ -1,4 +1,5 @@
-//! A DynamoDB that throttles, conflicts, fails, or loses requests and answers: nothing is lost, and nothing half done.
+//! Faults of DynamoDB (throttling, conflicts, errors, lost requests and answers) and changes at the same time: the service
+//! retries or answers an error, no accepted change is lost, and every invariant of the table holds afterwards.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -14,6 +15,7 @@ use tests::provisioning::{
 };
 use tests::service::{TIME_LIMIT, TestConnector, service};
 
+/// A connector, and a service for it behind a faulty DynamoDB.
 struct Faulty {
     connector: TestConnector,
     dynamodb: FaultyDynamoDb,
@@ -33,8 +35,8 @@ impl Faulty {
         self.requests.send(method, target, Some(body), TIME_LIMIT).await
     }
 
-    /// Whether the fault was met: there were more requests than stood before it.
-    fn heal_after(&self, at: usize) -> bool {
+    /// Ends the faults. Returns whether there was a request at this position, so the fault or the interruption happened.
+    fn heal_and_was_reached(&self, at: usize) -> bool {
         self.dynamodb.heal() > at
     }
 }
@@ -49,7 +51,7 @@ async fn one_fault_at_any_request_is_retried_and_no_change_is_made_twice() {
     let client = faulty.connector.local(service());
     let members_of = create_users(&client, 3).await;
     let operator = service().directory(&faulty.connector.id).await;
-    let (mut made, mut met) = (3, 0);
+    let (mut users_made, mut faults_met) = (3, 0);
     for fault in FAULTS {
         for at in 0.. {
             let name = format!("{fault:?} {at}");
@@ -57,15 +59,15 @@ async fn one_fault_at_any_request_is_retried_and_no_change_is_made_twice() {
             let created =
                 faulty.send("POST", "/Users", &json!({ "schemas": [USER], "userName": name })).await;
             assert_eq!(created.status(), 201, "{name}");
-            made += 1;
-            if !faulty.heal_after(at) {
+            users_made += 1;
+            if !faulty.heal_and_was_reached(at) {
                 break;
             }
-            met += 1;
+            faults_met += 1;
         }
         for at in 0.. {
             let path = format!("/Users/{}", create_user(&client, &format!("patched {fault:?} {at}")).await);
-            made += 1;
+            users_made += 1;
             let body =
                 patch_body(json!([{ "op": "replace", "value": { "title": "x", "displayName": "y" } }]));
             faulty.dynamodb.fail_once(at, fault);
@@ -74,10 +76,10 @@ async fn one_fault_at_any_request_is_retried_and_no_change_is_made_twice() {
                 (patched.status().as_u16(), &json(&patched)["meta"]["version"]),
                 (200, &json!("W/\"2\""))
             );
-            if !faulty.heal_after(at) {
+            if !faulty.heal_and_was_reached(at) {
                 break;
             }
-            met += 1;
+            faults_met += 1;
         }
         for at in 0.. {
             let group = create_group(&client, &format!("joined {fault:?} {at}"), &[]).await;
@@ -89,14 +91,14 @@ async fn one_fault_at_any_request_is_retried_and_no_change_is_made_twice() {
                 (200, &json!("W/\"2\""))
             );
             assert_eq!(json(&joined)["members"][0]["value"], members_of[0]);
-            if !faulty.heal_after(at) {
+            if !faulty.heal_and_was_reached(at) {
                 break;
             }
-            met += 1;
+            faults_met += 1;
         }
         for at in 0.. {
             let leaver = create_user(&client, &format!("leaver {fault:?} {at}")).await;
-            made += 1;
+            users_made += 1;
             for number in 0..2 {
                 create_group(
                     &client,
@@ -109,41 +111,41 @@ async fn one_fault_at_any_request_is_retried_and_no_change_is_made_twice() {
             faulty.dynamodb.fail_once(at, fault);
             let left = faulty.send("PATCH", &format!("/Users/{leaver}"), &body).await;
             assert_eq!((left.status().as_u16(), json(&left).get("groups")), (200, None));
-            if !faulty.heal_after(at) {
+            if !faulty.heal_and_was_reached(at) {
                 break;
             }
-            met += 1;
+            faults_met += 1;
         }
         for at in 0.. {
             let name = format!("adopted {fault:?} {at}");
             let document = json!({ "schemas": [USER], "userName": name });
-            let by_hand = operator.create_user(document.as_object().unwrap().clone()).await.unwrap();
-            made += 1;
+            let local = operator.create_user(document.as_object().unwrap().clone()).await.unwrap();
+            users_made += 1;
             faulty.dynamodb.fail_once(at, fault);
             let adopted = faulty.send("POST", "/Users", &document).await;
             let body = json(&adopted);
             assert_eq!(
                 (adopted.status().as_u16(), &body["id"], &body["meta"]["version"]),
-                (201, &json!(by_hand.id.to_string()), &json!("W/\"2\"")),
+                (201, &json!(local.id.to_string()), &json!("W/\"2\"")),
                 "{name}"
             );
-            if !faulty.heal_after(at) {
+            if !faulty.heal_and_was_reached(at) {
                 break;
             }
-            met += 1;
+            faults_met += 1;
         }
         for at in 0.. {
             let group = create_group(&client, &format!("deleted {fault:?} {at}"), &members_of).await;
             faulty.dynamodb.fail_once(at, fault);
             assert_eq!(faulty.send("DELETE", &format!("/Groups/{group}"), &Value::Null).await.status(), 204);
-            if !faulty.heal_after(at) {
+            if !faulty.heal_and_was_reached(at) {
                 break;
             }
-            met += 1;
+            faults_met += 1;
         }
     }
-    assert!(met > FAULTS.len() * 10, "only {met} faults were met");
-    assert_eq!(client.get("/Users?count=0").await.json()["totalResults"], made);
+    assert!(faults_met > FAULTS.len() * 10, "only {faults_met} faults were met");
+    assert_eq!(client.get("/Users?count=0").await.json()["totalResults"], users_made);
     assert_invariants(service(), &faulty.connector.id).await;
 }
 
@@ -156,7 +158,7 @@ async fn busy_dynamodb_gives_429_and_a_retry_completes_the_request() {
     let replaced = replace_members_body(&users[40..]);
     let deactivated = set_active_body(false);
     let mut cut_off = 0;
-    // Nothing comes through behind the request at this position; each time one more comes through.
+    // In each round, one more request reaches DynamoDB before all others fail.
     for at in 0..12 {
         let replaced_group = create_group(&client, &format!("replaced {at}"), &users[..60]).await;
         let deleted_group = create_group(&client, &format!("deleted {at}"), &users[..100]).await;
@@ -171,9 +173,9 @@ async fn busy_dynamodb_gives_429_and_a_retry_completes_the_request() {
         ] {
             faulty.dynamodb.fail_from(at, Fault::Throttled);
             let first = faulty.requests.send(method, &target, Some(body), short).await;
-            let is_cut_off = faulty.heal_after(at);
+            let is_cut_off = faulty.heal_and_was_reached(at);
             cut_off += usize::from(is_cut_off);
-            // On a slow machine the time may be up without any fault.
+            // On a slow machine the deadline may pass without a fault.
             if is_cut_off || first.status() == 429 {
                 assert_eq!(first.status(), 429, "{method} {target} {at}");
                 assert_eq!(first.headers()["retry-after"], "2");
@@ -195,7 +197,7 @@ async fn busy_dynamodb_gives_429_and_a_retry_completes_the_request() {
 #[tokio::test]
 async fn request_without_time_left_gives_429_and_writes_nothing() {
     let client = service().client().await;
-    // This DynamoDB answers at once.
+    // This DynamoDB has no faults.
     let requests = InProcess::new(service().dynamodb(), client.clone()).await;
     let body = json!({ "schemas": [USER], "userName": "ann" });
     let late = requests.send("POST", "/Users", Some(&body), Duration::ZERO).await;
@@ -225,11 +227,11 @@ async fn user_reactivated_during_deactivation_keeps_new_memberships() {
         };
         faulty.dynamodb.interrupt(at, interruption);
         assert_eq!(faulty.send("PATCH", &path, &set_active_body(false)).await.status(), 200, "{at}");
-        if !faulty.heal_after(at) {
+        if !faulty.heal_and_was_reached(at) {
             assert!(at > 4, "only {at} requests were met");
             break;
         }
-        // Whichever of the two came last.
+        // The user is active and a member, or neither: it depends on which request came last.
         let now = client.get(&path).await.json();
         let is_member = members_of(&client, &joined).await.contains(&leaver);
         assert_eq!(json!(is_member), now["active"], "{at}");
@@ -243,7 +245,7 @@ async fn failed_condition_in_a_conflicting_transaction_is_retried() {
     let client = faulty.connector.local(service());
     let path = format!("/Users/{}", create_user(&client, "ann").await);
     let renamed = patch_body(json!([{ "op": "replace", "path": "userName", "value": "bob" }]));
-    // Read, then written: what meets the write is another one of the same name, which is not through yet.
+    // The second request is the write. It conflicts with a transaction that is not complete and has the same name.
     faulty.dynamodb.fail_once(1, Fault::HalfWritten);
     assert_eq!(faulty.send("PATCH", &path, &renamed).await.status(), 200);
     assert_eq!(faulty.dynamodb.heal(), 3);
@@ -261,7 +263,7 @@ async fn group_whose_members_cannot_be_written_is_not_created() {
     for at in 0.. {
         faulty.dynamodb.fail_once(at, Fault::Denied);
         let first = faulty.send("POST", "/Groups", &body).await;
-        if !faulty.heal_after(at) {
+        if !faulty.heal_and_was_reached(at) {
             assert_eq!(first.status(), 201);
             assert!(at - complete > 7, "only {at} requests were met, {complete} of them for the response");
             break;
@@ -271,7 +273,7 @@ async fn group_whose_members_cannot_be_written_is_not_created() {
         if found["totalResults"] == 0 {
             assert_eq!(complete, 0, "{at}: an earlier fault left the group complete");
         } else {
-            // Only the read of the members for the response failed.
+            // Only the last request failed: it reads the members for the response.
             complete += 1;
             let id = found["Resources"][0]["id"].as_str().unwrap();
             assert_eq!(members_of(&client, id).await, users.iter().cloned().collect(), "{at}");
@@ -299,7 +301,7 @@ async fn interrupted_member_replacement_leaves_one_complete_set() {
         };
         faulty.dynamodb.interrupt(at, interruption);
         assert_eq!(faulty.send("PATCH", &path, &replaced).await.status(), 200, "{at}");
-        if !faulty.heal_after(at) {
+        if !faulty.heal_and_was_reached(at) {
             assert!(at > 4, "only {at} requests were met");
             break;
         }
@@ -318,7 +320,7 @@ async fn version_of_a_group_is_never_newer_than_the_members_in_the_same_answer()
     let group = create_group(&client, "Tour Guides", &users).await;
     let path = format!("/Groups/{group}");
     let version = |tag: &str| tag["W/\"".len()..].trim_end_matches('"').parse::<u64>().unwrap();
-    let mut is_there = true;
+    let mut is_member = true;
     for (method, body) in [
         ("GET", Value::Null),
         (
@@ -329,8 +331,8 @@ async fn version_of_a_group_is_never_newer_than_the_members_in_the_same_answer()
     ] {
         let mut same_version = 0;
         for at in 0.. {
-            is_there = !is_there;
-            let op = if is_there { "add" } else { "remove" };
+            is_member = !is_member;
+            let op = if is_member { "add" } else { "remove" };
             let body_of_interruption =
                 patch_body(json!([{ "op": op, "path": "members", "value": member_values(&users[2..]) }]));
             let interruption = {
@@ -340,8 +342,8 @@ async fn version_of_a_group_is_never_newer_than_the_members_in_the_same_answer()
             faulty.dynamodb.interrupt(at, interruption);
             let answer = faulty.send(method, &path, &body).await;
             assert_eq!(answer.status(), 200, "{method} {at}");
-            if !faulty.heal_after(at) {
-                is_there = !is_there;
+            if !faulty.heal_and_was_reached(at) {
+                is_member = !is_member;
                 assert!(at > 1, "only {at} requests of {method} were met");
                 break;
             }
@@ -374,7 +376,7 @@ async fn user_deactivated_at_any_point_of_an_addition_is_in_no_group() {
         };
         faulty.dynamodb.interrupt(at, interruption);
         assert_eq!(faulty.send("PATCH", &format!("/Groups/{group}"), &added).await.status(), 200, "{at}");
-        if !faulty.heal_after(at) {
+        if !faulty.heal_and_was_reached(at) {
             assert!(at > 2, "only {at} requests were met");
             break;
         }
@@ -388,11 +390,11 @@ async fn user_deactivated_at_any_point_of_an_addition_is_in_no_group() {
 async fn user_deleted_while_pages_are_read_does_not_repeat_or_skip_others() {
     let faulty = Faulty::new().await;
     let client = faulty.connector.local(service());
-    let stay = create_users(&client, 12).await;
+    let remaining = create_users(&client, 12).await;
     for at in 0.. {
-        let goes = create_user(&client, "user001x").await;
+        let deleted = create_user(&client, "user001x").await;
         let interruption = {
-            let (client, path) = (client.clone(), format!("/Users/{goes}"));
+            let (client, path) = (client.clone(), format!("/Users/{deleted}"));
             async move { assert_eq!(client.delete(&path).await.status, 204) }
         };
         faulty.dynamodb.interrupt(at, interruption);
@@ -402,12 +404,12 @@ async fn user_deleted_while_pages_are_read_does_not_repeat_or_skip_others() {
             let target = format!("/Users?sortBy=userName&count=4&cursor={cursor}");
             let page = json(&faulty.send("GET", &target, &Value::Null).await);
             let ids = page["Resources"].as_array().unwrap().iter();
-            seen.extend(ids.map(|user| user["id"].as_str().unwrap().to_owned()).filter(|id| *id != goes));
+            seen.extend(ids.map(|user| user["id"].as_str().unwrap().to_owned()).filter(|id| *id != deleted));
             let Some(next) = page.get("nextCursor") else { break };
             cursor = next.as_str().unwrap().to_owned();
         }
-        assert_eq!(seen, stay, "{at}");
-        if !faulty.heal_after(at) {
+        assert_eq!(seen, remaining, "{at}");
+        if !faulty.heal_and_was_reached(at) {
             assert!(at > 8, "only {at} requests were met");
             break;
         }

@@ -1,5 +1,5 @@
-//! The format of the table and its migration. A table that an earlier version wrote is served as it is, migrated while
-//! requests run, and served after that. A format that this version does not know is refused.
+//! The format of the table and its migration. A table of an earlier version is served before, during and after its migration.
+//! An unknown format is refused.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use directory::connectors::{ConnectorId, FORMAT, scheme};
@@ -18,9 +18,9 @@ use tests::table::{Item, put_item, read_record, set_attribute, take_item};
 const PASSWORDS: [(&str, &str); 2] =
     [("okta", "UcSCocm2nixsmoMTrajPwGnpdqkLj_CtLyku29rI1f0"), ("default", "correct horse battery staple")];
 
-/// The record as a process of format 1 reads it: all of these must be there.
+/// The record as a process of format 1 reads it. All fields are required.
 #[derive(Deserialize)]
-#[expect(dead_code, reason = "it is enough that they can be read")]
+#[expect(dead_code, reason = "the test only checks that they can be read")]
 struct RecordOfFormat1 {
     name: String,
     created: Timestamp,
@@ -31,7 +31,7 @@ struct RecordOfFormat1 {
     settings: Value,
 }
 
-/// A service over a table that the version before format 2 wrote.
+/// A service over a table of format 1, from a file.
 async fn service_of_format_1() -> Service {
     let service = Service::start();
     let text = include_str!("../../fixtures/tables/format-1.json");
@@ -72,7 +72,7 @@ async fn assert_served(service: &Service) {
 async fn table_of_format_1_is_served_before_and_after_its_migration() {
     let service = service_of_format_1().await;
     assert_served(&service).await;
-    // Until the migration, a process of format 1 can read what this version writes.
+    // Before the migration, processes of format 1 can still read what this version writes.
     scimctl(&service, &["connector", "rename", "entra", "Entra ID"]).ok();
     scimctl(&service, &["connector", "create", "--name", "onelogin"]).ok();
     for connector in ["okta", "default", "entra", "onelogin"] {
@@ -85,7 +85,7 @@ async fn table_of_format_1_is_served_before_and_after_its_migration() {
     assert_eq!(again, "all connectors are stored in format 2 already\n");
     let record = read_record(&service, &id("okta")).await.unwrap();
     assert_eq!(record.get("credentials"), None);
-    // A service that starts now has cached nothing.
+    // A new process has an empty cache.
     let restarted =
         tests::in_process::InProcess::uncached(service.dynamodb(), client(&service, "okta", PASSWORDS[0].1));
     let reply = restarted.send("GET", "/Users", None, tests::service::TIME_LIMIT).await;
@@ -134,7 +134,7 @@ async fn unknown_format_is_refused() {
     assert!(service.table().connector(&connector.id).await.is_err());
 }
 
-/// A connector as it is stored, in a table of its own.
+/// A connector in a separate service, and its credentials.
 struct Stored {
     service: Service,
     connector: TestConnector,
@@ -154,7 +154,7 @@ impl Stored {
     }
 
     /// Deletes the item of a credential and returns it.
-    async fn take(&self, credential: &Credential) -> Item {
+    async fn take_credential(&self, credential: &Credential) -> Item {
         take_item(&self.service, &layout::credential(&self.connector.id, &credential.id)).await
     }
 
@@ -172,9 +172,9 @@ async fn partly_visible_connector_is_read_again() {
     let Stored { service, connector, credentials } = &stored;
     let mut taken = Vec::new();
     for credential in credentials {
-        taken.push(stored.take(credential).await);
+        taken.push(stored.take_credential(credential).await);
     }
-    // The record is visible, and the credentials become visible while a reader waits.
+    // Only the record is visible at first. The credentials become visible while the reader waits.
     let become_visible = async {
         tokio::task::yield_now().await;
         for item in taken.clone() {
@@ -191,10 +191,10 @@ async fn credential_missing_from_the_record_is_refused() {
     let stored = Stored::new().await;
     let Stored { service, connector, .. } = &stored;
     let password = stored.password();
-    let item = stored.take(password).await;
+    let item = stored.take_credential(password).await;
     put_item(service, item.clone()).await;
     service.connectors().retire_credential(&connector.id, &password.id).await.unwrap();
-    // A retirement of which only the record is visible.
+    // The record of the retirement is visible, but the deletion of the credential is not.
     put_item(service, item).await;
     stored.assert_only_token_is_accepted().await;
 }
@@ -203,7 +203,7 @@ async fn credential_missing_from_the_record_is_refused() {
 async fn lost_credential_leaves_the_others_valid_and_rotation_repairs_the_list() {
     let stored = Stored::new().await;
     let Stored { service, connector, .. } = &stored;
-    stored.take(stored.password()).await;
+    stored.take_credential(stored.password()).await;
     stored.assert_only_token_is_accepted().await;
     let (client, text) = (connector.local(service), connector.id.to_string());
     let rotated = scimctl(service, &["connector", "rotate", &text, "--username", "okta"]);

@@ -1,4 +1,5 @@
-//! Names that would break out of a key, a filter, a path or a header, if anything could.
+//! Names with special characters, in other cases and normal forms, and long names: each is stored unchanged, found by filters,
+//! and unique.
 
 use serde_json::{Value, json};
 use tests::client::Client;
@@ -6,7 +7,7 @@ use tests::invariants::assert_invariants;
 use tests::provisioning::{GROUP, USER, percent_encoded};
 use tests::service::service;
 
-/// Names, each with another spelling of the same name where there is one.
+/// Names, each with another spelling that counts as the same name.
 fn names() -> Vec<(String, String)> {
     let mut names: Vec<(String, String)> = [
         ("Conan \"the\" O'Brien", "CONAN \"THE\" O'BRIEN"),
@@ -71,7 +72,7 @@ async fn names_with_special_characters_are_kept_found_and_unique() {
 async fn long_values_with_the_same_beginning_are_distinguished() {
     let connector = service().connector().await;
     let client = connector.local(service());
-    // Longer than a key can hold, and different only behind that.
+    // Longer than the part that a key holds, and with differences only after that part.
     let names = [
         "x".repeat(600),
         format!("{}y", "x".repeat(600)),

@@ -1,5 +1,5 @@
-//! A new index of a connector that has users: filters miss nobody before, while and after it is built, and a version that
-//! does not know the index cannot write.
+//! A new index of a connector with users: filters find every match before, during and after the build, and a version that does
+//! not know the index cannot write.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, LazyLock};
@@ -21,7 +21,7 @@ use tests::scimctl::scimctl;
 use tests::service::{Service, TABLE, TIME_LIMIT, TestConnector, actor};
 use tests::table::{read_items, set_attribute};
 
-/// A table of its own, since `check` reads all of it.
+/// A separate service, because `check` reads the whole table.
 fn service() -> &'static Service {
     static SERVICE: LazyLock<Service> = LazyLock::new(Service::start);
     &SERVICE
@@ -35,7 +35,7 @@ fn newer_schemas() -> &'static Schemas {
     *NEWER
 }
 
-/// The service in two versions, over one connector.
+/// One connector, and two versions of the service for it.
 struct Versions {
     connector: TestConnector,
     client: Client,
@@ -62,7 +62,7 @@ impl Versions {
         service().table().connector(&self.connector.id).await.unwrap().unwrap()
     }
 
-    /// Begins a build at a time that no process needs to wait for any more.
+    /// Begins a build in the past, so that the build needs no waiting time.
     async fn begin(&self, schemas: &Schemas) -> Connector {
         let past = Timestamp::now() - SignedDuration::from_mins(10);
         let begun = service().connectors().begin_reindex(&self.connector.id, schemas, past).await.unwrap();
@@ -115,7 +115,7 @@ async fn filters_find_every_match_before_during_and_after_an_index_build() {
     for number in 0..20 {
         create(&older, &format!("guide{number}"), "Guide").await;
     }
-    // Before: both versions write, and no filter uses the entries of the newer one.
+    // Before the build, both versions can write, and no filter uses the new index.
     let first = create(&newer, "first", "Cook").await;
     create(&newer, "second", "Cook").await;
     assert_eq!(set_title(&older, &first, "Guide").await, 200);
@@ -125,7 +125,7 @@ async fn filters_find_every_match_before_during_and_after_an_index_build() {
     let connector = versions.read().await;
     assert_eq!(directory_of(&connector, service().table()).check(|_| ()).await.unwrap(), []);
 
-    // During: the older version reads, and refuses to write.
+    // During the build, the older version can read but not write.
     let begun = versions.begin(newer_schemas()).await;
     assert_eq!(begun.record.indexes.building(), ["User.title"]);
     let (older, newer) = (versions.older().await, versions.newer().await);
@@ -145,7 +145,7 @@ async fn filters_find_every_match_before_during_and_after_an_index_build() {
     let checked = scimctl(service(), &["check", &id]);
     assert_eq!(checked.ok(), "everything is in order\n");
 
-    // After: the index has an entry for each user, and none that belongs to nobody.
+    // After the build, the index has an entry for each user and no other entry.
     let built = directory_of(&begun, service().table()).build_indexes(|_| ()).await.unwrap();
     assert_eq!(built, BuiltIndexes { added: 21, deleted: 1 });
     let ready = service().connectors().end_reindex(&begun, newer_schemas()).await.unwrap();
@@ -173,7 +173,7 @@ async fn older_version_can_write_after_it_removes_the_newer_index() {
 
     let doctor = scimctl(service(), &["doctor", &id]);
     assert!(doctor.out.contains("does not know (User.title)"), "{}", doctor.out);
-    // The removal begins. A newer process that remains stops using the index.
+    // The removal begins. Processes of the newer version stop using the index.
     versions.begin(Schemas::built_in()).await;
     assert_eq!(find(&versions.newer().await, "Cook").await, ("scan", 1));
     assert_eq!(set_title(&versions.older().await, &user, "Guide").await, 500);
@@ -195,7 +195,7 @@ async fn missing_index_is_reported_by_doctor_and_check_and_built_by_reindex() {
     let id = versions.connector.id.to_string();
     let older = versions.older().await;
     create(&older, "ann", "Cook").await;
-    // To this connector, the index of display names is a new one.
+    // The record says that the index of display names is not built yet.
     let mut connector = versions.read().await;
     let record = serde_json::to_value(&connector.record).unwrap();
     let mut indexes = record["indexes"].clone();

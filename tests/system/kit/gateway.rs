@@ -1,4 +1,4 @@
-//! The harness itself, held against a toy function: what it says of a service is worth no more than this.
+//! The test kit's gateway, Lambda and conversations, tested with a toy function. Other tests rely on them.
 
 use std::env;
 use std::process::Stdio;
@@ -11,8 +11,8 @@ use tests::gateway::{DEFAULT_ROUTE, Gateway};
 use tests::lambda::{Lambda, PAYLOAD_LIMIT};
 use tokio::process::Command;
 
-/// A function whose processes are this test binary, running only [`toy_function`].
-fn toys() -> Lambda {
+/// Functions whose process is this test binary. It runs only [`toy_function`].
+fn toy_functions() -> Lambda {
     Lambda::new(|_| {
         let mut command = Command::new(env::current_exe().unwrap());
         command.args(["--ignored", "--exact", "kit::gateway::toy_function", "--nocapture"]);
@@ -24,15 +24,15 @@ fn toys() -> Lambda {
 async fn gateway() -> Gateway {
     let routes =
         [("GET", "/{connector}/scim/v2/Users/{id}", "users-get"), ("", DEFAULT_ROUTE, "everything-else")];
-    Gateway::start(&routes, toys()).await
+    Gateway::start(&routes, toy_functions()).await
 }
 
 fn client(gateway: &Gateway) -> Client {
     Client::new(&gateway.base_url("okta"), "user", "secret").with_public_url(&gateway.public_url("okta"))
 }
 
-/// Not a test, but the process of a toy function, which answers each event with the event. It needs the variables that
-/// Lambda sets.
+/// The process of a toy function, not a test. It answers each event with the event itself, and needs the environment
+/// variables that Lambda sets.
 #[tokio::test]
 #[ignore = "other tests start it as a Lambda function"]
 async fn toy_function() {
@@ -59,7 +59,7 @@ async fn toy_function() {
                 runtime.post(&format!("/invocation/{id}/error"), &error).await;
             }
             Some("ends") => std::process::exit(1),
-            Some("says-too-much") => {
+            Some("answers-too-much") => {
                 let refused = runtime.post(&answer_target, &json!("x".repeat(PAYLOAD_LIMIT))).await;
                 assert_eq!(refused.status, 413);
             }
@@ -131,7 +131,7 @@ async fn body_arrives_in_base64_unless_its_media_type_is_json() {
 async fn failed_function_gives_500_from_the_gateway() {
     let gateway = gateway().await;
     let client = client(&gateway);
-    for target in ["/Users/fails", "/Users/ends", "/Users/says-too-much"] {
+    for target in ["/Users/fails", "/Users/ends", "/Users/answers-too-much"] {
         let reply = client.get(target).await;
         assert_eq!(reply.status, 500, "{target}");
         assert_eq!(reply.json(), json!({ "message": "Internal Server Error" }), "{target}");
@@ -149,14 +149,14 @@ async fn request_above_the_size_limits_is_rejected_by_the_gateway() {
 
 #[tokio::test]
 async fn failed_invocation_returns_the_error_type_and_message() {
-    let lambda = toys();
+    let lambda = toy_functions();
     let event = |path: &str| json!({ "rawPath": path });
     assert_eq!(
         lambda.invoke("toy", &event("/fails")).await.unwrap_err().to_string(),
         "Toy.Error: was asked to"
     );
     assert_eq!(lambda.invoke("toy", &event("/ends")).await.unwrap_err().kind, "Runtime.ExitError");
-    let failure = lambda.invoke("toy", &event("/says-too-much")).await.unwrap_err();
+    let failure = lambda.invoke("toy", &event("/answers-too-much")).await.unwrap_err();
     assert_eq!(failure.kind, "Function.ResponseSizeTooLarge");
     assert_eq!(
         lambda.invoke("does-not-start", &event("/")).await.unwrap_err().to_string(),

@@ -1,4 +1,4 @@
-//! The oracle of [`tests::invariants`]: it names each fault that a test writes into a sound directory.
+//! The check of invariants in [`tests::invariants`]: it finds every fault that a test writes into a valid directory.
 
 use std::sync::LazyLock;
 
@@ -7,13 +7,13 @@ use tests::invariants::Invariant::{self, *};
 use tests::invariants::{assert_invariants, find_violations};
 use tests::service::Service;
 
-/// A table of its own, since each case reads all of it.
+/// A separate service, because each case reads the whole table.
 fn service() -> &'static Service {
     static SERVICE: LazyLock<Service> = LazyLock::new(Service::start);
     &SERVICE
 }
 
-/// The invariants that a fault breaks, in the order of their names.
+/// The invariants that a corruption breaks, sorted by name.
 fn broken_by(corruption: Corruption) -> &'static [Invariant] {
     match corruption {
         Corruption::ActiveCopyIsWrong | Corruption::MemberKindIsWrong => &[CopiesAgree],

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use service::Service as ScimService;
 use shared::schema::Schemas;
 use tests::client::Client;
+use tests::provisioning::create_user;
 use tests::service::{Service, TABLE};
 use tokio::net::TcpListener;
 
@@ -24,8 +25,7 @@ async fn start_page_shows_counts_and_endpoint_url_but_no_secret() {
     let service = Service::start();
     let connector = service.connector_named("default", "okta", "a secret password").await;
     let client = connector.local(&service);
-    let user = json!({ "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "userName": "ann" });
-    assert_eq!(client.post("/Users", &user).await.status, 201);
+    create_user(&client, "ann").await;
     let page = start_page(service.table()).await;
     let reply = page.send("GET", "/", &[("authorization", "")], "").await;
     let text = String::from_utf8(reply.plain_body()).unwrap();

@@ -11,6 +11,7 @@ use shared::patch::{MemberOperation, MemberValue};
 use shared::resource::{Document, ResourceId, ResourceKind};
 use tests::corruption::{Corruption, SmallDirectory};
 use tests::service::{Service, TestConnector, service};
+use tests::table::read_record;
 
 /// The audit records of a connector as `operation kind attributes`, the oldest first.
 async fn records(service: &Service, connector: &TestConnector) -> Vec<String> {
@@ -148,7 +149,7 @@ async fn every_repair_leaves_an_audit_record_that_names_the_finding() {
 async fn credentials_of_a_new_connector_are_separate_items() {
     let service = service();
     let connector = service.connector().await;
-    let record = tests::table::read_record(service, &connector.id).await.unwrap();
+    let record = read_record(service, &connector.id).await.unwrap();
     assert_eq!(record.get("credentials"), None);
     let credentials = service.table().connector(&connector.id).await.unwrap().unwrap().credentials;
     let mut schemes: Vec<&str> = credentials.iter().map(scheme).collect();

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use service::response::Response;
 use shared::resource::ResourceId;
 use tests::ledger::{Cost, CountedService};
+use tests::provisioning::{GROUP, USER, patch_body};
 use tests::seed;
 use tests::service::{Service, service};
 
@@ -45,7 +46,7 @@ fn id(response: &Response) -> String {
 /// A user as Okta sends it. Its item is just under 1 kB.
 fn user(name: &str) -> Value {
     json!({
-        "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"],
+        "schemas": [USER],
         "userName": name,
         "name": { "givenName": "Test", "familyName": name },
         "emails": [{ "primary": true, "value": name, "type": "work" }],
@@ -57,7 +58,7 @@ fn user(name: &str) -> Value {
 }
 
 fn patch(operation: Value) -> Value {
-    json!({ "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"], "Operations": [operation] })
+    patch_body(json!([operation]))
 }
 
 #[tokio::test]
@@ -65,8 +66,7 @@ async fn groups_that_a_filter_finds_are_read_in_one_batch() {
     let connector = service().connector().await;
     let counted = CountedService::new(service(), &connector).await;
     for number in 0..60 {
-        let schemas = ["urn:ietf:params:scim:schemas:core:2.0:Group"];
-        let group = json!({ "schemas": schemas, "displayName": format!("group {number}") });
+        let group = json!({ "schemas": [GROUP], "displayName": format!("group {number}") });
         counted.cost("POST", "/Groups", Some(&group), 201).await;
     }
     let target = "/Groups?filter=displayName%20sw%20%22group%22&excludedAttributes=members&count=100";
@@ -97,7 +97,7 @@ async fn every_request_stays_within_its_budget() {
     let mut groups = Vec::new();
     for number in 0..40 {
         let group = json!({
-            "schemas": ["urn:ietf:params:scim:schemas:core:2.0:Group"],
+            "schemas": [GROUP],
             "displayName": format!("group {number}"),
             "members": if number < 5 { json!([{ "value": user_id }]) } else { json!([]) }
         });
@@ -160,7 +160,7 @@ async fn every_request_stays_within_its_budget() {
     }
     for size in [10, 1_000, USERS - 1] {
         let group = json!({
-            "schemas": ["urn:ietf:params:scim:schemas:core:2.0:Group"], "displayName": format!("group of {size}")
+            "schemas": [GROUP], "displayName": format!("group of {size}")
         });
         let (_, created) = counted.cost("POST", "/Groups", Some(&group), 201).await;
         let group_id = id(&created);

@@ -18,7 +18,7 @@ use tests::layout;
 use tests::provisioning::{GROUP, add_members_body, create_group, create_user, patch_body};
 use tests::scimctl::scimctl;
 use tests::service::{Service, TABLE};
-use tests::table::{put_item, set_attribute, take_item};
+use tests::table::{put_item, read_items, set_attribute, take_item};
 
 /// A separate service, because these tests read the whole table.
 fn service() -> &'static Service {
@@ -46,10 +46,10 @@ const REPAIRABLE: [(Corruption, &[&str]); 13] = [
 #[tokio::test]
 async fn corruption_is_found_by_check_and_fixed_by_repair() {
     for (corruption, expected) in REPAIRABLE {
-        let sound = SmallDirectory::create(service()).await;
-        let (id, member, group) = (&sound.connector.id, sound.member, sound.group);
+        let small = SmallDirectory::create(service()).await;
+        let (id, member, group) = (&small.connector.id, small.member, small.group);
         assert_invariants(service(), id).await;
-        sound.corrupt(service(), corruption).await;
+        small.corrupt(service(), corruption).await;
         let run = |arguments: &[&str]| {
             scimctl(service(), &[&["check", &id.to_string(), "--json"], arguments].concat())
         };
@@ -72,16 +72,16 @@ async fn corruption_is_found_by_check_and_fixed_by_repair() {
         assert_invariants(service(), id).await;
         if [Corruption::GroupSideIsMissing, Corruption::MemberSideIsMissing].contains(&corruption) {
             assert_eq!(
-                sound.client.get(&format!("/Groups/{group}")).await.json()["members"][0]["value"],
+                small.client.get(&format!("/Groups/{group}")).await.json()["members"][0]["value"],
                 json!(member.to_string())
             );
             assert_eq!(
-                sound.client.get(&format!("/Users/{member}")).await.json()["groups"][0]["value"],
+                small.client.get(&format!("/Users/{member}")).await.json()["groups"][0]["value"],
                 json!(group.to_string())
             );
         }
         if corruption == Corruption::NestingMarkIsMissing {
-            let shown = sound.client.get(&format!("/Users/{member}")).await.json();
+            let shown = small.client.get(&format!("/Users/{member}")).await.json();
             assert_eq!(shown["groups"].as_array().unwrap().len(), 2, "{shown}");
         }
     }
@@ -104,10 +104,10 @@ enum ConcurrentChange {
 
 impl ConcurrentChange {
     /// Writes the inconsistency, and returns the name of its finding.
-    async fn prepare(self, sound: &SmallDirectory) -> &'static str {
+    async fn prepare(self, small: &SmallDirectory) -> &'static str {
         match self {
             Self::UserGetsTheValue => {
-                let (id, member) = (&sound.connector.id, sound.member);
+                let (id, member) = (&small.connector.id, small.member);
                 let key = layout::index_item(id, ResourceKind::User, "displayName", "ann", member);
                 let mut item = key.attributes();
                 item.insert("id".to_owned(), AttributeValue::S(member.to_string()));
@@ -116,49 +116,50 @@ impl ConcurrentChange {
             }
             Self::MemberIsActivated => {
                 let mut items = Vec::new();
-                for side in [sound.group_side(), sound.member_side()] {
+                for side in [small.group_side(), small.member_side()] {
                     items.push(take_item(service(), &side).await);
                 }
-                self.replace(sound, "active", json!(false)).await;
+                self.replace(small, "active", json!(false)).await;
                 for item in items {
                     put_item(service(), item).await;
                 }
                 "dangling-membership"
             }
             Self::MemberIsRemoved | Self::MemberIsDeactivated => {
-                take_item(service(), &sound.member_side()).await;
+                take_item(service(), &small.member_side()).await;
                 "half-membership"
             }
             Self::CountedUserIsDeactivated => {
-                let count = sound.count_key();
+                let count = small.count_key();
                 set_attribute(service(), &count, "active", AttributeValue::N("7".to_owned())).await;
                 "wrong-count"
             }
         }
     }
 
+    /// The request of a client that replaces an attribute of the member.
     fn replace(
         self,
-        sound: &SmallDirectory,
+        small: &SmallDirectory,
         attribute: &str,
         value: Value,
     ) -> impl Future<Output = ()> + use<> {
-        let (client, path) = (sound.client.clone(), format!("/Users/{}", sound.member));
+        let (client, path) = (small.client.clone(), format!("/Users/{}", small.member));
         let body = patch_body(json!([{ "op": "replace", "path": attribute, "value": value }]));
         async move { assert_eq!(client.patch(&path, &body).await.status, 200, "{self:?}") }
     }
 
     /// The request of the client.
-    fn request(self, sound: &SmallDirectory) -> BoxFuture<'static, ()> {
+    fn request(self, small: &SmallDirectory) -> BoxFuture<'static, ()> {
         match self {
-            Self::UserGetsTheValue => self.replace(sound, "displayName", json!("Ann")).boxed(),
-            Self::MemberIsActivated => self.replace(sound, "active", json!(true)).boxed(),
+            Self::UserGetsTheValue => self.replace(small, "displayName", json!("Ann")).boxed(),
+            Self::MemberIsActivated => self.replace(small, "active", json!(true)).boxed(),
             Self::MemberIsDeactivated | Self::CountedUserIsDeactivated => {
-                self.replace(sound, "active", json!(false)).boxed()
+                self.replace(small, "active", json!(false)).boxed()
             }
             Self::MemberIsRemoved => {
-                let (client, path) = (sound.client.clone(), format!("/Groups/{}", sound.group));
-                let filter = format!("members[value eq \"{}\"]", sound.member);
+                let (client, path) = (small.client.clone(), format!("/Groups/{}", small.group));
+                let filter = format!("members[value eq \"{}\"]", small.member);
                 let body = patch_body(json!([{ "op": "remove", "path": filter }]));
                 async move { assert_eq!(client.patch(&path, &body).await.status, 200) }.boxed()
             }
@@ -166,12 +167,12 @@ impl ConcurrentChange {
     }
 
     /// Asserts that the directory has the change of the client, or only the repair if the client made none.
-    async fn assert_result(self, sound: &SmallDirectory, was_interrupted: bool, context: &str) {
-        let found = sound.client.get("/Users?filter=displayName%20eq%20%22ann%22").await.json();
+    async fn assert_result(self, small: &SmallDirectory, was_interrupted: bool, context: &str) {
+        let found = small.client.get("/Users?filter=displayName%20eq%20%22ann%22").await.json();
         let has_value = self == Self::UserGetsTheValue && was_interrupted;
         assert_eq!(found["totalResults"], usize::from(has_value), "{context}");
-        let user = sound.client.get(&format!("/Users/{}", sound.member)).await.json();
-        let group = sound.client.get(&format!("/Groups/{}", sound.group)).await.json();
+        let user = small.client.get(&format!("/Users/{}", small.member)).await.json();
+        let group = small.client.get(&format!("/Groups/{}", small.group)).await.json();
         let is_member = match self {
             Self::UserGetsTheValue => true,
             Self::MemberIsActivated => was_interrupted,
@@ -184,8 +185,8 @@ impl ConcurrentChange {
             values.map(|one| one["value"].as_str().unwrap().to_owned()).collect()
         };
         let expected = |id: ResourceId| if is_member { vec![id.to_string()] } else { Vec::new() };
-        assert_eq!(ids(&user["groups"]), expected(sound.group), "{context}");
-        assert_eq!(ids(&group["members"]), expected(sound.member), "{context}");
+        assert_eq!(ids(&user["groups"]), expected(small.group), "{context}");
+        assert_eq!(ids(&group["members"]), expected(small.member), "{context}");
     }
 }
 
@@ -202,9 +203,9 @@ async fn repair_keeps_what_a_client_changes_meanwhile() {
     ] {
         for at in 0.. {
             let context = format!("{change:?} before request {at}");
-            let sound = SmallDirectory::create(service()).await;
-            let name = change.prepare(&sound).await;
-            let connector = service().table().connector(&sound.connector.id).await.unwrap().unwrap();
+            let small = SmallDirectory::create(service()).await;
+            let name = change.prepare(&small).await;
+            let connector = service().table().connector(&small.connector.id).await.unwrap().unwrap();
             let actor = Actor { by: By::Operator("test".to_owned()), request: "test".to_owned() };
             let table = Table::new(client.clone(), TABLE.to_owned());
             let now = Timestamp::now();
@@ -212,7 +213,7 @@ async fn repair_keeps_what_a_client_changes_meanwhile() {
             let findings = directory.check(|_| {}).await.unwrap();
             let [finding] = &findings[..] else { panic!("{context}: {findings:?}") };
             assert_eq!(finding.name(), name, "{context}");
-            faulty.interrupt(at, change.request(&sound));
+            faulty.interrupt(at, change.request(&small));
             let is_repaired = directory.repair(finding).await.unwrap();
             let requests = faulty.heal();
             let was_interrupted = at < requests;
@@ -231,8 +232,8 @@ async fn repair_keeps_what_a_client_changes_meanwhile() {
                 assert_eq!(rest.name(), "dangling-membership", "{context}");
                 assert!(directory.repair(rest).await.unwrap(), "{context}");
             }
-            assert_invariants(service(), &sound.connector.id).await;
-            change.assert_result(&sound, was_interrupted, &context).await;
+            assert_invariants(service(), &small.connector.id).await;
+            change.assert_result(&small, was_interrupted, &context).await;
             if !was_interrupted {
                 assert!(at > 2, "{change:?}: only {at} requests");
                 break;
@@ -243,10 +244,10 @@ async fn repair_keeps_what_a_client_changes_meanwhile() {
 
 #[tokio::test]
 async fn unreadable_item_is_reported_but_not_repaired_and_hides_no_other_finding() {
-    let sound = SmallDirectory::create(service()).await;
-    let (id, member) = (sound.connector.id.to_string(), sound.member);
-    sound.corrupt(service(), Corruption::UserIsUnreadable).await;
-    take_item(service(), &sound.user_name_key("other")).await;
+    let small = SmallDirectory::create(service()).await;
+    let (id, member) = (small.connector.id.to_string(), small.member);
+    small.corrupt(service(), Corruption::UserIsUnreadable).await;
+    take_item(service(), &small.user_name_key("other")).await;
     let message = |state: &str| {
         let key =
             format!("the User {:?} of {id}#user cannot be read, and is not repaired", member.to_string());
@@ -292,7 +293,7 @@ async fn items_of_a_connector_without_a_record_are_found_and_deleted() {
     }
     take_item(&service, &layout::connector(&without_record.id)).await;
     let count_items = async |id| {
-        let dump = tests::table::read_items(&service, id).await;
+        let dump = read_items(&service, id).await;
         dump.into_keys().filter(|(pk, _)| !pk.contains("#audit/")).count()
     };
     let (before, found) = (count_items(&complete.id).await, scimctl(&service, &["check"]));
@@ -311,13 +312,13 @@ async fn items_of_a_connector_without_a_record_are_found_and_deleted() {
 
 #[tokio::test]
 async fn check_during_writes_reports_no_false_findings() {
-    let sound = SmallDirectory::create(service()).await;
-    let client = &sound.client;
+    let small = SmallDirectory::create(service()).await;
+    let client = &small.client;
     let writes = async {
         for number in 0..30 {
             let made = create_user(client, &format!("user{number}")).await;
             let joins = add_members_body(std::slice::from_ref(&made));
-            assert_eq!(client.patch(&format!("/Groups/{}", sound.group), &joins).await.status, 200);
+            assert_eq!(client.patch(&format!("/Groups/{}", small.group), &joins).await.status, 200);
             let body = json!({ "schemas": [GROUP], "displayName": format!("group{number}") });
             assert_eq!(client.post("/Groups", &body).await.status, 201);
             if number % 3 == 0 {
@@ -325,7 +326,7 @@ async fn check_during_writes_reports_no_false_findings() {
             }
         }
     };
-    let directory = service().directory(&sound.connector.id).await;
+    let directory = service().directory(&small.connector.id).await;
     let checks = async {
         let mut found = Vec::new();
         for _ in 0..5 {
@@ -337,6 +338,6 @@ async fn check_during_writes_reports_no_false_findings() {
     };
     let ((), found) = tokio::join!(writes, checks);
     assert_eq!(found, []);
-    let done = scimctl(service(), &["check", &sound.connector.id.to_string()]);
+    let done = scimctl(service(), &["check", &small.connector.id.to_string()]);
     assert_eq!(done.ok(), "everything is in order\n");
 }

@@ -5,13 +5,15 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use directory::connectors::{ConnectorId, FORMAT, scheme};
 use jiff::Timestamp;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use shared::credential::Credential;
 use tests::client::Client;
+use tests::in_process::InProcess;
 use tests::invariants::assert_invariants;
 use tests::layout;
+use tests::provisioning::USER;
 use tests::scimctl::scimctl;
-use tests::service::{Service, TestConnector};
+use tests::service::{Service, TIME_LIMIT, TestConnector};
 use tests::table::{Item, put_item, read_record, set_attribute, take_item};
 
 /// The passwords of the connectors in `fixtures/tables/format-1.json`.
@@ -86,9 +88,8 @@ async fn table_of_format_1_is_served_before_and_after_its_migration() {
     let record = read_record(&service, &id("okta")).await.unwrap();
     assert_eq!(record.get("credentials"), None);
     // A new process has an empty cache.
-    let restarted =
-        tests::in_process::InProcess::uncached(service.dynamodb(), client(&service, "okta", PASSWORDS[0].1));
-    let reply = restarted.send("GET", "/Users", None, tests::service::TIME_LIMIT).await;
+    let restarted = InProcess::uncached(service.dynamodb(), client(&service, "okta", PASSWORDS[0].1));
+    let reply = restarted.send("GET", "/Users", None, TIME_LIMIT).await;
     assert_eq!(reply.status(), 200);
     assert_served(&service).await;
     let made = scimctl(&service, &["connector", "create", "--name", "google"]);
@@ -126,8 +127,7 @@ async fn unknown_format_is_refused() {
     set_attribute(&service, &layout::connector(&connector.id), "stored_format", newer).await;
     let client = connector.local(&service);
     assert_eq!(client.get("/Users").await.status, 500);
-    let user =
-        serde_json::json!({ "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "userName": "a" });
+    let user = json!({ "schemas": [USER], "userName": "a" });
     assert_eq!(client.post("/Users", &user).await.status, 500);
     let refused = scimctl(&service, &["user", "create", &text, "ann"]).failed();
     assert!(refused.contains("is stored in format 3, and this version knows formats up to 2"), "{refused}");
@@ -208,8 +208,8 @@ async fn lost_credential_leaves_the_others_valid_and_rotation_repairs_the_list()
     let (client, text) = (connector.local(service), connector.id.to_string());
     let rotated = scimctl(service, &["connector", "rotate", &text, "--username", "okta"]);
     let new = Client::new(&client.base_url, "okta", &rotated.value("Password:"));
-    let restarted = tests::in_process::InProcess::uncached(service.dynamodb(), new);
-    let reply = restarted.send("GET", "/Users", None, tests::service::TIME_LIMIT).await;
+    let restarted = InProcess::uncached(service.dynamodb(), new);
+    let reply = restarted.send("GET", "/Users", None, TIME_LIMIT).await;
     assert_eq!(reply.status(), 200);
     let record = take_item(service, &layout::connector(&connector.id)).await;
     assert_eq!(record["credential_ids"].as_l().unwrap().len(), 2, "the token and the new password");

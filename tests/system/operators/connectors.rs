@@ -1,4 +1,4 @@
-//! What operators do at the command line, and what clients see of it.
+//! Connectors on the command line: operators create, disable, rename and delete them, rotate credentials and change settings.
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};
@@ -16,7 +16,8 @@ use tests::service::{TABLE, binaries, service};
 use tests::table::{read_items, take_item};
 use uuid::Uuid;
 
-fn name() -> String {
+/// A new name of a connector.
+fn new_name() -> String {
     format!("c{}", Uuid::new_v4().simple())
 }
 
@@ -26,7 +27,7 @@ fn origin() -> String {
 
 #[tokio::test]
 async fn connector_create_prints_the_endpoint_url_and_new_credentials_once() {
-    let (name, origin) = (name(), origin());
+    let (name, origin) = (new_name(), origin());
     let made = scimctl(service(), &["connector", "create", "--name", &name, "--url", &origin]);
     let (url, username, password) =
         (made.value("Endpoint URL:"), made.value("Username:"), made.value("Password:"));
@@ -49,8 +50,8 @@ async fn connector_create_prints_the_endpoint_url_and_new_credentials_once() {
     assert!(!made.out.contains("horse"), "a password that somebody chose is not shown");
     let url = made.value("Endpoint URL:");
     assert_eq!(Client::new(&url, "okta", "correct horse battery").get("/Users").await.status, 200);
-    let in_sight = ["connector", "create", "--name", "x", "--password", "secret"];
-    assert_eq!(scimctl(service(), &in_sight).code, 2, "a password never stands on a command line");
+    let on_command_line = ["connector", "create", "--name", "x", "--password", "secret"];
+    assert_eq!(scimctl(service(), &on_command_line).code, 2, "a password never stands on a command line");
 
     let made =
         scimctl(service(), &["connector", "create", "--name", "okta", "--unguessable", "--url", &origin]);
@@ -61,7 +62,7 @@ async fn connector_create_prints_the_endpoint_url_and_new_credentials_once() {
 
 #[tokio::test]
 async fn rotated_credential_works_beside_the_old_one_until_it_is_retired() {
-    let (name, origin) = (name(), origin());
+    let (name, origin) = (new_name(), origin());
     let run = |arguments: &[&str]| scimctl(service(), &[&["connector"], arguments].concat());
     let first = run(&["create", "--name", &name, "--url", &origin]);
     let second = run(&["rotate", &name]);
@@ -90,7 +91,7 @@ async fn rotated_credential_works_beside_the_old_one_until_it_is_retired() {
     assert!(run(&["expires", &name, &id(new), "tomorrow"]).failed().contains("no time"));
     let shown = run(&["show", &name]).ok();
     assert!(!shown.contains(&id(old)) && shown.contains("2026-01-01 00:00 UTC, ended"), "{shown}");
-    // Whoever reads the record now, as every function does within a minute, knows.
+    // Every function reads the connector again within a minute. This is what it reads.
     let present = service().table().connector(&ConnectorId::parse(&name).unwrap()).await.unwrap().unwrap();
     let find = |presented: shared::credential::PresentedCredentials| {
         presented.find(&present.credentials, Timestamp::now()).is_some()
@@ -143,7 +144,7 @@ async fn connector_is_disabled_renamed_and_deleted_with_its_directory() {
         (1, Some("scimctl: that is not the connector's id; nothing is deleted"))
     );
     assert_eq!(client.get("/Users?count=0").await.json()["totalResults"], 5);
-    // As a deletion left it that was cut off: an hour ago, with a user gone whose memberships and entries are there.
+    // A deletion that was interrupted an hour ago: a user is deleted, but its memberships and index items are not.
     let long_ago = Timestamp::now() - SignedDuration::from_hours(1);
     service().connectors().begin_deletion(&connector.id, long_ago).await.unwrap();
     let first = ResourceId::parse(&made[0]).unwrap();
@@ -168,7 +169,7 @@ async fn connector_is_disabled_renamed_and_deleted_with_its_directory() {
             "{arguments:?}"
         );
     }
-    // A function noted the use of a credential after it was retired.
+    // A function recorded the use of a credential after it was retired.
     service().table().record_use(&connector.id, "retired", Timestamp::now()).await.unwrap();
     let deleted = scimctl_with(service(), &["connector", "delete", &id], &format!("{id}\n"));
     assert_eq!(deleted.ok(), format!("{id} is deleted; its audit trail stays until it expires\n"));
@@ -178,7 +179,7 @@ async fn connector_is_disabled_renamed_and_deleted_with_its_directory() {
     assert_eq!(service().table().last_used(&connector.id, "retired").await.unwrap(), None);
     let trail = scimctl(service(), &["audit", &id]).ok();
     assert!(trail.lines().any(|line| line.contains("create User")), "{trail}");
-    assert_eq!(scimctl(service(), &["audit", &name()]).failed().split(' ').next(), Some("there"));
+    assert_eq!(scimctl(service(), &["audit", &new_name()]).failed().split(' ').next(), Some("there"));
 }
 
 #[tokio::test]
@@ -201,7 +202,7 @@ async fn deletion_of_a_connector_is_recorded_in_its_audit_trail() {
         assert_eq!(ended, None, "scimctl ended before it marked the connector as being deleted");
         tokio::task::yield_now().await;
     };
-    // It waits for those who believe the record that they read before.
+    // The deletion now waits until no process has the old record in its cache, so this test ends it.
     deletion.kill().unwrap();
     deletion.wait().unwrap();
     assert!(record.disabled.is_some());
@@ -278,7 +279,7 @@ async fn settings_can_be_set_applied_from_a_file_and_exported() {
     ] {
         assert_eq!(run(&["set", &id, setting]).failed(), said);
     }
-    // What a rule hides is answered over SCIM as before.
+    // Rules do not change the answers over SCIM.
     let names = client.get("/Users?attributes=userName").await.json();
     assert_eq!(names["totalResults"], json!(2));
 }

@@ -1,4 +1,4 @@
-//! The directory as operators see it, and what they make by hand.
+//! The directory on the command line: lists of users and groups, local users, `scimctl doctor`, help and completions.
 
 use directory::settings::{OnDelete, Settings};
 use serde_json::{Value, json};
@@ -119,8 +119,8 @@ async fn deactivated_user_cannot_join_and_is_named_in_the_error() {
         let some = run(&connector, &[noun, verb, of, "bob", "ann@example.com", "Everybody"]);
         assert_eq!((some.code, some.out.as_str()), (1, "in it: ann@example.com, Everybody\n"));
         assert_eq!(some.failed(), "not in it, as whoever is deactivated joins no group: bob");
-        let nobody = run(&connector, &[noun, verb, of, "bob"]);
-        assert_eq!((nobody.code, nobody.out.as_str()), (1, ""));
+        let rejected = run(&connector, &[noun, verb, of, "bob"]);
+        assert_eq!((rejected.code, rejected.out.as_str()), (1, ""));
     }
 }
 

@@ -1,4 +1,5 @@
-//! What the settings of a connector, and what operators made by hand, change for its clients.
+//! The settings of a connector (`on-deactivate`, `on-delete`, `attribute-only`), local users, groups and roles, and audit records:
+//! what they change for clients.
 
 use directory::settings::{OnDeactivate, OnDelete, Settings};
 use serde_json::{Value, json};
@@ -10,8 +11,10 @@ use tests::provisioning::{
 };
 use tests::scimctl::{run, scimctl};
 use tests::service::{TestConnector, service};
+use tests::table::read_items;
 
-async fn with(settings: Settings) -> (TestConnector, Client) {
+/// Creates a connector with these settings, and a client of it.
+async fn connector_with(settings: Settings) -> (TestConnector, Client) {
     let connector = service().connector_with(settings).await;
     let client = connector.local(service());
     (connector, client)
@@ -19,7 +22,8 @@ async fn with(settings: Settings) -> (TestConnector, Client) {
 
 #[tokio::test]
 async fn on_deactivate_keep_groups_keeps_memberships() {
-    let (_, client) = with(Settings { on_deactivate: OnDeactivate::KeepGroups, ..Settings::default() }).await;
+    let (_, client) =
+        connector_with(Settings { on_deactivate: OnDeactivate::KeepGroups, ..Settings::default() }).await;
     let made = create_users(&client, 2).await;
     let group = create_group(&client, "Tour Guides", &made[..1]).await;
     let path = format!("/Users/{}", made[0]);
@@ -27,7 +31,7 @@ async fn on_deactivate_keep_groups_keeps_memberships() {
     assert_eq!((&away["active"], &away["groups"][0]["value"]), (&json!(false), &json!(group)));
     assert_eq!(client.get(&path).await.json(), away);
     assert_eq!(client.patch(&path, &set_active_body(true)).await.json()["groups"][0]["value"], json!(group));
-    // Who does not send memberships again is believed when it sends them.
+    // A deactivated user can join a group with this setting.
     client.patch(&format!("/Users/{}", made[1]), &set_active_body(false)).await;
     let joins = add_members_body(&made[1..]);
     assert_eq!(client.patch(&format!("/Groups/{group}"), &joins).await.status, 200);
@@ -36,7 +40,8 @@ async fn on_deactivate_keep_groups_keeps_memberships() {
 
 #[tokio::test]
 async fn on_delete_deactivate_hides_the_user_from_the_client_only() {
-    let (connector, client) = with(Settings { on_delete: OnDelete::Deactivate, ..Settings::default() }).await;
+    let (connector, client) =
+        connector_with(Settings { on_delete: OnDelete::Deactivate, ..Settings::default() }).await;
     let leaver = create_user(&client, "ann@example.com").await;
     let group = create_group(&client, "Tour Guides", std::slice::from_ref(&leaver)).await;
     let path = format!("/Users/{leaver}");
@@ -63,7 +68,7 @@ async fn on_delete_deactivate_hides_the_user_from_the_client_only() {
 
 #[tokio::test]
 async fn on_delete_refuse_answers_405() {
-    let (_, client) = with(Settings { on_delete: OnDelete::Refuse, ..Settings::default() }).await;
+    let (_, client) = connector_with(Settings { on_delete: OnDelete::Refuse, ..Settings::default() }).await;
     let user = create_user(&client, "ann@example.com").await;
     let group = create_group(&client, "Tour Guides", std::slice::from_ref(&user)).await;
     for path in [format!("/Users/{user}"), format!("/Groups/{group}")] {
@@ -76,7 +81,7 @@ async fn on_delete_refuse_answers_405() {
 
 #[tokio::test]
 async fn attribute_only_client_cannot_create_users_but_takes_over_local_ones() {
-    let (connector, client) = with(Settings { attribute_only: true, ..Settings::default() }).await;
+    let (connector, client) = connector_with(Settings { attribute_only: true, ..Settings::default() }).await;
     let post =
         async |name: &str| client.post("/Users", &json!({ "schemas": [USER], "userName": name })).await;
     let refused = post("ann@example.com").await;
@@ -90,7 +95,7 @@ async fn attribute_only_client_cannot_create_users_but_takes_over_local_ones() {
 
 #[tokio::test]
 async fn client_takes_over_a_local_user_with_the_same_id() {
-    let (connector, client) = with(Settings::default()).await;
+    let (connector, client) = connector_with(Settings::default()).await;
     let made = |name: &str| {
         let said = run(&connector, &["user", "create", name, "--first-name", "Ann", "--email", "a@b.c"]).ok();
         said.trim().rsplit(' ').next().unwrap().to_owned()
@@ -135,7 +140,7 @@ async fn client_takes_over_a_local_user_with_the_same_id() {
 
 #[tokio::test]
 async fn client_cannot_see_or_change_local_groups_and_roles() {
-    let (connector, client) = with(Settings::default()).await;
+    let (connector, client) = connector_with(Settings::default()).await;
     let ann = create_user(&client, "ann").await;
     let sales = create_group(&client, "Sales", std::slice::from_ref(&ann)).await;
     let said = run(&connector, &["group", "create", "Stewards"]).ok();
@@ -194,7 +199,7 @@ async fn client_cannot_see_or_change_local_groups_and_roles() {
 
 #[tokio::test]
 async fn each_change_leaves_one_audit_record_without_values() {
-    let (connector, client) = with(Settings::default()).await;
+    let (connector, client) = connector_with(Settings::default()).await;
     let credentials = service().table().connector(&connector.id).await.unwrap().unwrap().credentials;
     let password = credentials.iter().find(|one| directory::connectors::scheme(one) == "Basic");
     let credential = password.unwrap().id.clone();
@@ -254,7 +259,7 @@ async fn each_change_leaves_one_audit_record_without_values() {
         read(&["--until", "2020-01-01T00:00:00Z", "--since", "2019-10-01T00:00:00Z"]),
         [Value::Null; 0]
     );
-    let items = tests::table::read_items(service(), &connector.id).await;
+    let items = read_items(service(), &connector.id).await;
     let expires: Vec<i64> = items
         .iter()
         .filter(|((pk, _), _)| pk.contains("#audit/"))

@@ -1,4 +1,4 @@
-//! The directory in files: taken away, brought in, and brought in again.
+//! Export and import of users and groups as CSV and JSON Lines files.
 
 use directory::settings::{Mapping, OnDelete, Settings};
 use serde_json::{Value, json};
@@ -26,7 +26,7 @@ async fn exported_directory_can_be_imported_elsewhere_repeatedly() {
             run(&other, &["import", "users", &users]).ok(),
             "1 made, 0 changed, 0 as they were, 0 refused\n"
         );
-        // What the identity provider nests, an operator cannot.
+        // A local group can contain groups of the identity provider only, so the outer group is refused.
         let nested = run(&other, &["import", "groups", &groups]);
         assert_eq!(nested.out, "1 made, 0 changed, 0 as they were, 1 refused\n");
         assert!(nested.err.contains("has no group Sales, EMEA of the identity provider"), "{nested:?}");
@@ -113,8 +113,8 @@ async fn refused_rows_are_reported_and_the_other_rows_are_imported() {
     );
 }
 
-/// Everything that operators see of a directory.
-fn everything(connector: &TestConnector) -> String {
+/// Everything that the command line shows of a directory.
+fn shown_directory(connector: &TestConnector) -> String {
     let mut all = run(connector, &["user", "list", "--hidden", "--json"]).ok();
     all.push_str(&run(connector, &["group", "list", "--hidden"]).ok());
     for name in ["Team; \\A", "Everybody", "Sales, EMEA"] {
@@ -123,7 +123,8 @@ fn everything(connector: &TestConnector) -> String {
     all
 }
 
-/// Users and groups of which the directory shows something else than there is.
+/// Creates users and groups whose shown values differ from the stored values: several email addresses, spaces in names,
+/// characters that are special in CSV files.
 async fn populate(connector: &TestConnector, client: &Client) {
     let ann = json!({
         "schemas": [USER], "userName": "Ann@example.com", "name": { "givenName": " Ann", "familyName": "Ash" },
@@ -149,7 +150,7 @@ async fn import_of_an_export_changes_nothing_in_the_same_directory() {
         let connector = service().connector_with(Settings { mapping, ..Settings::default() }).await;
         let client = connector.local(service());
         populate(&connector, &client).await;
-        let before = everything(&connector);
+        let before = shown_directory(&connector);
         let folder = Folder::new();
         for extension in ["csv", "jsonl"] {
             for (what, count) in [("users", 5), ("groups", 3)] {
@@ -162,7 +163,7 @@ async fn import_of_an_export_changes_nothing_in_the_same_directory() {
                 );
             }
         }
-        assert_eq!(everything(&connector), before);
+        assert_eq!(shown_directory(&connector), before);
         assert_invariants(service(), &connector.id).await;
     }
 }

@@ -1,4 +1,5 @@
-//! What answers are made of: attributes, versions, compression, methods, and how large they may be.
+//! Answers: the selection of attributes (RFC 7644 §3.9), entity tags (§3.14), compression, methods, discovery (§4) and the
+//! maximum size.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +15,8 @@ fn names(reply: &Reply) -> Vec<String> {
     reply.json().as_object().unwrap().keys().cloned().collect()
 }
 
-fn full(name: &str) -> Value {
+/// A user with several attributes, also of the enterprise extension.
+fn full_user(name: &str) -> Value {
     json!({
         "schemas": [USER, ENTERPRISE],
         "userName": name,
@@ -28,7 +30,7 @@ fn full(name: &str) -> Value {
 async fn attributes_and_excluded_attributes_select_what_every_answer_contains() {
     let client = service().client().await;
     let title = patch_body(json!([{ "op": "replace", "path": "title", "value": "x" }]));
-    let id = client.post("/Users", &full("ann")).await.json()["id"].as_str().unwrap().to_owned();
+    let id = client.post("/Users", &full_user("ann")).await.json()["id"].as_str().unwrap().to_owned();
     for (query, expected) in [
         ("attributes=userName", vec!["schemas", "id", "userName"]),
         ("attributes=USERNAME,%20name.givenName", vec!["schemas", "id", "userName", "name"]),
@@ -42,10 +44,10 @@ async fn attributes_and_excluded_attributes_select_what_every_answer_contains() 
             vec!["schemas", "id", "userName"],
         ),
     ] {
-        let other = full(&format!("made by {query}"));
+        let other = full_user(&format!("made by {query}"));
         for reply in [
             client.get(&format!("/Users/{id}?{query}")).await,
-            client.put(&format!("/Users/{id}?{query}"), &full("ann")).await,
+            client.put(&format!("/Users/{id}?{query}"), &full_user("ann")).await,
             client.patch(&format!("/Users/{id}?{query}"), &title).await,
             client.post(&format!("/Users?{query}"), &other).await,
         ] {
@@ -74,7 +76,7 @@ async fn stale_if_match_is_rejected_and_if_none_match_gives_304() {
         let headers = [(name, version), ("content-type", "application/scim+json")];
         client.send(method, &path, &headers, body).await
     };
-    let put = full("ann").to_string();
+    let put = full_user("ann").to_string();
     let none = String::new;
     for (method, name, version, body, status) in [
         ("GET", "if-none-match", "W/\"1\"", none(), 304),
@@ -98,13 +100,13 @@ async fn stale_if_match_is_rejected_and_if_none_match_gives_304() {
         assert_eq!(reply.status, status, "{method} {name} {version}");
         assert_eq!(reply.body.is_empty(), status == 304, "{method} {name} {version}: only a 304 has no body");
     }
-    // The second and third put changed nothing, and made no version.
+    // The second and the third PUT changed nothing, so they made no new version.
     let before = client.get(&path).await;
     assert_eq!(
         (before.header("etag"), &before.json()["meta"]["version"]),
         (Some("W/\"2\""), &json!("W/\"2\""))
     );
-    // What groups a user is in, and how they are called, is part of what a client reads, and so of the version.
+    // A user's groups and their names are part of the answer, so they change the version.
     let id = path.rsplit_once('/').unwrap().1.to_owned();
     let group = create_group(&client, "g", &[id]).await;
     let joined = client.get(&path).await;
@@ -113,7 +115,7 @@ async fn stale_if_match_is_rejected_and_if_none_match_gives_304() {
     assert_eq!(client.patch(&format!("/Groups/{group}"), &renamed).await.status, 200);
     let after = client.get(&path).await;
     assert_ne!(after.header("etag"), joined.header("etag"));
-    // It is the same wherever it is shown, and whatever of the user is.
+    // The version is the same in every list, whatever attributes are selected.
     for query in [
         "",
         "&excludedAttributes=groups",
@@ -135,10 +137,10 @@ async fn gzip_is_sent_on_request_head_has_no_body_and_wrong_methods_give_405() {
     let client = service().client().await;
     let plain = client.get("/Schemas").await;
     assert_eq!((plain.header("content-encoding"), plain.header("vary")), (None, Some("accept-encoding")));
-    let packed = client.send("GET", "/Schemas", &[("accept-encoding", "gzip,deflate")], "").await;
-    assert_eq!(packed.header("content-encoding"), Some("gzip"));
-    assert!(packed.body.len() * 4 < plain.body.len());
-    assert_eq!(packed.json(), plain.json());
+    let compressed = client.send("GET", "/Schemas", &[("accept-encoding", "gzip,deflate")], "").await;
+    assert_eq!(compressed.header("content-encoding"), Some("gzip"));
+    assert!(compressed.body.len() * 4 < plain.body.len());
+    assert_eq!(compressed.json(), plain.json());
     let head = client.send("HEAD", "/ServiceProviderConfig", &[], "").await;
     assert_eq!(
         (head.status, head.body.len(), head.header("content-type")),
@@ -243,11 +245,11 @@ async fn pages_stay_below_the_response_limit_and_a_too_large_group_is_400() {
         assert_eq!(client.get(&format!("{path}?{query}")).await.json()["displayName"], "large");
         assert_eq!(client.get(&format!("/Groups?{query}")).await.json()["totalResults"], 1);
     }
-    // RFC 7644 §3.5.2: a PATCH of a large group has no body, unless attributes are asked for.
+    // RFC 7644 §3.5.2: the answer to a PATCH of a large group is 204 without a body, unless the request selects attributes.
     let renamed = patch_body(json!([{ "op": "replace", "path": "displayName", "value": "larger" }]));
     assert_eq!(client.patch(&path, &renamed).await.status, 204);
     let asked = client.patch(&format!("{path}?attributes=displayName,members.value"), &renamed).await;
     assert_eq!((asked.status, &asked.json()["displayName"]), (200, &json!("larger")));
-    let packed = client.send("GET", &path, &[("accept-encoding", "gzip")], "").await;
-    assert_eq!(packed.json()["members"].as_array().unwrap().len(), 40_000, "compressed, it fits");
+    let compressed = client.send("GET", &path, &[("accept-encoding", "gzip")], "").await;
+    assert_eq!(compressed.json()["members"].as_array().unwrap().len(), 40_000, "compressed, it fits");
 }

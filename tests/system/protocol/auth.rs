@@ -1,4 +1,4 @@
-//! Who is let in, and until when.
+//! Authentication: which credentials are accepted, how long a process may cache them, and the rate limit for wrong passwords.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -15,19 +15,19 @@ async fn cached_credential_is_refused_a_minute_after_its_removal() {
     let service = service();
     let connector = service.connector().await;
     let client = connector.local(service);
-    let renewed = Client::new(&client.base_url, &client.username, "renewed");
-    let before = InProcess::new(service.dynamodb(), client).await;
+    let with_new_password = Client::new(&client.base_url, &client.username, "new password");
+    let cached = InProcess::new(service.dynamodb(), client).await;
     let kind = CredentialKind::Basic { username: "okta".to_owned() };
-    let new = directory::secrets::credential_of_generated(kind, "renewed", Timestamp::now()).unwrap();
+    let new = directory::secrets::credential_of_generated(kind, "new password", Timestamp::now()).unwrap();
     service.connectors().replace_credentials(&connector.id, &[new]).await.unwrap();
     let status =
         async |requests: &InProcess| requests.send("GET", "/Users", None, TIME_LIMIT).await.status().as_u16();
-    assert_eq!(status(&before).await, 200, "the record is believed for a while");
+    assert_eq!(status(&cached).await, 200, "the record is believed for a while");
     tokio::time::pause();
     tokio::time::advance(Duration::from_secs(61)).await;
     tokio::time::resume();
-    assert_eq!(status(&before).await, 401);
-    assert_eq!(renewed.get("/Users").await.status, 200);
+    assert_eq!(status(&cached).await, 401);
+    assert_eq!(with_new_password.get("/Users").await.status, 200);
 }
 
 #[tokio::test]
@@ -50,7 +50,7 @@ async fn wrong_passwords_rate_limit_only_uncached_credentials_from_the_same_addr
     let service = service();
     let connector = service.connector().await;
     let client = connector.local(service);
-    let known = InProcess::new(service.dynamodb(), client.clone()).await;
+    let cached = InProcess::new(service.dynamodb(), client.clone()).await;
     let wrong = Client::new(&client.base_url, &client.username, "wrong");
     let status = async |client: &Client| client.get("/Users?count=0").await.status;
     for attempt in 1..=10 {
@@ -63,7 +63,7 @@ async fn wrong_passwords_rate_limit_only_uncached_credentials_from_the_same_addr
     assert_eq!(status(&client).await, 429, "a right password from there is not told from a guess");
     let users =
         async |requests: &InProcess| requests.send("GET", "/Users", None, TIME_LIMIT).await.status().as_u16();
-    assert_eq!(users(&known).await, 200, "whoever is known to the process is not asked");
+    assert_eq!(users(&cached).await, 200, "whoever is known to the process is not asked");
     let mut elsewhere = InProcess::uncached(service.dynamodb(), client.clone());
     elsewhere.address = "192.0.2.1".parse().unwrap();
     assert_eq!(users(&elsewhere).await, 200);
@@ -88,7 +88,7 @@ async fn concurrent_wrong_passwords_are_rate_limited() {
         assert!(matches!(status, 401 | 429), "{status}");
         refused += usize::from(status == 401);
     }
-    // Two are looked at at once, so one more than ten may have begun.
+    // The service checks two passwords at the same time, so an 11th check may have begun before the limit of 10.
     assert!((10..=11).contains(&refused), "{refused}");
 }
 
@@ -127,10 +127,11 @@ async fn expired_credential_is_refused() {
     assert_eq!(client.send("GET", "/Users", &[("authorization", &bearer)], "").await.status, 200);
 }
 
-/// How far the clock of the next test is ahead, in seconds.
+/// How far the clock of the next test is ahead of the real time, in seconds.
 static AHEAD: AtomicI64 = AtomicI64::new(0);
 
-fn later() -> Timestamp {
+/// The clock of the next test.
+fn clock_ahead() -> Timestamp {
     Timestamp::now() + SignedDuration::from_secs(AHEAD.load(Ordering::Relaxed))
 }
 
@@ -140,7 +141,7 @@ async fn cached_credential_is_refused_when_it_expires() {
     let connector = service.connector().await;
     let ends = Timestamp::now() + SignedDuration::from_secs(30);
     service.expire_password(&connector.id, ends).await;
-    let requests = InProcess::with_clock(service.dynamodb(), connector.local(service), later);
+    let requests = InProcess::with_clock(service.dynamodb(), connector.local(service), clock_ahead);
     let status = async || requests.send("GET", "/Users", None, TIME_LIMIT).await.status().as_u16();
     assert_eq!(status().await, 200);
     AHEAD.store(31, Ordering::Relaxed);

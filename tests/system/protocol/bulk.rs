@@ -1,4 +1,4 @@
-//! Bulk requests (RFC 7644 §3.7).
+//! Bulk requests (RFC 7644 §3.7): references by bulkId, a status for each operation, failOnErrors and limits.
 
 use serde_json::{Value, json};
 use tests::client::Client;
@@ -6,6 +6,7 @@ use tests::invariants::assert_invariants;
 use tests::provisioning::{ENTERPRISE, GROUP, USER, create_user, members_of};
 use tests::service::service;
 
+/// Sends a Bulk request and returns the operations of its answer.
 async fn send(client: &Client, body: Value) -> Vec<Value> {
     let reply = client.post("/Bulk", &body).await;
     assert_eq!(reply.status, 200, "{}", String::from_utf8_lossy(&reply.body));
@@ -14,6 +15,7 @@ async fn send(client: &Client, body: Value) -> Vec<Value> {
     body["Operations"].as_array().unwrap().clone()
 }
 
+/// The body of a Bulk request with these operations.
 fn bulk(operations: Value) -> Value {
     json!({ "schemas": ["urn:ietf:params:scim:api:messages:2.0:BulkRequest"], "Operations": operations })
 }
@@ -90,7 +92,7 @@ async fn circular_bulk_id_references_work_for_managers_but_not_for_groups() {
         assert_eq!(user[ENTERPRISE]["manager"]["value"], id(&done[other]));
         assert_eq!(user["meta"]["version"], done[one]["version"]);
     }
-    // Groups may not contain each other: the one that cannot be finished is taken back.
+    // Groups must not contain each other, so the group whose members cannot be completed is deleted again.
     let done = send(
         &client,
         bulk(json!([post_group("a", "A", &["bulkId:b"]), post_group("b", "B", &["bulkId:a"])])),
@@ -113,12 +115,12 @@ async fn circular_references_are_complete_before_later_operations() {
         "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"],
         "Operations": [{ "op": "add", "path": "title", "value": "Boss" }]
     });
-    let circle = [
+    let cycle = [
         post_user("ann", json!({ "userName": "ann", ENTERPRISE: manager("bob") })),
         post_user("bob", json!({ "userName": "bob", ENTERPRISE: manager("cat") })),
         post_user("cat", json!({ "userName": "cat", ENTERPRISE: manager("ann") })),
     ];
-    let [ann, bob, cat] = circle.clone();
+    let [ann, bob, cat] = cycle.clone();
     let done = send(&client, bulk(json!([ann, bob, cat, of_ann("PATCH", titled)]))).await;
     assert_eq!(statuses(&done), ["201", "201", "201", "200"]);
     let user = client.get(&format!("/Users/{}", id(&done[0]))).await.json();
@@ -129,11 +131,11 @@ async fn circular_references_are_complete_before_later_operations() {
     for made in &done[..3] {
         assert_eq!(client.delete(&format!("/Users/{}", id(made))).await.status, 204);
     }
-    let [ann, bob, cat] = circle;
+    let [ann, bob, cat] = cycle;
     let done = send(&client, bulk(json!([ann, bob, cat, of_ann("DELETE", Value::Null)]))).await;
     assert_eq!(statuses(&done), ["201", "201", "201", "204"]);
-    let oneself = post_user("eve", json!({ "userName": "eve", ENTERPRISE: manager("eve") }));
-    let done = send(&client, bulk(json!([oneself]))).await;
+    let own_manager = post_user("eve", json!({ "userName": "eve", ENTERPRISE: manager("eve") }));
+    let done = send(&client, bulk(json!([own_manager]))).await;
     assert_eq!(statuses(&done), ["201"]);
     let user = client.get(&format!("/Users/{}", id(&done[0]))).await.json();
     assert_eq!(user[ENTERPRISE]["manager"]["value"], id(&done[0]));

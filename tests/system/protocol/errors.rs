@@ -1,4 +1,4 @@
-//! What is wrong is refused, clearly, and changes nothing.
+//! Errors (RFC 7644 §3.12): invalid requests get the right status, scimType and detail, and change nothing.
 
 use serde_json::{Value, json};
 use tests::client::{Client, SCIM_JSON};
@@ -42,7 +42,7 @@ async fn invalid_bodies_and_queries_are_refused_and_change_nothing() {
         ("POST", "/Users", user_with("emails", json!([{ "value": "a", "primary": true }, { "value": "b", "primary": true }])), 400, "invalidValue", "emails has more than one primary value"),
         ("POST", "/Users", user_with("emails", json!(emails)), 400, "invalidValue", "The User has 51 values in indexed attributes (userName, externalId, emails.value, name.givenName, name.familyName, displayName); the maximum is 46"),
         ("POST", "/Users", user_with("title", json!("x".repeat(300_000))), 413, "", "The User is 300089 bytes; the maximum is 300000"),
-        // The name stands in an item twice.
+        // An item contains the userName twice.
         ("POST", "/Users", json!({ "schemas": [USER], "userName": "x".repeat(250_000) }).to_string(), 413, "", "The User is 500072 bytes; the maximum is 300000"),
         ("POST", "/Groups", json!({ "schemas": [GROUP], "displayName": "g", "members": [{ "value": ann, "display": "x".repeat(1_025) }] }).to_string(), 400, "invalidValue", &format!("members: the display of {ann} is 1025 bytes, and may be 1024")),
         ("POST", "/Users", json!({ "schemas": [USER], "userName": "ANN" }).to_string(), 409, "uniqueness", "userName \"ANN\" is taken by another user"),
@@ -115,14 +115,14 @@ async fn all_wrong_credentials_get_the_same_401() {
     let good = client.basic();
     let with = |username: &str, password: &str| Client::new(&client.base_url, username, password).basic();
     let wrong = with(&client.username, "wrong");
-    let stranger = with("stranger", &client.password);
+    let unknown_username = with("stranger", &client.password);
     let unknown = client.base_url.replace(&connector.id.to_string(), "unknown");
     let unknown = Client::new(&unknown, &client.username, &client.password);
     let mut answers = Vec::new();
     let everywhere = &["/Users", "/ServiceProviderConfig", "/Nothing"][..];
     for (client, authorization, targets) in [
         (&client, wrong.as_str(), &everywhere[..1]),
-        (&client, &stranger, &everywhere[1..2]),
+        (&client, &unknown_username, &everywhere[1..2]),
         (&client, "Bearer x", &everywhere[2..]),
         (&client, "", everywhere),
         (&client, "non-token", everywhere),

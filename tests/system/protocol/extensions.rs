@@ -1,4 +1,5 @@
-//! A schema more, in a file, named by a resource type: served, checked, filtered, patched, projected and indexed.
+//! An additional extension schema needs only a schema file and its name in a resource type. Then it is in discovery, and its
+//! attributes are validated, filtered, patched, selected and indexed.
 
 use serde_json::{Value, json};
 use service::response::{Plan, Response};
@@ -10,7 +11,7 @@ use tests::service::{TIME_LIMIT, service};
 
 const BADGE: &str = "urn:example:Badge";
 
-/// The schemas on file with one more, as two more files would give.
+/// The schemas of the service, and an extension of users with two indexed attributes.
 fn schemas() -> &'static Schemas {
     let badge = json!({
         "id": BADGE, "name": "Badge", "description": "What opens doors", "attributes": [
@@ -92,7 +93,7 @@ async fn extension_schema_needs_only_a_schema_file() {
         moved[BADGE],
         json!({ "number": "B8", "issued": "2026-01-01T00:00:00Z", "doors": [{ "value": "south" }] })
     );
-    // The number that was given up is free.
+    // The badge number that the first user no longer has is free.
     assert_eq!(send("POST", "/Users", &user("bob", json!({ "number": "A7" }))).await.status(), 201);
     let asked = body(&get(&format!("{path}?attributes={BADGE}:note,{BADGE}:number")).await);
     assert_eq!(asked[BADGE], json!({ "number": "B8", "note": "n" }));

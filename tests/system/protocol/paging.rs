@@ -1,4 +1,4 @@
-//! Pages: by index (RFC 7644 §3.4.2.4), by cursor (RFC 9865), and in order (§3.4.2.3).
+//! Paging by index (RFC 7644 §3.4.2.4), paging by cursor (RFC 9865), and sorting (RFC 7644 §3.4.2.3).
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -16,24 +16,24 @@ use tests::service::{TIME_LIMIT, service};
 async fn start_index_and_count_select_the_page() {
     let client = service().client().await;
     let users = create_users(&client, 45).await;
-    // Memberships stand between users in the table.
+    // In the table, items of memberships are between the items of users. They must not count as users.
     for number in 0..3 {
         create_group(&client, &format!("group {number}"), &users[number * 10..]).await;
     }
-    let everybody = ids_of(&read_page(&client, "").await);
-    assert_eq!(everybody.iter().collect::<BTreeSet<_>>(), users.iter().collect());
+    let all = ids_of(&read_page(&client, "").await);
+    assert_eq!(all.iter().collect::<BTreeSet<_>>(), users.iter().collect());
     for (query, start_index, expected) in [
-        ("startIndex=1&count=10", 1, &everybody[..10]),
-        ("startIndex=11&count=10", 11, &everybody[10..20]),
-        ("startIndex=41&count=10", 41, &everybody[40..]),
+        ("startIndex=1&count=10", 1, &all[..10]),
+        ("startIndex=11&count=10", 11, &all[10..20]),
+        ("startIndex=41&count=10", 41, &all[40..]),
         ("startIndex=46&count=10", 46, &[]),
-        ("startIndex=0&count=2", 1, &everybody[..2]),
-        ("startIndex=-5&count=2", 1, &everybody[..2]),
+        ("startIndex=0&count=2", 1, &all[..2]),
+        ("startIndex=-5&count=2", 1, &all[..2]),
         ("count=0", 1, &[]),
         ("count=-1", 1, &[]),
-        ("count=100000", 1, &everybody[..]),
-        ("STARTINDEX=45", 45, &everybody[44..]),
-        ("filter=userName%20pr&startIndex=44&count=5", 44, &everybody[43..]),
+        ("count=100000", 1, &all[..]),
+        ("STARTINDEX=45", 45, &all[44..]),
+        ("filter=userName%20pr&startIndex=44&count=5", 44, &all[43..]),
     ] {
         let found = read_page(&client, query).await;
         assert_eq!(ids_of(&found), expected, "{query}");
@@ -44,7 +44,7 @@ async fn start_index_and_count_select_the_page() {
         );
     }
     let first = &read_page(&client, "startIndex=1&count=1").await["Resources"][0];
-    let of_first = client.get(&format!("/Users/{}", everybody[0])).await.json();
+    let of_first = client.get(&format!("/Users/{}", all[0])).await.json();
     assert_eq!(*first, of_first, "a page shows a user as it is, groups and version and all");
 }
 
@@ -60,16 +60,16 @@ async fn page_is_the_same_when_its_bucket_is_read_from_either_end() {
     let seeded: Vec<ResourceId> =
         buckets.flat_map(|(bucket, count)| (0..count).map(move |_| in_bucket(bucket))).collect();
     seed::users_with_ids(service(), &connector.id, &seeded).await;
-    let everybody = walk_pages(&client, "count=50", async |_| {}).await;
-    assert_eq!(everybody.len(), 320);
-    let some: Vec<String> = everybody.iter().step_by(3).cloned().collect();
+    let all = walk_pages(&client, "count=50", async |_| {}).await;
+    assert_eq!(all.len(), 320);
+    let some: Vec<String> = all.iter().step_by(3).cloned().collect();
     for name in ["one", "other"] {
         create_group(&client, name, &some).await;
     }
     for start in (1..=320).step_by(9).chain([160, 161, 251, 320]) {
         for count in [1, 20, 100] {
             let found = read_page(&client, &format!("startIndex={start}&count={count}")).await;
-            let expected = everybody.iter().skip(start - 1).take(count);
+            let expected = all.iter().skip(start - 1).take(count);
             assert_eq!(ids_of(&found), expected.cloned().collect::<Vec<_>>(), "{count} from {start}");
             for user in found["Resources"].as_array().unwrap() {
                 let groups = user["groups"].as_array().map_or(0, Vec::len);
@@ -104,7 +104,7 @@ async fn pages_of_an_active_filter_contain_only_matches() {
 async fn cursor_pages_show_each_remaining_user_once() {
     let client = service().client().await;
     let users = create_users(&client, 40).await;
-    let (stay, go) = users.split_at(30);
+    let (remaining, leavers) = users.split_at(30);
     for query in [
         "count=7",
         "count=7&filter=userName%20sw%20%22u%22",
@@ -115,13 +115,13 @@ async fn cursor_pages_show_each_remaining_user_once() {
         "count=7&sortBy=name.familyName",
     ] {
         let seen = walk_pages(&client, query, async |number| {
-            if let Some(leaver) = go.get(number) {
+            if let Some(leaver) = leavers.get(number) {
                 client.delete(&format!("/Users/{leaver}")).await;
             }
             create_user(&client, &format!("new {query} {number}")).await;
         })
         .await;
-        for user in stay {
+        for user in remaining {
             assert_eq!(seen.iter().filter(|id| *id == user).count(), 1, "{query}: {user}");
         }
         assert_eq!(seen.iter().collect::<BTreeSet<_>>().len(), seen.len(), "{query}: nobody twice");
@@ -146,7 +146,7 @@ async fn cursor_is_refused_for_another_query_connector_or_count() {
         (&other, format!("count=2&cursor={cursor}"), "invalidCursor"),
         (&client, format!("count=3&cursor={cursor}"), "invalidCount"),
         (&client, "count=1001&cursor=".to_owned(), "invalidCount"),
-        // RFC 9865 §2.1: behind a page of nothing there would be no next one.
+        // RFC 9865 §2.1: an empty page could not have a next page.
         (&client, "count=0&cursor=".to_owned(), "invalidCount"),
         (&client, "count=-1&cursor=".to_owned(), "invalidCount"),
         (&client, "sortBy=shoeSize".to_owned(), "invalidPath"),
@@ -172,7 +172,7 @@ async fn sort_by_and_sort_order_order_the_resources() {
     for (query, expected) in [
         ("sortBy=userName", ["ann", "Bob", "Cat", "dan"]),
         ("sortBy=USERNAME&sortOrder=Descending", ["dan", "Cat", "Bob", "ann"]),
-        // RFC 7644 §3.4.2.3: without a value last, or first where the order is descending.
+        // RFC 7644 §3.4.2.3: resources without a value come last in ascending order and first in descending order.
         ("sortBy=title", ["dan", "Cat", "ann", "Bob"]),
         ("sortBy=title&sortOrder=descending", ["Bob", "ann", "Cat", "dan"]),
         ("sortBy=emails", ["Cat", "ann", "dan", "Bob"]),

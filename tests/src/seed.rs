@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use shared::resource::{ResourceId, ResourceKind};
 use shared::schema::Schemas;
 
+use crate::provisioning::{GROUP, USER};
 use crate::service::{Service, TABLE};
 
 const BATCH: usize = 25;
@@ -56,7 +57,7 @@ pub async fn user_with_id(service: &Service, connector: &ConnectorId, id: Resour
 
 /// Writes one group with this id.
 pub async fn group_with_id(service: &Service, connector: &ConnectorId, id: ResourceId, name: &str) {
-    let document = json!({ "schemas": ["urn:ietf:params:scim:schemas:core:2.0:Group"], "displayName": name });
+    let document = json!({ "schemas": [GROUP], "displayName": name });
     let group = resource(connector, ResourceKind::Group, id, &document);
     let count = count_item(connector, ResourceKind::Group, id.bucket(), 1);
     let entries = index_items(connector, ResourceKind::Group, id, &group);
@@ -115,7 +116,7 @@ fn keys_of_index_items(
 fn user(connector: &ConnectorId, id: ResourceId, number: usize) -> Item {
     let user_name = format!("user{number:06}@example.com");
     let document = json!({
-        "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"],
+        "schemas": [USER],
         "userName": user_name,
         "externalId": format!("00u{number:017}"),
         "name": { "givenName": "Given", "familyName": format!("Family{number:06}") },

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use tests::client::Client;
 use tests::invariants::assert_invariants;
-use tests::provisioning::{ENTERPRISE, GROUP, USER, create_user, members_of};
+use tests::provisioning::{ENTERPRISE, GROUP, USER, create_user, members_of, patch_body};
 use tests::service::service;
 
 /// Sends a Bulk request and returns the operations of its answer.
@@ -51,13 +51,10 @@ async fn bulk_id_references_are_resolved_in_any_order() {
             post_user("ann", json!({ "userName": "ann", ENTERPRISE: { "manager": { "value": "bulkId:boss" } } })),
             post_user("boss", json!({ "userName": "boss" })),
             post_group("inner", "Inner", &["bulkId:boss"]),
-            { "method": "PATCH", "path": "/Groups/bulkId:inner", "data": {
-                "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"],
-                "Operations": [
-                    { "op": "add", "path": "members", "value": [{ "value": "bulkId:ann" }] },
-                    { "op": "remove", "path": "members[value eq \"bulkId:boss\"]" }
-                ]
-            } },
+            { "method": "PATCH", "path": "/Groups/bulkId:inner", "data": patch_body(json!([
+                { "op": "add", "path": "members", "value": [{ "value": "bulkId:ann" }] },
+                { "op": "remove", "path": "members[value eq \"bulkId:boss\"]" }
+            ])) },
         ])),
     )
     .await;
@@ -111,10 +108,7 @@ async fn circular_references_are_complete_before_later_operations() {
     let manager = |of: &str| json!({ "manager": { "value": format!("bulkId:{of}") } });
     let of_ann =
         |method: &str, data: Value| json!({ "method": method, "path": "/Users/bulkId:ann", "data": data });
-    let titled = json!({
-        "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"],
-        "Operations": [{ "op": "add", "path": "title", "value": "Boss" }]
-    });
+    let titled = patch_body(json!([{ "op": "add", "path": "title", "value": "Boss" }]));
     let cycle = [
         post_user("ann", json!({ "userName": "ann", ENTERPRISE: manager("bob") })),
         post_user("bob", json!({ "userName": "bob", ENTERPRISE: manager("cat") })),

@@ -1,5 +1,5 @@
-//! A DynamoDB client with network latency. Requests that are sent at the same time overlap, as they do between a function
-//! and DynamoDB.
+//! A DynamoDB client with network latency. Requests that are sent at the same time overlap, as they do
+//! between a function and DynamoDB.
 
 use std::time::Duration;
 
@@ -19,7 +19,8 @@ impl HttpConnector for DelayedConnector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let (connector, delay) = (self.connector.clone(), self.delay);
         HttpConnectorFuture::new(async move {
-            // The engine in this process answers at once. Yielding lets other tasks send their requests first.
+            // The engine in this process answers at once. Yielding lets other tasks send their requests
+            // first.
             tokio::task::yield_now().await;
             tokio::time::sleep(delay).await;
             connector.call(request).await

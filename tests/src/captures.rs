@@ -1,8 +1,8 @@
 //! Values of earlier answers, which later requests insert with `${name}`.
 //!
-//! A string that is only `${name}` becomes the value with its type. In a longer string, the value is inserted as text. In an
-//! array, the string `<each of LIST>` and the element after it become one element for each value of the list, and `${item}`
-//! is that value.
+//! A string that is only `${name}` becomes the value with its type. In a longer string, the value is inserted
+//! as text. In an array, the string `<each of LIST>` and the element after it become one element for each
+//! value of the list, and `${item}` is that value.
 
 use serde_json::{Map, Value};
 
@@ -16,8 +16,8 @@ impl Captures {
         self.0.insert(name.to_owned(), value.into());
     }
 
-    /// Keeps a value of an answer. If the name ends in `[]`, the value is appended to a list. Otherwise it replaces an
-    /// earlier value.
+    /// Keeps a value of an answer. If the name ends in `[]`, the value is appended to a list. Otherwise it
+    /// replaces an earlier value.
     pub fn keep(&mut self, name: &str, value: Value) {
         match name.strip_suffix("[]") {
             Some(list) => match self.0.entry(list).or_insert_with(|| Value::Array(Vec::new())) {

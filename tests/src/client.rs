@@ -1,4 +1,5 @@
-//! An HTTP/1.1 client that sends requests unchanged: it neither normalises the target nor adds headers except Authorization.
+//! An HTTP/1.1 client that sends requests unchanged: it neither normalises the target nor adds headers except
+//! Authorization.
 
 use std::io::Read as _;
 
@@ -45,7 +46,8 @@ impl Client {
     /// A client with Basic credentials.
     ///
     /// # Panics
-    /// When the base URL is not on this machine. Tests write and delete, so they must not reach another service.
+    /// When the base URL is not on this machine. Tests write and delete, so they must not reach another
+    /// service.
     pub fn new(base_url: &str, username: &str, password: &str) -> Self {
         assert!(base_url.starts_with("http://127.0.0.1:"), "{base_url} is not on this machine");
         Self {
@@ -83,8 +85,8 @@ impl Client {
 
     /// Sends one request. `target` is the path and the query after the base URL.
     ///
-    /// Basic credentials are added, unless `headers` contains Authorization. A header with an empty value is not sent, so
-    /// an empty Authorization sends a request without credentials.
+    /// Basic credentials are added, unless `headers` contains Authorization. A header with an empty value is
+    /// not sent, so an empty Authorization sends a request without credentials.
     ///
     /// # Panics
     /// When there is no answer, or the request is not valid in HTTP/1.1.

@@ -1,4 +1,5 @@
-//! Faults that a test writes into the table of a small directory, to test the code that finds and repairs them.
+//! Faults that a test writes into the table of a small directory, to test the code that finds and repairs
+//! them.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::{Value, json};

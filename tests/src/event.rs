@@ -1,8 +1,8 @@
-//! Converts an HTTP request to an event of API Gateway (HTTP API, payload format 2.0), and the function's answer to an HTTP
-//! response. These are pure functions without I/O or a clock.
+//! Converts an HTTP request to an event of API Gateway (HTTP API, payload format 2.0), and the function's
+//! answer to an HTTP response. These are pure functions without I/O or a clock.
 //!
-//! They also do what is easily forgotten: bodies of `application/scim+json` become base64, `rawPath` is decoded,
-//! `rawQueryString` is not decoded, and `WWW-Authenticate` is renamed.
+//! They also do what is easily forgotten: bodies of `application/scim+json` become base64, `rawPath` is
+//! decoded, `rawQueryString` is not decoded, and `WWW-Authenticate` is renamed.
 
 use std::net::IpAddr;
 
@@ -95,7 +95,8 @@ fn is_text(content_type: &str) -> bool {
         || ["application/json", "application/javascript", "application/xml"].contains(&media_type.as_str())
 }
 
-/// Headers with lower-case names. The values of repeated headers are joined by commas, and API Gateway adds some headers.
+/// Headers with lower-case names. The values of repeated headers are joined by commas, and API Gateway adds
+/// some headers.
 fn joined_headers(headers: &HeaderMap, source_ip: IpAddr) -> Map<String, Value> {
     let mut joined = Map::new();
     for name in headers.keys().filter(|name| *name != COOKIE) {
@@ -114,8 +115,8 @@ fn cookies(headers: &HeaderMap) -> Vec<String> {
     cookies.flat_map(|line| line.split("; ").map(str::to_owned).collect::<Vec<_>>()).collect()
 }
 
-/// Decoded parameters. The values of repeated parameters are joined by commas. This is ambiguous, so functions read
-/// `rawQueryString` instead.
+/// Decoded parameters. The values of repeated parameters are joined by commas. This is ambiguous, so
+/// functions read `rawQueryString` instead.
 fn query_parameters(query: &str) -> Map<String, Value> {
     let decode = |text: &str| percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned();
     let mut parameters = Map::new();

@@ -1,4 +1,5 @@
-//! A DynamoDB that fails on demand: a proxy between the service and the engine that makes chosen requests fail.
+//! A DynamoDB that fails on demand: a proxy between the service and the engine that makes chosen requests
+//! fail.
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -90,19 +91,21 @@ impl FaultyDynamoDb {
         *lock(&self.plan) = Plan { at: Some(at), fault: Some(fault), ..Plan::default() };
     }
 
-    /// Lets the request at this position and all requests after it fail. Positions are counted from 0 and from now.
+    /// Lets the request at this position and all requests after it fail. Positions are counted from 0 and
+    /// from now.
     pub fn fail_from(&self, at: usize, fault: Fault) {
         *lock(&self.plan) = Plan { at: Some(at), fault: Some(fault), is_permanent: true, ..Plan::default() };
     }
 
-    /// Runs the interruption before the request at this position, counted from 0 and from now. The request waits for it.
+    /// Runs the interruption before the request at this position, counted from 0 and from now. The request
+    /// waits for it.
     pub fn interrupt(&self, at: usize, interruption: impl Future<Output = ()> + Send + 'static) {
         let interruption = Some(Box::pin(interruption) as BoxFuture<'static, ()>);
         *lock(&self.plan) = Plan { at: Some(at), interruption, ..Plan::default() };
     }
 
-    /// Ends all faults. Returns the number of requests since the last call of `fail_once`, `fail_from`, `interrupt` or
-    /// `heal`.
+    /// Ends all faults. Returns the number of requests since the last call of `fail_once`, `fail_from`,
+    /// `interrupt` or `heal`.
     ///
     /// # Panics
     /// When an interruption panicked since then.

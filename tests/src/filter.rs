@@ -1,5 +1,6 @@
-//! An independent implementation of filters (RFC 7644 §3.4.2.2). A test builds a filter as a tree, prints it as text for the
-//! service, and evaluates the tree on plain JSON. No code is shared with the service's parser, matcher or indexes.
+//! An independent implementation of filters (RFC 7644 §3.4.2.2). A test builds a filter as a tree, prints it
+//! as text for the service, and evaluates the tree on plain JSON. No code is shared with the service's
+//! parser, matcher or indexes.
 //!
 //! - A multi-valued attribute matches if one of its values matches.
 //! - `eq null` is the opposite of `pr`.
@@ -33,7 +34,8 @@ pub enum Filter {
     Not(Box<Filter>),
 }
 
-/// An attribute: its spelling in the filter, its path in the JSON of a resource, and how its values are compared.
+/// An attribute: its spelling in the filter, its path in the JSON of a resource, and how its values are
+/// compared.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Attribute {
     /// The text in the filter, such as `familyName`.

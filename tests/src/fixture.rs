@@ -1,7 +1,7 @@
 //! Executable fixtures: the conversations of identity providers with a service provider.
 //!
-//! Each file in `fixtures/clients/{client}/` is one conversation. It runs with a new connector whose directory is empty, so
-//! totals are exact and conversations can run at the same time:
+//! Each file in `fixtures/clients/{client}/` is one conversation. It runs with a new connector whose
+//! directory is empty, so totals are exact and conversations can run at the same time:
 //!
 //! ```json
 //! {
@@ -28,15 +28,18 @@
 //! ```
 //!
 //! - `name` says what happens in one sentence, `why` what the client needs, and `does` what a step is for.
-//! - `target` is sent unchanged after the base URL. `body` is sent as JSON. `raw` is sent unchanged in place of `body`.
-//! - `headers` of the conversation are sent with every request; its Content-Type only with requests that have a body.
-//!   `headers` of a request replace them; `null` removes one. Every request has Basic credentials, or the bearer token if
-//!   the conversation has `"credentials": "bearer"`, unless the request has its own Authorization.
-//! - `status` is a number, or a list of accepted numbers. `headers` and `body` are [patterns](crate::pattern): only the
-//!   parts that they name are compared.
-//! - `capture` keeps parts of the answer's body, each by a JSON pointer. `${name}` inserts them in the expectations of the
-//!   same step and in all later steps ([captures](crate::captures)). If a name ends in `[]`, the value is appended to a
-//!   list. `base` (the beginning of every `meta.location`), `username` and `password` are known from the start.
+//! - `target` is sent unchanged after the base URL. `body` is sent as JSON. `raw` is sent unchanged in place
+//!   of `body`.
+//! - `headers` of the conversation are sent with every request; its Content-Type only with requests that have
+//!   a body. `headers` of a request replace them; `null` removes one. Every request has Basic credentials, or
+//!   the bearer token if the conversation has `"credentials": "bearer"`, unless the request has its own
+//!   Authorization.
+//! - `status` is a number, or a list of accepted numbers. `headers` and `body` are
+//!   [patterns](crate::pattern): only the parts that they name are compared.
+//! - `capture` keeps parts of the answer's body, each by a JSON pointer. `${name}` inserts them in the
+//!   expectations of the same step and in all later steps ([captures](crate::captures)). If a name ends in
+//!   `[]`, the value is appended to a list. `base` (the beginning of every `meta.location`), `username` and
+//!   `password` are known from the start.
 //! - `"repeat": 10` runs a step ten times, with `${n}` from 1 to 10.
 
 use std::fs;
@@ -144,7 +147,8 @@ pub enum Status {
 }
 
 impl Conversation {
-    /// Parses a conversation, and checks that all markers exist and that every `${name}` is captured before its use.
+    /// Parses a conversation, and checks that all markers exist and that every `${name}` is captured before
+    /// its use.
     ///
     /// # Errors
     /// A description of the first mistake.

@@ -57,7 +57,8 @@ impl Default for Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        // This fails if the folder was never created. If files remain, they are in the temporary folder of the system.
+        // This fails if the folder was never created. If files remain, they are in the temporary folder of
+        // the system.
         let _ = fs::remove_dir_all(&self.0);
     }
 }

@@ -1,5 +1,5 @@
-//! A stand-in for an HTTP API of API Gateway: it finds the route of a request, sends the event to the function and returns
-//! the answer. With it, tests send HTTP requests to the same binaries that are deployed.
+//! A stand-in for an HTTP API of API Gateway: it finds the route of a request, sends the event to the
+//! function and returns the answer. With it, tests send HTTP requests to the same binaries that are deployed.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -36,8 +36,9 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// Serves these routes. Each is a method, a path template such as `/{connector}/scim/v2/Users/{id}`, and the name of a
-    /// function. The route with the template [`DEFAULT_ROUTE`] gets every request that no other route matches.
+    /// Serves these routes. Each is a method, a path template such as `/{connector}/scim/v2/Users/{id}`, and
+    /// the name of a function. The route with the template [`DEFAULT_ROUTE`] gets every request that no other
+    /// route matches.
     ///
     /// # Panics
     /// When no port is free.
@@ -147,8 +148,8 @@ impl Route {
         if self.path == DEFAULT_ROUTE { self.path.clone() } else { format!("{} {}", self.method, self.path) }
     }
 
-    /// The values of the template's variables if the route matches. Segments match one to one, so a trailing or a double
-    /// slash makes another path.
+    /// The values of the template's variables if the route matches. Segments match one to one, so a trailing
+    /// or a double slash makes another path.
     fn matches(&self, method: &str, path: &str) -> Option<Map<String, Value>> {
         if self.path == DEFAULT_ROUTE {
             return Some(Map::new());

@@ -1,5 +1,5 @@
-//! What must be true of a directory after any requests and faults. It reads the items with Scan and shares no code with the
-//! crate `directory`, so it also finds mistakes in that crate's keys, indexes and counts.
+//! What must be true of a directory after any requests and faults. It reads the items with Scan and shares no
+//! code with the crate `directory`, so it also finds mistakes in that crate's keys, indexes and counts.
 //!
 //! ARCHITECTURE.md describes the items in "The table". `c` is the connector:
 //!
@@ -29,7 +29,8 @@ use crate::table::{Item, Items, read_items, read_record, text_of};
 /// One thing that must be true of every directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Invariant {
-    /// An attribute that repeats a fact agrees with it: `active`, `userName`, `displayName`, a member's `kind`.
+    /// An attribute that repeats a fact agrees with it: `active`, `userName`, `displayName`, a member's
+    /// `kind`.
     CopiesAgree,
     /// A count equals the number of resources that it counts.
     CountsAreExact,
@@ -311,7 +312,8 @@ impl Directory {
             }
         }
         let shared = expected.iter().map(|((pk, sk), ids)| (format!("{sk:?} of {pk}"), ids));
-        // A local group and a group of the identity provider have different indexes, and must differ in name too.
+        // A local group and a group of the identity provider have different indexes, and must differ in name
+        // too.
         let shared =
             shared.chain(group_names.iter().map(|(name, ids)| (format!("groups named {name:?}"), ids)));
         let shared: BTreeSet<String> =

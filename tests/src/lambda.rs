@@ -1,8 +1,9 @@
 //! A stand-in for AWS Lambda: it starts function processes and sends them invocations over the runtime API
 //! (`/2018-06-01/runtime/…`).
 //!
-//! The first invocation of a function starts its process. A process handles one invocation at a time, and ends when its
-//! [`Lambda`] is dropped. If a process has ended, the next invocation starts a new one, as in a cold start.
+//! The first invocation of a function starts its process. A process handles one invocation at a time, and
+//! ends when its [`Lambda`] is dropped. If a process has ended, the next invocation starts a new one, as in a
+//! cold start.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -48,14 +49,15 @@ pub struct Lambda {
 }
 
 impl Lambda {
-    /// Functions that are started with the command that `command` returns for the name of a function. The environment
-    /// variables that Lambda sets are added to it.
+    /// Functions that are started with the command that `command` returns for the name of a function. The
+    /// environment variables that Lambda sets are added to it.
     pub fn new(command: impl Fn(&str) -> Command + Send + Sync + 'static) -> Self {
         Self { command: Box::new(command), functions: Mutex::default() }
     }
 
-    /// Functions whose binaries are in a folder and have the names of the functions. They get these environment variables
-    /// and those of Lambda, and none of this process. `{function}` in a value is replaced by the name of the function.
+    /// Functions whose binaries are in a folder and have the names of the functions. They get these
+    /// environment variables and those of Lambda, and none of this process. `{function}` in a value is
+    /// replaced by the name of the function.
     pub fn of_binaries(folder: impl Into<PathBuf>, environment: &[(&str, &str)]) -> Self {
         let folder = folder.into();
         let environment: Vec<(String, String)> =
@@ -252,7 +254,8 @@ impl RuntimeApi {
         api.answer(&request_id, Err(FunctionError::reported(&body)))
     }
 
-    /// A function that cannot start reports its error here. The error answers the invocation that started the function.
+    /// A function that cannot start reports its error here. The error answers the invocation that started the
+    /// function.
     async fn init_error(State(api): State<Arc<Self>>, body: Bytes) -> (StatusCode, String) {
         let _ = api.waiting().await.answer.send(Err(FunctionError::reported(&body)));
         accepted()

@@ -1,5 +1,5 @@
-//! The keys of the items in the table, as ARCHITECTURE.md documents them. They are defined here again because tests must not
-//! take them from the code that they test.
+//! The keys of the items in the table, as ARCHITECTURE.md documents them. They are defined here again because
+//! tests must not take them from the code that they test.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;

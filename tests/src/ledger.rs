@@ -1,7 +1,9 @@
-//! Measures what a request costs: the sequential round trips to DynamoDB, and the capacity units that DynamoDB reports.
+//! Measures what a request costs: the sequential round trips to DynamoDB, and the capacity units that
+//! DynamoDB reports.
 //!
-//! An interceptor in the SDK's client counts them, on a service in this process. Reads of the connector and its credentials
-//! are not counted. A warm function reads them once a minute, so the cost would depend on the clock.
+//! An interceptor in the SDK's client counts them, on a service in this process. Reads of the connector and
+//! its credentials are not counted. A warm function reads them once a minute, so the cost would depend on the
+//! clock.
 
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;

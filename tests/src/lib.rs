@@ -1,10 +1,12 @@
 //! The test kit: what the tests of the whole system share.
 //!
-//! - To start Rollcall: [`service`] (the local server and the functions), [`in_process`] (without a server), [`gateway`] and
-//!   [`lambda`] (stand-ins for AWS), [`scimctl`].
-//! - To send requests: [`client`], [`provisioning`], [`pages`], and conversations of real clients as files ([`fixture`]).
+//! - To start Rollcall: [`service`] (the local server and the functions), [`in_process`] (without a server),
+//!   [`gateway`] and [`lambda`] (stand-ins for AWS), [`scimctl`].
+//! - To send requests: [`client`], [`provisioning`], [`pages`], and conversations of real clients as files
+//!   ([`fixture`]).
 //! - To prepare data: [`sample`], [`seed`], [`corruption`], [`schemas`].
-//! - To check results: [`invariants`] (what must be true of the table), [`filter`], [`pattern`], [`refusal`], [`ledger`] (costs).
+//! - To check results: [`invariants`] (what must be true of the table), [`filter`], [`pattern`], [`refusal`],
+//!   [`ledger`] (costs).
 //! - To inject faults between the service and DynamoDB: [`faults`], [`away`], [`rights`].
 
 pub mod away;

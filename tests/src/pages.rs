@@ -40,11 +40,12 @@ pub fn texts_of(page: &Value, attribute: &str) -> Vec<String> {
         .collect()
 }
 
-/// Reads all pages by cursor and returns the ids in the order of the pages. `after_page` runs after each page.
+/// Reads all pages by cursor and returns the ids in the order of the pages. `after_page` runs after each
+/// page.
 ///
 /// # Panics
-/// When a page is refused, a cursor contains a character that a URL reserves (RFC 9865 §2), or there are more than 1,000
-/// pages.
+/// When a page is refused, a cursor contains a character that a URL reserves (RFC 9865 §2), or there are more
+/// than 1,000 pages.
 pub async fn walk_pages(client: &Client, query: &str, mut after_page: impl AsyncFnMut(usize)) -> Vec<String> {
     let (mut cursor, mut seen) = (String::new(), Vec::new());
     for number in 0..MAX_PAGES {

@@ -18,8 +18,8 @@
 //! | `"<not TEXT>"` | any other string |
 //! | anything else | the same value |
 //!
-//! If elements may come in any order, each pattern takes the first remaining element that matches it. Therefore write the
-//! most specific pattern first.
+//! If elements may come in any order, each pattern takes the first remaining element that matches it.
+//! Therefore write the most specific pattern first.
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};
@@ -88,7 +88,8 @@ impl<'p> Marker<'p> {
     }
 }
 
-/// The differences between a value and a pattern. `None` is a missing value. `what` names the value in the results.
+/// The differences between a value and a pattern. `None` is a missing value. `what` names the value in the
+/// results.
 pub fn differences(what: &str, pattern: &Value, actual: Option<&Value>) -> Vec<String> {
     let mut found = Vec::new();
     compare(pattern, actual, what, &mut found);

@@ -1,4 +1,5 @@
-//! The requests that most tests send as a client: create users and groups, change memberships, read members and totals.
+//! The requests that most tests send as a client: create users and groups, change memberships, read members
+//! and totals.
 
 use std::collections::BTreeSet;
 

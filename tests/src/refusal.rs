@@ -1,4 +1,5 @@
-//! Requests that must be refused: the expected status, `scimType` and `detail` (RFC 7644 §3.12). They must change nothing.
+//! Requests that must be refused: the expected status, `scimType` and `detail` (RFC 7644 §3.12). They must
+//! change nothing.
 
 use serde_json::json;
 

@@ -1,5 +1,5 @@
-//! A stand-in for IAM: a proxy before DynamoDB that refuses every request for which `template.yaml` gives the function no
-//! right.
+//! A stand-in for IAM: a proxy before DynamoDB that refuses every request for which `template.yaml` gives the
+//! function no right.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -66,7 +66,8 @@ async fn answer(State(proxy): State<Proxy>, uri: Uri, headers: HeaderMap, body: 
     proxy.forward.send(&headers, body).await
 }
 
-/// The IAM actions that a request needs, each with its partition. The partition is empty if the request names none.
+/// The IAM actions that a request needs, each with its partition. The partition is empty if the request names
+/// none.
 fn required_rights<'r>(operation: &'r str, request: &Value) -> Vec<(&'r str, String)> {
     let pk = |key: &Value| key["pk"]["S"].as_str().unwrap_or_default().to_owned();
     if operation == "Query" {

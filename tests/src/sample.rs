@@ -1,4 +1,5 @@
-//! The directory that tests of the command line list and export: an active user in nested groups, and a deactivated user.
+//! The directory that tests of the command line list and export: an active user in nested groups, and a
+//! deactivated user.
 
 use serde_json::json;
 
@@ -6,7 +7,8 @@ use crate::client::Client;
 use crate::provisioning::{USER, create_group, create_user, set_active_body};
 use crate::service::{TestConnector, service};
 
-/// The user `Ann@example.com` in the group `Sales, EMEA`, which is in the group `Everybody`. The user `bob` is deactivated.
+/// The user `Ann@example.com` in the group `Sales, EMEA`, which is in the group `Everybody`. The user `bob`
+/// is deactivated.
 pub struct SampleDirectory {
     /// The connector, on the shared service.
     pub connector: TestConnector,

@@ -1,4 +1,5 @@
-//! Edited schemas: the files in `shared/schemas` and `shared/resource_types`, with the changes that a test makes.
+//! Edited schemas: the files in `shared/schemas` and `shared/resource_types`, with the changes that a test
+//! makes.
 
 use std::fs;
 use std::path::Path;
@@ -6,7 +7,8 @@ use std::path::Path;
 use serde_json::Value;
 use shared::schema::Schemas;
 
-/// Loads the schemas of the service and these additional ones. `edit` changes the resource type of users first.
+/// Loads the schemas of the service and these additional ones. `edit` changes the resource type of users
+/// first.
 ///
 /// The schemas stay in memory until the process ends, because the service takes them as static.
 ///

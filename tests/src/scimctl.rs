@@ -53,8 +53,8 @@ pub fn scimctl(service: &Service, arguments: &[&str]) -> Done {
     scimctl_with(service, arguments, "")
 }
 
-/// Runs `scimctl NOUN VERB CONNECTOR …` on the table of the shared service. `arguments` are the noun, the verb and what
-/// follows the connector.
+/// Runs `scimctl NOUN VERB CONNECTOR …` on the table of the shared service. `arguments` are the noun, the
+/// verb and what follows the connector.
 ///
 /// # Panics
 /// When there is no noun or no verb, or the binary does not exist.

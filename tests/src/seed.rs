@@ -1,4 +1,5 @@
-//! Writes users, groups and memberships directly into the table: large directories, and resources with chosen ids.
+//! Writes users, groups and memberships directly into the table: large directories, and resources with chosen
+//! ids.
 
 use std::collections::HashMap;
 
@@ -19,8 +20,8 @@ const BATCHES_AT_ONCE: usize = 8;
 
 type Item = HashMap<String, AttributeValue>;
 
-/// Writes this number of users and returns their ids in ascending order. Their counts are exact. Of their index items, only
-/// those of userName are written.
+/// Writes this number of users and returns their ids in ascending order. Their counts are exact. Of their
+/// index items, only those of userName are written.
 pub async fn users(service: &Service, connector: &ConnectorId, count: usize) -> Vec<ResourceId> {
     let mut ids: Vec<ResourceId> = (0..count).map(|_| directory::secrets::new_resource_id()).collect();
     ids.sort_unstable();

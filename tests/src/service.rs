@@ -1,5 +1,5 @@
-//! The service under test: one embedded DynamoDB engine, the local server, and the functions with their gateway. Most tests
-//! share them, and each test has its own connectors.
+//! The service under test: one embedded DynamoDB engine, the local server, and the functions with their
+//! gateway. Most tests share them, and each test has its own connectors.
 
 use std::path::PathBuf;
 use std::sync::mpsc;
@@ -177,7 +177,8 @@ impl Service {
         connector
     }
 
-    /// Changes the settings of a connector. A process that has the connector in its cache still uses the old settings.
+    /// Changes the settings of a connector. A process that has the connector in its cache still uses the old
+    /// settings.
     ///
     /// # Panics
     /// When there is no such connector, or it was changed at the same time.
@@ -271,8 +272,8 @@ fn secret() -> String {
     generate_secret().expect("randomness is available")
 }
 
-/// A folder with hard links to the binaries of the same build as this test. `cargo lambda watch` builds the binaries again
-/// during a test. The links keep the old files, so other tests can start them at any time.
+/// A folder with hard links to the binaries of the same build as this test. `cargo lambda watch` builds the
+/// binaries again during a test. The links keep the old files, so other tests can start them at any time.
 ///
 /// # Panics
 /// When the binaries are not built.

@@ -15,7 +15,8 @@ pub fn text() -> String {
     fs::read_to_string(path).expect("template.yaml can be read")
 }
 
-/// The template as JSON. CloudFormation's functions have their long form: `!Ref Api` becomes `{"Ref": "Api"}`.
+/// The template as JSON. CloudFormation's functions have their long form: `!Ref Api` becomes `{"Ref":
+/// "Api"}`.
 ///
 /// # Panics
 /// If the file cannot be read, or is not one YAML document.

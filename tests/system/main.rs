@@ -1,5 +1,5 @@
-//! The specification of Rollcall, as tests of the whole system. Each module is a feature, and each file opens with what it
-//! specifies. What tests share is in the kit, `tests/src`.
+//! The specification of Rollcall, as tests of the whole system. Each module is a feature, and each file opens
+//! with what it specifies. What tests share is in the kit, `tests/src`.
 
 mod clients {
     mod conformance;

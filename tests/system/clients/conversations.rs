@@ -1,10 +1,11 @@
-//! The requests of real identity providers get the answers that they need, from the local server and from the functions. The
-//! conversations are in `tests/fixtures/clients`.
+//! The requests of real identity providers get the answers that they need, from the local server and from the
+//! functions. The conversations are in `tests/fixtures/clients`.
 
 use tests::fixture::{clients, conversations};
 use tests::service::service;
 
-/// Replays every conversation of a client, each with a new connector, on the functions or on the local server.
+/// Replays every conversation of a client, each with a new connector, on the functions or on the local
+/// server.
 async fn replay_all(client: &str, on_functions: bool) {
     let service = service();
     let mut failures = Vec::new();

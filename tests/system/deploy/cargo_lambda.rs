@@ -1,6 +1,6 @@
-//! `make lambda` and `make invoke`: the functions run under the real `cargo lambda watch`. The test sends every event in
-//! `events/` with the real `cargo lambda invoke`, and the conversations of Okta over HTTP. A wrong method gets 405, an unknown
-//! path 404.
+//! `make lambda` and `make invoke`: the functions run under the real `cargo lambda watch`. The test sends
+//! every event in `events/` with the real `cargo lambda invoke`, and the conversations of Okta over HTTP. A
+//! wrong method gets 405, an unknown path 404.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;

@@ -1,5 +1,6 @@
-//! Each example event in `events/` gets the right answer from its function. The template, the README, the router of cargo
-//! lambda, the binaries and the events match the table of routes, and only functions that write may write.
+//! Each example event in `events/` gets the right answer from its function. The template, the README, the
+//! router of cargo lambda, the binaries and the events match the table of routes, and only functions that
+//! write may write.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -19,8 +20,8 @@ const HOST: &str = "https://rollcall000.execute-api.us-east-1.amazonaws.com/defa
 const USER_ID: &str = "11111111-1111-4111-8111-111111111111";
 const GROUP_ID: &str = "22222222-2222-4222-8222-222222222222";
 
-/// The names of the events, each with the status and the body of its answer. The order matters: later events use what earlier
-/// ones create.
+/// The names of the events, each with the status and the body of its answer. The order matters: later events
+/// use what earlier ones create.
 pub fn expected_answers() -> Vec<(&'static str, u64, Value)> {
     let user = format!("{HOST}/Users/{USER_ID}");
     let list = |total: u64, resources: Value| {
@@ -104,7 +105,8 @@ pub async fn create_event_fixtures(service: &Service) -> TestConnector {
     connector
 }
 
-/// Asserts that a function's answer has this status and a body that matches the pattern. `name` is the name of the event.
+/// Asserts that a function's answer has this status and a body that matches the pattern. `name` is the name
+/// of the event.
 pub fn assert_answer(name: &str, answer: &Value, status: u64, pattern: &Value) {
     let body = match (answer["body"].as_str(), answer["isBase64Encoded"].as_bool()) {
         (Some(body), Some(true)) => Some(tests::client::gunzip(&BASE64.decode(body).unwrap())),
@@ -180,7 +182,8 @@ fn template_routes() -> BTreeSet<(String, String, String)> {
     routes
 }
 
-/// The routes of `cargo lambda watch`, without those to the fallback. Asserts that every path names each method once.
+/// The routes of `cargo lambda watch`, without those to the fallback. Asserts that every path names each
+/// method once.
 fn watch_routes() -> BTreeSet<(String, String, String)> {
     let text = fs::read_to_string(root().join("Cargo.toml")).unwrap();
     let manifest: toml::Table = text.parse().unwrap();

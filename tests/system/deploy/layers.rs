@@ -1,5 +1,6 @@
-//! The layers of the workspace, as ARCHITECTURE.md draws them: a crate depends on lower layers only, `shared` has no I/O,
-//! `scimctl` has no Lambda crate, and the public API of `directory` exposes no key, item or transaction.
+//! The layers of the workspace, as ARCHITECTURE.md draws them: a crate depends on lower layers only, `shared`
+//! has no I/O, `scimctl` has no Lambda crate, and the public API of `directory` exposes no key, item or
+//! transaction.
 
 use std::collections::BTreeSet;
 use std::fs;

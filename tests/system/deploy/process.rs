@@ -1,4 +1,5 @@
-//! The process that `make run` starts: what it prints, that its data survives a restart, why a start fails, and how it stops.
+//! The process that `make run` starts: what it prints, that its data survives a restart, why a start fails,
+//! and how it stops.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
@@ -278,8 +279,8 @@ async fn request_with_a_refused_body_is_logged() {
     }
 }
 
-/// Answers as AWS does while it creates a table: the first descriptions say CREATING, and the table cannot be changed until
-/// then.
+/// Answers as AWS does while it creates a table: the first descriptions say CREATING, and the table cannot be
+/// changed until then.
 async fn create_slowly(
     State((engine, descriptions_left)): State<(Forward, Arc<AtomicUsize>)>,
     headers: HeaderMap,

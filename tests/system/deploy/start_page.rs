@@ -10,7 +10,8 @@ use tests::provisioning::create_user;
 use tests::service::{Service, TABLE};
 use tokio::net::TcpListener;
 
-/// Starts a server with a start page over this table. Returns a client whose base URL is the root of the server.
+/// Starts a server with a start page over this table. Returns a client whose base URL is the root of the
+/// server.
 async fn start_page(table: directory::Table) -> Client {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let origin = format!("http://{}", listener.local_addr().unwrap());

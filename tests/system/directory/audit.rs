@@ -1,5 +1,6 @@
-//! Every operation of the crate `directory` that changes users, groups, roles, connectors, credentials or settings writes an
-//! audit record with its actor. The last use of a credential and failed authentications write none.
+//! Every operation of the crate `directory` that changes users, groups, roles, connectors, credentials or
+//! settings writes an audit record with its actor. The last use of a credential and failed authentications
+//! write none.
 
 use directory::connectors::{Connector, Connectors, scheme};
 use directory::secrets::generate_credential;

@@ -1,5 +1,5 @@
-//! Every request stays within its budget of round trips, read units and write units. To see the table of costs, run
-//! `cargo test --test system budgets -- --nocapture`.
+//! Every request stays within its budget of round trips, read units and write units. To see the table of
+//! costs, run `cargo test --test system budgets -- --nocapture`.
 
 use std::fmt::Write as _;
 

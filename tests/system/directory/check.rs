@@ -1,5 +1,5 @@
-//! `scimctl check` finds every inconsistency in the table, and `scimctl check --repair` repairs it without undoing changes that
-//! clients make at the same time.
+//! `scimctl check` finds every inconsistency in the table, and `scimctl check --repair` repairs it without
+//! undoing changes that clients make at the same time.
 
 use std::sync::{Arc, LazyLock};
 
@@ -96,7 +96,8 @@ enum ConcurrentChange {
     MemberIsActivated,
     /// The member's side of a membership is missing, and the member is removed.
     MemberIsRemoved,
-    /// The member's side of a membership is missing, so the member does not leave the group when it is deactivated.
+    /// The member's side of a membership is missing, so the member does not leave the group when it is
+    /// deactivated.
     MemberIsDeactivated,
     /// The count of active users is wrong, and a user is deactivated.
     CountedUserIsDeactivated,
@@ -218,7 +219,8 @@ async fn repair_keeps_what_a_client_changes_meanwhile() {
             let requests = faulty.heal();
             let was_interrupted = at < requests;
             if change == ConcurrentChange::CountedUserIsDeactivated {
-                // If the change comes before the repair reads the count, the repair succeeds. Otherwise the next repair does.
+                // If the change comes before the repair reads the count, the repair succeeds. Otherwise the
+                // next repair does.
                 assert!(is_repaired || was_interrupted, "{context}");
                 if !is_repaired {
                     assert!(directory.repair(finding).await.unwrap(), "{context}");

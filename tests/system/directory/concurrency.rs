@@ -1,5 +1,5 @@
-//! Concurrent requests: each succeeds or is refused as if they came one after another, and every invariant of the table holds
-//! afterwards.
+//! Concurrent requests: each succeeds or is refused as if they came one after another, and every invariant of
+//! the table holds afterwards.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

@@ -1,5 +1,6 @@
-//! Faults of DynamoDB (throttling, conflicts, errors, lost requests and answers) and changes at the same time: the service
-//! retries or answers an error, no accepted change is lost, and every invariant of the table holds afterwards.
+//! Faults of DynamoDB (throttling, conflicts, errors, lost requests and answers) and changes at the same
+//! time: the service retries or answers an error, no accepted change is lost, and every invariant of the
+//! table holds afterwards.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -35,7 +36,8 @@ impl Faulty {
         self.requests.send(method, target, Some(body), TIME_LIMIT).await
     }
 
-    /// Ends the faults. Returns whether there was a request at this position, so the fault or the interruption happened.
+    /// Ends the faults. Returns whether there was a request at this position, so the fault or the
+    /// interruption happened.
     fn heal_and_was_reached(&self, at: usize) -> bool {
         self.dynamodb.heal() > at
     }
@@ -49,7 +51,7 @@ fn json(response: &Response) -> Value {
 async fn one_fault_at_any_request_is_retried_and_no_change_is_made_twice() {
     let faulty = Faulty::new().await;
     let client = faulty.connector.local(service());
-    let members_of = create_users(&client, 3).await;
+    let members = create_users(&client, 3).await;
     let operator = service().directory(&faulty.connector.id).await;
     let (mut users_made, mut faults_met) = (3, 0);
     for fault in FAULTS {
@@ -83,14 +85,14 @@ async fn one_fault_at_any_request_is_retried_and_no_change_is_made_twice() {
         }
         for at in 0.. {
             let group = create_group(&client, &format!("joined {fault:?} {at}"), &[]).await;
-            let body = add_members_body(&members_of[..1]);
+            let body = add_members_body(&members[..1]);
             faulty.dynamodb.fail_once(at, fault);
             let joined = faulty.send("PATCH", &format!("/Groups/{group}"), &body).await;
             assert_eq!(
                 (joined.status().as_u16(), &json(&joined)["meta"]["version"]),
                 (200, &json!("W/\"2\""))
             );
-            assert_eq!(json(&joined)["members"][0]["value"], members_of[0]);
+            assert_eq!(json(&joined)["members"][0]["value"], members[0]);
             if !faulty.heal_and_was_reached(at) {
                 break;
             }
@@ -135,7 +137,7 @@ async fn one_fault_at_any_request_is_retried_and_no_change_is_made_twice() {
             faults_met += 1;
         }
         for at in 0.. {
-            let group = create_group(&client, &format!("deleted {fault:?} {at}"), &members_of).await;
+            let group = create_group(&client, &format!("deleted {fault:?} {at}"), &members).await;
             faulty.dynamodb.fail_once(at, fault);
             assert_eq!(faulty.send("DELETE", &format!("/Groups/{group}"), &Value::Null).await.status(), 204);
             if !faulty.heal_and_was_reached(at) {
@@ -245,7 +247,8 @@ async fn failed_condition_in_a_conflicting_transaction_is_retried() {
     let client = faulty.connector.local(service());
     let path = format!("/Users/{}", create_user(&client, "ann").await);
     let renamed = patch_body(json!([{ "op": "replace", "path": "userName", "value": "bob" }]));
-    // The second request is the write. It conflicts with a transaction that is not complete and has the same name.
+    // The second request is the write. It conflicts with a transaction that is not complete and has the same
+    // name.
     faulty.dynamodb.fail_once(1, Fault::HalfWritten);
     assert_eq!(faulty.send("PATCH", &path, &renamed).await.status(), 200);
     assert_eq!(faulty.dynamodb.heal(), 3);
@@ -273,7 +276,7 @@ async fn group_whose_members_cannot_be_written_is_not_created() {
         if found["totalResults"] == 0 {
             assert_eq!(complete, 0, "{at}: an earlier fault left the group complete");
         } else {
-            // Only the last request failed: it reads the members for the response.
+            // The group is complete. Only the read of its members for the response failed.
             complete += 1;
             let id = found["Resources"][0]["id"].as_str().unwrap();
             assert_eq!(members_of(&client, id).await, users.iter().cloned().collect(), "{at}");

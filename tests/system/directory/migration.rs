@@ -1,5 +1,5 @@
-//! The format of the table and its migration. A table of an earlier version is served before, during and after its migration.
-//! An unknown format is refused.
+//! The format of the table and its migration. A table of an earlier version is served before, during and
+//! after its migration. An unknown format is refused.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use directory::connectors::{ConnectorId, FORMAT, scheme};

@@ -1,5 +1,5 @@
-//! Names with special characters, in other cases and normal forms, and long names: each is stored unchanged, found by filters,
-//! and unique.
+//! Names with special characters, in other cases and normal forms, and long names: each is stored unchanged,
+//! found by filters, and unique.
 
 use serde_json::{Value, json};
 use tests::client::Client;

@@ -1,5 +1,5 @@
-//! A new index of a connector with users: filters find every match before, during and after the build, and a version that does
-//! not know the index cannot write.
+//! A new index of a connector with users: filters find every match before, during and after the build, and a
+//! version that does not know the index cannot write.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, LazyLock};
@@ -48,12 +48,12 @@ impl Versions {
         Self { connector, client }
     }
 
-    /// A process of the version without the index, which has not read the connector yet.
+    /// Starts a process of the version without the index. It reads the connector as it is now.
     async fn older(&self) -> InProcess {
         InProcess::new(service().dynamodb(), self.client.clone()).await
     }
 
-    /// A process of the version with the index, which has not read the connector yet.
+    /// Starts a process of the version with the index. It reads the connector as it is now.
     async fn newer(&self) -> InProcess {
         InProcess::with_schemas(service().dynamodb(), self.client.clone(), newer_schemas()).await
     }

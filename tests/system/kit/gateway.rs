@@ -31,8 +31,8 @@ fn client(gateway: &Gateway) -> Client {
     Client::new(&gateway.base_url("okta"), "user", "secret").with_public_url(&gateway.public_url("okta"))
 }
 
-/// The process of a toy function, not a test. It answers each event with the event itself, and needs the environment
-/// variables that Lambda sets.
+/// The process of a toy function, not a test. It answers each event with the event itself, and needs the
+/// environment variables that Lambda sets.
 #[tokio::test]
 #[ignore = "other tests start it as a Lambda function"]
 async fn toy_function() {

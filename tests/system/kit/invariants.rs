@@ -1,4 +1,5 @@
-//! The check of invariants in [`tests::invariants`]: it finds every fault that a test writes into a valid directory.
+//! The check of invariants in [`tests::invariants`]: it finds every fault that a test writes into a valid
+//! directory.
 
 use std::sync::LazyLock;
 

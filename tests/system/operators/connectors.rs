@@ -1,4 +1,5 @@
-//! Connectors on the command line: operators create, disable, rename and delete them, rotate credentials and change settings.
+//! Connectors on the command line: operators create, disable, rename and delete them, rotate credentials and
+//! change settings.
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};
@@ -144,7 +145,8 @@ async fn connector_is_disabled_renamed_and_deleted_with_its_directory() {
         (1, Some("scimctl: that is not the connector's id; nothing is deleted"))
     );
     assert_eq!(client.get("/Users?count=0").await.json()["totalResults"], 5);
-    // A deletion that was interrupted an hour ago: a user is deleted, but its memberships and index items are not.
+    // A deletion that was interrupted an hour ago: a user is deleted, but its memberships and index items are
+    // not.
     let long_ago = Timestamp::now() - SignedDuration::from_hours(1);
     service().connectors().begin_deletion(&connector.id, long_ago).await.unwrap();
     let first = ResourceId::parse(&made[0]).unwrap();

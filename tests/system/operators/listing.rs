@@ -1,4 +1,5 @@
-//! The directory on the command line: lists of users and groups, local users, `scimctl doctor`, help and completions.
+//! The directory on the command line: lists of users and groups, local users, `scimctl doctor`, help and
+//! completions.
 
 use directory::settings::{OnDelete, Settings};
 use serde_json::{Value, json};

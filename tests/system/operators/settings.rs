@@ -1,5 +1,5 @@
-//! The settings of a connector (`on-deactivate`, `on-delete`, `attribute-only`), local users, groups and roles, and audit records:
-//! what they change for clients.
+//! The settings of a connector (`on-deactivate`, `on-delete`, `attribute-only`), local users, groups and
+//! roles, and audit records: what they change for clients.
 
 use directory::settings::{OnDeactivate, OnDelete, Settings};
 use serde_json::{Value, json};

@@ -123,8 +123,8 @@ fn shown_directory(connector: &TestConnector) -> String {
     all
 }
 
-/// Creates users and groups whose shown values differ from the stored values: several email addresses, spaces in names,
-/// characters that are special in CSV files.
+/// Creates users and groups whose shown values differ from the stored values: several email addresses, spaces
+/// in names, characters that are special in CSV files.
 async fn populate(connector: &TestConnector, client: &Client) {
     let ann = json!({
         "schemas": [USER], "userName": "Ann@example.com", "name": { "givenName": " Ann", "familyName": "Ash" },

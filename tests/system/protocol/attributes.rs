@@ -1,5 +1,5 @@
-//! Answers: the selection of attributes (RFC 7644 §3.9), entity tags (§3.14), compression, methods, discovery (§4) and the
-//! maximum size.
+//! Answers: the selection of attributes (RFC 7644 §3.9), entity tags (§3.14), compression, methods, discovery
+//! (§4) and the maximum size.
 
 use std::collections::BTreeSet;
 
@@ -245,7 +245,8 @@ async fn pages_stay_below_the_response_limit_and_a_too_large_group_is_400() {
         assert_eq!(client.get(&format!("{path}?{query}")).await.json()["displayName"], "large");
         assert_eq!(client.get(&format!("/Groups?{query}")).await.json()["totalResults"], 1);
     }
-    // RFC 7644 §3.5.2: the answer to a PATCH of a large group is 204 without a body, unless the request selects attributes.
+    // RFC 7644 §3.5.2: the answer to a PATCH of a large group is 204 without a body, unless the request
+    // selects attributes.
     let renamed = patch_body(json!([{ "op": "replace", "path": "displayName", "value": "larger" }]));
     assert_eq!(client.patch(&path, &renamed).await.status, 204);
     let asked = client.patch(&format!("{path}?attributes=displayName,members.value"), &renamed).await;

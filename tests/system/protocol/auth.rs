@@ -1,4 +1,5 @@
-//! Authentication: which credentials are accepted, how long a process may cache them, and the rate limit for wrong passwords.
+//! Authentication: which credentials are accepted, how long a process may cache them, and the rate limit for
+//! wrong passwords.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -88,7 +89,8 @@ async fn concurrent_wrong_passwords_are_rate_limited() {
         assert!(matches!(status, 401 | 429), "{status}");
         refused += usize::from(status == 401);
     }
-    // The service checks two passwords at the same time, so an 11th check may have begun before the limit of 10.
+    // The service checks two passwords at the same time, so an 11th check may have begun before the limit of
+    // 10.
     assert!((10..=11).contains(&refused), "{refused}");
 }
 

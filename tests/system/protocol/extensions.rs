@@ -1,5 +1,5 @@
-//! An additional extension schema needs only a schema file and its name in a resource type. Then it is in discovery, and its
-//! attributes are validated, filtered, patched, selected and indexed.
+//! An additional extension schema needs only a schema file and its name in a resource type. Then it is in
+//! discovery, and its attributes are validated, filtered, patched, selected and indexed.
 
 use serde_json::{Value, json};
 use service::response::{Plan, Response};

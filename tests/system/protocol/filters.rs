@@ -1,5 +1,5 @@
-//! Filters (RFC 7644 §3.4.2.2): every answer has exactly the resources that match. An independent implementation of filters,
-//! `tests::filter`, decides which resources match.
+//! Filters (RFC 7644 §3.4.2.2): every answer has exactly the resources that match. An independent
+//! implementation of filters, `tests::filter`, decides which resources match.
 
 use std::collections::BTreeSet;
 

@@ -172,7 +172,8 @@ async fn sort_by_and_sort_order_order_the_resources() {
     for (query, expected) in [
         ("sortBy=userName", ["ann", "Bob", "Cat", "dan"]),
         ("sortBy=USERNAME&sortOrder=Descending", ["dan", "Cat", "Bob", "ann"]),
-        // RFC 7644 §3.4.2.3: resources without a value come last in ascending order and first in descending order.
+        // RFC 7644 §3.4.2.3: resources without a value come last in ascending order and first in descending
+        // order.
         ("sortBy=title", ["dan", "Cat", "ann", "Bob"]),
         ("sortBy=title&sortOrder=descending", ["Bob", "ann", "Cat", "dan"]),
         ("sortBy=emails", ["Cat", "ann", "dan", "Bob"]),

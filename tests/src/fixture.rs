@@ -50,7 +50,7 @@ use serde_json::{Map, Value};
 
 use crate::captures::Captures;
 use crate::client::{Client, Reply};
-use crate::pattern;
+use crate::{pattern, workspace};
 
 /// A conversation: the requests of one client, and the answers that it needs.
 #[derive(Clone, Debug, Deserialize)]
@@ -349,7 +349,7 @@ pub fn conversations(client: &str) -> Vec<Conversation> {
 }
 
 fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/clients")
+    workspace().join("tests/fixtures/clients")
 }
 
 fn entries(folder: &Path) -> Vec<PathBuf> {

@@ -93,3 +93,11 @@ impl InProcess {
         self.functions.answer(request, routes::fallback).await
     }
 }
+
+/// The body of an answer as JSON.
+///
+/// # Panics
+/// When the body is not JSON.
+pub fn json_of(response: &Response) -> Value {
+    serde_json::from_slice(response.body()).expect("the body is JSON")
+}

@@ -9,6 +9,8 @@
 //!   [`ledger`] (costs).
 //! - To inject faults between the service and DynamoDB: [`faults`], [`away`], [`rights`].
 
+use std::path::Path;
+
 pub mod away;
 pub mod captures;
 pub mod client;
@@ -37,3 +39,11 @@ pub mod seed;
 pub mod service;
 pub mod table;
 pub mod template;
+
+/// The folder of the workspace.
+///
+/// # Panics
+/// Never: this crate is in a folder of the workspace.
+pub fn workspace() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("this crate is in a folder of the workspace")
+}

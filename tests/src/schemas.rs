@@ -2,10 +2,11 @@
 //! makes.
 
 use std::fs;
-use std::path::Path;
 
 use serde_json::Value;
 use shared::schema::Schemas;
+
+use crate::workspace;
 
 /// Loads the schemas of the service and these additional ones. `edit` changes the resource type of users
 /// first.
@@ -27,6 +28,6 @@ pub fn edited_schemas(additional: &[Value], edit: impl FnOnce(&mut Value)) -> &'
 }
 
 fn read(name: &str) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared").join(name);
+    let path = workspace().join("shared").join(name);
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }

@@ -1,18 +1,18 @@
 //! Reads `template.yaml` with a YAML parser.
 
 use std::fs;
-use std::path::Path;
 
 use saphyr::{LoadableYamlNode, ScalarOwned, YamlOwned};
 use serde_json::{Map, Value, json};
+
+use crate::workspace;
 
 /// The text of the template.
 ///
 /// # Panics
 /// If the file cannot be read.
 pub fn text() -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../template.yaml");
-    fs::read_to_string(path).expect("template.yaml can be read")
+    fs::read_to_string(workspace().join("template.yaml")).expect("template.yaml can be read")
 }
 
 /// The template as JSON. CloudFormation's functions have their long form: `!Ref Api` becomes `{"Ref":

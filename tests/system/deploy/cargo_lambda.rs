@@ -2,13 +2,13 @@
 //! every event in `events/` with the real `cargo lambda invoke`, and the conversations of Okta over HTTP. A
 //! wrong method gets 405, an unknown path 404.
 
-use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use serde_json::Value;
 use tests::client::Client;
 use tests::fixture::conversations;
 use tests::service::{Service, TABLE, binaries};
+use tests::workspace;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
@@ -19,10 +19,6 @@ use super::events::{assert_answer, create_event_fixtures, expected_answers};
 struct Watch {
     port: u16,
     child: Child,
-}
-
-fn workspace() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
 /// The `cargo-lambda` that `make tools` installs.

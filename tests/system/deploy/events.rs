@@ -4,7 +4,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -14,7 +13,7 @@ use shared::resource::ResourceId;
 use tests::invariants::assert_invariants;
 use tests::pattern::differences;
 use tests::service::{Service, TestConnector};
-use tests::{seed, template};
+use tests::{seed, template, workspace};
 
 const HOST: &str = "https://rollcall000.execute-api.us-east-1.amazonaws.com/default/scim/v2";
 const USER_ID: &str = "11111111-1111-4111-8111-111111111111";
@@ -125,7 +124,7 @@ async fn every_example_event_is_answered_by_its_function() {
     let connector = create_event_fixtures(&service).await;
     let mut seen = BTreeSet::new();
     for (name, status, pattern) in expected_answers() {
-        let file = root().join("events").join(format!("{name}.json"));
+        let file = workspace().join("events").join(format!("{name}.json"));
         let event: Value = serde_json::from_str(&fs::read_to_string(file).unwrap()).unwrap();
         let answer = service.gateway().lambda().invoke(name, &event).await.unwrap();
         assert_answer(name, &answer, status, &pattern);
@@ -185,7 +184,7 @@ fn template_routes() -> BTreeSet<(String, String, String)> {
 /// The routes of `cargo lambda watch`, without those to the fallback. Asserts that every path names each
 /// method once.
 fn watch_routes() -> BTreeSet<(String, String, String)> {
-    let text = fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    let text = fs::read_to_string(workspace().join("Cargo.toml")).unwrap();
     let manifest: toml::Table = text.parse().unwrap();
     let router = manifest["workspace"]["metadata"]["lambda"]["watch"]["router"].as_array().unwrap();
     let mut methods: BTreeMap<String, Vec<String>> = BTreeMap::new();
@@ -212,7 +211,7 @@ fn watch_routes() -> BTreeSet<(String, String, String)> {
 
 /// The rows of the README's table of routes, without the last row for all other requests.
 fn readme_routes() -> BTreeSet<(String, String, String)> {
-    let text = fs::read_to_string(root().join("README.md")).unwrap();
+    let text = fs::read_to_string(workspace().join("README.md")).unwrap();
     let table = text.split_once("| method | path | function |").unwrap().1;
     let rows = table.lines().skip(2).take_while(|line| line.starts_with("| "));
     let cells = |row: &str| row.split('|').map(|cell| cell.trim().replace('`', "")).collect::<Vec<_>>();
@@ -223,11 +222,7 @@ fn readme_routes() -> BTreeSet<(String, String, String)> {
 
 /// The names of the files in a folder, without their extension.
 fn file_names(folder: &str, extension: &str) -> BTreeSet<String> {
-    let paths = fs::read_dir(root().join(folder)).unwrap().map(|entry| entry.unwrap().path());
+    let paths = fs::read_dir(workspace().join(folder)).unwrap().map(|entry| entry.unwrap().path());
     let paths = paths.filter(|path| path.extension().is_some_and(|found| found == extension));
     paths.map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned()).collect()
-}
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
 }

@@ -7,9 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-fn workspace() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
-}
+use tests::workspace;
 
 /// The crates of the workspace that a crate may depend on.
 const ALLOWED: [(&str, &[&str]); 7] = [

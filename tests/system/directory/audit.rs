@@ -11,7 +11,7 @@ use shared::credential::CredentialKind;
 use shared::patch::{MemberOperation, MemberValue};
 use shared::resource::{Document, ResourceId, ResourceKind};
 use tests::corruption::{Corruption, SmallDirectory};
-use tests::service::{Service, TestConnector, service};
+use tests::service::{Service, TestConnector, actor, service};
 use tests::table::read_record;
 
 /// The audit records of a connector as `operation kind attributes`, the oldest first.
@@ -84,10 +84,8 @@ async fn every_change_of_a_connector_leaves_one_audit_record() {
     // Each operation has a later time than the one before, so their records have an order.
     let begin = Timestamp::now();
     let at = |seconds: i64| {
-        let actor =
-            directory::Actor { by: directory::By::Operator("test".to_owned()), request: "test".to_owned() };
         let now = begin - jiff::SignedDuration::from_secs(100 - seconds);
-        Connectors::new(service.table(), actor, now)
+        Connectors::new(service.table(), actor(), now)
     };
     let read = async || -> Connector { service.table().connector(id).await.unwrap().unwrap() };
     at(1).rename(id, "Okta").await.unwrap();

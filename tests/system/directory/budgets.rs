@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 use service::response::Response;
 use shared::resource::ResourceId;
+use tests::in_process::json_of;
 use tests::ledger::{Cost, CountedService};
 use tests::provisioning::{GROUP, USER, patch_body};
 use tests::seed;
@@ -35,12 +36,8 @@ impl Ledger {
     }
 }
 
-fn body(response: &Response) -> Value {
-    serde_json::from_slice(response.body()).unwrap()
-}
-
 fn id(response: &Response) -> String {
-    body(response)["id"].as_str().unwrap().to_owned()
+    json_of(response)["id"].as_str().unwrap().to_owned()
 }
 
 /// A user as Okta sends it. Its item is just under 1 kB.
@@ -71,7 +68,7 @@ async fn groups_that_a_filter_finds_are_read_in_one_batch() {
     }
     let target = "/Groups?filter=displayName%20sw%20%22group%22&excludedAttributes=members&count=100";
     let (cost, found) = counted.cost("GET", target, None, 200).await;
-    assert_eq!(body(&found)["totalResults"], 60);
+    assert_eq!(json_of(&found)["totalResults"], 60);
     assert_eq!(cost.requests, 2, "one for the index, one for the groups");
 }
 
@@ -133,7 +130,7 @@ async fn every_request_stays_within_its_budget() {
     for (place, start) in [("at the start", 1), ("in the middle", 50_000), ("at the end", USERS - 99)] {
         let (cost, page) =
             counted.cost("GET", &format!("/Users?startIndex={start}&count=100"), None, 200).await;
-        let page = body(&page);
+        let page = json_of(&page);
         assert_eq!((&page["totalResults"], &page["itemsPerPage"]), (&json!(USERS), &json!(100)), "{place}");
         let expected = json!(users[start - 1].to_string());
         assert_eq!(page["Resources"][0]["id"], expected, "the page begins where it should, {place}");
@@ -143,7 +140,7 @@ async fn every_request_stays_within_its_budget() {
     assert!(units[2] <= 2.0 * units[0], "a page at the end costs {units:?}");
     let by_name = "/Users?filter=userName%20eq%20%22user050000@example.com%22";
     let (cost, found) = counted.cost("GET", by_name, None, 200).await;
-    assert_eq!(body(&found)["Resources"][0]["id"], json!(users[50_000].to_string()));
+    assert_eq!(json_of(&found)["Resources"][0]["id"], json!(users[50_000].to_string()));
     ledger.record(&format!("find one of {USERS} users by userName"), cost, (3, 3.0, 0.0));
     // If the order comes from an index, users are read one by one, 16 at the same time.
     for (what, query, round_trips) in [
@@ -155,7 +152,7 @@ async fn every_request_stays_within_its_budget() {
         ("a page of 100 by id at the end", format!("sortBy=id&startIndex={}&count=100", USERS - 99), 5),
     ] {
         let (cost, page) = counted.cost("GET", &format!("/Users?{query}"), None, 200).await;
-        assert_eq!(body(&page)["itemsPerPage"], 100, "{what}");
+        assert_eq!(json_of(&page)["itemsPerPage"], 100, "{what}");
         ledger.record(what, cost, (round_trips, 200.0, 0.0));
     }
     for size in [10, 1_000, USERS - 1] {

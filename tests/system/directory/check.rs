@@ -4,7 +4,7 @@
 use std::sync::{Arc, LazyLock};
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use directory::{Actor, By, Directory, Table};
+use directory::{Directory, Table};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
@@ -17,7 +17,7 @@ use tests::invariants::assert_invariants;
 use tests::layout;
 use tests::provisioning::{GROUP, add_members_body, create_group, create_user, patch_body};
 use tests::scimctl::scimctl;
-use tests::service::{Service, TABLE};
+use tests::service::{Service, TABLE, actor};
 use tests::table::{put_item, read_items, set_attribute, take_item};
 
 /// A separate service, because these tests read the whole table.
@@ -207,10 +207,9 @@ async fn repair_keeps_what_a_client_changes_meanwhile() {
             let small = SmallDirectory::create(service()).await;
             let name = change.prepare(&small).await;
             let connector = service().table().connector(&small.connector.id).await.unwrap().unwrap();
-            let actor = Actor { by: By::Operator("test".to_owned()), request: "test".to_owned() };
             let table = Table::new(client.clone(), TABLE.to_owned());
             let now = Timestamp::now();
-            let directory = Directory::new(table, Arc::new(connector), Schemas::built_in(), now, actor);
+            let directory = Directory::new(table, Arc::new(connector), Schemas::built_in(), now, actor());
             let findings = directory.check(|_| {}).await.unwrap();
             let [finding] = &findings[..] else { panic!("{context}: {findings:?}") };
             assert_eq!(finding.name(), name, "{context}");

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use service::response::Response;
 use tests::faults::{FAULTS, Fault, FaultyDynamoDb};
-use tests::in_process::InProcess;
+use tests::in_process::{InProcess, json_of};
 use tests::invariants::assert_invariants;
 use tests::provisioning::{
     GROUP, USER, add_members_body, create_group, create_user, create_users, member_values, members_of,
@@ -43,10 +43,6 @@ impl Faulty {
     }
 }
 
-fn json(response: &Response) -> Value {
-    serde_json::from_slice(response.body()).unwrap()
-}
-
 #[tokio::test]
 async fn one_fault_at_any_request_is_retried_and_no_change_is_made_twice() {
     let faulty = Faulty::new().await;
@@ -75,7 +71,7 @@ async fn one_fault_at_any_request_is_retried_and_no_change_is_made_twice() {
             faulty.dynamodb.fail_once(at, fault);
             let patched = faulty.send("PATCH", &path, &body).await;
             assert_eq!(
-                (patched.status().as_u16(), &json(&patched)["meta"]["version"]),
+                (patched.status().as_u16(), &json_of(&patched)["meta"]["version"]),
                 (200, &json!("W/\"2\""))
             );
             if !faulty.heal_and_was_reached(at) {
@@ -89,10 +85,10 @@ async fn one_fault_at_any_request_is_retried_and_no_change_is_made_twice() {
             faulty.dynamodb.fail_once(at, fault);
             let joined = faulty.send("PATCH", &format!("/Groups/{group}"), &body).await;
             assert_eq!(
-                (joined.status().as_u16(), &json(&joined)["meta"]["version"]),
+                (joined.status().as_u16(), &json_of(&joined)["meta"]["version"]),
                 (200, &json!("W/\"2\""))
             );
-            assert_eq!(json(&joined)["members"][0]["value"], members[0]);
+            assert_eq!(json_of(&joined)["members"][0]["value"], members[0]);
             if !faulty.heal_and_was_reached(at) {
                 break;
             }
@@ -112,7 +108,7 @@ async fn one_fault_at_any_request_is_retried_and_no_change_is_made_twice() {
             let body = set_active_body(false);
             faulty.dynamodb.fail_once(at, fault);
             let left = faulty.send("PATCH", &format!("/Users/{leaver}"), &body).await;
-            assert_eq!((left.status().as_u16(), json(&left).get("groups")), (200, None));
+            assert_eq!((left.status().as_u16(), json_of(&left).get("groups")), (200, None));
             if !faulty.heal_and_was_reached(at) {
                 break;
             }
@@ -125,7 +121,7 @@ async fn one_fault_at_any_request_is_retried_and_no_change_is_made_twice() {
             users_made += 1;
             faulty.dynamodb.fail_once(at, fault);
             let adopted = faulty.send("POST", "/Users", &document).await;
-            let body = json(&adopted);
+            let body = json_of(&adopted);
             assert_eq!(
                 (adopted.status().as_u16(), &body["id"], &body["meta"]["version"]),
                 (201, &json!(local.id.to_string()), &json!("W/\"2\"")),
@@ -355,7 +351,7 @@ async fn version_of_a_group_is_never_newer_than_the_members_in_the_same_answer()
             let current = version(now.header("etag").unwrap());
             assert!(answered <= current, "{method} {at}: version {answered}, and the group has {current}");
             if answered == current {
-                assert_eq!(now.json()["members"], json(&answer)["members"], "{method} {at}");
+                assert_eq!(now.json()["members"], json_of(&answer)["members"], "{method} {at}");
                 same_version += 1;
             }
         }
@@ -405,7 +401,7 @@ async fn user_deleted_while_pages_are_read_does_not_repeat_or_skip_others() {
         for number in 1.. {
             assert!(number <= 12, "the pages of 12 users have no end");
             let target = format!("/Users?sortBy=userName&count=4&cursor={cursor}");
-            let page = json(&faulty.send("GET", &target, &Value::Null).await);
+            let page = json_of(&faulty.send("GET", &target, &Value::Null).await);
             let ids = page["Resources"].as_array().unwrap().iter();
             seen.extend(ids.map(|user| user["id"].as_str().unwrap().to_owned()).filter(|id| *id != deleted));
             let Some(next) = page.get("nextCursor") else { break };

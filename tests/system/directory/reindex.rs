@@ -7,12 +7,12 @@ use std::sync::{Arc, LazyLock};
 use directory::connectors::{BuiltIndexes, Connector, Connectors};
 use directory::{Directory, Table};
 use jiff::{SignedDuration, Timestamp};
-use serde_json::{Value, json};
+use serde_json::json;
 use service::response::Plan;
 use shared::schema::Schemas;
 use tests::client::Client;
 use tests::faults::{Fault, FaultyDynamoDb};
-use tests::in_process::InProcess;
+use tests::in_process::{InProcess, json_of};
 use tests::invariants::assert_invariants;
 use tests::layout;
 use tests::provisioning::{USER, patch_body};
@@ -90,7 +90,7 @@ async fn create(version: &InProcess, name: &str, title: &str) -> String {
     let user = json!({ "schemas": [USER], "userName": name, "title": title });
     let created = version.send("POST", "/Users", Some(&user), TIME_LIMIT).await;
     assert_eq!(created.status(), 201, "{created:?}");
-    serde_json::from_slice::<Value>(created.body()).unwrap()["id"].as_str().unwrap().to_owned()
+    json_of(&created)["id"].as_str().unwrap().to_owned()
 }
 
 async fn set_title(version: &InProcess, id: &str, title: &str) -> u16 {
@@ -104,7 +104,7 @@ async fn find(version: &InProcess, title: &str) -> (&'static str, u64) {
         version.send("GET", &format!("/Users?filter=title%20eq%20%22{title}%22"), None, TIME_LIMIT).await;
     assert_eq!(found.status(), 200, "{found:?}");
     let Plan(plan) = found.extensions().get().unwrap();
-    (*plan, serde_json::from_slice::<Value>(found.body()).unwrap()["totalResults"].as_u64().unwrap())
+    (*plan, json_of(&found)["totalResults"].as_u64().unwrap())
 }
 
 #[tokio::test]

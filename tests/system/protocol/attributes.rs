@@ -10,6 +10,7 @@ use tests::pages::walk_pages;
 use tests::provisioning::{ENTERPRISE, GROUP, USER, create_group, create_user, patch_body};
 use tests::seed;
 use tests::service::service;
+use tests::workspace;
 
 fn names(reply: &Reply) -> Vec<String> {
     reply.json().as_object().unwrap().keys().cloned().collect()
@@ -186,11 +187,7 @@ async fn discovery_endpoints_describe_the_service() {
         let id = schema["id"].as_str().unwrap();
         assert_eq!(client.get(&format!("/Schemas/{id}")).await.json(), *schema);
         assert_eq!(schema["meta"]["location"], format!("{}/Schemas/{id}", client.base_url));
-        let file = format!(
-            "{}/../shared/schemas/{}.json",
-            env!("CARGO_MANIFEST_DIR"),
-            schema["name"].as_str().unwrap()
-        );
+        let file = workspace().join(format!("shared/schemas/{}.json", schema["name"].as_str().unwrap()));
         let file: Value = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
         assert_eq!((&schema["id"], &schema["attributes"]), (&file["id"], &file["attributes"]), "as on file");
     }

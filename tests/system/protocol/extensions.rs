@@ -2,9 +2,9 @@
 //! discovery, and its attributes are validated, filtered, patched, selected and indexed.
 
 use serde_json::{Value, json};
-use service::response::{Plan, Response};
+use service::response::Plan;
 use shared::schema::Schemas;
-use tests::in_process::InProcess;
+use tests::in_process::{InProcess, json_of};
 use tests::provisioning::{USER, patch_body, percent_encoded};
 use tests::schemas::edited_schemas;
 use tests::service::{TIME_LIMIT, service};
@@ -32,10 +32,6 @@ fn schemas() -> &'static Schemas {
     })
 }
 
-fn body(response: &Response) -> Value {
-    serde_json::from_slice(response.body()).unwrap()
-}
-
 #[tokio::test]
 async fn extension_schema_needs_only_a_schema_file() {
     let connector = service().connector().await;
@@ -47,9 +43,9 @@ async fn extension_schema_needs_only_a_schema_file() {
     let get = async |target: &str| requests.send("GET", target, None, TIME_LIMIT).await;
     let user = |name: &str, badge: Value| json!({ "schemas": [USER, BADGE], "userName": name, BADGE: badge });
 
-    let served = body(&get(&format!("/Schemas/{BADGE}")).await);
+    let served = json_of(&get(&format!("/Schemas/{BADGE}")).await);
     assert_eq!((&served["name"], served["attributes"].as_array().unwrap().len()), (&json!("Badge"), 5));
-    let types = body(&get("/ResourceTypes/User").await);
+    let types = json_of(&get("/ResourceTypes/User").await);
     assert_eq!(types["schemaExtensions"][1], json!({ "schema": BADGE, "required": false }));
 
     let badge = json!({
@@ -58,7 +54,7 @@ async fn extension_schema_needs_only_a_schema_file() {
     });
     let made = send("POST", "/Users", &user("ann", badge)).await;
     assert_eq!(made.status(), 201);
-    let made = body(&made);
+    let made = json_of(&made);
     let kept = json!({ "number": "A7", "issued": "2026-01-01T00:00:00Z", "doors": [{ "value": "north" }, { "value": "south" }] });
     assert_eq!((&made[BADGE], &made["schemas"]), (&kept, &json!([USER, BADGE])));
     let path = format!("/Users/{}", made["id"].as_str().unwrap());
@@ -69,7 +65,7 @@ async fn extension_schema_needs_only_a_schema_file() {
         (json!({ "number": "A7" }), 409, "uniqueness"),
     ] {
         let refused = send("POST", "/Users", &user("bob", badge)).await;
-        assert_eq!((refused.status().as_u16(), &body(&refused)["scimType"]), (status, &json!(scim_type)));
+        assert_eq!((refused.status().as_u16(), &json_of(&refused)["scimType"]), (status, &json!(scim_type)));
     }
     for (filter, total, plan) in [
         (format!("{BADGE}:number eq \"A7\""), 1, "unique"),
@@ -82,21 +78,21 @@ async fn extension_schema_needs_only_a_schema_file() {
         let encoded = percent_encoded(&filter);
         let found = get(&format!("/Users?filter={encoded}")).await;
         let Plan(used) = found.extensions().get().unwrap();
-        assert_eq!((&body(&found)["totalResults"], *used), (&json!(total), plan), "{filter}");
+        assert_eq!((&json_of(&found)["totalResults"], *used), (&json!(total), plan), "{filter}");
     }
     let moved = patch_body(json!([
         { "op": "replace", "path": format!("{BADGE}:number"), "value": "B8" },
         { "op": "remove", "path": format!("{BADGE}:doors[value eq \"north\"]") }
     ]));
-    let moved = body(&send("PATCH", &path, &moved).await);
+    let moved = json_of(&send("PATCH", &path, &moved).await);
     assert_eq!(
         moved[BADGE],
         json!({ "number": "B8", "issued": "2026-01-01T00:00:00Z", "doors": [{ "value": "south" }] })
     );
     // The badge number that the first user no longer has is free.
     assert_eq!(send("POST", "/Users", &user("bob", json!({ "number": "A7" }))).await.status(), 201);
-    let asked = body(&get(&format!("{path}?attributes={BADGE}:note,{BADGE}:number")).await);
+    let asked = json_of(&get(&format!("{path}?attributes={BADGE}:note,{BADGE}:number")).await);
     assert_eq!(asked[BADGE], json!({ "number": "B8", "note": "n" }));
-    let gone = body(&send("PATCH", &path, &patch_body(json!([{ "op": "remove", "path": BADGE }]))).await);
+    let gone = json_of(&send("PATCH", &path, &patch_body(json!([{ "op": "remove", "path": BADGE }]))).await);
     assert_eq!((gone.get(BADGE), &gone["schemas"]), (None, &json!([USER])));
 }

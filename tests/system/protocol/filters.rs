@@ -9,6 +9,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use serde_json::{Value, json};
 use tests::client::Client;
 use tests::filter::{Attribute, Comparison, Filter, Literal, Operator, attribute};
+use tests::in_process::json_of;
 use tests::invariants::assert_invariants;
 use tests::ledger::CountedService;
 use tests::provisioning::{
@@ -337,7 +338,7 @@ async fn filter_on_two_indexes_reads_only_users_in_both() {
     }
     let filter = "givenName%20eq%20%22ann%22%20and%20familyName%20eq%20%22ash%22";
     let (cost, answer) = counted.cost("GET", &format!("/Users?filter={filter}"), None, 200).await;
-    let answer: Value = serde_json::from_slice(answer.body()).unwrap();
+    let answer = json_of(&answer);
     let names: BTreeSet<&str> = answer["Resources"]
         .as_array()
         .unwrap()

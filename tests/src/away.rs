@@ -1,5 +1,5 @@
-//! DynamoDB as far away as it is from a function: requests to it that are sent at the same time are under way at the same
-//! time, and each may take a while longer.
+//! A DynamoDB client with network latency. Requests that are sent at the same time overlap, as they do
+//! between a function and DynamoDB.
 
 use std::time::Duration;
 
@@ -10,16 +10,17 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 
 #[derive(Debug)]
-struct Away {
+struct DelayedConnector {
     connector: SharedHttpConnector,
     delay: Duration,
 }
 
-impl HttpConnector for Away {
+impl HttpConnector for DelayedConnector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let (connector, delay) = (self.connector.clone(), self.delay);
         HttpConnectorFuture::new(async move {
-            // The engine in this process answers at once; here others come to send theirs first.
+            // The engine in this process answers at once. Yielding lets other tasks send their requests
+            // first.
             tokio::task::yield_now().await;
             tokio::time::sleep(delay).await;
             connector.call(request).await
@@ -27,13 +28,16 @@ impl HttpConnector for Away {
     }
 }
 
-/// The configuration of a client whose requests take so much longer.
+/// The configuration of this client with a delay before each request.
 ///
 /// # Panics
-/// When the client has no way to DynamoDB.
+/// When the client has no HTTP client.
 pub fn away(client: &DynamoDb, delay: Duration) -> aws_sdk_dynamodb::config::Builder {
-    let near = client.config().http_client().expect("a client has a way to DynamoDB");
+    let near = client.config().http_client().expect("the client has an HTTP client");
     client.config().to_builder().http_client(http_client_fn(move |settings, components| {
-        SharedHttpConnector::new(Away { connector: near.http_connector(settings, components), delay })
+        SharedHttpConnector::new(DelayedConnector {
+            connector: near.http_connector(settings, components),
+            delay,
+        })
     }))
 }

@@ -1,8 +1,8 @@
-//! What earlier answers said, and where later requests say it: `${name}`.
+//! Values of earlier answers, which later requests insert with `${name}`.
 //!
-//! A string that is nothing but `${name}` becomes the value itself, whatever its type; within a longer string the
-//! value is put in as text. In an array, the string `<each of LIST>` and the element behind it become one
-//! element for every value of a list, `${item}` being that value.
+//! A string that is only `${name}` becomes the value with its type. In a longer string, the value is inserted
+//! as text. In an array, the string `<each of LIST>` and the element after it become one element for each
+//! value of the list, and `${item}` is that value.
 
 use serde_json::{Map, Value};
 
@@ -16,8 +16,8 @@ impl Captures {
         self.0.insert(name.to_owned(), value.into());
     }
 
-    /// Keeps a value that an answer held: appended to a list when the name ends in `[]`, else in the place of an
-    /// earlier one.
+    /// Keeps a value of an answer. If the name ends in `[]`, the value is appended to a list. Otherwise it
+    /// replaces an earlier value.
     pub fn keep(&mut self, name: &str, value: Value) {
         match name.strip_suffix("[]") {
             Some(list) => match self.0.entry(list).or_insert_with(|| Value::Array(Vec::new())) {
@@ -31,27 +31,26 @@ impl Captures {
     /// The text with every `${name}` in it replaced.
     ///
     /// # Errors
-    /// The name that nothing was kept under.
+    /// The unknown name.
     pub fn fill_text(&self, text: &str) -> Result<String, String> {
         let mut filled = String::new();
         let mut rest = text;
-        while let Some((before, behind)) = rest.split_once("${") {
-            let (name, behind) =
-                behind.split_once('}').ok_or_else(|| format!("no }} behind ${{ in {text}"))?;
+        while let Some((before, after)) = rest.split_once("${") {
+            let (name, after) = after.split_once('}').ok_or_else(|| format!("no }} after ${{ in {text}"))?;
             filled.push_str(before);
             match self.get(name)? {
                 Value::String(value) => filled.push_str(value),
                 value => filled.push_str(&value.to_string()),
             }
-            rest = behind;
+            rest = after;
         }
         Ok(filled + rest)
     }
 
-    /// The value with every `${name}` in its strings replaced, and every `<each of LIST>` written out.
+    /// The value with every `${name}` in its strings replaced, and every `<each of LIST>` expanded.
     ///
     /// # Errors
-    /// The name that nothing was kept under, or an `<each of LIST>` without an element behind it.
+    /// The unknown name, or the `<each of LIST>` without an element after it.
     pub fn fill(&self, value: &Value) -> Result<Value, String> {
         match value {
             Value::String(text) => match text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}')) {
@@ -76,7 +75,7 @@ impl Captures {
                 filled.push(self.fill(element)?);
                 continue;
             };
-            let template = elements.next().ok_or_else(|| format!("nothing behind <each of {list}>"))?;
+            let template = elements.next().ok_or_else(|| format!("nothing after <each of {list}>"))?;
             let values = self.get(list)?.as_array().ok_or_else(|| format!("{list} is not a list"))?;
             let mut captures = self.clone();
             for value in values {
@@ -109,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn a_placeholder_becomes_text_within_text_and_the_value_on_its_own() {
+    fn placeholder_becomes_text_in_a_text_and_the_value_on_its_own() {
         for (template, filled) in [
             (json!("/Users/${id}?count=${count}"), json!("/Users/7?count=2")),
             (json!("${count}"), json!(2)),
@@ -125,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn an_element_is_repeated_for_each_of_a_list() {
+    fn each_of_repeats_an_element_for_every_value() {
         let template =
             json!(["<in any order>", "<each of ids>", { "value": "${item}", "display": "n${count}" }, 1]);
         let filled = json!(["<in any order>", { "value": "a", "display": "n2" }, { "value": "b", "display": "n2" }, 1]);
@@ -133,13 +132,13 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_filled_is_an_error() {
+    fn unknown_name_or_malformed_placeholder_is_an_error() {
         for (template, error) in [
-            (json!("${nobody}"), "nothing was captured as nobody"),
-            (json!(["<each of nobody>", 1]), "nothing was captured as nobody"),
-            (json!(["<each of ids>"]), "nothing behind <each of ids>"),
+            (json!("${unknown}"), "nothing was captured as unknown"),
+            (json!(["<each of unknown>", 1]), "nothing was captured as unknown"),
+            (json!(["<each of ids>"]), "nothing after <each of ids>"),
             (json!(["<each of id>", 1]), "id is not a list"),
-            (json!("a${id"), "no } behind ${ in a${id"),
+            (json!("a${id"), "no } after ${ in a${id"),
         ] {
             assert_eq!(captures().fill(&template).unwrap_err(), error, "{template}");
         }

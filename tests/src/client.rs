@@ -1,4 +1,5 @@
-//! An HTTP/1.1 client that sends what it is given, byte for byte: no target is normalised, no header is guessed.
+//! An HTTP/1.1 client that sends requests unchanged: it neither normalises the target nor adds headers except
+//! Authorization.
 
 use std::io::Read as _;
 
@@ -17,27 +18,27 @@ pub const SCIM_JSON: &str = "application/scim+json";
 /// A provisioning client: an endpoint URL on this machine, and the credentials for it.
 #[derive(Clone, Debug)]
 pub struct Client {
-    /// Where requests go: `http://127.0.0.1:PORT/{connector}/scim/v2`.
+    /// The URL that requests are sent to: `http://127.0.0.1:PORT/{connector}/scim/v2`.
     pub base_url: String,
-    /// What `meta.location` is expected to start with; the base URL, unless something stands in between.
+    /// The expected beginning of `meta.location`: the base URL, unless requests pass through a gateway.
     pub public_url: String,
     /// The username of Basic credentials.
     pub username: String,
     /// The password of Basic credentials.
     pub password: String,
-    /// A bearer token for the same connector, for clients that use one.
+    /// A bearer token for the same connector.
     pub token: Option<String>,
     http: hyper_util::client::legacy::Client<HttpConnector, Full<Bytes>>,
 }
 
-/// An answer.
+/// The answer to a request.
 #[derive(Clone, Debug)]
 pub struct Reply {
     /// The status code.
     pub status: u16,
     /// The headers.
     pub headers: HeaderMap,
-    /// The body as it came, compressed if it was.
+    /// The body as received, possibly compressed.
     pub body: Vec<u8>,
 }
 
@@ -45,7 +46,8 @@ impl Client {
     /// A client with Basic credentials.
     ///
     /// # Panics
-    /// When the base URL is not on this machine: tests write and delete.
+    /// When the base URL is not on this machine. Tests write and delete, so they must not reach another
+    /// service.
     pub fn new(base_url: &str, username: &str, password: &str) -> Self {
         assert!(base_url.starts_with("http://127.0.0.1:"), "{base_url} is not on this machine");
         Self {
@@ -63,7 +65,7 @@ impl Client {
         Self { token: Some(token.to_owned()), ..self }
     }
 
-    /// The same client of a service that calls itself by another name.
+    /// The same client, for a service with this public URL.
     pub fn with_public_url(self, public_url: &str) -> Self {
         Self { public_url: public_url.to_owned(), ..self }
     }
@@ -76,18 +78,18 @@ impl Client {
     /// The value of the Authorization header for its token (RFC 6750).
     ///
     /// # Panics
-    /// When it has none.
+    /// When the client has no token.
     pub fn bearer(&self) -> String {
-        format!("Bearer {}", self.token.as_ref().expect("a token"))
+        format!("Bearer {}", self.token.as_ref().expect("the client has a token"))
     }
 
-    /// Sends one request. `target` is what follows the base URL, query and all.
+    /// Sends one request. `target` is the path and the query after the base URL.
     ///
-    /// Basic credentials are added, unless `headers` has an Authorization of its own; a header with an empty value
-    /// is left out, which is how to send none.
+    /// Basic credentials are added, unless `headers` contains Authorization. A header with an empty value is
+    /// not sent, so an empty Authorization sends a request without credentials.
     ///
     /// # Panics
-    /// When there is no answer, or the request is not one that HTTP/1.1 can carry.
+    /// When there is no answer, or the request is not valid in HTTP/1.1.
     pub async fn send(
         &self,
         method: &str,
@@ -109,31 +111,32 @@ impl Client {
         let answer = answer.unwrap_or_else(|error| panic!("{method} {target}: no answer: {error:?}"));
         let (head, body) = answer.into_parts();
         let body = body.collect().await;
-        let body = body.unwrap_or_else(|error| panic!("{method} {target}: half an answer: {error:?}"));
+        let body =
+            body.unwrap_or_else(|error| panic!("{method} {target}: the answer ended early: {error:?}"));
         Reply { status: head.status.as_u16(), headers: head.headers, body: body.to_bytes().into() }
     }
 
-    /// GET.
+    /// Sends GET.
     pub async fn get(&self, target: &str) -> Reply {
         self.send("GET", target, &[("accept", SCIM_JSON)], Bytes::new()).await
     }
 
-    /// POST of a JSON body.
+    /// Sends POST with a JSON body.
     pub async fn post(&self, target: &str, body: &Value) -> Reply {
         self.send_json("POST", target, body).await
     }
 
-    /// PUT of a JSON body.
+    /// Sends PUT with a JSON body.
     pub async fn put(&self, target: &str, body: &Value) -> Reply {
         self.send_json("PUT", target, body).await
     }
 
-    /// PATCH with a JSON body.
+    /// Sends PATCH with a JSON body.
     pub async fn patch(&self, target: &str, body: &Value) -> Reply {
         self.send_json("PATCH", target, body).await
     }
 
-    /// DELETE.
+    /// Sends DELETE.
     pub async fn delete(&self, target: &str) -> Reply {
         self.send("DELETE", target, &[("accept", SCIM_JSON)], Bytes::new()).await
     }
@@ -145,15 +148,15 @@ impl Client {
 }
 
 impl Reply {
-    /// A header's value, when it is there and is text.
+    /// The value of a header, if the header exists and is text.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
 
-    /// The body, decompressed if it came as gzip.
+    /// The body, decompressed if its encoding is gzip.
     ///
     /// # Panics
-    /// When it says that it is gzip and is not.
+    /// When the encoding is gzip and the body is not.
     pub fn plain_body(&self) -> Vec<u8> {
         if self.header("content-encoding") != Some("gzip") {
             return self.body.clone();
@@ -161,10 +164,10 @@ impl Reply {
         gunzip(&self.body)
     }
 
-    /// The body as JSON; `None` when it is empty.
+    /// The body as JSON, or `None` when it is empty.
     ///
     /// # Panics
-    /// When there is a body and it is not JSON.
+    /// When the body is neither empty nor JSON.
     pub fn try_json(&self) -> Option<Value> {
         let body = self.plain_body();
         (!body.is_empty()).then(|| {
@@ -176,18 +179,18 @@ impl Reply {
     /// The body as JSON.
     ///
     /// # Panics
-    /// When it is empty or not JSON.
+    /// When the body is empty or not JSON.
     pub fn json(&self) -> Value {
-        self.try_json().unwrap_or_else(|| panic!("a {} without a body", self.status))
+        self.try_json().unwrap_or_else(|| panic!("the answer with status {} has no body", self.status))
     }
 }
 
-/// What was compressed.
+/// Decompresses a gzip body.
 ///
 /// # Panics
-/// When it is not gzip.
+/// When the body is not gzip.
 pub fn gunzip(body: &[u8]) -> Vec<u8> {
     let mut plain = Vec::new();
-    flate2::read::GzDecoder::new(body).read_to_end(&mut plain).expect("a gzip body");
+    flate2::read::GzDecoder::new(body).read_to_end(&mut plain).expect("the body is gzip");
     plain
 }

@@ -1,8 +1,8 @@
-//! From an HTTP request to the event that API Gateway's HTTP API makes of it, payload format 2.0, and from the
-//! function's answer back to HTTP. Pure: no I/O, no clock.
+//! Converts an HTTP request to an event of API Gateway (HTTP API, payload format 2.0), and the function's
+//! answer to an HTTP response. These are pure functions without I/O or a clock.
 //!
-//! What this does to a request is what surprises functions in production: bodies of `application/scim+json` arrive
-//! in base64, `rawPath` arrives decoded while `rawQueryString` does not, and `WWW-Authenticate` is renamed.
+//! They also do what is easily forgotten: bodies of `application/scim+json` become base64, `rawPath` is
+//! decoded, `rawQueryString` is not decoded, and `WWW-Authenticate` is renamed.
 
 use std::net::IpAddr;
 
@@ -16,30 +16,30 @@ use jiff::Timestamp;
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value, json};
 
-/// The domain that API Gateway names in every event, whatever Host says.
+/// The domain in every event. The Host header does not change it.
 pub const DOMAIN: &str = "abcdef1234.execute-api.eu-central-1.amazonaws.com";
 
-/// What is not in the request itself.
+/// What API Gateway knows besides the request.
 #[derive(Clone, Debug)]
 pub struct Arrival {
-    /// The route that matched, `METHOD /template` or `$default`.
+    /// The key of the route: `METHOD /template` or `$default`.
     pub route_key: String,
-    /// What the variables of the route's template stand for.
+    /// The values of the variables in the route's template.
     pub path_parameters: Map<String, Value>,
     /// The client's address.
     pub source_ip: IpAddr,
     /// The id of the request.
     pub request_id: String,
-    /// When it came.
+    /// The time of the request.
     pub time: Timestamp,
 }
 
-/// The path as routes are matched against it and as `rawPath` has it: percent-decoded.
+/// The percent-decoded path. Routes are matched against it, and `rawPath` contains it.
 pub fn decoded_path(path: &str) -> String {
     percent_decode_str(path).decode_utf8_lossy().into_owned()
 }
 
-/// The event for a request.
+/// The event of a request.
 pub fn event(request: &Parts, body: &[u8], arrival: &Arrival) -> Value {
     let path = decoded_path(request.uri.path());
     let query = request.uri.query().unwrap_or_default();
@@ -88,14 +88,15 @@ pub fn event(request: &Parts, body: &[u8], arrival: &Arrival) -> Value {
     event
 }
 
-/// Whether API Gateway hands bodies of this media type over as they are. SCIM's own is not among them.
+/// Whether a body of this media type stays text in the event. A body of SCIM's media type does not.
 fn is_text(content_type: &str) -> bool {
     let media_type = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     media_type.starts_with("text/")
         || ["application/json", "application/javascript", "application/xml"].contains(&media_type.as_str())
 }
 
-/// Headers under lower-case names, repeated ones joined by commas, and those that API Gateway adds.
+/// Headers with lower-case names. The values of repeated headers are joined by commas, and API Gateway adds
+/// some headers.
 fn joined_headers(headers: &HeaderMap, source_ip: IpAddr) -> Map<String, Value> {
     let mut joined = Map::new();
     for name in headers.keys().filter(|name| *name != COOKIE) {
@@ -114,7 +115,8 @@ fn cookies(headers: &HeaderMap) -> Vec<String> {
     cookies.flat_map(|line| line.split("; ").map(str::to_owned).collect::<Vec<_>>()).collect()
 }
 
-/// Decoded, repeated ones joined by commas: ambiguous, which is why functions read `rawQueryString`.
+/// Decoded parameters. The values of repeated parameters are joined by commas. This is ambiguous, so
+/// functions read `rawQueryString` instead.
 fn query_parameters(query: &str) -> Map<String, Value> {
     let decode = |text: &str| percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned();
     let mut parameters = Map::new();
@@ -133,10 +135,10 @@ fn text(value: &HeaderValue) -> String {
     String::from_utf8_lossy(value.as_bytes()).into_owned()
 }
 
-/// What the client receives for a function's answer; `None` when the answer is not of payload format 2.0.
+/// The HTTP response for a function's answer, or `None` when the answer does not have payload format 2.0.
 pub fn response(answer: &Value) -> Option<Response<Bytes>> {
     let Some(status) = answer.get("statusCode") else {
-        // API Gateway takes an answer without a status code for the body of a 200.
+        // For API Gateway, an answer without a status code is the body of a 200.
         let response = Response::builder().header(CONTENT_TYPE, "application/json");
         return response.body(answer.to_string().into()).ok();
     };
@@ -160,7 +162,7 @@ pub fn response(answer: &Value) -> Option<Response<Bytes>> {
     response.body(body).ok()
 }
 
-/// API Gateway keeps `WWW-Authenticate` to itself.
+/// API Gateway renames `WWW-Authenticate`.
 fn renamed(name: HeaderName) -> HeaderName {
     if name == WWW_AUTHENTICATE { HeaderName::from_static("x-amzn-remapped-www-authenticate") } else { name }
 }
@@ -185,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_has_every_field_of_payload_format_2_0() {
+    fn event_has_every_field_of_payload_format_2_0() {
         let headers = [
             ("Host", "scim.example"),
             ("User-Agent", "a client"),
@@ -239,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_is_text_or_base64_by_its_media_type() {
+    fn media_type_decides_between_text_and_base64() {
         for (content_type, base64) in [
             ("application/scim+json", true),
             ("application/scim+json; charset=utf-8", true),
@@ -257,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn an_absent_part_of_a_request_is_absent_in_its_event() {
+    fn absent_parts_of_a_request_are_absent_in_the_event() {
         let event = event_of("GET", "/Users", &[], "");
         for name in ["body", "cookies", "queryStringParameters"] {
             assert_eq!(event.get(name), None, "{name}");
@@ -266,14 +268,14 @@ mod tests {
     }
 
     #[test]
-    fn a_path_is_decoded_and_a_query_is_not() {
+    fn path_is_decoded_and_query_is_not() {
         let event = event_of("GET", "/okta//Users/a%2Fb%20c/?filter=a%20eq%20%22b%22&", &[], "");
         assert_eq!(event["rawPath"], "/okta//Users/a/b c/");
         assert_eq!(event["rawQueryString"], "filter=a%20eq%20%22b%22&");
     }
 
     #[test]
-    fn an_answer_becomes_a_response() {
+    fn answer_becomes_a_response() {
         let answer = json!({
             "statusCode": 401,
             "headers": { "WWW-Authenticate": "Basic realm=\"scim\"", "content-type": "application/scim+json" },
@@ -294,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_without_a_status_code_is_the_body_of_a_200() {
+    fn answer_without_a_status_code_becomes_the_body_of_a_200() {
         let response = response(&json!({ "hello": "there" })).unwrap();
         assert_eq!(response.status(), 200);
         assert_eq!(response.headers()["content-type"], "application/json");
@@ -302,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_of_another_shape_is_none() {
+    fn malformed_answer_gives_no_response() {
         for answer in [
             json!({ "statusCode": "200" }),
             json!({ "statusCode": 200, "headers": { "a": 1 } }),

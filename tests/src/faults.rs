@@ -1,4 +1,5 @@
-//! A DynamoDB that fails when it is told to: a proxy on loopback in front of the engine.
+//! A DynamoDB that fails on demand: a proxy between the service and the engine that makes chosen requests
+//! fail.
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -11,30 +12,30 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::AbortHandle;
 
-use crate::forward::{Forward, refusal};
+use crate::forward::{Forward, dynamodb_answer};
 
-/// What goes wrong with one request.
+/// How a request to DynamoDB fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// It is throttled.
+    /// DynamoDB throttles the request.
     Throttled,
-    /// There is no capacity for it.
+    /// The table has no capacity for the request.
     NoCapacity,
-    /// The service fails.
+    /// DynamoDB answers 500.
     ServerError,
-    /// Another transaction holds an item; for what is no transaction, it is throttled.
+    /// Another transaction holds an item. A request that is not a transaction is throttled instead.
     Conflict,
     /// The connection ends before the request arrives.
     LostRequest,
-    /// The request is carried out, and the connection ends before the answer arrives.
+    /// DynamoDB processes the request, and the connection ends before the answer arrives.
     LostAnswer,
-    /// It is refused for good.
+    /// DynamoDB denies access. The service must not retry.
     Denied,
-    /// Another transaction holds the first item of this one, and has written what the second must not meet.
+    /// Another transaction holds the first item, and the condition of the second item fails.
     HalfWritten,
 }
 
-/// All faults that pass.
+/// All faults that a retry overcomes.
 pub const FAULTS: [Fault; 6] = [
     Fault::Throttled,
     Fault::NoCapacity,
@@ -49,9 +50,10 @@ struct Plan {
     requests: usize,
     at: Option<usize>,
     fault: Option<Fault>,
-    for_ever: bool,
-    intruder: Option<BoxFuture<'static, ()>>,
-    has_intruder_panicked: bool,
+    /// Whether all requests after the one at this position fail, too.
+    is_permanent: bool,
+    interruption: Option<BoxFuture<'static, ()>>,
+    has_interruption_panicked: bool,
 }
 
 #[derive(Clone)]
@@ -60,22 +62,22 @@ struct Proxy {
     plan: Arc<Mutex<Plan>>,
 }
 
-/// The proxy; it ends when it is dropped.
+/// The proxy. It ends when it is dropped.
 pub struct FaultyDynamoDb {
-    /// Its URL.
+    /// The URL of the proxy.
     pub endpoint: String,
     plan: Arc<Mutex<Plan>>,
     server: AbortHandle,
 }
 
 impl FaultyDynamoDb {
-    /// A proxy in front of this engine, which fails nothing yet.
+    /// Starts a proxy before the engine at this URL. No request fails yet.
     ///
     /// # Panics
-    /// When there is no port to listen on.
+    /// When no port is free.
     pub async fn start(engine: &str) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let endpoint = format!("http://{}", listener.local_addr().expect("a bound address"));
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+        let endpoint = format!("http://{}", listener.local_addr().expect("the listener has an address"));
         let plan = Arc::new(Mutex::new(Plan::default()));
         let proxy = Proxy { forward: Forward::to(engine), plan: Arc::clone(&plan) };
         let router = Router::new().fallback(answer).with_state(proxy);
@@ -84,23 +86,32 @@ impl FaultyDynamoDb {
         Self { endpoint, plan, server: server.abort_handle() }
     }
 
-    /// From now on the request at this position, from 0, fails; and all behind it, if for ever.
-    pub fn fail(&self, at: usize, fault: Fault, for_ever: bool) {
-        *lock(&self.plan) = Plan { at: Some(at), fault: Some(fault), for_ever, ..Plan::default() };
+    /// Lets one request fail: the one at this position, counted from 0 and from now.
+    pub fn fail_once(&self, at: usize, fault: Fault) {
+        *lock(&self.plan) = Plan { at: Some(at), fault: Some(fault), ..Plan::default() };
     }
 
-    /// From now on the request at this position, from 0, waits for what somebody else does first.
-    pub fn interrupt(&self, at: usize, intruder: impl Future<Output = ()> + Send + 'static) {
-        *lock(&self.plan) = Plan { at: Some(at), intruder: Some(Box::pin(intruder)), ..Plan::default() };
+    /// Lets the request at this position and all requests after it fail. Positions are counted from 0 and
+    /// from now.
+    pub fn fail_from(&self, at: usize, fault: Fault) {
+        *lock(&self.plan) = Plan { at: Some(at), fault: Some(fault), is_permanent: true, ..Plan::default() };
     }
 
-    /// From now on nothing fails. Returns the number of requests since the last call of `fail`, `interrupt` or `heal`.
+    /// Runs the interruption before the request at this position, counted from 0 and from now. The request
+    /// waits for it.
+    pub fn interrupt(&self, at: usize, interruption: impl Future<Output = ()> + Send + 'static) {
+        let interruption = Some(Box::pin(interruption) as BoxFuture<'static, ()>);
+        *lock(&self.plan) = Plan { at: Some(at), interruption, ..Plan::default() };
+    }
+
+    /// Ends all faults. Returns the number of requests since the last call of `fail_once`, `fail_from`,
+    /// `interrupt` or `heal`.
     ///
     /// # Panics
-    /// When an intruder panicked since then.
+    /// When an interruption panicked since then.
     pub fn heal(&self) -> usize {
         let plan = std::mem::take(&mut *lock(&self.plan));
-        assert!(!plan.has_intruder_panicked, "an assertion of the intruder failed");
+        assert!(!plan.has_interruption_panicked, "an assertion of the interruption failed");
         plan.requests
     }
 }
@@ -112,42 +123,42 @@ impl Drop for FaultyDynamoDb {
 }
 
 fn lock(plan: &Mutex<Plan>) -> MutexGuard<'_, Plan> {
-    plan.lock().expect("no panic while it was held")
+    plan.lock().expect("no thread panicked with the lock")
 }
 
 async fn answer(State(proxy): State<Proxy>, headers: HeaderMap, body: Bytes) -> Response<Body> {
-    let (fault, intruder) = {
+    let (fault, interruption) = {
         let mut plan = lock(&proxy.plan);
         let position = plan.requests;
         plan.requests += 1;
-        let is_hit = plan.at.is_some_and(|at| position == at || (plan.for_ever && position > at));
-        (plan.fault.filter(|_| is_hit), if is_hit { plan.intruder.take() } else { None })
+        let is_hit = plan.at.is_some_and(|at| position == at || (plan.is_permanent && position > at));
+        (plan.fault.filter(|_| is_hit), if is_hit { plan.interruption.take() } else { None })
     };
-    if let Some(intruder) = intruder {
-        // A panic would end only this connection, and the client would try again.
-        let ended = tokio::spawn(intruder).await;
-        lock(&proxy.plan).has_intruder_panicked = ended.is_err();
+    if let Some(interruption) = interruption {
+        // A panic in this task would only end the connection, and the client would retry.
+        let ended = tokio::spawn(interruption).await;
+        lock(&proxy.plan).has_interruption_panicked = ended.is_err();
     }
     let is_transaction =
         headers.get("x-amz-target").is_some_and(|target| target.as_bytes().ends_with(b"TransactWriteItems"));
     match fault {
         None => proxy.forward.send(&headers, body).await,
         Some(Fault::Throttled) => {
-            refusal(400, &json!({ "__type": "com.amazon.coral.availability#ThrottlingException" }))
+            dynamodb_answer(400, &json!({ "__type": "com.amazon.coral.availability#ThrottlingException" }))
         }
         Some(Fault::Conflict) if !is_transaction => {
-            refusal(400, &json!({ "__type": "com.amazon.coral.availability#ThrottlingException" }))
+            dynamodb_answer(400, &json!({ "__type": "com.amazon.coral.availability#ThrottlingException" }))
         }
-        Some(Fault::NoCapacity) => refusal(
+        Some(Fault::NoCapacity) => dynamodb_answer(
             400,
             &json!({ "__type": "com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException" }),
         ),
         Some(Fault::ServerError) => {
-            refusal(500, &json!({ "__type": "com.amazonaws.dynamodb.v20120810#InternalServerError" }))
+            dynamodb_answer(500, &json!({ "__type": "com.amazonaws.dynamodb.v20120810#InternalServerError" }))
         }
         Some(fault @ (Fault::Conflict | Fault::HalfWritten)) => {
-            let request: Value = serde_json::from_slice(&body).expect("a request");
-            let items = request["TransactItems"].as_array().expect("a transaction").len();
+            let request: Value = serde_json::from_slice(&body).expect("the request is JSON");
+            let items = request["TransactItems"].as_array().expect("a transaction has items").len();
             let mut reasons = vec![json!({ "Code": "None" }); items];
             reasons[0] =
                 json!({ "Code": "TransactionConflict", "Message": "Transaction is ongoing for the item" });
@@ -155,7 +166,7 @@ async fn answer(State(proxy): State<Proxy>, headers: HeaderMap, body: Bytes) -> 
                 reasons[1] =
                     json!({ "Code": "ConditionalCheckFailed", "Message": "The conditional request failed" });
             }
-            refusal(
+            dynamodb_answer(
                 400,
                 &json!({
                     "__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException",
@@ -163,9 +174,10 @@ async fn answer(State(proxy): State<Proxy>, headers: HeaderMap, body: Bytes) -> 
                 }),
             )
         }
-        Some(Fault::Denied) => {
-            refusal(400, &json!({ "__type": "com.amazonaws.dynamodb.v20120810#AccessDeniedException" }))
-        }
+        Some(Fault::Denied) => dynamodb_answer(
+            400,
+            &json!({ "__type": "com.amazonaws.dynamodb.v20120810#AccessDeniedException" }),
+        ),
         Some(Fault::LostRequest) => cut_off(),
         Some(Fault::LostAnswer) => {
             proxy.forward.send(&headers, body).await;
@@ -174,7 +186,7 @@ async fn answer(State(proxy): State<Proxy>, headers: HeaderMap, body: Bytes) -> 
     }
 }
 
-/// An answer that ends before it is whole, and the connection with it.
+/// An answer that ends early and closes the connection.
 fn cut_off() -> Response<Body> {
     let broken = std::io::Error::new(std::io::ErrorKind::ConnectionReset, "cut off");
     Response::new(Body::from_stream(futures_util::stream::iter([Ok(Bytes::from_static(b"{")), Err(broken)])))

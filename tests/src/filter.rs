@@ -1,5 +1,6 @@
-//! Filters (RFC 7644 §3.4.2.2) as an oracle: a test builds the tree, prints it as text for the service, and evaluates the
-//! tree itself on plain JSON. It shares no code with the service's parser, matcher or indexes.
+//! An independent implementation of filters (RFC 7644 §3.4.2.2). A test builds a filter as a tree, prints it
+//! as text for the service, and evaluates the tree on plain JSON. No code is shared with the service's
+//! parser, matcher or indexes.
 //!
 //! - A multi-valued attribute matches if one of its values matches.
 //! - `eq null` is the opposite of `pr`.
@@ -33,12 +34,13 @@ pub enum Filter {
     Not(Box<Filter>),
 }
 
-/// An attribute: how the filter spells it, where it is in the JSON of a resource, and how its values are compared.
+/// An attribute: its spelling in the filter, its path in the JSON of a resource, and how its values are
+/// compared.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Attribute {
     /// The text in the filter, such as `familyName`.
     pub spelling: String,
-    /// The names from the resource, or from the element in brackets, down to the value.
+    /// The names that lead to the value, from the resource or from the element in brackets.
     pub path: Vec<String>,
     /// How values are compared.
     pub comparison: Comparison,
@@ -154,7 +156,7 @@ impl Attribute {
     }
 }
 
-/// The elements of an array, or the one value that is none.
+/// The elements of an array, or the value itself if it is not an array.
 fn elements(value: &Value) -> Vec<&Value> {
     match value {
         Value::Array(elements) => elements.iter().collect(),
@@ -242,7 +244,8 @@ fn compare_texts(actual: &str, comparison: Comparison, operator: Operator, expec
         Operator::StartsWith => left.starts_with(&right),
         Operator::EndsWith => left.ends_with(&right),
         _ if comparison == Comparison::Instant => {
-            let instant = |text: &str| text.parse::<Timestamp>().expect("a date and time with an offset");
+            let instant =
+                |text: &str| text.parse::<Timestamp>().expect("the value is a date and time with an offset");
             operator.holds(instant(actual).cmp(&instant(expected)))
         }
         _ => operator.holds(left.cmp(&right)),

@@ -1,7 +1,7 @@
-//! Executable fixtures: conversations that provisioning clients have with a service provider.
+//! Executable fixtures: the conversations of identity providers with a service provider.
 //!
-//! A file under `fixtures/clients/{client}/` is one conversation, held with a connector of its own whose directory
-//! is empty at first, so that totals are exact and conversations can be replayed side by side:
+//! Each file in `fixtures/clients/{client}/` is one conversation. It runs with a new connector whose
+//! directory is empty, so totals are exact and conversations can run at the same time:
 //!
 //! ```json
 //! {
@@ -27,16 +27,20 @@
 //! }
 //! ```
 //!
-//! - `target` is sent byte for byte behind the base URL. `body` is sent as JSON, `raw` instead of it as it stands.
-//! - `headers` are those of the client: the conversation's are sent with every request, Content-Type with those that
-//!   have a body; a request's own go before them, null being none. Every request has Basic credentials, or the
-//!   bearer token where the conversation says `"credentials": "bearer"`, unless it names an Authorization.
-//! - `status` is a number, or a list of numbers that will all do. `headers` and `body` are
-//!   [patterns](crate::pattern); what they do not name is not looked at.
-//! - `capture` keeps parts of the answer's body, each by a JSON pointer, for `${name}` in this step's expectations
-//!   and in all later steps ([captures](crate::captures)). A name that ends in `[]` is a list, and is appended to. Known
-//!   from the start are `base` (the URL that resources' locations start with), `username` and `password`.
-//! - `"repeat": 10` does a step ten times, `${n}` being 1 to 10.
+//! - `name` says what happens in one sentence, `why` what the client needs, and `does` what a step is for.
+//! - `target` is sent unchanged after the base URL. `body` is sent as JSON. `raw` is sent unchanged in place
+//!   of `body`.
+//! - `headers` of the conversation are sent with every request; its Content-Type only with requests that have
+//!   a body. `headers` of a request replace them; `null` removes one. Every request has Basic credentials, or
+//!   the bearer token if the conversation has `"credentials": "bearer"`, unless the request has its own
+//!   Authorization.
+//! - `status` is a number, or a list of accepted numbers. `headers` and `body` are
+//!   [patterns](crate::pattern): only the parts that they name are compared.
+//! - `capture` keeps parts of the answer's body, each by a JSON pointer. `${name}` inserts them in the
+//!   expectations of the same step and in all later steps ([captures](crate::captures)). If a name ends in
+//!   `[]`, the value is appended to a list. `base` (the beginning of every `meta.location`), `username` and
+//!   `password` are known from the start.
+//! - `"repeat": 10` runs a step ten times, with `${n}` from 1 to 10.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -46,26 +50,26 @@ use serde_json::{Map, Value};
 
 use crate::captures::Captures;
 use crate::client::{Client, Reply};
-use crate::pattern;
+use crate::{pattern, workspace};
 
-/// A conversation: what one client does, step by step.
+/// A conversation: the requests of one client, and the answers that it needs.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Conversation {
-    /// The file that it is in, below `fixtures/clients`.
+    /// The path of its file in `fixtures/clients`.
     #[serde(skip)]
     pub file: String,
-    /// What happens, in a sentence.
+    /// What happens, in one sentence.
     pub name: String,
-    /// What the client does, and what is done for it.
+    /// What the client does, and what it needs from a service provider.
     pub why: String,
     /// How the client authenticates.
     #[serde(default)]
     pub credentials: Credentials,
-    /// The headers that it sends with every request.
+    /// The headers of every request.
     #[serde(default)]
     pub headers: Map<String, Value>,
-    /// One request after another.
+    /// The requests, in their order.
     pub steps: Vec<Step>,
 }
 
@@ -73,27 +77,27 @@ pub struct Conversation {
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
 pub enum Credentials {
-    /// With a username and a password (RFC 7617).
+    /// A username and a password (RFC 7617).
     #[default]
     Basic,
-    /// With a token (RFC 6750).
+    /// A token (RFC 6750).
     Bearer,
 }
 
-/// A request, and what is expected of its answer.
+/// A request and its expected answer.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Step {
-    /// What the client does here, as the end of a sentence.
+    /// What the client does in this step: the end of a sentence that begins with "The client".
     pub does: String,
-    /// How often.
+    /// How many times the step runs.
     #[serde(default = "once")]
     pub repeat: usize,
     /// The request.
     pub request: Request,
     /// The answer.
     pub expect: Expectation,
-    /// What to remember of the answer: JSON pointers by name.
+    /// The parts of the answer to keep: JSON pointers by name.
     #[serde(default)]
     pub capture: Map<String, Value>,
 }
@@ -108,27 +112,27 @@ fn once() -> usize {
 pub struct Request {
     /// The method.
     pub method: String,
-    /// What follows the base URL.
+    /// The path and query after the base URL.
     pub target: String,
-    /// The headers; null for one that is not to be sent.
+    /// The headers. `null` removes a header of the conversation.
     #[serde(default)]
     pub headers: Map<String, Value>,
     /// A JSON body.
     pub body: Option<Value>,
-    /// A body as it stands.
+    /// A body that is sent unchanged.
     pub raw: Option<String>,
 }
 
-/// What an answer must be.
+/// The expected answer.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Expectation {
-    /// The status, or several that will do.
+    /// The accepted status codes.
     pub status: Status,
-    /// Patterns by name, in any case.
+    /// Patterns of headers. Their names are case-insensitive.
     #[serde(default)]
     pub headers: Map<String, Value>,
-    /// The pattern of the body; anything where there is none.
+    /// The pattern of the body. `None` accepts any body.
     pub body: Option<Value>,
 }
 
@@ -136,28 +140,28 @@ pub struct Expectation {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(untagged)]
 pub enum Status {
-    /// This one.
+    /// One status.
     One(u16),
-    /// Any of these.
+    /// One of these.
     AnyOf(Vec<u16>),
 }
 
 impl Conversation {
-    /// Reads a conversation, and checks what can be checked without a service: that markers are markers, and that
-    /// nothing is said before it was captured.
+    /// Parses a conversation, and checks that all markers exist and that every `${name}` is captured before
+    /// its use.
     ///
     /// # Errors
-    /// What is wrong with the text.
+    /// A description of the first mistake.
     pub fn parse(file: &str, text: &str) -> Result<Self, String> {
         let mut conversation: Self =
             serde_json::from_str(text).map_err(|error| format!("{file}: {error}"))?;
         file.clone_into(&mut conversation.file);
-        conversation.rehearse().map_err(|error| format!("{file}: {error}"))?;
+        conversation.check().map_err(|error| format!("{file}: {error}"))?;
         Ok(conversation)
     }
 
-    /// Goes through the steps with a made-up value for everything that an answer would give.
-    fn rehearse(&self) -> Result<(), String> {
+    /// Checks the steps, with a placeholder for each value that an answer would give.
+    fn check(&self) -> Result<(), String> {
         let mut captures = Captures::default();
         for known in ["base", "username", "password", "n"] {
             captures.set(known, known);
@@ -183,11 +187,11 @@ impl Conversation {
         Ok(())
     }
 
-    /// Has the conversation with a service.
+    /// Sends the requests to a service and compares the answers.
     ///
     /// # Errors
-    /// The step that went another way, its request, its answer and each difference.
-    pub async fn hold(&self, client: &Client) -> Result<(), String> {
+    /// The first step with another answer: its request, its answer and each difference.
+    pub async fn replay(&self, client: &Client) -> Result<(), String> {
         let mut captures = Captures::default();
         captures.set("base", client.public_url.as_str());
         captures.set("username", client.username.as_str());
@@ -195,7 +199,7 @@ impl Conversation {
         for (index, step) in self.steps.iter().enumerate() {
             for n in 1..=step.repeat {
                 captures.set("n", n.to_string());
-                step.take(client, self, &mut captures)
+                step.run(client, self, &mut captures)
                     .await
                     .map_err(|failure| format!("{}, step {}: {failure}", self.file, index + 1))?;
             }
@@ -205,7 +209,7 @@ impl Conversation {
 }
 
 impl Step {
-    async fn take(
+    async fn run(
         &self,
         client: &Client,
         conversation: &Conversation,
@@ -225,7 +229,7 @@ impl Step {
         }
         match self.expect.fill(captures) {
             Ok(expected) => differences.extend(expected.differences(&reply, body.as_ref())),
-            // Already said: what was to be captured is not there.
+            // The missing value is already among the differences.
             Err(_) if !differences.is_empty() => {}
             Err(error) => differences.push(error),
         }
@@ -240,9 +244,9 @@ impl Step {
             differences.join("\n  "),
             request.method,
             request.target,
-            cut(&sent),
+            shortened(&sent),
             reply.status,
-            cut(&answered)
+            shortened(&answered)
         ))
     }
 }
@@ -266,15 +270,15 @@ impl Request {
         let is_own = |name: &str| self.headers.keys().any(|own| own.eq_ignore_ascii_case(name));
         let is_left_out =
             |name: &str| is_own(name) || (body.is_empty() && name.eq_ignore_ascii_case("content-type"));
-        let usual = conversation.headers.iter().filter(|(name, _)| !is_left_out(name));
-        // Null is no header, which the client writes as an empty one.
-        let mut headers: Vec<(&str, &str)> = usual
+        let inherited = conversation.headers.iter().filter(|(name, _)| !is_left_out(name));
+        // `null` becomes an empty value, and the client does not send a header with an empty value.
+        let mut headers: Vec<(&str, &str)> = inherited
             .chain(&self.headers)
             .map(|(name, value)| (name.as_str(), value.as_str().unwrap_or_default()))
             .collect();
         let bearer;
         if conversation.credentials == Credentials::Bearer && !is_own("authorization") {
-            bearer = format!("Bearer {}", client.token.as_deref().expect("a client with a token"));
+            bearer = format!("Bearer {}", client.token.as_deref().expect("the client has a token"));
             headers.push(("authorization", &bearer));
         }
         client.send(&self.method, &self.target, &headers, body).await
@@ -312,8 +316,8 @@ fn fill_members(members: &Map<String, Value>, captures: &Captures) -> Result<Map
     members.iter().map(|(name, value)| Ok((name.clone(), captures.fill(value)?))).collect()
 }
 
-/// What fits a terminal.
-fn cut(text: &str) -> String {
+/// The beginning of a long text.
+fn shortened(text: &str) -> String {
     const LENGTH: usize = 2000;
     match text.char_indices().nth(LENGTH) {
         Some((end, _)) => format!("{}… ({} bytes)", &text[..end], text.len()),
@@ -321,17 +325,7 @@ fn cut(text: &str) -> String {
     }
 }
 
-/// Has a conversation with a service.
-///
-/// # Panics
-/// When it goes another way than the file says: with the file, the step, and each difference.
-pub async fn replay(client: &Client, conversation: &Conversation) {
-    if let Err(failure) = conversation.hold(client).await {
-        panic!("{}\n{failure}", conversation.name);
-    }
-}
-
-/// The clients that there are conversations of, in the order of their names.
+/// The names of the clients that have conversations, sorted.
 ///
 /// # Panics
 /// When the folder cannot be read.
@@ -339,10 +333,10 @@ pub fn clients() -> Vec<String> {
     entries(&folder()).iter().map(|path| name_of(path)).collect()
 }
 
-/// All conversations of a client, in the order of their files' names.
+/// All conversations of a client, sorted by the names of their files.
 ///
 /// # Panics
-/// When there are none, or one of them is malformed.
+/// When the client has none, or one of them is malformed.
 pub fn conversations(client: &str) -> Vec<Conversation> {
     let files = entries(&folder().join(client));
     assert!(!files.is_empty(), "no conversations of {client}");
@@ -355,12 +349,13 @@ pub fn conversations(client: &str) -> Vec<Conversation> {
 }
 
 fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/clients")
+    workspace().join("tests/fixtures/clients")
 }
 
 fn entries(folder: &Path) -> Vec<PathBuf> {
     let listing = fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
-    let mut paths: Vec<PathBuf> = listing.map(|entry| entry.expect("a folder's entry").path()).collect();
+    let mut paths: Vec<PathBuf> =
+        listing.map(|entry| entry.expect("the folder can be read").path()).collect();
     paths.sort();
     paths
 }

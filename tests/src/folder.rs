@@ -20,7 +20,7 @@ impl Folder {
         folder
     }
 
-    /// A path at which there is no folder yet: the program under test creates it.
+    /// A path without a folder. The program under test creates the folder.
     pub fn missing() -> Self {
         Self(std::env::temp_dir().join(format!("rollcall-test-{}", Uuid::new_v4())))
     }
@@ -57,7 +57,8 @@ impl Default for Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        // The folder may never have been created, and what stays is in the system's temporary folder.
+        // This fails if the folder was never created. If files remain, they are in the temporary folder of
+        // the system.
         let _ = fs::remove_dir_all(&self.0);
     }
 }

@@ -1,5 +1,5 @@
-//! A stand-in for API Gateway's HTTP API in front of Lambda: it matches a request to a route, makes the event, and
-//! gives back what the function answers. With it the tests speak HTTP to the very binaries that are deployed.
+//! A stand-in for an HTTP API of API Gateway: it finds the route of a request, sends the event to the
+//! function and returns the answer. With it, tests send HTTP requests to the same binaries that are deployed.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -19,16 +19,16 @@ use uuid::Uuid;
 use crate::event::{self, Arrival, decoded_path};
 use crate::lambda::{Lambda, PAYLOAD_LIMIT};
 
-/// The path template of the route that takes what no other does.
+/// The path template of the route for all requests that no other route matches.
 pub const DEFAULT_ROUTE: &str = "$default";
 
-/// How many bytes a request's body may have.
+/// The maximum size of a request body, in bytes.
 const BODY_LIMIT: usize = 10 * 1024 * 1024;
 
-/// How many bytes the request line and the headers may have together.
+/// The maximum size of the request line and the headers together, in bytes.
 const HEAD_LIMIT: usize = 10_240;
 
-/// A running HTTP API. It ends, and its functions with it, when it is dropped.
+/// A running HTTP API. It and its functions end when it is dropped.
 pub struct Gateway {
     address: SocketAddr,
     lambda: Arc<Lambda>,
@@ -36,14 +36,15 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// Serves routes, each a method, a path template such as `/{connector}/scim/v2/Users/{id}`, and a function's name.
-    /// A route whose template is [`DEFAULT_ROUTE`] takes every request that no other matches, whatever its method.
+    /// Serves these routes. Each is a method, a path template such as `/{connector}/scim/v2/Users/{id}`, and
+    /// the name of a function. The route with the template [`DEFAULT_ROUTE`] gets every request that no other
+    /// route matches.
     ///
     /// # Panics
-    /// When there is no port to listen on.
+    /// When no port is free.
     pub async fn start(routes: &[(&str, &str, &str)], lambda: Lambda) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
-        let address = listener.local_addr().expect("a bound address");
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port is free");
+        let address = listener.local_addr().expect("the listener has an address");
         let lambda = Arc::new(lambda);
         let api =
             Arc::new(Api { routes: routes.iter().map(Route::new).collect(), lambda: Arc::clone(&lambda) });
@@ -55,17 +56,17 @@ impl Gateway {
         Self { address, lambda, server: server.abort_handle() }
     }
 
-    /// A connector's endpoint URL, where requests are to be sent.
+    /// The endpoint URL of a connector on this machine.
     pub fn base_url(&self, connector: &str) -> String {
         format!("http://{}/{connector}/scim/v2", self.address)
     }
 
-    /// A connector's endpoint URL as a function reads it in its events.
+    /// The endpoint URL of a connector as the events name it.
     pub fn public_url(&self, connector: &str) -> String {
         format!("https://{}/{connector}/scim/v2", event::DOMAIN)
     }
 
-    /// The functions behind the routes, for events that come from elsewhere.
+    /// The functions, for tests that send events directly.
     pub fn lambda(&self) -> &Lambda {
         &self.lambda
     }
@@ -124,7 +125,7 @@ impl Api {
         }
     }
 
-    /// The route for a request. A template with fewer variables goes first, `$default` last.
+    /// The route of a request. A template with fewer variables has precedence, and `$default` comes last.
     fn find(&self, method: &str, path: &str) -> Option<(&Route, Map<String, Value>)> {
         let matching =
             self.routes.iter().filter_map(|route| route.matches(method, path).map(|found| (route, found)));
@@ -147,8 +148,8 @@ impl Route {
         if self.path == DEFAULT_ROUTE { self.path.clone() } else { format!("{} {}", self.method, self.path) }
     }
 
-    /// What the template's variables stand for, when the request is of this route. Segments match one to one: a
-    /// trailing or doubled slash makes another path.
+    /// The values of the template's variables if the route matches. Segments match one to one, so a trailing
+    /// or a double slash makes another path.
     fn matches(&self, method: &str, path: &str) -> Option<Map<String, Value>> {
         if self.path == DEFAULT_ROUTE {
             return Some(Map::new());
@@ -177,10 +178,10 @@ fn head_size(head: &Parts) -> usize {
     line + headers
 }
 
-/// API Gateway's own answers, which are not SCIM's.
+/// An answer of API Gateway itself, which is not a SCIM answer.
 fn message(status: StatusCode, message: &str) -> Response<Body> {
     let response = Response::builder().status(status).header("content-type", "application/json");
-    response.body(json!({ "message": message }).to_string().into()).expect("a static header")
+    response.body(json!({ "message": message }).to_string().into()).expect("the headers are valid")
 }
 
 #[cfg(test)]
@@ -188,7 +189,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_request_is_matched_to_the_most_specific_route() {
+    fn request_is_matched_to_the_most_specific_route() {
         let routes = [
             ("GET", "/{connector}/scim/v2/Users/{id}", "users-get"),
             ("GET", "/{connector}/scim/v2/Users/.search", "users-search"),

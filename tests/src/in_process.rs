@@ -1,4 +1,4 @@
-//! The service without a server: requests are handed to it as a server would, with a deadline of the test's choosing.
+//! The service without a server: a test passes requests to it directly and chooses their deadlines.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -15,70 +15,70 @@ use shared::schema::Schemas;
 use tokio::time::{Duration, Instant};
 
 use crate::client::{Client, SCIM_JSON};
-use crate::service::{PATIENCE, TABLE};
+use crate::service::{TABLE, TIME_LIMIT};
 
-/// A service over a DynamoDB client of its own.
+/// A service with its own DynamoDB client and its own cache of credentials.
 pub struct InProcess {
     functions: Functions,
     client: Client,
-    /// Where the requests come from.
+    /// The address that the requests come from.
     pub address: IpAddr,
 }
 
 impl InProcess {
-    /// A service for the connector that this client is for. It has checked the credentials already, as a warm function
-    /// has.
+    /// A service for the connector of this client. The credentials are in its cache, as in a warm function.
     ///
     /// # Panics
-    /// When it cannot begin.
+    /// When the service cannot start.
     pub async fn new(dynamodb: DynamoDb, client: Client) -> Self {
         Self::with_schemas(dynamodb, client, Schemas::built_in()).await
     }
 
-    /// The same with other schemas.
+    /// The same as [`InProcess::new`], with other schemas.
     ///
     /// # Panics
-    /// When it cannot begin.
+    /// When the service cannot start.
     pub async fn with_schemas(dynamodb: DynamoDb, client: Client, schemas: &'static Schemas) -> Self {
         let service = Self::make(dynamodb, client, schemas, Timestamp::now);
-        service.send("GET", "/ServiceProviderConfig", None, PATIENCE).await;
+        service.send("GET", "/ServiceProviderConfig", None, TIME_LIMIT).await;
         service
     }
 
-    /// A service that knows nobody yet.
+    /// A service whose cache of credentials is empty, as in a cold function.
     ///
     /// # Panics
-    /// When it cannot begin.
-    pub fn unknown(dynamodb: DynamoDb, client: Client) -> Self {
-        Self::at(dynamodb, client, Timestamp::now)
+    /// When the service cannot start.
+    pub fn uncached(dynamodb: DynamoDb, client: Client) -> Self {
+        Self::with_clock(dynamodb, client, Timestamp::now)
     }
 
-    /// The same with a clock of its own.
+    /// The same as [`InProcess::uncached`], with this clock.
     ///
     /// # Panics
-    /// When it cannot begin.
-    pub fn at(dynamodb: DynamoDb, client: Client, now: fn() -> Timestamp) -> Self {
+    /// When the service cannot start.
+    pub fn with_clock(dynamodb: DynamoDb, client: Client, now: fn() -> Timestamp) -> Self {
         Self::make(dynamodb, client, Schemas::built_in(), now)
     }
 
     fn make(dynamodb: DynamoDb, client: Client, schemas: &'static Schemas, now: fn() -> Timestamp) -> Self {
         let functions = Functions::new(directory::Table::new(dynamodb, TABLE.to_owned()), None, schemas, now);
         let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        Self { functions: functions.expect("a service"), client, address }
+        Self { functions: functions.expect("the service starts"), client, address }
     }
 
-    /// Sends a request that must be answered in this time.
+    /// Sends a request whose deadline is after this time.
     ///
     /// # Panics
-    /// When the client's URL or credentials are none.
+    /// When the client's URL or credentials are invalid.
     pub async fn send(&self, method: &str, target: &str, body: Option<&Value>, time: Duration) -> Response {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
-        let (origin, base) = self.client.base_url.rsplit_once(":").expect("a URL with a port");
-        let (port, base) = base.split_once('/').expect("a URL with a path");
-        let authorization = HeaderValue::from_str(&self.client.basic()).expect("a header");
+        let (origin, base) = self.client.base_url.rsplit_once(":").expect("the base URL has a port");
+        let (port, base) = base.split_once('/').expect("the base URL has a path");
+        let authorization =
+            HeaderValue::from_str(&self.client.basic()).expect("the credentials fit a header");
         let request = Request {
             id: "in process".to_owned(),
-            method: Method::from_bytes(method.as_bytes()).expect("a method"),
+            method: Method::from_bytes(method.as_bytes()).expect("the method is a token"),
             path: encoded_segments(&format!("/{base}{path}")),
             query: parameters(query),
             headers: HeaderMap::from_iter([
@@ -92,4 +92,12 @@ impl InProcess {
         };
         self.functions.answer(request, routes::fallback).await
     }
+}
+
+/// The body of an answer as JSON.
+///
+/// # Panics
+/// When the body is not JSON.
+pub fn json_of(response: &Response) -> Value {
+    serde_json::from_slice(response.body()).expect("the body is JSON")
 }

@@ -1,7 +1,7 @@
-//! What must be true of a directory after any requests and faults. This is an oracle: it reads the items themselves and
-//! shares no code with the store, so a mistake in the store's keys, indexes or counts cannot hide here.
+//! What must be true of a directory after any requests and faults. It reads the items with Scan and shares no
+//! code with the crate `directory`, so it also finds mistakes in that crate's keys, indexes and counts.
 //!
-//! The layout is the one of ARCHITECTURE.md, "The table". `c` is the connector:
+//! ARCHITECTURE.md describes the items in "The table". `c` is the connector:
 //!
 //! | item | pk | sk |
 //! | --- | --- | --- |
@@ -16,34 +16,31 @@
 //! | credential | `c#connector` | `credential/`, id |
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::{self, Write as _};
+use std::fmt;
 
 use directory::connectors::ConnectorId;
 use serde_json::Value;
-use sha2::{Digest as _, Sha256};
-use unicode_normalization::UnicodeNormalization as _;
 use uuid::Uuid;
 
+use crate::layout::indexed_value;
 use crate::service::Service;
 use crate::table::{Item, Items, read_items, read_record, text_of};
-
-/// A longer folded value is cut in a sort key, and a hash follows it.
-const LONGEST_INDEXED_VALUE: usize = 512;
 
 /// One thing that must be true of every directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Invariant {
-    /// An attribute that repeats a fact agrees with it: `active`, `userName`, `displayName`, a member's `kind`.
+    /// An attribute that repeats a fact agrees with it: `active`, `userName`, `displayName`, a member's
+    /// `kind`.
     CopiesAgree,
     /// A count equals the number of resources that it counts.
     CountsAreExact,
-    /// No deletion is left half done.
+    /// Every deletion that began is complete.
     DeletionsAreComplete,
     /// The group of a membership exists.
     GroupsExist,
-    /// An index item points at a resource that has its value.
+    /// An index item names a resource that has its value.
     IndexItemsHaveResources,
-    /// Every item is one of the table's kinds.
+    /// The key of every item belongs to a known kind of item.
     ItemsAreKnown,
     /// The member of a membership is active, unless the connector keeps the groups of deactivated users.
     MembersAreActive,
@@ -55,20 +52,20 @@ pub enum Invariant {
     NamesAreUnique,
     /// A group that is in another group is marked as nested.
     NestedGroupsAreMarked,
-    /// No group is in itself through other groups.
-    NestingHasNoCircle,
-    /// A resource can be read.
+    /// No group contains itself through other groups.
+    NestingHasNoCycle,
+    /// The document and the metadata of a resource can be parsed.
     ResourcesAreReadable,
     /// A resource has an index item for each value of an indexed attribute.
     ResourcesHaveIndexItems,
 }
 
-/// An invariant that does not hold, and where.
+/// An invariant that does not hold, and its items.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Violation {
     /// The invariant.
     pub invariant: Invariant,
-    /// The items that break it, for the reader of a failed test.
+    /// The items that break the invariant, for the message of a failed test.
     pub place: String,
 }
 
@@ -81,14 +78,14 @@ impl fmt::Display for Violation {
 /// Fails unless every invariant holds in the directory of a connector.
 ///
 /// # Panics
-/// When one does not hold, with each violation.
+/// When an invariant does not hold. The message lists each violation.
 pub async fn assert_invariants(service: &Service, connector: &ConnectorId) {
     let violations = find_violations(service, connector).await;
     let lines: Vec<String> = violations.iter().map(ToString::to_string).collect();
     assert!(lines.is_empty(), "the directory of {connector} breaks invariants:\n{}", lines.join("\n"));
 }
 
-/// Reads the directory of a connector and returns what breaks an invariant.
+/// Reads the directory of a connector and returns every violation.
 ///
 /// # Panics
 /// When the engine does not answer.
@@ -98,11 +95,11 @@ pub async fn find_violations(service: &Service, connector: &ConnectorId) -> Vec<
     violations(&connector.to_string(), &read_items(service, connector).await, keeps_groups)
 }
 
-/// What breaks an invariant among the items of one connector.
-pub fn violations(connector: &str, items: &Items, keeps_groups: bool) -> Vec<Violation> {
+/// The violations among the items of one connector.
+fn violations(connector: &str, items: &Items, keeps_groups: bool) -> Vec<Violation> {
     let mut directory = Directory::default();
     for ((pk, sk), item) in items {
-        directory.sort_in(connector, pk, sk, item);
+        directory.add(connector, pk, sk, item);
     }
     directory.check_resources();
     directory.check_indexes(connector);
@@ -124,7 +121,7 @@ enum Kind {
 impl Kind {
     const ALL: [Self; 4] = [Self::User, Self::Group, Self::LocalGroup, Self::Role];
 
-    /// How partitions and counts are named after it.
+    /// The word for it in partitions and counts.
     fn word(self) -> &'static str {
         match self {
             Self::User => "user",
@@ -183,26 +180,26 @@ impl Resource {
         self.item.get(mark).is_some_and(|value| value.as_bool() == Ok(&true))
     }
 
-    /// Clients see it: its deletion has not begun.
+    /// Whether clients can see it: its deletion has not begun.
     fn is_present(&self) -> bool {
         !self.is_set("going")
     }
 
-    /// RFC 7643 §4.1.1: a user that does not say so is active.
+    /// A user without `active` is active (RFC 7643 §4.1.1).
     fn is_active(&self) -> bool {
         self.kind != Kind::User || self.document["active"] != Value::Bool(false)
     }
 }
 
-/// The items of a directory, by what they are.
+/// The items of a directory, by kind.
 #[derive(Default)]
 struct Directory {
     resources: BTreeMap<String, Resource>,
     unreadable: BTreeSet<String>,
     index_items: BTreeMap<(String, String), String>,
-    /// The group's side of each membership, with the kind that it says the member has.
+    /// The group's side of each membership, with its attribute `kind`.
     group_sides: BTreeMap<(String, String), String>,
-    /// The member's side of each membership, with the kind of the partition that it lies in.
+    /// The member's side of each membership, with the kind of its partition.
     member_sides: BTreeMap<(String, String), Kind>,
     counts: BTreeMap<(Kind, String), (i64, i64)>,
     found: Vec<Violation>,
@@ -213,14 +210,14 @@ impl Directory {
         self.found.push(Violation { invariant, place });
     }
 
-    /// Sorts in one item by its key.
-    fn sort_in(&mut self, connector: &str, pk: &str, sk: &str, item: &Item) {
+    /// Adds one item to the field of its kind.
+    fn add(&mut self, connector: &str, pk: &str, sk: &str, item: &Item) {
         let space = pk.strip_prefix(connector).and_then(|rest| rest.strip_prefix('#')).unwrap_or_default();
         let kind = Kind::ALL.into_iter().find(|kind| kind.word() == space);
         let is_known = if let Some(kind) = kind {
             match sk.split_once('/') {
                 None if is_id(sk) => {
-                    self.sort_in_resource(kind, sk, item);
+                    self.add_resource(kind, sk, item);
                     true
                 }
                 Some((member, group)) if is_id(member) && is_id(group) => {
@@ -233,7 +230,7 @@ impl Directory {
             self.group_sides.insert((group.to_owned(), sk.to_owned()), text_of(item, "kind"));
             is_id(group) && is_id(sk)
         } else if space == "count" {
-            sk == "nesting" || self.sort_in_count(sk, item)
+            sk == "nesting" || self.add_count(sk, item)
         } else if space.contains('.') {
             self.index_items.insert((pk.to_owned(), sk.to_owned()), text_of(item, "id"));
             true
@@ -245,7 +242,7 @@ impl Directory {
         }
     }
 
-    fn sort_in_resource(&mut self, kind: Kind, id: &str, item: &Item) {
+    fn add_resource(&mut self, kind: Kind, id: &str, item: &Item) {
         let document = serde_json::from_str::<Value>(&text_of(item, "doc")).ok();
         match document.filter(|document| document.is_object() && has_metadata(item)) {
             Some(document) => {
@@ -258,7 +255,7 @@ impl Directory {
         }
     }
 
-    fn sort_in_count(&mut self, sk: &str, item: &Item) -> bool {
+    fn add_count(&mut self, sk: &str, item: &Item) -> bool {
         let Some((word, byte)) = sk.split_once('/') else { return false };
         let Some(kind) = Kind::ALL.into_iter().find(|kind| kind.word() == word) else { return false };
         self.counts.insert((kind, byte.to_owned()), (number_of(item, "n"), number_of(item, "active")));
@@ -299,7 +296,7 @@ impl Directory {
             };
             for index in resource.kind.indexes() {
                 for value in texts_at(&resource.document, index.path) {
-                    let value = indexed(value, index.is_case_exact);
+                    let value = indexed_value(value, index.is_case_exact);
                     if !value.is_empty() {
                         expect(index.name, if index.is_unique { value } else { format!("{value}\0{id}") });
                     }
@@ -311,11 +308,12 @@ impl Directory {
             if let (Kind::Group | Kind::LocalGroup, Some(name)) =
                 (resource.kind, resource.document["displayName"].as_str())
             {
-                group_names.entry(indexed(name, false)).or_default().insert(id.clone());
+                group_names.entry(indexed_value(name, false)).or_default().insert(id.clone());
             }
         }
         let shared = expected.iter().map(|((pk, sk), ids)| (format!("{sk:?} of {pk}"), ids));
-        // A local group and a group of the identity provider have different indexes, and must differ in name too.
+        // A local group and a group of the identity provider have different indexes, and must differ in name
+        // too.
         let shared =
             shared.chain(group_names.iter().map(|(name, ids)| (format!("groups named {name:?}"), ids)));
         let shared: BTreeSet<String> =
@@ -342,7 +340,7 @@ impl Directory {
         found.into_iter().for_each(|(invariant, place)| self.report(invariant, place));
     }
 
-    /// Memberships have two sides, and join a present group to a present, active member.
+    /// Memberships have two sides, and their groups and members exist and are active.
     fn check_memberships(&mut self, keeps_groups: bool) {
         let memberships: BTreeSet<(String, String)> =
             self.group_sides.keys().chain(self.member_sides.keys()).cloned().collect();
@@ -384,14 +382,14 @@ impl Directory {
         }
     }
 
-    /// From no group do memberships lead back to it.
+    /// No group contains itself through other groups.
     fn check_nesting(&mut self) {
         let mut inner: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         let groups = self.group_sides.iter().filter(|(_, kind)| *kind == "Group");
         for (group, member) in groups.map(|(sides, _)| sides) {
             inner.entry(group).or_default().push(member);
         }
-        let mut circles = Vec::new();
+        let mut cycles = Vec::new();
         for start in inner.keys() {
             let (mut seen, mut left) = (BTreeSet::new(), inner[start].clone());
             while let Some(group) = left.pop() {
@@ -400,13 +398,13 @@ impl Directory {
                 }
             }
             if seen.contains(start) {
-                circles.push(format!("group {start}"));
+                cycles.push(format!("group {start}"));
             }
         }
-        circles.into_iter().for_each(|place| self.report(Invariant::NestingHasNoCircle, place));
+        cycles.into_iter().for_each(|place| self.report(Invariant::NestingHasNoCycle, place));
     }
 
-    /// Counts equal what they count. A count that is not there is 0.
+    /// Each count equals the number of its resources. A missing count is 0.
     fn check_counts(&mut self) {
         let mut expected: BTreeMap<(Kind, String), (i64, i64)> = BTreeMap::new();
         for (id, resource) in self.resources.iter().filter(|(_, resource)| resource.is_present()) {
@@ -428,12 +426,12 @@ impl Directory {
     }
 }
 
-/// A canonical UUID.
+/// Whether a text is a UUID in canonical form.
 fn is_id(text: &str) -> bool {
     Uuid::try_parse(text).is_ok_and(|id| id.to_string() == text)
 }
 
-/// Whether an item has what `meta` and the origin are made of.
+/// Whether an item has the attributes for `meta` and the origin.
 fn has_metadata(item: &Item) -> bool {
     let is_time = |name: &str| text_of(item, name).parse::<jiff::Timestamp>().is_ok();
     number_of(item, "version") >= 1
@@ -453,20 +451,4 @@ fn texts_at<'d>(document: &'d Value, path: &[&str]) -> Vec<&'d str> {
         (value, [name, rest @ ..]) => value.get(name).map(|value| texts_at(value, rest)).unwrap_or_default(),
         (value, []) => value.as_str().into_iter().collect(),
     }
-}
-
-/// A value as a sort key holds it: composed (NFC), in lower case unless case matters, and cut when it is long.
-fn indexed(value: &str, is_case_exact: bool) -> String {
-    let composed: String = value.nfc().collect();
-    let folded: String =
-        if is_case_exact { composed } else { composed.chars().flat_map(char::to_lowercase).nfc().collect() };
-    if folded.len() <= LONGEST_INDEXED_VALUE {
-        return folded;
-    }
-    let end = (0..=LONGEST_INDEXED_VALUE).rev().find(|end| folded.is_char_boundary(*end)).unwrap_or_default();
-    let mut cut = format!("{}\u{1}", &folded[..end]);
-    for byte in Sha256::digest(&folded).iter().take(16) {
-        write!(cut, "{byte:02x}").expect("a string can be written to");
-    }
-    cut
 }

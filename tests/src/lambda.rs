@@ -1,8 +1,9 @@
-//! A stand-in for the Lambda service: it starts function processes and gives them invocations over the runtime API
-//! (`/2018-06-01/runtime/…`), as the service itself does.
+//! A stand-in for AWS Lambda: it starts function processes and sends them invocations over the runtime API
+//! (`/2018-06-01/runtime/…`).
 //!
-//! A process is started by the first invocation of its function, takes one invocation at a time, and ends with the
-//! [`Lambda`] that started it. One that has died is started again, which is what a cold start is.
+//! The first invocation of a function starts its process. A process handles one invocation at a time, and
+//! ends when its [`Lambda`] is dropped. If a process has ended, the next invocation starts a new one, as in a
+//! cold start.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -23,39 +24,40 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 use uuid::Uuid;
 
-/// How long a function may take: an HTTP API waits no longer either.
+/// The time limit of an invocation. An HTTP API of API Gateway has the same limit.
 pub const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How many bytes an event or an answer may have.
+/// The maximum size of an event or an answer, in bytes.
 pub const PAYLOAD_LIMIT: usize = 6_291_556;
 
-/// Why an invocation has no answer, in the words of the runtime API.
+/// Why an invocation failed, with the error types of the runtime API.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FunctionError {
-    /// The function's error type, or one of the service's: `Runtime.ExitError`, `Sandbox.Timedout`,
+    /// The function's own error type, or one of Lambda's: `Runtime.ExitError`, `Sandbox.Timedout`,
     /// `Function.ResponseSizeTooLarge`.
     pub kind: String,
-    /// What happened, for the test's reader.
+    /// What happened, for the message of a failed test.
     pub message: String,
 }
 
 type Answer = Result<Value, FunctionError>;
 
-/// The functions, each started when it is first needed.
+/// Functions, each started by its first invocation.
 pub struct Lambda {
     command: Box<dyn Fn(&str) -> Command + Send + Sync>,
     functions: Mutex<HashMap<String, Arc<tokio::sync::Mutex<Option<Process>>>>>,
 }
 
 impl Lambda {
-    /// Functions whose processes are started with what `command` returns for a function's name. The variables that
-    /// Lambda itself sets are added to it.
+    /// Functions that are started with the command that `command` returns for the name of a function. The
+    /// environment variables that Lambda sets are added to it.
     pub fn new(command: impl Fn(&str) -> Command + Send + Sync + 'static) -> Self {
         Self { command: Box::new(command), functions: Mutex::default() }
     }
 
-    /// Functions that are binaries in a folder, named as they are. They see these environment variables and Lambda's
-    /// own, and nothing of this process's; `{function}` in one stands for the function's name.
+    /// Functions whose binaries are in a folder and have the names of the functions. They get these
+    /// environment variables and those of Lambda, and none of this process. `{function}` in a value is
+    /// replaced by the name of the function.
     pub fn of_binaries(folder: impl Into<PathBuf>, environment: &[(&str, &str)]) -> Self {
         let folder = folder.into();
         let environment: Vec<(String, String)> =
@@ -72,7 +74,7 @@ impl Lambda {
     /// Invokes a function and waits for its answer.
     ///
     /// # Errors
-    /// When the function reports an error, ends, takes too long, or answers more than Lambda carries.
+    /// When the function reports an error, ends, exceeds the time limit, or its answer is too large.
     ///
     /// # Panics
     /// When the function's process cannot be started.
@@ -82,7 +84,7 @@ impl Lambda {
         if slot.as_mut().is_none_or(Process::has_ended) {
             *slot = Some(Process::start(function, (self.command)(function)).await);
         }
-        let process = slot.as_mut().expect("it has just been started");
+        let process = slot.as_mut().expect("the process has just been started");
         let answer = tokio::time::timeout(TIMEOUT, process.invoke(event.to_string().into())).await;
         answer.unwrap_or_else(|_| {
             *slot = None;
@@ -90,7 +92,7 @@ impl Lambda {
         })
     }
 
-    /// Ends the processes, without waiting for what else keeps this alive.
+    /// Ends the processes, even if other owners of this value remain.
     pub(crate) fn end(&self) {
         self.functions.lock().unwrap().clear();
     }
@@ -115,7 +117,7 @@ impl fmt::Display for FunctionError {
     }
 }
 
-/// One process of a function, and the runtime API that it alone speaks to.
+/// One process of a function, with a runtime API of its own.
 struct Process {
     child: Child,
     invocations: mpsc::UnboundedSender<Invocation>,
@@ -129,8 +131,8 @@ struct Invocation {
 
 impl Process {
     async fn start(function: &str, mut command: Command) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
-        let address = listener.local_addr().expect("a bound address");
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port is free");
+        let address = listener.local_addr().expect("the listener has an address");
         let (invocations, waiting) = mpsc::unbounded_channel();
         let runtime_api = RuntimeApi {
             function_arn: format!("arn:aws:lambda:eu-central-1:123456789012:function:{function}"),
@@ -160,9 +162,11 @@ impl Process {
 
     async fn invoke(&mut self, event: Bytes) -> Answer {
         let (answer, answered) = oneshot::channel();
-        self.invocations.send(Invocation { event, answer }).expect("the runtime API runs as long as this");
+        self.invocations
+            .send(Invocation { event, answer })
+            .expect("the runtime API runs while the process does");
         tokio::select! {
-            // A function may answer and end at once: its answer counts.
+            // If a function answers and ends at the same time, its answer counts.
             biased;
             Ok(answer) = answered => answer,
             status = self.child.wait() => {
@@ -200,17 +204,18 @@ impl RuntimeApi {
     async fn waiting(&self) -> Invocation {
         match self.waiting.lock().await.recv().await {
             Some(invocation) => invocation,
-            // The process is being ended: nobody is left to ask, or to answer.
+            // The process is being ended, so there will be no further invocation.
             None => std::future::pending().await,
         }
     }
 
-    /// The next event, once there is one. Until then the process has nothing to do.
+    /// Waits for the next event and returns it.
     async fn next(State(api): State<Arc<Self>>) -> Response<axum::body::Body> {
         let invocation = api.waiting().await;
         let request_id = Uuid::new_v4();
         *api.current.lock().unwrap() = Some((request_id.to_string(), invocation.answer));
-        let deadline = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock past 1970") + TIMEOUT;
+        let deadline =
+            SystemTime::now().duration_since(UNIX_EPOCH).expect("the clock is after 1970") + TIMEOUT;
         Response::builder()
             .header("content-type", "application/json")
             .header("lambda-runtime-aws-request-id", request_id.to_string())
@@ -221,7 +226,7 @@ impl RuntimeApi {
                 format!("Root=1-00000000-{:024x};Sampled=0", request_id.as_u128() >> 32),
             )
             .body(invocation.event.into())
-            .expect("headers of printable ASCII")
+            .expect("the headers are printable ASCII")
     }
 
     async fn response(
@@ -231,9 +236,9 @@ impl RuntimeApi {
     ) -> (StatusCode, String) {
         let size = body.len();
         if size > PAYLOAD_LIMIT {
-            let message = format!("the answer has {size} bytes, and may have {PAYLOAD_LIMIT}");
+            let message = format!("the answer is {size} bytes; the maximum is {PAYLOAD_LIMIT}");
             api.answer(&request_id, Err(FunctionError::new("Function.ResponseSizeTooLarge", message)));
-            return refusal(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge");
+            return error_response(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge");
         }
         let answer = serde_json::from_slice(&body).map_err(|error| {
             FunctionError::new("Runtime.InvalidResponse", format!("the answer is not JSON: {error}"))
@@ -249,7 +254,8 @@ impl RuntimeApi {
         api.answer(&request_id, Err(FunctionError::reported(&body)))
     }
 
-    /// A runtime that cannot start says so here, which is the answer to the invocation that it was started for.
+    /// A function that cannot start reports its error here. The error answers the invocation that started the
+    /// function.
     async fn init_error(State(api): State<Arc<Self>>, body: Bytes) -> (StatusCode, String) {
         let _ = api.waiting().await.answer.send(Err(FunctionError::reported(&body)));
         accepted()
@@ -258,12 +264,12 @@ impl RuntimeApi {
     fn answer(&self, request_id: &str, answer: Answer) -> (StatusCode, String) {
         let mut current = self.current.lock().unwrap();
         match current.take_if(|(id, _)| id == request_id) {
-            // Whoever asked may have gone; the function need not know.
+            // The invoker may have stopped waiting. The function gets the same response in both cases.
             Some((_, waiting)) => {
                 let _ = waiting.send(answer);
                 accepted()
             }
-            None => refusal(StatusCode::BAD_REQUEST, "InvalidRequestID"),
+            None => error_response(StatusCode::BAD_REQUEST, "InvalidRequestID"),
         }
     }
 }
@@ -272,6 +278,6 @@ fn accepted() -> (StatusCode, String) {
     (StatusCode::ACCEPTED, json!({ "status": "OK" }).to_string())
 }
 
-fn refusal(status: StatusCode, kind: &str) -> (StatusCode, String) {
+fn error_response(status: StatusCode, kind: &str) -> (StatusCode, String) {
     (status, json!({ "errorType": kind, "errorMessage": kind }).to_string())
 }

@@ -1,6 +1,9 @@
-//! What a request costs: the round trips to DynamoDB that follow one another, and the capacity units that DynamoDB itself
-//! says each took. Counted by an interceptor in the SDK's client, on a service in this process. The connector's record,
-//! which a warm function reads once a minute, is left out: what a request costs must not depend on the clock.
+//! Measures what a request costs: the sequential round trips to DynamoDB, and the capacity units that
+//! DynamoDB reports.
+//!
+//! An interceptor in the SDK's client counts them, on a service in this process. Reads of the connector and
+//! its credentials are not counted. A warm function reads them once a minute, so the cost would depend on the
+//! clock.
 
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -24,21 +27,22 @@ use service::response::Response;
 
 use crate::away::away;
 use crate::in_process::InProcess;
-use crate::service::{PATIENCE, Service, TestConnector};
+use crate::service::{Service, TIME_LIMIT, TestConnector};
 
 /// What one request cost.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Cost {
-    /// Requests to DynamoDB, also those that run at the same time.
+    /// Requests to DynamoDB. Requests that run at the same time are counted one by one.
     pub requests: usize,
-    /// Times that the request waited for DynamoDB; requests to it that run at the same time are one.
+    /// Round trips to DynamoDB. Requests that run at the same time are one round trip.
     pub round_trips: usize,
     /// Capacity units read.
     pub read_units: f64,
     /// Capacity units written.
     pub write_units: f64,
-    /// Items on which the capacity could not be read, which must be none.
-    unread: usize,
+    /// Requests whose answer did not report the capacity. This must be 0 in the end.
+    without_capacity: usize,
+    /// Requests that run now.
     running: usize,
 }
 
@@ -47,7 +51,7 @@ struct Counter(Arc<Mutex<Cost>>);
 
 impl Counter {
     fn cost(&self) -> MutexGuard<'_, Cost> {
-        self.0.lock().expect("no panic while it was held")
+        self.0.lock().expect("no thread panicked with the lock")
     }
 }
 
@@ -98,14 +102,14 @@ impl Intercept for Counter {
         } else {
             (Vec::new(), false)
         };
-        cost.unread += usize::from(consumed.is_empty());
+        cost.without_capacity += usize::from(consumed.is_empty());
         let units: f64 = consumed.iter().filter_map(|capacity| capacity.capacity_units).sum();
         *(if is_write { &mut cost.write_units } else { &mut cost.read_units }) += units;
         Ok(())
     }
 }
 
-/// Marks a request to DynamoDB that is left out.
+/// Marks a request to DynamoDB that is not counted.
 #[derive(Debug)]
 struct Uncounted;
 
@@ -119,19 +123,19 @@ fn reads_a_connector(context: &BeforeSerializationInterceptorContextRef<'_>) -> 
     let values =
         input.downcast_ref::<QueryInput>().and_then(|input| input.expression_attribute_values.as_ref());
     let partition = key.and_then(|key| key.get("pk")).or_else(|| values.and_then(|values| values.get(":pk")));
-    // Its record, and its credentials.
+    // The record of the connector, or its credentials.
     let is_connector = |pk: &String| pk == layout::CONNECTORS || pk.ends_with("#connector");
     partition.and_then(|pk| pk.as_s().ok()).is_some_and(is_connector)
 }
 
-/// A service of its own over the shared engine, whose every request is counted.
+/// A service in this process whose requests to DynamoDB are counted.
 pub struct CountedService {
     counter: Counter,
     service: InProcess,
 }
 
 impl CountedService {
-    /// A counted service for one connector, whose credentials it has checked already, as a warm function has.
+    /// A counted service for one connector. The credentials are in its cache, as in a warm function.
     pub async fn new(service: &Service, connector: &TestConnector) -> Self {
         let counter = Counter::default();
         let config = away(&service.dynamodb(), Duration::ZERO).interceptor(counter.clone()).build();
@@ -139,10 +143,10 @@ impl CountedService {
         Self { counter, service }
     }
 
-    /// Sends a request, and says what it cost.
+    /// Sends a request and returns its cost and the answer.
     ///
     /// # Panics
-    /// When it is not answered with this status.
+    /// When the answer does not have this status.
     pub async fn cost(
         &self,
         method: &str,
@@ -156,15 +160,15 @@ impl CountedService {
         (cost, response)
     }
 
-    /// The same, whatever the answer is.
+    /// The same as [`CountedService::cost`], for an answer with any status.
     ///
     /// # Panics
-    /// When not all of the cost could be read.
+    /// When DynamoDB did not report the capacity of a request.
     pub async fn send(&self, method: &str, target: &str, body: Option<&Value>) -> (Cost, Response) {
         *self.counter.cost() = Cost::default();
-        let response = self.service.send(method, target, body, PATIENCE).await;
+        let response = self.service.send(method, target, body, TIME_LIMIT).await;
         let cost = *self.counter.cost();
-        assert_eq!((cost.unread, cost.running), (0, 0), "{method} {target}");
+        assert_eq!((cost.without_capacity, cost.running), (0, 0), "{method} {target}");
         (cost, response)
     }
 }

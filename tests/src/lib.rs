@@ -1,7 +1,15 @@
-//! What the whole-system tests stand on: a client, a stand-in for API Gateway and Lambda, and the conversations
-//! that real provisioning clients have with a service provider, as files that can be replayed.
+//! The test kit: what the tests of the whole system share.
 //!
-//! Nothing here knows how the service is made: it is spoken to over HTTP, in one process or in one per function.
+//! - To start Rollcall: [`service`] (the local server and the functions), [`in_process`] (without a server),
+//!   [`gateway`] and [`lambda`] (stand-ins for AWS), [`scimctl`].
+//! - To send requests: [`client`], [`provisioning`], [`pages`], and conversations of real clients as files
+//!   ([`fixture`]).
+//! - To prepare data: [`sample`], [`seed`], [`corruption`], [`schemas`].
+//! - To check results: [`invariants`] (what must be true of the table), [`filter`], [`pattern`], [`refusal`],
+//!   [`ledger`] (costs).
+//! - To inject faults between the service and DynamoDB: [`faults`], [`away`], [`rights`].
+
+use std::path::Path;
 
 pub mod away;
 pub mod captures;
@@ -24,8 +32,18 @@ pub mod pattern;
 pub mod provisioning;
 pub mod refusal;
 pub mod rights;
+pub mod sample;
+pub mod schemas;
 pub mod scimctl;
 pub mod seed;
 pub mod service;
 pub mod table;
 pub mod template;
+
+/// The folder of the workspace.
+///
+/// # Panics
+/// Never: this crate is in a folder of the workspace.
+pub fn workspace() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("this crate is in a folder of the workspace")
+}

@@ -1,10 +1,10 @@
-//! List responses of `/Users`: one page, or all pages that cursors lead to (RFC 7644 §3.4.2, RFC 9865).
+//! Reads list responses of `/Users`: one page, or all pages by cursor (RFC 7644 §3.4.2, RFC 9865).
 
 use serde_json::Value;
 
 use crate::client::Client;
 
-/// Cursors that lead to more pages than this have no end.
+/// More pages than this mean that the cursors never end.
 const MAX_PAGES: usize = 1_000;
 
 /// Reads one page of users.
@@ -17,33 +17,35 @@ pub async fn read_page(client: &Client, query: &str) -> Value {
     reply.json()
 }
 
-/// The ids of the resources of a page, in its order.
+/// The ids of the resources of a page, in the order of the page.
 ///
 /// # Panics
-/// When the page is no list response.
+/// When the page is not a list response.
 pub fn ids_of(page: &Value) -> Vec<String> {
     texts_of(page, "id")
 }
 
-/// The values of one attribute that every resource of a page has, in the order of the page.
+/// The values of one attribute of all resources of a page, in the order of the page.
 ///
 /// # Panics
-/// When the page is no list response, or a resource lacks the attribute.
+/// When the page is not a list response, or a resource lacks the attribute.
 pub fn texts_of(page: &Value, attribute: &str) -> Vec<String> {
     let resources = page["Resources"].as_array().expect("a list response has resources");
     resources
         .iter()
         .map(|resource| {
             let text = resource[attribute].as_str();
-            text.unwrap_or_else(|| panic!("{attribute} is no string in {resource}")).to_owned()
+            text.unwrap_or_else(|| panic!("{attribute} is not a string in {resource}")).to_owned()
         })
         .collect()
 }
 
-/// Reads all pages by cursor and returns the ids in the order in which they came. `after_page` runs after each page.
+/// Reads all pages by cursor and returns the ids in the order of the pages. `after_page` runs after each
+/// page.
 ///
 /// # Panics
-/// When a page is refused, a cursor holds a character that a URL reserves (RFC 9865 §2), or 1,000 pages are not the end.
+/// When a page is refused, a cursor contains a character that a URL reserves (RFC 9865 §2), or there are more
+/// than 1,000 pages.
 pub async fn walk_pages(client: &Client, query: &str, mut after_page: impl AsyncFnMut(usize)) -> Vec<String> {
     let (mut cursor, mut seen) = (String::new(), Vec::new());
     for number in 0..MAX_PAGES {

@@ -1,6 +1,6 @@
-//! JSON patterns: what an answer must be, and where it is not.
+//! JSON patterns: they describe the expected JSON of an answer, and name each difference.
 //!
-//! A pattern is JSON that looks like the answer it stands for.
+//! A pattern is JSON of the same form as the answer.
 //!
 //! | pattern | matches |
 //! | --- | --- |
@@ -9,17 +9,17 @@
 //! | `[1, 2]` | an array of these elements, in this order, and no others |
 //! | `["<in any order>", 1, 2]` | an array of these elements and no others |
 //! | `["<among others>", 1, 2]` | an array that has these elements |
-//! | `"<3 items>"` | an array of so many elements |
-//! | `"<absent>"` | nothing: the member is not there, the body is empty |
-//! | `"<any>"` | whatever is there |
+//! | `"<3 items>"` | an array of 3 elements |
+//! | `"<absent>"` | no value: the member is missing, or the body is empty |
+//! | `"<any>"` | any value |
 //! | `"<string>"`, `"<number>"`, `"<boolean>"` | a value of that type; the string is not empty |
-//! | `"<uuid>"`, `"<timestamp>"`, `"<version>"` | a string of that form; a version is a weak ETag |
-//! | `"<contains TEXT>"` | a string with that text in it |
-//! | `"<not TEXT>"` | a string other than that |
-//! | anything else | itself |
+//! | `"<uuid>"`, `"<timestamp>"`, `"<version>"` | a string of that form; a version is a weak entity tag |
+//! | `"<contains TEXT>"` | a string that contains this text |
+//! | `"<not TEXT>"` | any other string |
+//! | anything else | the same value |
 //!
-//! Where elements may come in any order, each pattern takes the first element left that matches it: put the
-//! pattern that asks most first.
+//! If elements may come in any order, each pattern takes the first remaining element that matches it.
+//! Therefore write the most specific pattern first.
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};
@@ -29,7 +29,7 @@ const NOTHING_ELSE: &str = "<nothing else>";
 const IN_ANY_ORDER: &str = "<in any order>";
 const AMONG_OTHERS: &str = "<among others>";
 
-/// A pattern that stands for more than itself.
+/// A string with a special meaning, such as `<any>`.
 enum Marker<'p> {
     Absent,
     Any,
@@ -45,7 +45,7 @@ enum Marker<'p> {
 }
 
 impl<'p> Marker<'p> {
-    /// The marker that a string is; `None` when it is plain text.
+    /// Parses a marker. The result is `None` for plain text, and an error for an unknown marker.
     fn parse(text: &'p str) -> Option<Result<Self, String>> {
         let marker = text.strip_prefix('<')?.strip_suffix('>')?;
         let (word, rest) = marker.split_once(' ').unwrap_or((marker, ""));
@@ -88,8 +88,8 @@ impl<'p> Marker<'p> {
     }
 }
 
-/// Where and how a value is not what the pattern says; empty when it is. `None` is a value that is not there, `what`
-/// is what the value is of.
+/// The differences between a value and a pattern. `None` is a missing value. `what` names the value in the
+/// results.
 pub fn differences(what: &str, pattern: &Value, actual: Option<&Value>) -> Vec<String> {
     let mut found = Vec::new();
     compare(pattern, actual, what, &mut found);
@@ -162,10 +162,10 @@ fn compare_arrays(pattern: &[Value], actual: &[Value], path: &str, found: &mut V
     }
 }
 
-/// Whether every marker in a pattern is one.
+/// Checks that every marker in a pattern exists.
 ///
 /// # Errors
-/// The first that is not.
+/// The first unknown marker.
 pub fn validate(pattern: &Value) -> Result<(), String> {
     match pattern {
         Value::String(text) => Marker::parse(text).map_or(Ok(()), |marker| marker.map(drop)),
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn what_matches_has_no_differences() {
+    fn matching_value_has_no_differences() {
         for (pattern, actual) in [
             (json!({ "a": 1 }), json!({ "a": 1, "b": 2 })),
             (json!({ "<nothing else>": true, "a": { "b": 1 } }), json!({ "a": { "b": 1, "c": 2 } })),
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn each_difference_says_where_it_is() {
+    fn each_difference_names_its_place() {
         for (pattern, actual, difference) in [
             (json!({ "a": { "b": 1 } }), json!({ "a": { "b": 2 } }), "body/a/b: expected 1, got 2"),
             (json!({ "a": 1 }), json!({}), "body/a: expected 1, got nothing"),
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn a_marker_that_is_none_is_refused() {
+    fn unknown_marker_is_rejected() {
         for pattern in
             [json!("<guid>"), json!([{ "a": "<>" }]), json!({ "<exact>": true }), json!("<x items>")]
         {

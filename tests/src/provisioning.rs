@@ -1,4 +1,5 @@
-//! What nearly every test asks of a client: create users and groups, change memberships, read them back.
+//! The requests that most tests send as a client: create users and groups, change memberships, read members
+//! and totals.
 
 use std::collections::BTreeSet;
 
@@ -62,23 +63,23 @@ pub fn patch_body(operations: Value) -> Value {
 }
 
 /// The body of a PATCH that adds these members to a group.
-pub fn addition_of(members: &[String]) -> Value {
+pub fn add_members_body(members: &[String]) -> Value {
     patch_body(json!([{ "op": "add", "path": "members", "value": member_values(members) }]))
 }
 
 /// The body of a PATCH that replaces the members of a group with these.
-pub fn replacement_by(members: &[String]) -> Value {
+pub fn replace_members_body(members: &[String]) -> Value {
     patch_body(json!([{ "op": "replace", "path": "members", "value": member_values(members) }]))
 }
 
-/// The body of a PATCH that activates or deactivates a user, in the words of Okta.
-pub fn activation(active: bool) -> Value {
+/// The body of a PATCH that activates or deactivates a user. It has the form that Okta sends.
+pub fn set_active_body(active: bool) -> Value {
     patch_body(json!([{ "op": "replace", "value": { "active": active } }]))
 }
 
 /// Adds members to a group.
 pub async fn add_members(client: &Client, group: &str, members: &[String]) -> Reply {
-    client.patch(&format!("/Groups/{group}"), &addition_of(members)).await
+    client.patch(&format!("/Groups/{group}"), &add_members_body(members)).await
 }
 
 /// The ids of the members of a group.
@@ -95,7 +96,7 @@ pub async fn members_of(client: &Client, group: &str) -> BTreeSet<String> {
 /// `totalResults` of `/Users` or `/Groups`.
 ///
 /// # Panics
-/// When the answer has no total.
+/// When the answer has no `totalResults`.
 pub async fn total_of(client: &Client, endpoint: &str) -> u64 {
     let answer = client.get(&format!("{endpoint}?count=0")).await.json();
     answer["totalResults"].as_u64().expect("a list response has a total")

@@ -1,6 +1,7 @@
-//! Requests that must be refused: with which status, `scimType` and `detail` (RFC 7644 §3.12), and without an effect.
+//! Requests that must be refused: the expected status, `scimType` and `detail` (RFC 7644 §3.12). They must
+//! change nothing.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::client::{Client, Reply, SCIM_JSON};
 use crate::service::{Service, TestConnector};
@@ -9,7 +10,7 @@ use crate::table::read_items;
 /// The schema of an error body (RFC 7644 §3.12).
 pub const ERROR: &str = "urn:ietf:params:scim:api:messages:2.0:Error";
 
-/// A request that must be refused, and how. An empty `scim_type` means that the error has none.
+/// A request that must be refused, and the expected error.
 #[derive(Clone, Debug)]
 pub struct Refusal<'t> {
     /// The method.
@@ -38,12 +39,12 @@ pub fn error_of(reply: &Reply) -> (u16, Option<String>, String) {
     (reply.status, text("scimType"), text("detail").expect("an error has a detail"))
 }
 
-/// The same three parts, as a test expects them. An empty `scim_type` means none.
+/// The result that [`error_of`] must have. An empty `scim_type` means that the error has none.
 pub fn expected_error(status: u16, scim_type: &str, detail: &str) -> (u16, Option<String>, String) {
     (status, (!scim_type.is_empty()).then(|| scim_type.to_owned()), detail.to_owned())
 }
 
-/// Sends requests that must be refused, and compares every part of each error. The table must stay as it is.
+/// Sends requests that must be refused, and compares every part of each error. No item may change.
 ///
 /// # Panics
 /// When an answer differs, or a refused request changed an item.
@@ -64,28 +65,4 @@ pub async fn assert_refused(
         assert_eq!(reply.header("content-type"), Some(SCIM_JSON), "{} {}", case.method, case.target);
     }
     assert_eq!(read_items(service, &connector.id).await, before, "a refused request changes nothing");
-}
-
-/// A refused POST of this body.
-pub fn refused_post<'t>(
-    target: &str,
-    body: &Value,
-    status: u16,
-    scim_type: &'t str,
-    detail: &str,
-) -> Refusal<'t> {
-    refused("POST", target, &body.to_string(), status, scim_type, detail)
-}
-
-/// A refused request with this body, as text.
-pub fn refused<'t>(
-    method: &'t str,
-    target: &str,
-    body: &str,
-    status: u16,
-    scim_type: &'t str,
-    detail: &str,
-) -> Refusal<'t> {
-    let (target, body, detail) = (target.to_owned(), body.to_owned(), detail.to_owned());
-    Refusal { method, target, body, status, scim_type, detail }
 }

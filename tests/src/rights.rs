@@ -1,5 +1,5 @@
-//! IAM between the functions and DynamoDB: a proxy on loopback that lets each function do what `template.yaml` gives it
-//! the right to do, and nothing else.
+//! A stand-in for IAM: a proxy before DynamoDB that refuses every request for which `template.yaml` gives the
+//! function no right.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -11,14 +11,14 @@ use http::{HeaderMap, Response, Uri};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use crate::forward::{Forward, refusal};
+use crate::forward::{Forward, dynamodb_answer};
 use crate::template;
 
-/// What one statement of a policy allows.
+/// What one statement of an IAM policy allows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Statement {
     actions: BTreeSet<String>,
-    /// The partitions that it is limited to, if it is.
+    /// The partitions to which the statement is limited. `None` means all partitions.
     leading_keys: Option<Vec<String>>,
 }
 
@@ -28,13 +28,14 @@ struct Proxy {
     rights: Arc<HashMap<String, Vec<Statement>>>,
 }
 
-/// Starts the proxy, and gives its URL, in which `{function}` stands for the function that asks.
+/// Starts the proxy and returns its URL. `{function}` in the URL stands for the name of the function.
 ///
 /// # Panics
-/// When there is no port to listen on, or no template.
+/// When no port is free, or the template cannot be read.
 pub async fn start(engine: &str) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let endpoint = format!("http://{}/{{function}}", listener.local_addr().expect("a bound address"));
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+    let endpoint =
+        format!("http://{}/{{function}}", listener.local_addr().expect("the listener has an address"));
     let rights = Arc::new(rights(&template::read()));
     let router = Router::new().fallback(answer).with_state(Proxy { forward: Forward::to(engine), rights });
     tokio::spawn(async move { axum::serve(listener, router).await.expect("the proxy is served") });
@@ -45,28 +46,29 @@ async fn answer(State(proxy): State<Proxy>, uri: Uri, headers: HeaderMap, body: 
     let function = uri.path().trim_matches('/');
     let target = headers.get("x-amz-target").and_then(|target| target.to_str().ok()).unwrap_or_default();
     let operation = target.rsplit('.').next().unwrap_or_default();
-    let request: Value = serde_json::from_slice(&body).expect("a request");
-    for (action, pk) in needs(operation, &request) {
+    let request: Value = serde_json::from_slice(&body).expect("the request is JSON");
+    for (action, pk) in required_rights(operation, &request) {
         let allows = |statement: &Statement| {
-            let is_there = |pattern: &String| match (pattern.strip_prefix('*'), pattern.strip_suffix('*')) {
+            let matches = |pattern: &String| match (pattern.strip_prefix('*'), pattern.strip_suffix('*')) {
                 (Some(suffix), _) => pk.ends_with(suffix),
                 (None, Some(prefix)) => pk.starts_with(prefix),
                 (None, None) => pk == *pattern,
             };
             statement.actions.contains(action)
-                && statement.leading_keys.as_ref().is_none_or(|keys| keys.iter().any(is_there))
+                && statement.leading_keys.as_ref().is_none_or(|keys| keys.iter().any(matches))
         };
         if !proxy.rights.get(function).is_some_and(|statements| statements.iter().any(allows)) {
             let message = format!("{function} is not authorized to perform dynamodb:{action} on {pk:?}");
             let kind = "com.amazon.coral.service#AccessDeniedException";
-            return refusal(400, &json!({ "__type": kind, "Message": message }));
+            return dynamodb_answer(400, &json!({ "__type": kind, "Message": message }));
         }
     }
     proxy.forward.send(&headers, body).await
 }
 
-/// The actions that a request is, each with the partition that it is about, where it is one.
-fn needs<'r>(operation: &'r str, request: &Value) -> Vec<(&'r str, String)> {
+/// The IAM actions that a request needs, each with its partition. The partition is empty if the request names
+/// none.
+fn required_rights<'r>(operation: &'r str, request: &Value) -> Vec<(&'r str, String)> {
     let pk = |key: &Value| key["pk"]["S"].as_str().unwrap_or_default().to_owned();
     if operation == "Query" {
         let pk = request["ExpressionAttributeValues"][":pk"]["S"].as_str().unwrap_or_default();
@@ -75,7 +77,7 @@ fn needs<'r>(operation: &'r str, request: &Value) -> Vec<(&'r str, String)> {
     if operation != "TransactWriteItems" {
         return vec![(operation, pk(&request["Key"]))];
     }
-    let items = request["TransactItems"].as_array().expect("a transaction").iter();
+    let items = request["TransactItems"].as_array().expect("a transaction has items").iter();
     let action = |item: &Value| match item {
         item if item.get("Put").is_some() => ("PutItem", pk(&item["Put"]["Item"])),
         item if item.get("Update").is_some() => ("UpdateItem", pk(&item["Update"]["Key"])),
@@ -85,13 +87,13 @@ fn needs<'r>(operation: &'r str, request: &Value) -> Vec<(&'r str, String)> {
     items.map(action).collect()
 }
 
-/// What each function may do.
+/// The statements of the policies of each function.
 fn rights(template: &Value) -> HashMap<String, Vec<Statement>> {
     let policies: HashMap<&str, Vec<Statement>> = template::resources(template, "AWS::IAM::ManagedPolicy")
         .into_iter()
         .map(|(id, policy)| {
             let statements = policy["Properties"]["PolicyDocument"]["Statement"].as_array();
-            (id, statements.expect("a list of statements").iter().map(statement).collect())
+            (id, statements.expect("a policy has a list of statements").iter().map(statement).collect())
         })
         .collect();
     template::functions(template)
@@ -106,17 +108,18 @@ fn rights(template: &Value) -> HashMap<String, Vec<Statement>> {
 fn statement(statement: &Value) -> Statement {
     assert_eq!(statement["Effect"], "Allow", "{statement}");
     assert_eq!(statement["Resource"], json!({ "Fn::GetAtt": "Table.Arn" }), "{statement}");
-    let action = |action: &str| action.strip_prefix("dynamodb:").expect("an action of DynamoDB").to_owned();
+    let action =
+        |action: &str| action.strip_prefix("dynamodb:").expect("the action is one of DynamoDB").to_owned();
     let leading_keys = statement.get("Condition").map(|condition| {
         strings(&condition["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]).map(str::to_owned).collect()
     });
     Statement { actions: strings(&statement["Action"]).map(action).collect(), leading_keys }
 }
 
-/// The strings of a list, which IAM lets one string stand for.
+/// The strings of a list. IAM also accepts one string in place of a list.
 fn strings(value: &Value) -> impl Iterator<Item = &str> {
     let values = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
-    values.iter().map(|value| value.as_str().expect("a string"))
+    values.iter().map(|value| value.as_str().expect("each value is a string"))
 }
 
 #[cfg(test)]
@@ -124,7 +127,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_rights_of_the_template_are_read() {
+    fn rights_of_each_function_are_read_from_the_template() {
         let rights = rights(&template::read());
         let set =
             |actions: &[&str]| actions.iter().map(|action| (*action).to_owned()).collect::<BTreeSet<_>>();

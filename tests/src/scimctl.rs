@@ -1,11 +1,11 @@
-//! The operator's command line, as a process.
+//! Runs `scimctl`, the command line of operators, as a process.
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
-use crate::service::{Service, TABLE, binaries};
+use crate::service::{Service, TABLE, TestConnector, binaries, service};
 
-/// What a command did.
+/// The exit code and the output of a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Done {
     /// The exit code.
@@ -20,43 +20,54 @@ impl Done {
     /// The output of a command that succeeded.
     ///
     /// # Panics
-    /// When it did not.
+    /// When it failed.
     pub fn ok(self) -> String {
         assert_eq!(self.code, 0, "{}", self.err);
         self.out
     }
 
-    /// The one line in which a command says why it failed.
+    /// The error of a command that failed and printed one line.
     ///
     /// # Panics
-    /// When it did not fail, or said more.
+    /// When it did not fail, or printed more than one line.
     pub fn failed(self) -> String {
         assert_eq!((self.code, self.err.lines().count()), (1, 1), "{self:?}");
         self.err.trim_end().trim_start_matches("scimctl: ").to_owned()
     }
 
-    /// The value behind a label in the output.
+    /// The value after a label in the output.
     ///
     /// # Panics
-    /// When there is no such label.
+    /// When no line begins with the label.
     pub fn value(&self, label: &str) -> String {
         let line = self.out.lines().find_map(|line| line.strip_prefix(label));
-        line.unwrap_or_else(|| panic!("{label} in {self:?}")).trim().to_owned()
+        line.unwrap_or_else(|| panic!("no line begins with {label:?}: {self:?}")).trim().to_owned()
     }
 }
 
-/// Runs a command on the table of a service.
+/// Runs a command on the table of a service. The operator is `ada`.
 ///
 /// # Panics
-/// When the binary is not there.
+/// When the binary does not exist.
 pub fn scimctl(service: &Service, arguments: &[&str]) -> Done {
     scimctl_with(service, arguments, "")
 }
 
-/// The same with standard input.
+/// Runs `scimctl NOUN VERB CONNECTOR …` on the table of the shared service. `arguments` are the noun, the
+/// verb and what follows the connector.
 ///
 /// # Panics
-/// When the binary is not there.
+/// When there is no noun or no verb, or the binary does not exist.
+pub fn run(connector: &TestConnector, arguments: &[&str]) -> Done {
+    let id = connector.id.to_string();
+    let [noun, verb, rest @ ..] = arguments else { panic!("{arguments:?} lack a noun or a verb") };
+    scimctl(service(), &[&[*noun, *verb, &id], rest].concat())
+}
+
+/// Runs a command as [`scimctl`] does, with this standard input.
+///
+/// # Panics
+/// When the binary does not exist.
 pub fn scimctl_with(service: &Service, arguments: &[&str], input: &str) -> Done {
     let mut child = Command::new(binaries().join("scimctl"))
         .args(["--table", TABLE, "--endpoint", service.endpoint()])
@@ -67,12 +78,12 @@ pub fn scimctl_with(service: &Service, arguments: &[&str], input: &str) -> Done 
         .stderr(Stdio::piped())
         .spawn()
         .expect("scimctl starts");
-    // A command that fails before it reads closes its input.
-    let _ = child.stdin.take().expect("piped").write_all(input.as_bytes());
-    let output = child.wait_with_output().expect("it ends");
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
+    // A command that fails early closes its input, and then this write fails.
+    let _ = child.stdin.take().expect("standard input is piped").write_all(input.as_bytes());
+    let output = child.wait_with_output().expect("scimctl ends");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("the output is UTF-8");
     Done {
-        code: output.status.code().expect("an exit code"),
+        code: output.status.code().expect("scimctl has an exit code"),
         out: text(output.stdout),
         err: text(output.stderr),
     }

@@ -1,4 +1,5 @@
-//! Directories too large to be made request by request, written straight into the table: items as the store writes them.
+//! Writes users, groups and memberships directly into the table: large directories, and resources with chosen
+//! ids.
 
 use std::collections::HashMap;
 
@@ -8,10 +9,10 @@ use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
 use directory::connectors::ConnectorId;
 use futures_util::stream::{self, StreamExt as _};
 use serde_json::{Value, json};
-use shared::filter::fold;
 use shared::resource::{ResourceId, ResourceKind};
 use shared::schema::Schemas;
 
+use crate::provisioning::{GROUP, USER};
 use crate::service::{Service, TABLE};
 
 const BATCH: usize = 25;
@@ -19,8 +20,8 @@ const BATCHES_AT_ONCE: usize = 8;
 
 type Item = HashMap<String, AttributeValue>;
 
-/// Writes so many users, with exact counts but of their index entries only those of userName, and gives their ids in
-/// order.
+/// Writes this number of users and returns their ids in ascending order. Their counts are exact. Of their
+/// index items, only those of userName are written.
 pub async fn users(service: &Service, connector: &ConnectorId, count: usize) -> Vec<ResourceId> {
     let mut ids: Vec<ResourceId> = (0..count).map(|_| directory::secrets::new_resource_id()).collect();
     ids.sort_unstable();
@@ -28,12 +29,12 @@ pub async fn users(service: &Service, connector: &ConnectorId, count: usize) -> 
     ids
 }
 
-/// The same, of users with these ids.
+/// Writes users with these ids as [`users`] does.
 pub async fn users_with_ids(service: &Service, connector: &ConnectorId, ids: &[ResourceId]) {
     let user_names = keys::index(connector, ResourceKind::User, "userName");
     let items = ids.iter().zip(0..).flat_map(|(id, number)| {
         let user = user(connector, *id, number);
-        let mut items = index_entries(connector, ResourceKind::User, *id, &user);
+        let mut items = index_items(connector, ResourceKind::User, *id, &user);
         items.retain(|entry| entry["pk"].as_s() == Ok(&user_names));
         items.push(user);
         items
@@ -51,16 +52,16 @@ pub async fn users_with_ids(service: &Service, connector: &ConnectorId, ids: &[R
 pub async fn user_with_id(service: &Service, connector: &ConnectorId, id: ResourceId) {
     let count = count_item(connector, ResourceKind::User, id.bucket(), 1);
     let document = user(connector, id, 0);
-    let entries = index_entries(connector, ResourceKind::User, id, &document);
+    let entries = index_items(connector, ResourceKind::User, id, &document);
     put_all(&service.dynamodb(), [document, count].into_iter().chain(entries).collect()).await;
 }
 
 /// Writes one group with this id.
 pub async fn group_with_id(service: &Service, connector: &ConnectorId, id: ResourceId, name: &str) {
-    let document = json!({ "schemas": ["urn:ietf:params:scim:schemas:core:2.0:Group"], "displayName": name });
+    let document = json!({ "schemas": [GROUP], "displayName": name });
     let group = resource(connector, ResourceKind::Group, id, &document);
     let count = count_item(connector, ResourceKind::Group, id.bucket(), 1);
-    let entries = index_entries(connector, ResourceKind::Group, id, &group);
+    let entries = index_items(connector, ResourceKind::Group, id, &group);
     put_all(&service.dynamodb(), [group, count].into_iter().chain(entries).collect()).await;
 }
 
@@ -74,9 +75,10 @@ fn count_item(connector: &ConnectorId, kind: ResourceKind, bucket: u8, count: us
     item
 }
 
-fn index_entries(connector: &ConnectorId, kind: ResourceKind, id: ResourceId, resource: &Item) -> Vec<Item> {
-    let document = serde_json::from_str(resource["doc"].as_s().expect("a document")).expect("a document");
-    let keys = keys_of_entries(connector, kind, id, &document);
+fn index_items(connector: &ConnectorId, kind: ResourceKind, id: ResourceId, resource: &Item) -> Vec<Item> {
+    let document = serde_json::from_str(resource["doc"].as_s().expect("a resource has a document"))
+        .expect("the document is JSON");
+    let keys = keys_of_index_items(connector, kind, id, &document);
     let entry = |key: Key| {
         let mut item = key.attributes();
         item.insert("id".to_owned(), AttributeValue::S(id.to_string()));
@@ -85,8 +87,8 @@ fn index_entries(connector: &ConnectorId, kind: ResourceKind, id: ResourceId, re
     keys.into_iter().map(entry).collect()
 }
 
-/// The keys of the index entries that a resource has.
-fn keys_of_entries(
+/// The keys of the index items of a resource.
+fn keys_of_index_items(
     connector: &ConnectorId,
     kind: ResourceKind,
     id: ResourceId,
@@ -99,19 +101,23 @@ fn keys_of_entries(
         for element in elements {
             let leaf = index.sub_attribute.as_ref().map_or(&element, |name| &element[name]);
             let Some(value) = leaf.as_str().filter(|value| !value.is_empty()) else { continue };
-            let value = fold(value, index.case_exact);
-            let sk = if index.unique { value.into_owned() } else { keys::index_entry(&value, id) };
-            entries.push(Key { pk: keys::index(connector, kind, &index.name), sk });
+            let key = if index.unique {
+                keys::unique_index_item(connector, kind, &index.name, value)
+            } else {
+                let value = keys::indexed_value(value, index.case_exact);
+                keys::index_item(connector, kind, &index.name, &value, id)
+            };
+            entries.push(key);
         }
     }
     entries
 }
 
-/// A user of about a kilobyte.
+/// A user whose item has about 1 kB.
 fn user(connector: &ConnectorId, id: ResourceId, number: usize) -> Item {
     let user_name = format!("user{number:06}@example.com");
     let document = json!({
-        "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"],
+        "schemas": [USER],
         "userName": user_name,
         "externalId": format!("00u{number:017}"),
         "name": { "givenName": "Given", "familyName": format!("Family{number:06}") },
@@ -142,7 +148,7 @@ fn resource(connector: &ConnectorId, kind: ResourceKind, id: ResourceId, documen
     item
 }
 
-/// Puts users into a group, both sides of each membership.
+/// Writes both sides of the memberships of users in a group.
 pub async fn members(service: &Service, connector: &ConnectorId, group: ResourceId, users: &[ResourceId]) {
     let edge = |key: Key, is_group_side: bool| {
         let mut item = key.attributes();
@@ -163,7 +169,8 @@ pub async fn members(service: &Service, connector: &ConnectorId, group: Resource
 async fn put_all(client: &DynamoDb, items: Vec<Item>) {
     let batches = items.chunks(BATCH).map(|batch| {
         let put = |item: &Item| {
-            let put = PutRequest::builder().set_item(Some(item.clone())).build().expect("an item");
+            let put =
+                PutRequest::builder().set_item(Some(item.clone())).build().expect("the request has an item");
             WriteRequest::builder().put_request(put).build()
         };
         client.batch_write_item().request_items(TABLE, batch.iter().map(put).collect()).send()
@@ -171,7 +178,7 @@ async fn put_all(client: &DynamoDb, items: Vec<Item>) {
     let batches: Vec<_> = batches.collect();
     let mut written = stream::iter(batches).buffer_unordered(BATCHES_AT_ONCE);
     while let Some(answer) = written.next().await {
-        let unprocessed = answer.expect("a batch is written").unprocessed_items.unwrap_or_default();
+        let unprocessed = answer.expect("DynamoDB answers").unprocessed_items.unwrap_or_default();
         assert!(unprocessed.is_empty(), "the engine has no limits to its capacity");
     }
 }

@@ -1,5 +1,5 @@
-//! The service under test: one embedded DynamoDB engine, the local server over it, and the functions behind the
-//! gateway over it too. All tests of a process share them; each has connectors of its own.
+//! The service under test: one embedded DynamoDB engine, the local server, and the functions with their
+//! gateway. Most tests share them, and each test has its own connectors.
 
 use std::path::PathBuf;
 use std::sync::mpsc;
@@ -29,13 +29,13 @@ use crate::gateway::{DEFAULT_ROUTE, Gateway};
 use crate::lambda::Lambda;
 use crate::rights;
 
-/// The table's name.
+/// The name of the table.
 pub const TABLE: &str = "rollcall-test";
 
-/// What a test may take of DynamoDB's time.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+/// The time limit of requests and operations in tests.
+pub const TIME_LIMIT: Duration = Duration::from_secs(60);
 
-/// The engine, the local server and, once asked for, the functions.
+/// The engine, the local server and the functions. The functions start at their first use.
 pub struct Service {
     runtime: Option<Runtime>,
     dynamodb: DynamoDb,
@@ -44,56 +44,57 @@ pub struct Service {
     gateway: OnceLock<Gateway>,
 }
 
-/// A connector that nobody else uses.
+/// A connector that only one test uses.
 pub struct TestConnector {
-    /// Its id.
+    /// The id of the connector.
     pub id: ConnectorId,
     username: String,
-    /// Its password.
+    /// The password of its Basic credential.
     pub password: String,
     token: String,
 }
 
-/// The service that all tests of this process share. It lives on threads of its own, so that no test's end ends it.
+/// The service that the tests of this process share. It has its own threads, so it does not end with a test.
 pub fn service() -> &'static Service {
     static SERVICE: LazyLock<Service> = LazyLock::new(Service::start);
     &SERVICE
 }
 
 impl Service {
-    /// A service of its own, over an engine of its own.
+    /// Starts a separate service with a new engine, for tests that read the whole table.
     ///
     /// # Panics
-    /// When it does not begin.
+    /// When the service does not start.
     pub fn start() -> Self {
         Self::start_over(None)
     }
 
-    /// The same, over data in this file.
+    /// Starts a separate service whose engine keeps its data in this file, or in memory.
     ///
     /// # Panics
-    /// When it does not begin.
+    /// When the service does not start.
     pub fn start_over(file: Option<PathBuf>) -> Self {
-        let runtime = Runtime::new().expect("a runtime");
+        let runtime = Runtime::new().expect("a runtime starts");
         let (send, receive) = mpsc::channel();
         runtime.spawn(async move {
-            let engine = Engine::start(file.as_deref(), 0).await.expect("an engine");
+            let engine = Engine::start(file.as_deref(), 0).await.expect("the engine starts");
             let client = engine.client().await;
-            table::ensure(&client, TABLE).await.expect("a table");
+            table::ensure(&client, TABLE).await.expect("the table is created");
             let functions = Functions::new(
                 Table::new(client.clone(), TABLE.to_owned()),
                 None,
                 Schemas::built_in(),
                 Timestamp::now,
             );
-            let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-            let origin = format!("http://{}", listener.local_addr().expect("a bound address"));
-            send.send((client, engine.endpoint.clone(), origin)).expect("somebody waits for it");
-            let served = server::serve(listener, functions.expect("a service"), std::future::pending());
-            served.await.expect("requests are served");
+            let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+            let origin = format!("http://{}", listener.local_addr().expect("the listener has an address"));
+            send.send((client, engine.endpoint.clone(), origin)).expect("the receiver waits");
+            let served =
+                server::serve(listener, functions.expect("the service starts"), std::future::pending());
+            served.await.expect("the server runs");
             engine.stop().await;
         });
-        let (dynamodb, endpoint, origin) = receive.recv().expect("the service has begun");
+        let (dynamodb, endpoint, origin) = receive.recv().expect("the service starts");
         Self { runtime: Some(runtime), dynamodb, endpoint, origin, gateway: OnceLock::new() }
     }
 
@@ -102,7 +103,7 @@ impl Service {
         &self.endpoint
     }
 
-    /// Where the local server listens: scheme, host and port.
+    /// The scheme, host and port of the local server.
     pub fn origin(&self) -> &str {
         &self.origin
     }
@@ -112,42 +113,43 @@ impl Service {
         self.dynamodb.clone()
     }
 
-    /// The table, as the store uses it.
+    /// The table as the crate `directory` uses it.
     pub fn table(&self) -> Table {
-        Table::new(self.dynamodb(), TABLE.to_owned()).until(Instant::now() + PATIENCE)
+        Table::new(self.dynamodb(), TABLE.to_owned()).until(Instant::now() + TIME_LIMIT)
     }
 
-    /// The directory of a connector, in an operator's hands.
+    /// The directory of a connector. The actor is an operator.
     ///
     /// # Panics
     /// When there is no such connector.
     pub async fn directory(&self, connector: &ConnectorId) -> Directory {
         let table = self.table();
-        let connector = table.connector(connector).await.expect("DynamoDB answers").expect("a connector");
+        let connector =
+            table.connector(connector).await.expect("DynamoDB answers").expect("the connector exists");
         Directory::new(table, Arc::new(connector), Schemas::built_in(), Timestamp::now(), actor())
     }
 
-    /// Makes a connector with a random name.
+    /// Creates a connector with a random name.
     pub async fn connector(&self) -> TestConnector {
         self.connector_named(&format!("t{}", Uuid::new_v4().simple()), "okta", &secret()).await
     }
 
-    /// Makes a connector with this name and these Basic credentials, and a token.
+    /// Creates a connector with this name, these Basic credentials and a random token.
     pub async fn connector_named(&self, name: &str, username: &str, password: &str) -> TestConnector {
-        let id = ConnectorId::parse(name).expect("a connector's name");
+        let id = ConnectorId::parse(name).expect("the name is a valid id");
         let token = secret();
         let now = Timestamp::now();
         let kind = CredentialKind::Basic { username: username.to_owned() };
         let credentials = vec![
-            credential_of_generated(kind, password, now).expect("a password"),
-            credential_of_generated(CredentialKind::Bearer, &token, now).expect("a token"),
+            credential_of_generated(kind, password, now).expect("the password is valid"),
+            credential_of_generated(CredentialKind::Bearer, &token, now).expect("the token is valid"),
         ];
         let made = self.connectors().create(&id, name.to_owned(), credentials, Schemas::built_in()).await;
         assert!(made.expect("DynamoDB answers").is_some(), "there is a connector {name} already");
         TestConnector { id, username: username.to_owned(), password: password.to_owned(), token }
     }
 
-    /// The operations on connectors, in the name of an operator.
+    /// The operations on connectors. The actor is an operator.
     pub fn connectors(&self) -> Connectors {
         Connectors::new(self.table(), actor(), Timestamp::now())
     }
@@ -157,37 +159,44 @@ impl Service {
     /// # Panics
     /// When there is no such connector, or it has no password.
     pub async fn expire_password(&self, id: &ConnectorId, expires: Timestamp) {
-        let present = self.table().connector(id).await.expect("DynamoDB answers").expect("a connector");
-        let password = present.credentials.iter().find(|one| scheme(one) == "Basic").expect("a password");
+        let present =
+            self.table().connector(id).await.expect("DynamoDB answers").expect("the connector exists");
+        let password = present
+            .credentials
+            .iter()
+            .find(|one| scheme(one) == "Basic")
+            .expect("the connector has a password");
         let set = self.connectors().set_expiry(id, &password.id, Some(expires)).await;
         set.expect("DynamoDB answers");
     }
 
-    /// Makes a connector with a random name and these settings.
+    /// Creates a connector with a random name and these settings.
     pub async fn connector_with(&self, settings: Settings) -> TestConnector {
         let connector = self.connector().await;
         self.change_settings(&connector.id, |_| settings).await;
         connector
     }
 
-    /// Changes the settings of a connector, before its first request or for processes that read it later.
+    /// Changes the settings of a connector. A process that has the connector in its cache still uses the old
+    /// settings.
     ///
     /// # Panics
-    /// When there is no such connector, or another writer was faster.
+    /// When there is no such connector, or it was changed at the same time.
     pub async fn change_settings(&self, id: &ConnectorId, change: impl FnOnce(Settings) -> Settings) {
-        let present = self.table().connector(id).await.expect("DynamoDB answers").expect("a connector");
+        let present =
+            self.table().connector(id).await.expect("DynamoDB answers").expect("the connector exists");
         let settings = change(present.record.settings.clone());
         let is_written = self.connectors().replace_settings(&present, settings).await;
         assert!(is_written.expect("DynamoDB answers"), "another writer was faster");
     }
 
-    /// Builds the indexes of these schemas for a connector that no process uses yet.
+    /// Builds the indexes of these schemas for a connector that no process has in its cache.
     ///
     /// # Panics
     /// When there is no such connector.
     pub async fn build_indexes(&self, id: &ConnectorId, schemas: &'static Schemas) {
         let (connectors, now) = (self.connectors(), Timestamp::now());
-        let begun = connectors.begin_reindex(id, schemas, now).await.expect("a connector");
+        let begun = connectors.begin_reindex(id, schemas, now).await.expect("the connector exists");
         let directory = Directory::new(self.table(), Arc::new(begun.clone()), schemas, now, actor());
         directory.build_indexes(|_| ()).await.expect("DynamoDB answers");
         connectors.end_reindex(&begun, schemas).await.expect("DynamoDB answers");
@@ -198,11 +207,11 @@ impl Service {
         self.connector().await.local(self)
     }
 
-    /// The functions behind the gateway: the binaries beside this test's own.
+    /// The gateway of the functions. The functions are the binaries of the same build as this test.
     pub fn gateway(&self) -> &Gateway {
         self.gateway.get_or_init(|| {
             let (endpoint, (send, receive)) = (self.endpoint.clone(), mpsc::channel());
-            self.runtime.as_ref().expect("it runs until it is dropped").spawn(async move {
+            self.runtime.as_ref().expect("the runtime runs until the service is dropped").spawn(async move {
                 let endpoint = rights::start(&endpoint).await;
                 let lambda = Lambda::of_binaries(
                     binaries(),
@@ -222,18 +231,16 @@ impl Service {
                     .map(|(route, path)| (route.method, path.as_str(), route.function))
                     .collect();
                 routes.push(("", DEFAULT_ROUTE, FALLBACK));
-                send.send(Gateway::start(&routes, lambda).await)
-                    .map_err(|_| ())
-                    .expect("somebody waits for it");
+                send.send(Gateway::start(&routes, lambda).await).map_err(|_| ()).expect("the receiver waits");
             });
-            receive.recv().expect("the gateway has begun")
+            receive.recv().expect("the gateway starts")
         })
     }
 }
 
 impl Drop for Service {
     fn drop(&mut self) {
-        // A test may not wait for it, and nothing that it has is worth waiting for.
+        // An async test must not block, so the runtime stops in the background.
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
@@ -256,17 +263,17 @@ impl TestConnector {
     }
 }
 
-/// The operator in whose name tests change connectors.
+/// The operator who is the actor of changes in tests.
 pub fn actor() -> Actor {
     Actor { by: By::Operator("test".to_owned()), request: "test".to_owned() }
 }
 
 fn secret() -> String {
-    generate_secret().expect("randomness")
+    generate_secret().expect("randomness is available")
 }
 
-/// A folder with the binaries of the profile that this test was built with. They are links, so a build that replaces a
-/// binary (as `cargo lambda watch` does in a test) does not replace it under a test that starts it.
+/// A folder with hard links to the binaries of the same build as this test. `cargo lambda watch` builds the
+/// binaries again during a test. The links keep the old files, so other tests can start them at any time.
 ///
 /// # Panics
 /// When the binaries are not built.
@@ -275,12 +282,12 @@ pub fn binaries() -> PathBuf {
         let built = built_binaries();
         let links = built.join("linked-for-tests");
         let _ = std::fs::remove_dir_all(&links);
-        std::fs::create_dir_all(&links).expect("a folder in the target folder");
-        for entry in std::fs::read_dir(&built).expect("the target folder") {
-            let path = entry.expect("an entry").path();
+        std::fs::create_dir_all(&links).expect("the folder can be created");
+        for entry in std::fs::read_dir(&built).expect("the target folder can be read") {
+            let path = entry.expect("the target folder can be read").path();
             if path.is_file() && path.extension().is_none() {
                 let link = links.join(path.file_name().expect("a file has a name"));
-                std::fs::hard_link(&path, link).expect("a link in the same file system");
+                std::fs::hard_link(&path, link).expect("the binary can be linked");
             }
         }
         links
@@ -289,8 +296,8 @@ pub fn binaries() -> PathBuf {
 }
 
 fn built_binaries() -> PathBuf {
-    let test = std::env::current_exe().expect("a running test");
-    let folder = test.ancestors().nth(2).expect("a test lies in PROFILE/deps").to_owned();
+    let test = std::env::current_exe().expect("the test binary has a path");
+    let folder = test.ancestors().nth(2).expect("the test binary is in PROFILE/deps").to_owned();
     assert!(
         folder.join(FALLBACK).exists(),
         "the functions are not built; run `cargo build --workspace --bins` first, as `make test` does"

@@ -1,4 +1,4 @@
-//! The table as it is stored: items are read by Scan and written one by one, without the code of the store.
+//! Reads and writes the items of the table directly, without the crate `directory`.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -6,9 +6,10 @@ use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 use directory::connectors::ConnectorId;
 use serde_json::Value;
 
+use crate::layout::{self, Key};
 use crate::service::{Service, TABLE};
 
-/// An item.
+/// An item: its attributes by name.
 pub type Item = HashMap<String, AttributeValue>;
 
 /// The items of one connector, by partition key and sort key.
@@ -37,15 +38,9 @@ pub async fn read_items(service: &Service, connector: &ConnectorId) -> Items {
 /// When the engine does not answer, or the record is not JSON.
 pub async fn read_record(service: &Service, connector: &ConnectorId) -> Option<Value> {
     let get = service.dynamodb().get_item().table_name(TABLE).consistent_read(true);
-    let get = get.set_key(Some(key("connectors", &connector.to_string())));
+    let get = get.set_key(Some(layout::connector(connector).attributes()));
     let item = get.send().await.expect("the engine answers").item?;
     Some(serde_json::from_str(&text_of(&item, "doc")).expect("a connector's record is JSON"))
-}
-
-/// The two attributes that name an item.
-pub fn key(pk: &str, sk: &str) -> Item {
-    let text = |text: &str| AttributeValue::S(text.to_owned());
-    Item::from([("pk".to_owned(), text(pk)), ("sk".to_owned(), text(sk))])
 }
 
 /// Writes an item.
@@ -61,18 +56,18 @@ pub async fn put_item(service: &Service, item: Item) {
 ///
 /// # Panics
 /// When there is no such item.
-pub async fn take_item(service: &Service, pk: &str, sk: &str) -> Item {
-    let delete = service.dynamodb().delete_item().table_name(TABLE).set_key(Some(key(pk, sk)));
+pub async fn take_item(service: &Service, key: &Key) -> Item {
+    let delete = service.dynamodb().delete_item().table_name(TABLE).set_key(Some(key.attributes()));
     let deleted = delete.return_values(ReturnValue::AllOld).send().await.expect("the engine answers");
-    deleted.attributes.unwrap_or_else(|| panic!("there is no item {sk:?} of {pk}"))
+    deleted.attributes.unwrap_or_else(|| panic!("there is no item {:?} of {}", key.sk, key.pk))
 }
 
 /// Sets one attribute of an item that exists.
 ///
 /// # Panics
 /// When there is no such item.
-pub async fn set_attribute(service: &Service, pk: &str, sk: &str, name: &str, value: AttributeValue) {
-    let mut item = take_item(service, pk, sk).await;
+pub async fn set_attribute(service: &Service, key: &Key, name: &str, value: AttributeValue) {
+    let mut item = take_item(service, key).await;
     item.insert(name.to_owned(), value);
     put_item(service, item).await;
 }

@@ -1,21 +1,22 @@
-//! `template.yaml`, read with a YAML parser.
+//! Reads `template.yaml` with a YAML parser.
 
 use std::fs;
-use std::path::Path;
 
 use saphyr::{LoadableYamlNode, ScalarOwned, YamlOwned};
 use serde_json::{Map, Value, json};
+
+use crate::workspace;
 
 /// The text of the template.
 ///
 /// # Panics
 /// If the file cannot be read.
 pub fn text() -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../template.yaml");
-    fs::read_to_string(path).expect("a template")
+    fs::read_to_string(workspace().join("template.yaml")).expect("template.yaml can be read")
 }
 
-/// The template as JSON, with CloudFormation's functions in their long form: `!Ref Api` is `{"Ref": "Api"}`.
+/// The template as JSON. CloudFormation's functions have their long form: `!Ref Api` becomes `{"Ref":
+/// "Api"}`.
 ///
 /// # Panics
 /// If the file cannot be read, or is not one YAML document.
@@ -24,7 +25,7 @@ pub fn read() -> Value {
 }
 
 fn parse(text: &str) -> Value {
-    let mut documents = YamlOwned::load_from_str(text).expect("valid YAML");
+    let mut documents = YamlOwned::load_from_str(text).expect("template.yaml is YAML");
     assert_eq!(documents.len(), 1, "documents in the template");
     json_of(documents.remove(0))
 }
@@ -34,11 +35,11 @@ fn parse(text: &str) -> Value {
 /// # Panics
 /// If the template has no resources.
 pub fn resources<'t>(template: &'t Value, kind: &str) -> Vec<(&'t str, &'t Value)> {
-    let resources = template["Resources"].as_object().expect("resources").iter();
+    let resources = template["Resources"].as_object().expect("the template has resources").iter();
     resources.filter(|(_, one)| one["Type"] == kind).map(|(id, one)| (id.as_str(), one)).collect()
 }
 
-/// The functions: for each the name of its binary, and its properties.
+/// The functions: the name of each binary, and the properties of the function.
 ///
 /// # Panics
 /// If a function names no binary.
@@ -57,8 +58,8 @@ pub fn functions(template: &Value) -> Vec<(&str, &Value)> {
 /// # Panics
 /// If the function has no list of policies, or one that is not a `!Ref`.
 pub fn policies(properties: &Value) -> Vec<&str> {
-    let policies = properties["Policies"].as_array().expect("a list of policies").iter();
-    policies.map(|policy| policy["Ref"].as_str().expect("a reference to a policy")).collect()
+    let policies = properties["Policies"].as_array().expect("a function has a list of policies").iter();
+    policies.map(|policy| policy["Ref"].as_str().expect("a policy is a !Ref")).collect()
 }
 
 fn json_of(node: YamlOwned) -> Value {
@@ -70,7 +71,7 @@ fn json_of(node: YamlOwned) -> Value {
         YamlOwned::Value(ScalarOwned::String(value)) => value.into(),
         YamlOwned::Sequence(nodes) => nodes.into_iter().map(json_of).collect(),
         YamlOwned::Mapping(nodes) => {
-            let name = |key: YamlOwned| key.into_string().expect("a string as key");
+            let name = |key: YamlOwned| key.into_string().expect("each key is a string");
             nodes.into_iter().map(|(key, node)| (name(key), json_of(node))).collect::<Map<_, _>>().into()
         }
         YamlOwned::Tagged(tag, node) => {
@@ -89,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn short_forms_of_functions_are_written_out() {
+    fn short_forms_of_functions_are_expanded() {
         let text =
             "a: !Ref Api\nb: !GetAtt Table.Arn\nc: [!Sub 'x-${A}', 1, true, {}]\nd: !Not [!Equals [a, '']]";
         let expected = json!({

@@ -1,4 +1,5 @@
-//! The specification of Rollcall, as tests of the whole system. Each folder is a feature, and each file opens with what it specifies.
+//! The specification of Rollcall, as tests of the whole system. Each module is a feature, and each file opens
+//! with what it specifies. What tests share is in the kit, `tests/src`.
 
 mod clients {
     mod conformance;
@@ -18,7 +19,7 @@ mod directory {
     mod audit;
     mod budgets;
     mod check;
-    pub mod concurrency;
+    mod concurrency;
     mod faults;
     mod migration;
     mod names;
@@ -32,9 +33,9 @@ mod kit {
 
 mod operators {
     mod connectors;
-    pub mod listing;
+    mod listing;
     mod settings;
-    pub mod transfer;
+    mod transfer;
 }
 
 mod protocol {

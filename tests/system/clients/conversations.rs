@@ -1,16 +1,18 @@
-//! What real clients send, replayed on the local server and on the functions.
+//! The requests of real identity providers get the answers that they need, from the local server and from the
+//! functions. The conversations are in `tests/fixtures/clients`.
 
 use tests::fixture::{clients, conversations};
 use tests::service::service;
 
-/// Every conversation, each with a connector of its own, on one of the two.
+/// Replays every conversation of a client, each with a new connector, on the functions or on the local
+/// server.
 async fn replay_all(client: &str, on_functions: bool) {
     let service = service();
     let mut failures = Vec::new();
     for conversation in conversations(client) {
         let connector = service.connector().await;
         let client = if on_functions { connector.functions(service) } else { connector.local(service) };
-        if let Err(failure) = conversation.hold(&client).await {
+        if let Err(failure) = conversation.replay(&client).await {
             failures.push(failure);
         }
     }
@@ -32,7 +34,7 @@ macro_rules! conversations {
         })*
 
         #[test]
-        fn every_client_with_a_folder_is_replayed() {
+        fn every_client_folder_is_replayed() {
             let mut named = vec![$(stringify!($name).to_owned()),*];
             named.sort();
             assert_eq!(clients(), named);

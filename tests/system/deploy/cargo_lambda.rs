@@ -1,28 +1,24 @@
-//! `make lambda` and `make invoke`: the functions under the real `cargo lambda watch`. Every event in `events/` is sent with the
-//! real `cargo lambda invoke`, and the conversations of Okta are held with its HTTP port. A method that a path does not have
-//! gets 405, and an unknown path 404.
+//! `make lambda` and `make invoke`: the functions run under the real `cargo lambda watch`. The test sends
+//! every event in `events/` with the real `cargo lambda invoke`, and the conversations of Okta over HTTP. A
+//! wrong method gets 405, an unknown path 404.
 
-use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use serde_json::Value;
 use tests::client::Client;
 use tests::fixture::conversations;
 use tests::service::{Service, TABLE, binaries};
+use tests::workspace;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 
-use super::events::{assert_answer, connector_of_events, expected};
+use super::events::{assert_answer, create_event_fixtures, expected_answers};
 
 /// A running `cargo lambda watch`. It and the functions that it started end when this is dropped.
 struct Watch {
     port: u16,
     child: Child,
-}
-
-fn workspace() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
 /// The `cargo-lambda` that `make tools` installs.
@@ -36,7 +32,7 @@ fn cargo_lambda() -> Command {
 
 impl Watch {
     async fn start(service: &Service) -> Self {
-        // The links to the binaries are made before cargo replaces any of them.
+        // The links to the binaries must exist before cargo replaces the binaries.
         binaries();
         let port = free_port().await;
         let mut child = cargo_lambda()
@@ -62,7 +58,7 @@ impl Watch {
                 break;
             }
         }
-        // If its output is not read, it blocks when the pipe is full.
+        // Cargo blocks when its output pipe is full, so the output must be read.
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
         Self { port, child }
     }
@@ -83,11 +79,11 @@ async fn free_port() -> u16 {
 }
 
 #[tokio::test]
-async fn every_event_and_the_conversations_of_okta_are_answered_under_cargo_lambda() {
+async fn cargo_lambda_answers_every_event_and_every_okta_conversation() {
     let service = Service::start();
-    connector_of_events(&service).await;
+    create_event_fixtures(&service).await;
     let watch = Watch::start(&service).await;
-    for (name, status, pattern) in expected() {
+    for (name, status, pattern) in expected_answers() {
         let invoked = cargo_lambda()
             .args(["invoke", name, "--invoke-address", "127.0.0.1"])
             .args(["--invoke-port", &watch.port.to_string()])
@@ -98,7 +94,7 @@ async fn every_event_and_the_conversations_of_okta_are_answered_under_cargo_lamb
         let said = String::from_utf8_lossy(&invoked.stderr);
         assert!(invoked.status.success(), "{name}: {said}");
         let answer: Value = serde_json::from_slice(&invoked.stdout).unwrap();
-        // The events name another host than this one.
+        // The events name the host of a deployed API.
         let pattern = pattern.to_string().replace(
             "https://rollcall000.execute-api.us-east-1.amazonaws.com",
             &format!("http://127.0.0.1:{}", watch.port),
@@ -118,7 +114,7 @@ async fn every_event_and_the_conversations_of_okta_are_answered_under_cargo_lamb
         let local = connector.local(&service);
         let url = format!("http://127.0.0.1:{}/{}/scim/v2", watch.port, connector.id);
         let client = Client::new(&url, &local.username, &connector.password).with_public_url(&url);
-        if let Err(failure) = conversation.hold(&client).await {
+        if let Err(failure) = conversation.replay(&client).await {
             failures.push(failure);
         }
     }

@@ -1,8 +1,9 @@
-//! Replays each event in `events/` through its binary, and compares everything that depends on the routes with them.
+//! Each example event in `events/` gets the right answer from its function. The template, the README, the
+//! router of cargo lambda, the binaries and the events match the table of routes, and only functions that
+//! write may write.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -12,15 +13,16 @@ use shared::resource::ResourceId;
 use tests::invariants::assert_invariants;
 use tests::pattern::differences;
 use tests::service::{Service, TestConnector};
-use tests::{seed, template};
+use tests::{seed, template, workspace};
 
 const HOST: &str = "https://rollcall000.execute-api.us-east-1.amazonaws.com/default/scim/v2";
-const USER: &str = "11111111-1111-4111-8111-111111111111";
-const GROUP: &str = "22222222-2222-4222-8222-222222222222";
+const USER_ID: &str = "11111111-1111-4111-8111-111111111111";
+const GROUP_ID: &str = "22222222-2222-4222-8222-222222222222";
 
-/// The events in an order in which each finds what it needs, with the status and the body of its answer.
-pub fn expected() -> Vec<(&'static str, u64, Value)> {
-    let user = format!("{HOST}/Users/{USER}");
+/// The names of the events, each with the status and the body of its answer. The order matters: later events
+/// use what earlier ones create.
+pub fn expected_answers() -> Vec<(&'static str, u64, Value)> {
+    let user = format!("{HOST}/Users/{USER_ID}");
     let list = |total: u64, resources: Value| {
         json!({
             "schemas": ["urn:ietf:params:scim:api:messages:2.0:ListResponse"],
@@ -52,25 +54,25 @@ pub fn expected() -> Vec<(&'static str, u64, Value)> {
         (
             "users-get",
             200,
-            json!({ "id": USER, "userName": "user000000@example.com", "meta": { "location": user } }),
+            json!({ "id": USER_ID, "userName": "user000000@example.com", "meta": { "location": user } }),
         ),
         (
             "users-replace",
             200,
-            json!({ "id": USER, "userName": "jane.doe@okta.local", "title": "<absent>", "name": { "familyName": "Roe" } }),
+            json!({ "id": USER_ID, "userName": "jane.doe@okta.local", "title": "<absent>", "name": { "familyName": "Roe" } }),
         ),
         ("users-search", 200, json!({ "totalResults": "<number>", "Resources": "<any>" })),
-        ("groups-get", 200, json!({ "id": GROUP, "displayName": "Analysts", "members": "<absent>" })),
+        ("groups-get", 200, json!({ "id": GROUP_ID, "displayName": "Analysts", "members": "<absent>" })),
         (
             "groups-create",
             201,
-            json!({ "displayName": "Data Stewards", "members": [{ "value": USER, "display": "Jane Doe" }] }),
+            json!({ "displayName": "Data Stewards", "members": [{ "value": USER_ID, "display": "Jane Doe" }] }),
         ),
-        ("groups-patch", 200, json!({ "displayName": "Senior Analysts", "members": [{ "value": USER }] })),
+        ("groups-patch", 200, json!({ "displayName": "Senior Analysts", "members": [{ "value": USER_ID }] })),
         (
             "groups-replace",
             200,
-            json!({ "displayName": "Analysts", "members": [{ "value": USER, "display": "Jane Doe" }] }),
+            json!({ "displayName": "Analysts", "members": [{ "value": USER_ID, "display": "Jane Doe" }] }),
         ),
         ("groups-list", 200, list(2, json!("<2 items>"))),
         ("groups-search", 200, json!({ "totalResults": "<number>" })),
@@ -87,22 +89,23 @@ pub fn expected() -> Vec<(&'static str, u64, Value)> {
             200,
             json!({ "Operations": [{ "status": "201", "bulkId": "qwerty" }, { "status": "201", "bulkId": "ytrewq" }] }),
         ),
-        ("users-patch", 200, json!({ "id": USER, "active": false, "groups": "<absent>" })),
+        ("users-patch", 200, json!({ "id": USER_ID, "active": false, "groups": "<absent>" })),
         ("groups-delete", 204, json!("<absent>")),
         ("users-delete", 204, json!("<absent>")),
-        ("users-get", 404, json!({ "status": "404", "detail": format!("Resource {USER} not found") })),
+        ("users-get", 404, json!({ "status": "404", "detail": format!("Resource {USER_ID} not found") })),
     ]
 }
 
 /// Creates the connector, the user and the group that the events name.
-pub async fn connector_of_events(service: &Service) -> TestConnector {
+pub async fn create_event_fixtures(service: &Service) -> TestConnector {
     let connector = service.connector_named("default", "okta", "correct horse battery staple").await;
-    seed::user_with_id(service, &connector.id, ResourceId::parse(USER).unwrap()).await;
-    seed::group_with_id(service, &connector.id, ResourceId::parse(GROUP).unwrap(), "Analysts").await;
+    seed::user_with_id(service, &connector.id, ResourceId::parse(USER_ID).unwrap()).await;
+    seed::group_with_id(service, &connector.id, ResourceId::parse(GROUP_ID).unwrap(), "Analysts").await;
     connector
 }
 
-/// Fails unless a function's answer to the event of this name has the status, and a body of the pattern.
+/// Asserts that a function's answer has this status and a body that matches the pattern. `name` is the name
+/// of the event.
 pub fn assert_answer(name: &str, answer: &Value, status: u64, pattern: &Value) {
     let body = match (answer["body"].as_str(), answer["isBase64Encoded"].as_bool()) {
         (Some(body), Some(true)) => Some(tests::client::gunzip(&BASE64.decode(body).unwrap())),
@@ -116,38 +119,38 @@ pub fn assert_answer(name: &str, answer: &Value, status: u64, pattern: &Value) {
 }
 
 #[tokio::test]
-async fn every_event_on_file_is_answered_by_its_binary() {
+async fn every_example_event_is_answered_by_its_function() {
     let service = Service::start();
-    let connector = connector_of_events(&service).await;
+    let connector = create_event_fixtures(&service).await;
     let mut seen = BTreeSet::new();
-    for (name, status, pattern) in expected() {
-        let file = root().join("events").join(format!("{name}.json"));
+    for (name, status, pattern) in expected_answers() {
+        let file = workspace().join("events").join(format!("{name}.json"));
         let event: Value = serde_json::from_str(&fs::read_to_string(file).unwrap()).unwrap();
         let answer = service.gateway().lambda().invoke(name, &event).await.unwrap();
         assert_answer(name, &answer, status, &pattern);
         seen.insert(name.to_owned());
     }
-    assert_eq!(seen, files("events", "json"), "each event on file is replayed");
+    assert_eq!(seen, file_names("events", "json"), "each event on file is replayed");
     assert_invariants(&service, &connector.id).await;
 }
 
 #[test]
-fn template_router_readme_binaries_and_events_agree_with_the_routes() {
+fn template_router_readme_binaries_and_events_match_the_routes() {
     let mut routes: BTreeSet<(String, String, String)> = ROUTES
         .iter()
         .map(|route| (route.method.to_owned(), route.full_path(), route.function.to_owned()))
         .collect();
-    assert_eq!(watch_router(), routes, "the router of cargo lambda watch");
-    assert_eq!(readme(), routes, "README.md");
+    assert_eq!(watch_routes(), routes, "the router of cargo lambda watch");
+    assert_eq!(readme_routes(), routes, "README.md");
     routes.insert(("ANY".to_owned(), "$default".to_owned(), FALLBACK.to_owned()));
     assert_eq!(template_routes(), routes, "template.yaml");
     let functions: BTreeSet<String> = routes.into_iter().map(|(_, _, function)| function).collect();
-    assert_eq!(files("functions/src/bin", "rs"), functions, "src/bin");
-    assert_eq!(files("events", "json"), functions, "events");
+    assert_eq!(file_names("functions/src/bin", "rs"), functions, "src/bin");
+    assert_eq!(file_names("events", "json"), functions, "events");
 }
 
 #[test]
-fn only_functions_that_write_have_the_right_to_write() {
+fn only_functions_that_write_may_write_to_the_table() {
     let template = template::read();
     let functions = template::functions(&template);
     assert_eq!(functions.len(), ROUTES.iter().map(|route| route.function).collect::<BTreeSet<_>>().len() + 1);
@@ -178,9 +181,10 @@ fn template_routes() -> BTreeSet<(String, String, String)> {
     routes
 }
 
-/// The routes of `cargo lambda watch` to other functions than the fallback. Every path must name each method once.
-fn watch_router() -> BTreeSet<(String, String, String)> {
-    let text = fs::read_to_string(root().join("Cargo.toml")).unwrap();
+/// The routes of `cargo lambda watch`, without those to the fallback. Asserts that every path names each
+/// method once.
+fn watch_routes() -> BTreeSet<(String, String, String)> {
+    let text = fs::read_to_string(workspace().join("Cargo.toml")).unwrap();
     let manifest: toml::Table = text.parse().unwrap();
     let router = manifest["workspace"]["metadata"]["lambda"]["watch"]["router"].as_array().unwrap();
     let mut methods: BTreeMap<String, Vec<String>> = BTreeMap::new();
@@ -205,9 +209,9 @@ fn watch_router() -> BTreeSet<(String, String, String)> {
     routes
 }
 
-/// The rows of the README's table of routes, without the last, which is for every other request.
-fn readme() -> BTreeSet<(String, String, String)> {
-    let text = fs::read_to_string(root().join("README.md")).unwrap();
+/// The rows of the README's table of routes, without the last row for all other requests.
+fn readme_routes() -> BTreeSet<(String, String, String)> {
+    let text = fs::read_to_string(workspace().join("README.md")).unwrap();
     let table = text.split_once("| method | path | function |").unwrap().1;
     let rows = table.lines().skip(2).take_while(|line| line.starts_with("| "));
     let cells = |row: &str| row.split('|').map(|cell| cell.trim().replace('`', "")).collect::<Vec<_>>();
@@ -217,12 +221,8 @@ fn readme() -> BTreeSet<(String, String, String)> {
 }
 
 /// The names of the files in a folder, without their extension.
-fn files(folder: &str, extension: &str) -> BTreeSet<String> {
-    let paths = fs::read_dir(root().join(folder)).unwrap().map(|entry| entry.unwrap().path());
+fn file_names(folder: &str, extension: &str) -> BTreeSet<String> {
+    let paths = fs::read_dir(workspace().join(folder)).unwrap().map(|entry| entry.unwrap().path());
     let paths = paths.filter(|path| path.extension().is_some_and(|found| found == extension));
     paths.map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned()).collect()
-}
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
 }

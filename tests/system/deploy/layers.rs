@@ -1,14 +1,13 @@
-//! The layers of the workspace, as ARCHITECTURE.md draws them. A crate depends on lower layers only, `shared` is pure, the
-//! operator's command line has no Lambda crate, and no caller of `directory` sees a key, an item or a transaction.
+//! The layers of the workspace, as ARCHITECTURE.md draws them: a crate depends on lower layers only, `shared`
+//! has no I/O, `scimctl` has no Lambda crate, and the public API of `directory` exposes no key, item or
+//! transaction.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-fn workspace() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
-}
+use tests::workspace;
 
 /// The crates of the workspace that a crate may depend on.
 const ALLOWED: [(&str, &[&str]); 7] = [
@@ -21,7 +20,7 @@ const ALLOWED: [(&str, &[&str]); 7] = [
     ("scimctl", &["directory", "runtime", "shared"]),
 ];
 
-/// All crates that a crate of the workspace is built from.
+/// All crates that a crate of the workspace depends on, directly and indirectly.
 fn crates_of(package: &str) -> BTreeSet<String> {
     let tree = Command::new("cargo")
         .args(["tree", "--package", package, "--edges", "normal", "--prefix", "none", "--locked"])
@@ -29,7 +28,7 @@ fn crates_of(package: &str) -> BTreeSet<String> {
         .output()
         .expect("cargo tree runs");
     assert!(tree.status.success(), "{}", String::from_utf8_lossy(&tree.stderr));
-    let tree = String::from_utf8(tree.stdout).expect("text");
+    let tree = String::from_utf8(tree.stdout).expect("the output is UTF-8");
     tree.lines().filter_map(|line| line.split(' ').next()).map(str::to_owned).collect()
 }
 
@@ -92,7 +91,7 @@ fn source_files(folder: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
-fn directory_keeps_dynamodb_to_itself() {
+fn public_api_of_directory_exposes_no_dynamodb_type() {
     let folder = workspace().join("directory/src");
     let root = fs::read_to_string(folder.join("lib.rs")).unwrap();
     assert!(root.lines().any(|line| line == "mod dynamodb;"), "the module is private");
@@ -119,17 +118,17 @@ fn directory_keeps_dynamodb_to_itself() {
         }
     }
     assert!(seen > 50, "{seen} signatures");
-    // What the crate re-exports of it is the handle of the table and a resource as it was read.
+    // The crate exports two types of this module: the handle of the table, and a resource as it was read.
     let exported: Vec<&str> = root.lines().filter(|line| line.starts_with("pub use dynamodb")).collect();
     assert_eq!(exported, ["pub use dynamodb::items::Stored;", "pub use dynamodb::table::Table;"]);
 }
 
 #[test]
-fn public_functions_of_the_table_need_no_private_type() {
+fn table_has_only_two_public_functions() {
     let table = fs::read_to_string(workspace().join("directory/src/dynamodb/table.rs")).unwrap();
-    let of_handle: Vec<String> = public_signatures(&table)
+    let public: Vec<String> = public_signatures(&table)
         .into_iter()
         .filter(|signature| !signature.contains("concurrently") && !signature.contains("wait"))
         .collect();
-    assert_eq!(of_handle.len(), 2, "only `new` and `until` are public: {of_handle:?}");
+    assert_eq!(public.len(), 2, "only `new` and `until` are public: {public:?}");
 }

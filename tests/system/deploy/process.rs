@@ -1,9 +1,10 @@
-//! The program that `make run` starts, as a process: what it prints, what it keeps, how it ends.
+//! The process that `make run` starts: what it prints, that its data survives a restart, why a start fails,
+//! and how it stops.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -17,32 +18,15 @@ use serde_json::json;
 use service::MAX_BODY_BYTES;
 use tests::client::Client;
 use tests::faults::{Fault, FaultyDynamoDb};
-use tests::forward::{Forward, refusal};
+use tests::folder::Folder;
+use tests::forward::{Forward, dynamodb_answer};
+use tests::provisioning::USER;
 use tests::service::{binaries, service};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-use crate::directory::concurrency::USER;
-
-/// A folder that is removed at the end.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new() -> Self {
-        let path = std::env::temp_dir().join(format!("rollcall-test-{}", Uuid::new_v4()));
-        Self(path)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        // It may never have been made.
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-/// The program, and the three lines that it printed.
+/// A running process, and the endpoint URL, username and password that it printed.
 struct Running {
     child: Child,
     out: BufReader<ChildStdout>,
@@ -73,8 +57,8 @@ impl Running {
         Client::new(url, username, password)
     }
 
-    /// A connection on which this much of a request was sent, with the right credentials.
-    fn begin(&self, head: &str) -> TcpStream {
+    /// Opens a connection and sends the beginning of a request, with the right credentials.
+    fn begin_request(&self, head: &str) -> TcpStream {
         let address = self.lines[0].trim_start_matches("http://").split('/').next().unwrap();
         let mut connection = TcpStream::connect(address).unwrap();
         let authorization = self.client().basic();
@@ -87,7 +71,7 @@ impl Running {
         assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
     }
 
-    /// Ends it with a signal, and gives what it printed after the three lines.
+    /// Ends the process with a signal. Returns the exit status and the output after the three lines.
     fn end(mut self, signal: &str) -> (ExitStatus, String) {
         self.signal(signal);
         let mut rest = String::new();
@@ -98,13 +82,13 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // It may have ended.
+        // This fails if the process has ended.
         let _ = self.child.kill();
     }
 }
 
-/// A start that fails: its exit code, and what it says.
-fn fail(folder: &Path, environment: &[(&str, &str)]) -> (Option<i32>, String) {
+/// Starts a process that must fail. Returns its exit code and its error output.
+fn start_and_fail(folder: &Path, environment: &[(&str, &str)]) -> (Option<i32>, String) {
     let output = program(folder, environment).output().unwrap();
     (output.status.code(), String::from_utf8(output.stderr).unwrap())
 }
@@ -114,10 +98,10 @@ fn user(name: &str) -> serde_json::Value {
 }
 
 #[tokio::test]
-async fn what_was_answered_is_there_after_a_restart_and_after_a_kill() {
-    let folder = Folder::new();
-    let first = Running::start(&folder.0, &[]);
-    let mode = std::fs::metadata(&folder.0).unwrap().permissions().mode();
+async fn answered_writes_survive_a_restart_and_a_kill() {
+    let folder = Folder::missing();
+    let first = Running::start(folder.path(), &[]);
+    let mode = std::fs::metadata(folder.path()).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o700, "the folder is nobody else's to read");
     let lines = first.lines.clone();
     assert!(
@@ -132,12 +116,12 @@ async fn what_was_answered_is_there_after_a_restart_and_after_a_kill() {
     assert!(log.contains("method=POST path=\"/default/scim/v2/Users\" status=201 ms="), "{log}");
     assert!(!log.contains(&lines[2]) && !log.contains("Basic"), "no secret reaches the log: {log}");
 
-    let second = Running::start(&folder.0, &[]);
+    let second = Running::start(folder.path(), &[]);
     assert_eq!(second.lines[1..], lines[1..], "the credentials are kept");
     assert_eq!(second.client().post("/Users", &user("before the kill")).await.status, 201);
     second.end("-KILL");
 
-    let third = Running::start(&folder.0, &[]);
+    let third = Running::start(folder.path(), &[]);
     let names = third.client().get("/Users?sortBy=userName").await.json();
     assert_eq!(
         (&names["totalResults"], &names["Resources"][0]["userName"]),
@@ -147,57 +131,61 @@ async fn what_was_answered_is_there_after_a_restart_and_after_a_kill() {
 }
 
 #[tokio::test]
-async fn credentials_of_the_environment_are_taken_and_a_public_url_is_shown() {
-    let folder = Folder::new();
+async fn credentials_and_public_url_come_from_the_environment() {
+    let folder = Folder::missing();
     let environment = [
         ("SCIM_USERNAME", "me"),
-        ("SCIM_PASSWORD", "chosen by somebody"),
+        ("SCIM_PASSWORD", "a chosen password"),
         ("PUBLIC_URL", "https://scim.example.com/"),
     ];
-    let running = Running::start(&folder.0, &environment);
-    assert_eq!(running.lines, ["https://scim.example.com/default/scim/v2", "me", "chosen by somebody"]);
+    let running = Running::start(folder.path(), &environment);
+    assert_eq!(running.lines, ["https://scim.example.com/default/scim/v2", "me", "a chosen password"]);
     assert!(running.end("-TERM").0.success());
     assert!(
-        !folder.0.join("credentials.json").exists(),
+        !folder.path().join("credentials.json").exists(),
         "there is no other password that would be of no use"
     );
 }
 
 #[tokio::test]
-async fn another_dynamodb_is_used_and_given_its_table() {
-    let folder = Folder::new();
+async fn dynamodb_endpoint_is_used_and_its_missing_table_is_created() {
+    let folder = Folder::missing();
     let table = format!("table-{}", Uuid::new_v4());
     let environment = [("DYNAMODB_ENDPOINT", service().endpoint()), ("TABLE_NAME", &table)];
-    let running = Running::start(&folder.0, &environment);
+    let running = Running::start(folder.path(), &environment);
     assert_eq!(running.client().post("/Users", &user("ann")).await.status, 201);
     let (status, log) = running.end("-TERM");
     assert!(status.success(), "{status}");
     assert!(!log.contains("WARN"), "on this machine it takes no credentials: {log}");
-    assert!(!folder.0.join("dynamodb.sqlite").exists(), "the embedded engine was not needed");
-    let again = Running::start(&folder.0, &environment);
+    assert!(!folder.path().join("dynamodb.sqlite").exists(), "the embedded engine was not needed");
+    let again = Running::start(folder.path(), &environment);
     assert_eq!(again.client().get("/Users").await.json()["totalResults"], 1);
 }
 
 #[test]
-fn what_stands_in_the_way_is_said_in_one_line() {
-    let folder = Folder::new();
-    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = taken.local_addr().unwrap().port().to_string();
-    let nobody = ("DYNAMODB_ENDPOINT", "http://127.0.0.1:1");
-    std::fs::create_dir_all(&folder.0).unwrap();
-    let file = folder.0.join("file");
+fn failed_start_prints_one_line_with_the_reason() {
+    let folder = Folder::missing();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port().to_string();
+    let unreachable = ("DYNAMODB_ENDPOINT", "http://127.0.0.1:1");
+    std::fs::create_dir_all(folder.path()).unwrap();
+    let file = folder.path().join("file");
     std::fs::write(&file, "").unwrap();
     for (folder, environment, expected) in [
-        (&folder.0, &[("PORT", port.as_str())][..], format!("rollcall: port {port} cannot be used: ")),
-        (&folder.0, &[("PORT", "x")], "rollcall: PORT is \"x\", and must be a number up to 65535".to_owned()),
+        (folder.path(), &[("PORT", port.as_str())][..], format!("rollcall: port {port} cannot be used: ")),
+        (
+            folder.path(),
+            &[("PORT", "x")],
+            "rollcall: PORT is \"x\", and must be a number up to 65535".to_owned(),
+        ),
         (
             &file.join("inside"),
             &[],
             format!("rollcall: {} cannot be created: ", file.join("inside").display()),
         ),
-        (&folder.0, &[nobody], "rollcall: DynamoDB did not respond: ".to_owned()),
+        (folder.path(), &[unreachable], "rollcall: DynamoDB did not respond: ".to_owned()),
     ] {
-        let (code, said) = fail(folder, environment);
+        let (code, said) = start_and_fail(folder, environment);
         assert_eq!(code, Some(1), "{said}");
         assert!(said.starts_with(&expected), "{said}");
         assert_eq!(said.lines().count(), 1, "{said}");
@@ -205,15 +193,15 @@ fn what_stands_in_the_way_is_said_in_one_line() {
 }
 
 #[test]
-fn a_second_process_over_the_same_data_is_refused() {
-    let folder = Folder::new();
-    let first = Running::start(&folder.0, &[]);
-    let endpoint = || std::fs::read_to_string(folder.0.join("dynamodb-endpoint")).unwrap();
+fn second_process_over_the_same_data_folder_is_refused() {
+    let folder = Folder::missing();
+    let first = Running::start(folder.path(), &[]);
+    let endpoint = || std::fs::read_to_string(folder.path().join("dynamodb-endpoint")).unwrap();
     let before = endpoint();
-    let (code, said) = fail(&folder.0, &[]);
+    let (code, said) = start_and_fail(folder.path(), &[]);
     assert_eq!(code, Some(1), "{said}");
     assert!(
-        said.starts_with(&format!("rollcall: another process is using {}; ", folder.0.display())),
+        said.starts_with(&format!("rollcall: another process is using {}; ", folder.path().display())),
         "{said}"
     );
     assert_eq!(said.lines().count(), 1, "{said}");
@@ -222,19 +210,19 @@ fn a_second_process_over_the_same_data_is_refused() {
 }
 
 #[test]
-fn clients_that_have_sent_half_of_a_request_do_not_hold_up_the_end() {
-    let folder = Folder::new();
-    let running = Running::start(&folder.0, &[]);
-    let _half_of_a_head = running.begin("GET /default/scim/v2/Users HTTP/1.1\r\n");
-    let engine = std::fs::read_to_string(folder.0.join("dynamodb-endpoint")).unwrap();
+fn unfinished_requests_do_not_delay_the_shutdown() {
+    let folder = Folder::missing();
+    let running = Running::start(folder.path(), &[]);
+    let _half_of_a_head = running.begin_request("GET /default/scim/v2/Users HTTP/1.1\r\n");
+    let engine = std::fs::read_to_string(folder.path().join("dynamodb-endpoint")).unwrap();
     let mut engine = TcpStream::connect(engine.trim_start_matches("http://")).unwrap();
     write!(engine, "POST / HTTP/1.1\r\n").unwrap();
-    let mut no_body = running.begin("POST /default/scim/v2/Users HTTP/1.1\r\n");
+    let mut no_body = running.begin_request("POST /default/scim/v2/Users HTTP/1.1\r\n");
     write!(no_body, "Content-Length: 100\r\nExpect: 100-continue\r\n\r\n").unwrap();
     let mut no_body = BufReader::new(no_body);
-    let mut go_on = String::new();
-    no_body.read_line(&mut go_on).unwrap();
-    assert_eq!(go_on, "HTTP/1.1 100 Continue\r\n", "the request is running");
+    let mut interim_answer = String::new();
+    no_body.read_line(&mut interim_answer).unwrap();
+    assert_eq!(interim_answer, "HTTP/1.1 100 Continue\r\n", "the request is running");
     let (status, log) = running.end("-TERM");
     assert!(status.success(), "{status}");
     assert!(log.contains("method=POST path=\"/default/scim/v2/Users\" status=408 ms="), "{log}");
@@ -244,22 +232,22 @@ fn clients_that_have_sent_half_of_a_request_do_not_hold_up_the_end() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_second_signal_ends_it_at_once() {
-    let folder = Folder::new();
+async fn second_signal_stops_the_process_at_once() {
+    let folder = Folder::missing();
     let dynamodb = FaultyDynamoDb::start(service().endpoint()).await;
     let table = format!("table-{}", Uuid::new_v4());
     let environment = [("DYNAMODB_ENDPOINT", dynamodb.endpoint.as_str()), ("TABLE_NAME", &table)];
-    let mut running = Running::start(&folder.0, &environment);
+    let mut running = Running::start(folder.path(), &environment);
     let (begin, has_begun) = oneshot::channel();
     dynamodb.interrupt(0, async move {
         begin.send(()).unwrap();
         std::future::pending().await
     });
-    let mut request = running.begin("GET /default/scim/v2/Users HTTP/1.1\r\n");
+    let mut request = running.begin_request("GET /default/scim/v2/Users HTTP/1.1\r\n");
     write!(request, "\r\n").unwrap();
     has_begun.await.unwrap();
-    // It is tried again for as long as there is time.
-    dynamodb.fail(0, Fault::Throttled, true);
+    // The service retries the request until its deadline.
+    dynamodb.fail_from(0, Fault::Throttled);
     running.signal("-TERM");
     let mut line = String::new();
     while !line.contains("another signal stops at once") {
@@ -272,14 +260,14 @@ async fn a_second_signal_ends_it_at_once() {
 }
 
 #[tokio::test]
-async fn a_request_whose_body_is_not_taken_is_logged_like_any_other() {
-    let folder = Folder::new();
-    let running = Running::start(&folder.0, &[]);
+async fn request_with_a_refused_body_is_logged() {
+    let folder = Folder::missing();
+    let running = Running::start(folder.path(), &[]);
     let too_long = vec![b' '; MAX_BODY_BYTES + 1];
     assert_eq!(running.client().send("POST", "/Users", &[], too_long.clone()).await.status, 413);
-    let stranger = Client::new(&running.lines[0], "okta", "wrong");
-    assert_eq!(stranger.send("PUT", "/Users/x", &[], too_long).await.status, 401);
-    let mut cut_off = running.begin("PATCH /default/scim/v2/Users/x HTTP/1.1\r\n");
+    let unauthenticated = Client::new(&running.lines[0], "okta", "wrong");
+    assert_eq!(unauthenticated.send("PUT", "/Users/x", &[], too_long).await.status, 401);
+    let mut cut_off = running.begin_request("PATCH /default/scim/v2/Users/x HTTP/1.1\r\n");
     write!(cut_off, "Content-Length: 100\r\n\r\n{{").unwrap();
     cut_off.shutdown(Shutdown::Write).unwrap();
     let mut answer = String::new();
@@ -299,23 +287,24 @@ async fn a_request_whose_body_is_not_taken_is_logged_like_any_other() {
     }
 }
 
-/// What AWS is like while it makes a table: it says so for a while, and refuses what needs the table.
-async fn make_slowly(
-    State((engine, looks)): State<(Forward, Arc<AtomicUsize>)>,
+/// Answers as AWS does while it creates a table: the first descriptions say CREATING, and the table cannot be
+/// changed until then.
+async fn create_slowly(
+    State((engine, descriptions_left)): State<(Forward, Arc<AtomicUsize>)>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response<Body> {
     let target = headers["x-amz-target"].to_str().unwrap();
-    let is_being_made = (1..=2).contains(&looks.load(Ordering::SeqCst));
+    let is_being_created = (1..=2).contains(&descriptions_left.load(Ordering::SeqCst));
     match target.rsplit('.').next().unwrap() {
-        "CreateTable" => looks.store(2, Ordering::SeqCst),
-        "DescribeTable" if is_being_made => {
-            looks.fetch_sub(1, Ordering::SeqCst);
-            return refusal(200, &json!({ "Table": { "TableStatus": "CREATING" } }));
+        "CreateTable" => descriptions_left.store(2, Ordering::SeqCst),
+        "DescribeTable" if is_being_created => {
+            descriptions_left.fetch_sub(1, Ordering::SeqCst);
+            return dynamodb_answer(200, &json!({ "Table": { "TableStatus": "CREATING" } }));
         }
-        "UpdateTimeToLive" if is_being_made => {
+        "UpdateTimeToLive" if is_being_created => {
             let kind = "com.amazonaws.dynamodb.v20120810#ResourceInUseException";
-            return refusal(400, &json!({ "__type": kind }));
+            return dynamodb_answer(400, &json!({ "__type": kind }));
         }
         _ => {}
     }
@@ -323,37 +312,39 @@ async fn make_slowly(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_table_that_is_still_being_made_is_waited_for() {
-    let folder = Folder::new();
+async fn start_waits_until_a_new_table_is_active() {
+    let folder = Folder::missing();
     let table = format!("table-{}", Uuid::new_v4());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
-    let looks = Arc::new(AtomicUsize::new(0));
-    let state = (Forward::to(service().endpoint()), Arc::clone(&looks));
-    tokio::spawn(axum::serve(listener, Router::new().fallback(make_slowly).with_state(state)).into_future());
+    let descriptions_left = Arc::new(AtomicUsize::new(0));
+    let state = (Forward::to(service().endpoint()), Arc::clone(&descriptions_left));
+    tokio::spawn(
+        axum::serve(listener, Router::new().fallback(create_slowly).with_state(state)).into_future(),
+    );
     let environment = [("DYNAMODB_ENDPOINT", endpoint.as_str()), ("TABLE_NAME", &table)];
-    let running = Running::start(&folder.0, &environment);
-    assert_eq!(looks.load(Ordering::SeqCst), 0, "it was looked at until it was there");
-    assert_eq!(expiring_by(&table).await.as_deref(), Some("expires"));
+    let running = Running::start(folder.path(), &environment);
+    assert_eq!(descriptions_left.load(Ordering::SeqCst), 0, "it was looked at until it was there");
+    assert_eq!(ttl_attribute(&table).await.as_deref(), Some("expires"));
     assert!(running.end("-TERM").0.success());
 }
 
 #[tokio::test]
-async fn a_table_whose_items_do_not_expire_is_mended_at_the_next_start() {
-    let folder = Folder::new();
+async fn start_enables_ttl_on_a_table_without_it() {
+    let folder = Folder::missing();
     let table = format!("table-{}", Uuid::new_v4());
     let environment = [("DYNAMODB_ENDPOINT", service().endpoint()), ("TABLE_NAME", &table)];
-    Running::start(&folder.0, &environment).end("-TERM");
+    Running::start(folder.path(), &environment).end("-TERM");
     let never = TimeToLiveSpecification::builder().enabled(false).attribute_name("expires").build().unwrap();
     let update = service().dynamodb().update_time_to_live().table_name(&table);
     update.time_to_live_specification(never).send().await.unwrap();
-    assert_eq!(expiring_by(&table).await, None);
-    Running::start(&folder.0, &environment).end("-TERM");
-    assert_eq!(expiring_by(&table).await.as_deref(), Some("expires"));
+    assert_eq!(ttl_attribute(&table).await, None);
+    Running::start(folder.path(), &environment).end("-TERM");
+    assert_eq!(ttl_attribute(&table).await.as_deref(), Some("expires"));
 }
 
-/// The attribute that says when an item of a table expires, if they do.
-async fn expiring_by(table: &str) -> Option<String> {
+/// The TTL attribute of a table, if TTL is enabled.
+async fn ttl_attribute(table: &str) -> Option<String> {
     let described = service().dynamodb().describe_time_to_live().table_name(table).send().await.unwrap();
     described.time_to_live_description.unwrap().attribute_name
 }

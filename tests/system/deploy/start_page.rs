@@ -1,4 +1,4 @@
-//! The local server's start page and health, which need no credentials and show no secret.
+//! The start page and the health endpoint of the local server. They need no credentials and show no secret.
 
 use local::server;
 use local::start_page::StartPage;
@@ -6,10 +6,12 @@ use serde_json::{Value, json};
 use service::Service as ScimService;
 use shared::schema::Schemas;
 use tests::client::Client;
+use tests::provisioning::create_user;
 use tests::service::{Service, TABLE};
 use tokio::net::TcpListener;
 
-/// Serves the start page over this table, and returns a client of its root.
+/// Starts a server with a start page over this table. Returns a client whose base URL is the root of the
+/// server.
 async fn start_page(table: directory::Table) -> Client {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let origin = format!("http://{}", listener.local_addr().unwrap());
@@ -20,12 +22,11 @@ async fn start_page(table: directory::Table) -> Client {
 }
 
 #[tokio::test]
-async fn start_page_shows_health_and_counts_and_no_secret() {
+async fn start_page_shows_counts_and_endpoint_url_but_no_secret() {
     let service = Service::start();
     let connector = service.connector_named("default", "okta", "a secret password").await;
     let client = connector.local(&service);
-    let user = json!({ "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "userName": "ann" });
-    assert_eq!(client.post("/Users", &user).await.status, 201);
+    create_user(&client, "ann").await;
     let page = start_page(service.table()).await;
     let reply = page.send("GET", "/", &[("authorization", "")], "").await;
     let text = String::from_utf8(reply.plain_body()).unwrap();
@@ -36,7 +37,7 @@ async fn start_page_shows_health_and_counts_and_no_secret() {
     for path in ["/README.md", "/ARCHITECTURE.md"] {
         assert_eq!(page.send("GET", path, &[("authorization", "")], "").await.status, 200, "{path}");
     }
-    // Other paths are SCIM's.
+    // All other paths belong to SCIM.
     let other = page.send("GET", "/nothing", &[("authorization", "")], "").await;
     assert_eq!((other.status, &other.json()["status"]), (404, &json!("404")));
 }

@@ -1,5 +1,6 @@
-//! Every operation of the crate `directory` that changes users, groups, roles, connectors, credentials or settings leaves an
-//! audit record with its actor. Bookkeeping (the last use of a credential, failed sign-ins) leaves none.
+//! Every operation of the crate `directory` that changes users, groups, roles, connectors, credentials or
+//! settings writes an audit record with its actor. The last use of a credential and failed authentications
+//! write none.
 
 use directory::connectors::{Connector, Connectors, scheme};
 use directory::secrets::generate_credential;
@@ -10,9 +11,10 @@ use shared::credential::CredentialKind;
 use shared::patch::{MemberOperation, MemberValue};
 use shared::resource::{Document, ResourceId, ResourceKind};
 use tests::corruption::{Corruption, SmallDirectory};
-use tests::service::{Service, TestConnector, service};
+use tests::service::{Service, TestConnector, actor, service};
+use tests::table::read_record;
 
-/// The records of a connector as `operation kind attributes`, the oldest first.
+/// The audit records of a connector as `operation kind attributes`, the oldest first.
 async fn records(service: &Service, connector: &TestConnector) -> Vec<String> {
     let table = service.table();
     let mut records = table
@@ -29,7 +31,7 @@ async fn records(service: &Service, connector: &TestConnector) -> Vec<String> {
 }
 
 fn document(value: Value) -> Document {
-    value.as_object().expect("an object").clone()
+    value.as_object().expect("the document is an object").clone()
 }
 
 fn unchanged(document: &Document) -> Result<Document, shared::error::ScimError> {
@@ -41,7 +43,7 @@ fn add(id: ResourceId) -> MemberOperation {
 }
 
 #[tokio::test]
-async fn every_change_of_a_resource_leaves_one_record_of_its_actor() {
+async fn every_change_of_a_resource_leaves_one_audit_record() {
     let service = service();
     let connector = service.connector().await;
     let directory = service.directory(&connector.id).await;
@@ -68,7 +70,7 @@ async fn every_change_of_a_resource_leaves_one_record_of_its_actor() {
     expected.push("update User userName".to_owned());
     directory.delete(ResourceKind::User, user.id, None).await.unwrap();
     expected.push("delete User ".to_owned());
-    // All these operations have the time of their directory, so the records have no order.
+    // All these operations have the same time, so their records have no order.
     let mut records = records(service, &connector).await;
     records.sort();
     expected.sort();
@@ -76,17 +78,15 @@ async fn every_change_of_a_resource_leaves_one_record_of_its_actor() {
 }
 
 #[tokio::test]
-async fn every_change_of_a_connector_leaves_one_record_of_its_actor() {
+async fn every_change_of_a_connector_leaves_one_audit_record() {
     let service = service();
     let connector = service.connector().await;
     let id = &connector.id;
-    // Each operation has a later time than the one before, so that the records have an order.
+    // Each operation has a later time than the one before, so their records have an order.
     let begin = Timestamp::now();
     let at = |seconds: i64| {
-        let actor =
-            directory::Actor { by: directory::By::Operator("test".to_owned()), request: "test".to_owned() };
         let now = begin - jiff::SignedDuration::from_secs(100 - seconds);
-        Connectors::new(service.table(), actor, now)
+        Connectors::new(service.table(), actor(), now)
     };
     let read = async || -> Connector { service.table().connector(id).await.unwrap().unwrap() };
     at(1).rename(id, "Okta").await.unwrap();
@@ -122,7 +122,7 @@ async fn every_change_of_a_connector_leaves_one_record_of_its_actor() {
 }
 
 #[tokio::test]
-async fn every_repair_leaves_a_record_that_names_the_finding() {
+async fn every_repair_leaves_an_audit_record_that_names_the_finding() {
     let mut repaired = 0;
     for corruption in Corruption::ALL {
         let small = SmallDirectory::create(service()).await;
@@ -147,10 +147,10 @@ async fn every_repair_leaves_a_record_that_names_the_finding() {
 }
 
 #[tokio::test]
-async fn credentials_of_a_new_connector_are_items_of_their_own() {
+async fn credentials_of_a_new_connector_are_separate_items() {
     let service = service();
     let connector = service.connector().await;
-    let record = tests::table::read_record(service, &connector.id).await.unwrap();
+    let record = read_record(service, &connector.id).await.unwrap();
     assert_eq!(record.get("credentials"), None);
     let credentials = service.table().connector(&connector.id).await.unwrap().unwrap().credentials;
     let mut schemes: Vec<&str> = credentials.iter().map(scheme).collect();

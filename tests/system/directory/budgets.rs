@@ -1,50 +1,49 @@
-//! What requests cost, held to the budgets. Printed as a table: `cargo test --test system budgets -- --nocapture`.
+//! Every request stays within its budget of round trips, read units and write units. To see the table of
+//! costs, run `cargo test --test system budgets -- --nocapture`.
 
 use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 use service::response::Response;
 use shared::resource::ResourceId;
+use tests::in_process::json_of;
 use tests::ledger::{Cost, CountedService};
+use tests::provisioning::{GROUP, USER, patch_body};
 use tests::seed;
 use tests::service::{Service, service};
 
 const USERS: usize = 100_000;
 
-/// A budget: round trips, read units and write units that must not be passed.
+/// A budget: the maximum of round trips, read units and write units.
 type Budget = (usize, f64, f64);
 
 #[derive(Default)]
 struct Ledger {
     table: String,
-    passed: Vec<String>,
+    exceeded: Vec<String>,
 }
 
 impl Ledger {
-    fn record(&mut self, what: &str, cost: Cost, (round_trips, read_units, write_units): Budget) {
+    fn record(&mut self, operation: &str, cost: Cost, (round_trips, read_units, write_units): Budget) {
         let Cost { round_trips: trips, read_units: read, write_units: written, .. } = cost;
         let row = format!(
-            "{what:<52} {trips:>3} /{round_trips:>3} {read:>7.1} /{read_units:>5} {written:>7.1} /{write_units:>5}"
+            "{operation:<52} {trips:>3} /{round_trips:>3} {read:>7.1} /{read_units:>5} {written:>7.1} /{write_units:>5}"
         );
         if trips > round_trips || read > read_units || written > write_units {
-            self.passed.push(row.clone());
+            self.exceeded.push(row.clone());
         }
         writeln!(self.table, "{row}").unwrap();
     }
 }
 
-fn body(response: &Response) -> Value {
-    serde_json::from_slice(response.body()).unwrap()
-}
-
 fn id(response: &Response) -> String {
-    body(response)["id"].as_str().unwrap().to_owned()
+    json_of(response)["id"].as_str().unwrap().to_owned()
 }
 
-/// A user whose item is just under a kilobyte, as Okta would send it.
+/// A user as Okta sends it. Its item is just under 1 kB.
 fn user(name: &str) -> Value {
     json!({
-        "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"],
+        "schemas": [USER],
         "userName": name,
         "name": { "givenName": "Test", "familyName": name },
         "emails": [{ "primary": true, "value": name, "type": "work" }],
@@ -56,7 +55,7 @@ fn user(name: &str) -> Value {
 }
 
 fn patch(operation: Value) -> Value {
-    json!({ "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"], "Operations": [operation] })
+    patch_body(json!([operation]))
 }
 
 #[tokio::test]
@@ -64,19 +63,18 @@ async fn groups_that_a_filter_finds_are_read_in_one_batch() {
     let connector = service().connector().await;
     let counted = CountedService::new(service(), &connector).await;
     for number in 0..60 {
-        let schemas = ["urn:ietf:params:scim:schemas:core:2.0:Group"];
-        let group = json!({ "schemas": schemas, "displayName": format!("group {number}") });
+        let group = json!({ "schemas": [GROUP], "displayName": format!("group {number}") });
         counted.cost("POST", "/Groups", Some(&group), 201).await;
     }
     let target = "/Groups?filter=displayName%20sw%20%22group%22&excludedAttributes=members&count=100";
     let (cost, found) = counted.cost("GET", target, None, 200).await;
-    assert_eq!(body(&found)["totalResults"], 60);
+    assert_eq!(json_of(&found)["totalResults"], 60);
     assert_eq!(cost.requests, 2, "one for the index, one for the groups");
 }
 
 #[tokio::test]
-async fn no_request_passes_its_budget() {
-    // An engine of its own: what looks through the whole table elsewhere would have to pass all of these users.
+async fn every_request_stays_within_its_budget() {
+    // A separate engine, because tests that read the whole shared table would have to read all these users.
     let (service, mut ledger) = (&Service::start(), Ledger::default());
     let connector = service.connector().await;
     let counted = CountedService::new(service, &connector).await;
@@ -96,7 +94,7 @@ async fn no_request_passes_its_budget() {
     let mut groups = Vec::new();
     for number in 0..40 {
         let group = json!({
-            "schemas": ["urn:ietf:params:scim:schemas:core:2.0:Group"],
+            "schemas": [GROUP],
             "displayName": format!("group {number}"),
             "members": if number < 5 { json!([{ "value": user_id }]) } else { json!([]) }
         });
@@ -124,27 +122,27 @@ async fn no_request_passes_its_budget() {
         ledger.record(&format!("deactivate a user in {count} groups"), cost, budget);
     }
 
-    // A directory of its own, so that what was made above is not counted with it.
+    // Another connector, so that its directory has only these users.
     let connector = service.connector().await;
     let counted = CountedService::new(service, &connector).await;
     let users = seed::users(service, &connector.id, USERS).await;
     let mut units = Vec::new();
-    for (where_, start) in [("at the start", 1), ("in the middle", 50_000), ("at the end", USERS - 99)] {
+    for (place, start) in [("at the start", 1), ("in the middle", 50_000), ("at the end", USERS - 99)] {
         let (cost, page) =
             counted.cost("GET", &format!("/Users?startIndex={start}&count=100"), None, 200).await;
-        let page = body(&page);
-        assert_eq!((&page["totalResults"], &page["itemsPerPage"]), (&json!(USERS), &json!(100)), "{where_}");
+        let page = json_of(&page);
+        assert_eq!((&page["totalResults"], &page["itemsPerPage"]), (&json!(USERS), &json!(100)), "{place}");
         let expected = json!(users[start - 1].to_string());
-        assert_eq!(page["Resources"][0]["id"], expected, "the page begins where it should, {where_}");
-        ledger.record(&format!("a page of 100 of {USERS} users {where_}"), cost, (5, 200.0, 0.0));
+        assert_eq!(page["Resources"][0]["id"], expected, "the page begins where it should, {place}");
+        ledger.record(&format!("a page of 100 of {USERS} users {place}"), cost, (5, 200.0, 0.0));
         units.push(cost.read_units);
     }
     assert!(units[2] <= 2.0 * units[0], "a page at the end costs {units:?}");
     let by_name = "/Users?filter=userName%20eq%20%22user050000@example.com%22";
     let (cost, found) = counted.cost("GET", by_name, None, 200).await;
-    assert_eq!(body(&found)["Resources"][0]["id"], json!(users[50_000].to_string()));
+    assert_eq!(json_of(&found)["Resources"][0]["id"], json!(users[50_000].to_string()));
     ledger.record(&format!("find one of {USERS} users by userName"), cost, (3, 3.0, 0.0));
-    // In the order of an index, users are read one by one, 16 at once.
+    // If the order comes from an index, users are read one by one, 16 at the same time.
     for (what, query, round_trips) in [
         (
             "a sorted page of 100, descending",
@@ -154,12 +152,12 @@ async fn no_request_passes_its_budget() {
         ("a page of 100 by id at the end", format!("sortBy=id&startIndex={}&count=100", USERS - 99), 5),
     ] {
         let (cost, page) = counted.cost("GET", &format!("/Users?{query}"), None, 200).await;
-        assert_eq!(body(&page)["itemsPerPage"], 100, "{what}");
+        assert_eq!(json_of(&page)["itemsPerPage"], 100, "{what}");
         ledger.record(what, cost, (round_trips, 200.0, 0.0));
     }
     for size in [10, 1_000, USERS - 1] {
         let group = json!({
-            "schemas": ["urn:ietf:params:scim:schemas:core:2.0:Group"], "displayName": format!("group of {size}")
+            "schemas": [GROUP], "displayName": format!("group of {size}")
         });
         let (_, created) = counted.cost("POST", "/Groups", Some(&group), 201).await;
         let group_id = id(&created);
@@ -182,5 +180,5 @@ async fn no_request_passes_its_budget() {
         "Each write holds one audit record, of 2 WCU at most.\n{:<52} {:>8} {:>14} {:>14}\n{}",
         "", "trips", "RCU", "WCU", ledger.table
     );
-    assert!(ledger.passed.is_empty(), "past the budget:\n{}", ledger.passed.join("\n"));
+    assert!(ledger.exceeded.is_empty(), "past the budget:\n{}", ledger.exceeded.join("\n"));
 }

@@ -1,16 +1,21 @@
-//! Requests that meet. Whatever they leave, the table is in order.
+//! Concurrent requests: each succeeds or is refused as if they came one after another, and every invariant of
+//! the table holds afterwards.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client as DynamoDb;
 use futures_util::future::join_all;
-use serde_json::{Value, json};
+use serde_json::json;
 use tests::away::away;
-use tests::client::{Client, Reply};
+use tests::client::Client;
 use tests::in_process::InProcess;
 use tests::invariants::assert_invariants;
-use tests::service::{PATIENCE, TestConnector, service};
+use tests::provisioning::{
+    GROUP, USER, add_members, create_group, create_user, create_users, member_values, members_of, patch_body,
+    replace_members_body, set_active_body, total_of,
+};
+use tests::service::{TIME_LIMIT, TestConnector, service};
 
 async fn connector() -> (TestConnector, Client) {
     let connector = service().connector().await;
@@ -18,88 +23,48 @@ async fn connector() -> (TestConnector, Client) {
     (connector, client)
 }
 
-pub async fn user(client: &Client, name: &str) -> String {
-    let reply = client.post("/Users", &json!({ "schemas": [USER], "userName": name })).await;
-    assert_eq!(reply.status, 201, "{name}");
-    reply.json()["id"].as_str().unwrap().to_owned()
-}
-
-pub async fn users(client: &Client, count: usize) -> Vec<String> {
-    let names: Vec<String> = (0..count).map(|number| format!("user{number:03}")).collect();
-    join_all(names.iter().map(|name| user(client, name))).await
-}
-
-pub async fn group(client: &Client, name: &str, members: &[String]) -> String {
-    let body = json!({ "schemas": [GROUP], "displayName": name, "members": values(members) });
-    let reply = client.post("/Groups", &body).await;
-    assert_eq!(reply.status, 201, "{name}: {}", String::from_utf8_lossy(&reply.body));
-    reply.json()["id"].as_str().unwrap().to_owned()
-}
-
-pub fn values(ids: &[String]) -> Value {
-    ids.iter().map(|id| json!({ "value": id })).collect()
-}
-
-pub async fn members(client: &Client, group: &str) -> BTreeSet<String> {
-    let group = client.get(&format!("/Groups/{group}")).await.json();
-    let members = group["members"].as_array().cloned().unwrap_or_default();
-    members.iter().map(|member| member["value"].as_str().unwrap().to_owned()).collect()
-}
-
-pub fn patch(operations: Value) -> Value {
-    json!({ "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"], "Operations": operations })
-}
-
-pub const USER: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
-pub const GROUP: &str = "urn:ietf:params:scim:schemas:core:2.0:Group";
-
-async fn add(client: &Client, group: &str, members: &[String]) -> Reply {
-    let operation = json!([{ "op": "add", "path": "members", "value": values(members) }]);
-    client.patch(&format!("/Groups/{group}"), &patch(operation)).await
-}
-
-async fn total(client: &Client, endpoint: &str) -> u64 {
-    client.get(&format!("/{endpoint}?count=0")).await.json()["totalResults"].as_u64().unwrap()
-}
-
 #[tokio::test]
-async fn a_group_that_is_renamed_the_same_by_many_at_once_is_renamed() {
+async fn concurrent_renames_to_the_same_name_all_succeed() {
     let (connector, client) = connector().await;
-    let path = format!("/Groups/{}", group(&client, "before", &[]).await);
-    // Each reads the group before any writes it.
+    let path = format!("/Groups/{}", create_group(&client, "before", &[]).await);
+    // All requests read the group before the first of them writes it.
     let dynamodb = away(&service().dynamodb(), Duration::ZERO).build();
     let requests = InProcess::new(DynamoDb::from_conf(dynamodb), client.clone()).await;
-    let body = patch(json!([{ "op": "replace", "value": { "displayName": "after" } }]));
-    let sent = join_all((0..6).map(|_| requests.send("PATCH", &path, Some(&body), PATIENCE))).await;
+    let body = patch_body(json!([{ "op": "replace", "value": { "displayName": "after" } }]));
+    let sent = join_all((0..6).map(|_| requests.send("PATCH", &path, Some(&body), TIME_LIMIT))).await;
     assert_eq!(sent.iter().map(|reply| reply.status().as_u16()).collect::<Vec<_>>(), [200; 6]);
     assert_eq!(client.get(&path).await.json()["displayName"], "after");
     assert_invariants(service(), &connector.id).await;
 }
 
 #[tokio::test]
-async fn groups_stand_in_each_other_no_deeper_than_they_may_from_wherever_they_are_built() {
+async fn nesting_deeper_than_the_limit_is_rejected() {
     let (connector, client) = connector().await;
-    let mut towers = Vec::new();
-    for tower in ["a", "b"] {
+    let mut groups = Vec::new();
+    for stack in ["a", "b"] {
         let mut inner: Vec<String> = Vec::new();
         for level in 0..17 {
-            inner = vec![group(&client, &format!("{tower}{level}"), &inner).await];
-            towers.push(inner[0].clone());
+            inner = vec![create_group(&client, &format!("{stack}{level}"), &inner).await];
+            groups.push(inner[0].clone());
         }
     }
-    let (lowest, top) = (&towers[0], &towers[33]);
-    let joined = add(&client, lowest, std::slice::from_ref(top)).await;
+    let (lowest, top) = (&groups[0], &groups[33]);
+    let joined = add_members(&client, lowest, std::slice::from_ref(top)).await;
     assert_eq!((joined.status, &joined.json()["scimType"]), (400, &json!("invalidValue")), "34 levels");
-    assert_eq!(add(&client, lowest, std::slice::from_ref(&towers[32])).await.status, 200, "33 levels");
-    let member = user(&client, "ann").await;
-    assert_eq!(add(&client, &towers[17], std::slice::from_ref(&member)).await.status, 200);
+    assert_eq!(
+        add_members(&client, lowest, std::slice::from_ref(&groups[32])).await.status,
+        200,
+        "33 levels"
+    );
+    let member = create_user(&client, "ann").await;
+    assert_eq!(add_members(&client, &groups[17], std::slice::from_ref(&member)).await.status, 200);
     let groups = client.get(&format!("/Users/{member}")).await.json()["groups"].as_array().unwrap().len();
     assert_eq!(groups, 34, "17 and 16 that stand in each other, and one more that the sixteenth is in");
     assert_invariants(service(), &connector.id).await;
 }
 
 #[tokio::test]
-async fn of_24_who_make_a_user_of_one_name_one_does() {
+async fn concurrent_creates_of_one_user_name_make_one_user() {
     let (connector, client) = connector().await;
     let names = ["Ann", "ann", "ANN"];
     let posts = (0..24).map(|number| {
@@ -114,37 +79,38 @@ async fn of_24_who_make_a_user_of_one_name_one_does() {
         .filter(|reply| reply.status == 409 && reply.json()["scimType"] == "uniqueness")
         .count();
     assert_eq!((made, refused), (1, 23));
-    assert_eq!(total(&client, "Users").await, 1);
+    assert_eq!(total_of(&client, "/Users").await, 1);
     assert_invariants(service(), &connector.id).await;
 }
 
 #[tokio::test]
-async fn members_who_are_added_at_the_same_time_are_all_in_the_group() {
+async fn concurrent_additions_all_reach_the_group() {
     let (connector, client) = connector().await;
-    let users = users(&client, 32).await;
-    let group = group(&client, "Tour Guides", &[]).await;
-    let adds = join_all(users.iter().map(|user| add(&client, &group, std::slice::from_ref(user)))).await;
+    let users = create_users(&client, 32).await;
+    let group = create_group(&client, "Tour Guides", &[]).await;
+    let adds =
+        join_all(users.iter().map(|user| add_members(&client, &group, std::slice::from_ref(user)))).await;
     assert!(adds.iter().all(|reply| reply.status == 200));
-    assert_eq!(members(&client, &group).await, users.iter().cloned().collect());
-    // One version for the group itself and one for each who joined.
+    assert_eq!(members_of(&client, &group).await, users.iter().cloned().collect());
+    // The new group has version 1, and each addition increases it by 1.
     let version = client.get(&format!("/Groups/{group}")).await.json()["meta"]["version"].clone();
     assert_eq!(version, "W/\"33\"");
     assert_invariants(service(), &connector.id).await;
 }
 
 #[tokio::test]
-async fn whoever_is_deactivated_while_being_added_is_in_no_group() {
+async fn user_deactivated_during_additions_is_in_no_group() {
     let (connector, client) = connector().await;
     for round in 0..4 {
-        let user = user(&client, &format!("leaver {round}")).await;
+        let user = create_user(&client, &format!("leaver {round}")).await;
         let mut groups = Vec::new();
         for number in 0..8 {
-            groups.push(group(&client, &format!("group {round} {number}"), &[]).await);
+            groups.push(create_group(&client, &format!("group {round} {number}"), &[]).await);
         }
-        let deactivation = patch(json!([{ "op": "replace", "value": { "active": false } }]));
+        let deactivation = set_active_body(false);
         let path = format!("/Users/{user}");
         let (adds, deactivated) = tokio::join!(
-            join_all(groups.iter().map(|group| add(&client, group, std::slice::from_ref(&user)))),
+            join_all(groups.iter().map(|group| add_members(&client, group, std::slice::from_ref(&user)))),
             client.patch(&path, &deactivation)
         );
         assert_eq!(deactivated.status, 200);
@@ -152,28 +118,28 @@ async fn whoever_is_deactivated_while_being_added_is_in_no_group() {
         let user = client.get(&path).await.json();
         assert_eq!((&user["active"], user.get("groups")), (&json!(false), None));
         for group in &groups {
-            assert_eq!(members(&client, group).await, BTreeSet::new());
+            assert_eq!(members_of(&client, group).await, BTreeSet::new());
         }
     }
     assert_invariants(service(), &connector.id).await;
 }
 
 #[tokio::test]
-async fn whoever_is_deleted_while_being_added_is_in_no_group() {
+async fn user_deleted_during_additions_is_in_no_group() {
     let (connector, client) = connector().await;
     for round in 0..4 {
-        let user = user(&client, "leaver").await;
+        let user = create_user(&client, "leaver").await;
         let mut groups = Vec::new();
         for number in 0..8 {
-            groups.push(group(&client, &format!("group {round} {number}"), &[]).await);
+            groups.push(create_group(&client, &format!("group {round} {number}"), &[]).await);
         }
         let path = format!("/Users/{user}");
         let (adds, deleted) = tokio::join!(
-            join_all(groups.iter().map(|group| add(&client, group, std::slice::from_ref(&user)))),
+            join_all(groups.iter().map(|group| add_members(&client, group, std::slice::from_ref(&user)))),
             client.delete(&path)
         );
         assert_eq!(deleted.status, 204);
-        // Before the deletion, during it, after it.
+        // 200 if the addition came before the deletion, otherwise 400.
         assert!(adds.iter().all(|reply| [200, 400].contains(&reply.status)));
         assert_eq!(client.get(&path).await.status, 404);
     }
@@ -181,36 +147,36 @@ async fn whoever_is_deleted_while_being_added_is_in_no_group() {
 }
 
 #[tokio::test]
-async fn a_group_that_is_deleted_while_members_join_leaves_nothing() {
+async fn group_deleted_while_members_are_added_leaves_no_membership() {
     let (connector, client) = connector().await;
-    let users = users(&client, 12).await;
+    let users = create_users(&client, 12).await;
     for round in 0..4 {
-        let group = group(&client, &format!("group {round}"), &users[..3]).await;
+        let group = create_group(&client, &format!("group {round}"), &users[..3]).await;
         let path = format!("/Groups/{group}");
         let (adds, deleted) = tokio::join!(
-            join_all(users.iter().map(|user| add(&client, &group, std::slice::from_ref(user)))),
+            join_all(users.iter().map(|user| add_members(&client, &group, std::slice::from_ref(user)))),
             client.delete(&path)
         );
         assert_eq!(deleted.status, 204);
         assert!(adds.iter().all(|reply| [200, 404].contains(&reply.status)));
     }
-    assert_eq!(total(&client, "Groups").await, 0);
+    assert_eq!(total_of(&client, "/Groups").await, 0);
     assert_invariants(service(), &connector.id).await;
 }
 
 #[tokio::test]
-async fn of_two_replacements_at_the_same_time_one_is_what_is_left() {
+async fn concurrent_member_replacements_leave_one_complete_set() {
     let (connector, client) = connector().await;
-    let users = users(&client, 120).await;
-    let group = group(&client, "Tour Guides", &users[30..90]).await;
+    let users = create_users(&client, 120).await;
+    let group = create_group(&client, "Tour Guides", &users[30..90]).await;
     let path = format!("/Groups/{group}");
     for round in 0..3 {
         let (one, other) = (&users[..60], &users[60..]);
-        let put = json!({ "schemas": [GROUP], "displayName": "Tour Guides", "members": values(one) });
-        let replace = patch(json!([{ "op": "replace", "path": "members", "value": values(other) }]));
+        let put = json!({ "schemas": [GROUP], "displayName": "Tour Guides", "members": member_values(one) });
+        let replace = replace_members_body(other);
         let (first, second) = tokio::join!(client.put(&path, &put), client.patch(&path, &replace));
         assert_eq!((first.status, second.status), (200, 200));
-        let left = members(&client, &group).await;
+        let left = members_of(&client, &group).await;
         let sets = [one, other].map(|set| set.iter().cloned().collect::<BTreeSet<_>>());
         assert!(sets.contains(&left), "round {round}: a mixture of {}", left.len());
     }
@@ -218,14 +184,14 @@ async fn of_two_replacements_at_the_same_time_one_is_what_is_left() {
 }
 
 #[tokio::test]
-async fn two_groups_that_are_put_into_each_other_make_no_circle() {
+async fn concurrent_nesting_of_two_groups_makes_no_cycle() {
     let (connector, client) = connector().await;
     for round in 0..6 {
-        let one = group(&client, &format!("one {round}"), &[]).await;
-        let other = group(&client, &format!("other {round}"), &[]).await;
+        let one = create_group(&client, &format!("one {round}"), &[]).await;
+        let other = create_group(&client, &format!("other {round}"), &[]).await;
         let (first, second) = tokio::join!(
-            add(&client, &one, std::slice::from_ref(&other)),
-            add(&client, &other, std::slice::from_ref(&one))
+            add_members(&client, &one, std::slice::from_ref(&other)),
+            add_members(&client, &other, std::slice::from_ref(&one))
         );
         let mut statuses = [first.status, second.status];
         statuses.sort_unstable();
@@ -235,27 +201,27 @@ async fn two_groups_that_are_put_into_each_other_make_no_circle() {
 }
 
 #[tokio::test]
-async fn totals_stay_exact_while_users_come_and_go() {
+async fn totals_stay_exact_during_concurrent_creates_and_deletes() {
     let (connector, client) = connector().await;
-    let stay = users(&client, 10).await;
-    let come_and_go = (0..20).map(|number| {
+    let remaining = create_users(&client, 10).await;
+    let creates_and_deletes = (0..20).map(|number| {
         let client = client.clone();
         async move {
-            let id = user(&client, &format!("comes {number}")).await;
+            let id = create_user(&client, &format!("temporary {number}")).await;
             if number % 2 == 0 {
                 assert_eq!(client.delete(&format!("/Users/{id}")).await.status, 204);
             }
         }
     });
-    join_all(come_and_go).await;
-    assert_eq!(total(&client, "Users").await, stay.len() as u64 + 10);
+    join_all(creates_and_deletes).await;
+    assert_eq!(total_of(&client, "/Users").await, remaining.len() as u64 + 10);
     assert_invariants(service(), &connector.id).await;
 }
 
 #[tokio::test]
-async fn of_many_who_name_the_version_one_writes() {
+async fn concurrent_puts_with_the_same_if_match_let_one_write() {
     let (connector, client) = connector().await;
-    let path = format!("/Users/{}", user(&client, "ann").await);
+    let path = format!("/Users/{}", create_user(&client, "ann").await);
     let puts = (0..8).map(|number| {
         let (client, path) = (client.clone(), path.clone());
         async move {
@@ -272,11 +238,11 @@ async fn of_many_who_name_the_version_one_writes() {
 }
 
 #[tokio::test]
-async fn of_two_who_take_one_name_one_gets_it() {
+async fn concurrent_renames_of_users_to_one_name_let_one_succeed() {
     let (connector, client) = connector().await;
-    let users = users(&client, 6).await;
+    let users = create_users(&client, 6).await;
     let renames = users.iter().map(|user| {
-        let body = patch(json!([{ "op": "replace", "path": "userName", "value": "wanted" }]));
+        let body = patch_body(json!([{ "op": "replace", "path": "userName", "value": "wanted" }]));
         let (client, path) = (client.clone(), format!("/Users/{user}"));
         async move { client.patch(&path, &body).await.status }
     });

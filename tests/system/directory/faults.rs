@@ -1,4 +1,6 @@
-//! A DynamoDB that throttles, conflicts, fails, or loses requests and answers: nothing is lost, and nothing half done.
+//! Faults of DynamoDB (throttling, conflicts, errors, lost requests and answers) and changes at the same
+//! time: the service retries or answers an error, no accepted change is lost, and every invariant of the
+//! table holds afterwards.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -6,12 +8,15 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use service::response::Response;
 use tests::faults::{FAULTS, Fault, FaultyDynamoDb};
-use tests::in_process::InProcess;
+use tests::in_process::{InProcess, json_of};
 use tests::invariants::assert_invariants;
-use tests::service::{PATIENCE, TestConnector, service};
+use tests::provisioning::{
+    GROUP, USER, add_members_body, create_group, create_user, create_users, member_values, members_of,
+    patch_body, replace_members_body, set_active_body,
+};
+use tests::service::{TIME_LIMIT, TestConnector, service};
 
-use crate::directory::concurrency::{GROUP, USER, group, members, patch, user, users, values};
-
+/// A connector, and a service for it behind a faulty DynamoDB.
 struct Faulty {
     connector: TestConnector,
     dynamodb: FaultyDynamoDb,
@@ -28,144 +33,147 @@ impl Faulty {
     }
 
     async fn send(&self, method: &str, target: &str, body: &Value) -> Response {
-        self.requests.send(method, target, Some(body), PATIENCE).await
+        self.requests.send(method, target, Some(body), TIME_LIMIT).await
     }
 
-    /// Whether the fault was met: there were more requests than stood before it.
-    fn heal_after(&self, at: usize) -> bool {
+    /// Ends the faults. Returns whether there was a request at this position, so the fault or the
+    /// interruption happened.
+    fn heal_and_was_reached(&self, at: usize) -> bool {
         self.dynamodb.heal() > at
     }
 }
 
-fn json(response: &Response) -> Value {
-    serde_json::from_slice(response.body()).unwrap()
-}
-
 #[tokio::test]
-async fn one_fault_anywhere_is_overcome_and_nothing_is_done_twice() {
+async fn one_fault_at_any_request_is_retried_and_no_change_is_made_twice() {
     let faulty = Faulty::new().await;
     let client = faulty.connector.local(service());
-    let members_of = users(&client, 3).await;
+    let members = create_users(&client, 3).await;
     let operator = service().directory(&faulty.connector.id).await;
-    let (mut made, mut met) = (3, 0);
+    let (mut users_made, mut faults_met) = (3, 0);
     for fault in FAULTS {
         for at in 0.. {
             let name = format!("{fault:?} {at}");
-            faulty.dynamodb.fail(at, fault, false);
+            faulty.dynamodb.fail_once(at, fault);
             let created =
                 faulty.send("POST", "/Users", &json!({ "schemas": [USER], "userName": name })).await;
             assert_eq!(created.status(), 201, "{name}");
-            made += 1;
-            if !faulty.heal_after(at) {
+            users_made += 1;
+            if !faulty.heal_and_was_reached(at) {
                 break;
             }
-            met += 1;
+            faults_met += 1;
         }
         for at in 0.. {
-            let path = format!("/Users/{}", user(&client, &format!("patched {fault:?} {at}")).await);
-            made += 1;
-            let body = patch(json!([{ "op": "replace", "value": { "title": "x", "displayName": "y" } }]));
-            faulty.dynamodb.fail(at, fault, false);
+            let path = format!("/Users/{}", create_user(&client, &format!("patched {fault:?} {at}")).await);
+            users_made += 1;
+            let body =
+                patch_body(json!([{ "op": "replace", "value": { "title": "x", "displayName": "y" } }]));
+            faulty.dynamodb.fail_once(at, fault);
             let patched = faulty.send("PATCH", &path, &body).await;
             assert_eq!(
-                (patched.status().as_u16(), &json(&patched)["meta"]["version"]),
+                (patched.status().as_u16(), &json_of(&patched)["meta"]["version"]),
                 (200, &json!("W/\"2\""))
             );
-            if !faulty.heal_after(at) {
+            if !faulty.heal_and_was_reached(at) {
                 break;
             }
-            met += 1;
+            faults_met += 1;
         }
         for at in 0.. {
-            let group = group(&client, &format!("joined {fault:?} {at}"), &[]).await;
-            let body = patch(json!([{ "op": "add", "path": "members", "value": values(&members_of[..1]) }]));
-            faulty.dynamodb.fail(at, fault, false);
+            let group = create_group(&client, &format!("joined {fault:?} {at}"), &[]).await;
+            let body = add_members_body(&members[..1]);
+            faulty.dynamodb.fail_once(at, fault);
             let joined = faulty.send("PATCH", &format!("/Groups/{group}"), &body).await;
             assert_eq!(
-                (joined.status().as_u16(), &json(&joined)["meta"]["version"]),
+                (joined.status().as_u16(), &json_of(&joined)["meta"]["version"]),
                 (200, &json!("W/\"2\""))
             );
-            assert_eq!(json(&joined)["members"][0]["value"], members_of[0]);
-            if !faulty.heal_after(at) {
+            assert_eq!(json_of(&joined)["members"][0]["value"], members[0]);
+            if !faulty.heal_and_was_reached(at) {
                 break;
             }
-            met += 1;
+            faults_met += 1;
         }
         for at in 0.. {
-            let leaver = user(&client, &format!("leaver {fault:?} {at}")).await;
-            made += 1;
+            let leaver = create_user(&client, &format!("leaver {fault:?} {at}")).await;
+            users_made += 1;
             for number in 0..2 {
-                group(&client, &format!("left {fault:?} {at} {number}"), std::slice::from_ref(&leaver)).await;
+                create_group(
+                    &client,
+                    &format!("left {fault:?} {at} {number}"),
+                    std::slice::from_ref(&leaver),
+                )
+                .await;
             }
-            let body = patch(json!([{ "op": "replace", "value": { "active": false } }]));
-            faulty.dynamodb.fail(at, fault, false);
+            let body = set_active_body(false);
+            faulty.dynamodb.fail_once(at, fault);
             let left = faulty.send("PATCH", &format!("/Users/{leaver}"), &body).await;
-            assert_eq!((left.status().as_u16(), json(&left).get("groups")), (200, None));
-            if !faulty.heal_after(at) {
+            assert_eq!((left.status().as_u16(), json_of(&left).get("groups")), (200, None));
+            if !faulty.heal_and_was_reached(at) {
                 break;
             }
-            met += 1;
+            faults_met += 1;
         }
         for at in 0.. {
             let name = format!("adopted {fault:?} {at}");
             let document = json!({ "schemas": [USER], "userName": name });
-            let by_hand = operator.create_user(document.as_object().unwrap().clone()).await.unwrap();
-            made += 1;
-            faulty.dynamodb.fail(at, fault, false);
+            let local = operator.create_user(document.as_object().unwrap().clone()).await.unwrap();
+            users_made += 1;
+            faulty.dynamodb.fail_once(at, fault);
             let adopted = faulty.send("POST", "/Users", &document).await;
-            let body = json(&adopted);
+            let body = json_of(&adopted);
             assert_eq!(
                 (adopted.status().as_u16(), &body["id"], &body["meta"]["version"]),
-                (201, &json!(by_hand.id.to_string()), &json!("W/\"2\"")),
+                (201, &json!(local.id.to_string()), &json!("W/\"2\"")),
                 "{name}"
             );
-            if !faulty.heal_after(at) {
+            if !faulty.heal_and_was_reached(at) {
                 break;
             }
-            met += 1;
+            faults_met += 1;
         }
         for at in 0.. {
-            let group = group(&client, &format!("deleted {fault:?} {at}"), &members_of).await;
-            faulty.dynamodb.fail(at, fault, false);
+            let group = create_group(&client, &format!("deleted {fault:?} {at}"), &members).await;
+            faulty.dynamodb.fail_once(at, fault);
             assert_eq!(faulty.send("DELETE", &format!("/Groups/{group}"), &Value::Null).await.status(), 204);
-            if !faulty.heal_after(at) {
+            if !faulty.heal_and_was_reached(at) {
                 break;
             }
-            met += 1;
+            faults_met += 1;
         }
     }
-    assert!(met > FAULTS.len() * 10, "only {met} faults were met");
-    assert_eq!(client.get("/Users?count=0").await.json()["totalResults"], made);
+    assert!(faults_met > FAULTS.len() * 10, "only {faults_met} faults were met");
+    assert_eq!(client.get("/Users?count=0").await.json()["totalResults"], users_made);
     assert_invariants(service(), &faulty.connector.id).await;
 }
 
 #[tokio::test]
-async fn a_dynamodb_that_stays_busy_is_said_to_be_and_a_repetition_completes_the_request() {
+async fn busy_dynamodb_gives_429_and_a_retry_completes_the_request() {
     let faulty = Faulty::new().await;
     let client = faulty.connector.local(service());
-    let users = users(&client, 140).await;
+    let users = create_users(&client, 140).await;
     let short = Duration::from_millis(150);
-    let replaced = patch(json!([{ "op": "replace", "path": "members", "value": values(&users[40..]) }]));
-    let deactivated = patch(json!([{ "op": "replace", "value": { "active": false } }]));
+    let replaced = replace_members_body(&users[40..]);
+    let deactivated = set_active_body(false);
     let mut cut_off = 0;
-    // Nothing comes through behind the request at this position; each time one more comes through.
+    // In each round, one more request reaches DynamoDB before all others fail.
     for at in 0..12 {
-        let replaced_group = group(&client, &format!("replaced {at}"), &users[..60]).await;
-        let deleted_group = group(&client, &format!("deleted {at}"), &users[..100]).await;
-        let leaver = user(&client, &format!("leaver {at}")).await;
+        let replaced_group = create_group(&client, &format!("replaced {at}"), &users[..60]).await;
+        let deleted_group = create_group(&client, &format!("deleted {at}"), &users[..100]).await;
+        let leaver = create_user(&client, &format!("leaver {at}")).await;
         for number in 0..40 {
-            group(&client, &format!("left {at} {number}"), std::slice::from_ref(&leaver)).await;
+            create_group(&client, &format!("left {at} {number}"), std::slice::from_ref(&leaver)).await;
         }
         for (method, target, body, status) in [
             ("PATCH", format!("/Groups/{replaced_group}"), &replaced, 200),
             ("DELETE", format!("/Groups/{deleted_group}"), &Value::Null, 204),
             ("PATCH", format!("/Users/{leaver}"), &deactivated, 200),
         ] {
-            faulty.dynamodb.fail(at, Fault::Throttled, true);
+            faulty.dynamodb.fail_from(at, Fault::Throttled);
             let first = faulty.requests.send(method, &target, Some(body), short).await;
-            let is_cut_off = faulty.heal_after(at);
+            let is_cut_off = faulty.heal_and_was_reached(at);
             cut_off += usize::from(is_cut_off);
-            // On a slow machine the time may be up without any fault.
+            // On a slow machine the deadline may pass without a fault.
             if is_cut_off || first.status() == 429 {
                 assert_eq!(first.status(), 429, "{method} {target} {at}");
                 assert_eq!(first.headers()["retry-after"], "2");
@@ -175,7 +183,7 @@ async fn a_dynamodb_that_stays_busy_is_said_to_be_and_a_repetition_completes_the
                 assert_eq!(first.status(), status, "{method} {target} {at}");
             }
         }
-        assert_eq!(members(&client, &replaced_group).await, users[40..].iter().cloned().collect());
+        assert_eq!(members_of(&client, &replaced_group).await, users[40..].iter().cloned().collect());
         assert_eq!(client.get(&format!("/Groups/{deleted_group}")).await.status, 404);
         let leaver = client.get(&format!("/Users/{leaver}")).await.json();
         assert_eq!((&leaver["active"], leaver.get("groups")), (&json!(false), None));
@@ -185,9 +193,9 @@ async fn a_dynamodb_that_stays_busy_is_said_to_be_and_a_repetition_completes_the
 }
 
 #[tokio::test]
-async fn what_cannot_be_begun_in_time_is_not_begun_and_said_to_be_busy() {
+async fn request_without_time_left_gives_429_and_writes_nothing() {
     let client = service().client().await;
-    // This DynamoDB answers at once.
+    // This DynamoDB has no faults.
     let requests = InProcess::new(service().dynamodb(), client.clone()).await;
     let body = json!({ "schemas": [USER], "userName": "ann" });
     let late = requests.send("POST", "/Users", Some(&body), Duration::ZERO).await;
@@ -196,50 +204,48 @@ async fn what_cannot_be_begun_in_time_is_not_begun_and_said_to_be_busy() {
 }
 
 #[tokio::test]
-async fn who_is_back_while_they_are_taken_out_of_groups_stays_in_those_they_are_put_into() {
+async fn user_reactivated_during_deactivation_keeps_new_memberships() {
     let faulty = Faulty::new().await;
     let client = faulty.connector.local(service());
-    let active = |is_active: bool| patch(json!([{ "op": "replace", "value": { "active": is_active } }]));
     for at in 0.. {
-        let leaver = user(&client, &format!("leaver {at}")).await;
+        let leaver = create_user(&client, &format!("leaver {at}")).await;
         for number in 0..40 {
-            group(&client, &format!("left {at} {number}"), std::slice::from_ref(&leaver)).await;
+            create_group(&client, &format!("left {at} {number}"), std::slice::from_ref(&leaver)).await;
         }
         let path = format!("/Users/{leaver}");
-        let added = patch(
-            json!([{ "op": "add", "path": "members", "value": values(std::slice::from_ref(&leaver)) }]),
-        );
-        let joined = group(&client, &format!("joined {at}"), &[]).await;
-        let intruder = {
-            let (client, path, back) = (client.clone(), path.clone(), active(true));
+        let added = add_members_body(std::slice::from_ref(&leaver));
+        let joined = create_group(&client, &format!("joined {at}"), &[]).await;
+        let interruption = {
+            let (client, path, back) = (client.clone(), path.clone(), set_active_body(true));
             let joined = format!("/Groups/{joined}");
             async move {
                 assert_eq!(client.patch(&path, &back).await.status, 200);
                 assert_eq!(client.patch(&joined, &added).await.status, 200);
             }
         };
-        faulty.dynamodb.interrupt(at, intruder);
-        assert_eq!(faulty.send("PATCH", &path, &active(false)).await.status(), 200, "{at}");
-        if !faulty.heal_after(at) {
+        faulty.dynamodb.interrupt(at, interruption);
+        assert_eq!(faulty.send("PATCH", &path, &set_active_body(false)).await.status(), 200, "{at}");
+        if !faulty.heal_and_was_reached(at) {
             assert!(at > 4, "only {at} requests were met");
             break;
         }
-        // Whichever of the two came last.
+        // The user is active and a member, or neither: it depends on which request came last.
         let now = client.get(&path).await.json();
-        let is_member = members(&client, &joined).await.contains(&leaver);
+        let is_member = members_of(&client, &joined).await.contains(&leaver);
         assert_eq!(json!(is_member), now["active"], "{at}");
     }
     assert_invariants(service(), &faulty.connector.id).await;
 }
 
 #[tokio::test]
-async fn a_condition_that_failed_beside_a_conflict_says_nothing_yet() {
+async fn failed_condition_in_a_conflicting_transaction_is_retried() {
     let faulty = Faulty::new().await;
     let client = faulty.connector.local(service());
-    let path = format!("/Users/{}", user(&client, "ann").await);
-    let renamed = patch(json!([{ "op": "replace", "path": "userName", "value": "bob" }]));
-    // Read, then written: what meets the write is another one of the same name, which is not through yet.
-    faulty.dynamodb.fail(1, Fault::HalfWritten, false);
+    let path = format!("/Users/{}", create_user(&client, "ann").await);
+    let renamed = patch_body(json!([{ "op": "replace", "path": "userName", "value": "bob" }]));
+    // The second request is the write. It conflicts with a transaction that is not complete and has the same
+    // name.
+    faulty.dynamodb.fail_once(1, Fault::HalfWritten);
     assert_eq!(faulty.send("PATCH", &path, &renamed).await.status(), 200);
     assert_eq!(faulty.dynamodb.heal(), 3);
     assert_eq!(client.get(&path).await.json()["userName"], "bob");
@@ -247,16 +253,16 @@ async fn a_condition_that_failed_beside_a_conflict_says_nothing_yet() {
 }
 
 #[tokio::test]
-async fn a_group_that_cannot_be_given_its_members_is_not_made() {
+async fn group_whose_members_cannot_be_written_is_not_created() {
     let faulty = Faulty::new().await;
     let client = faulty.connector.local(service());
-    let users = users(&client, 80).await;
-    let body = json!({ "schemas": [GROUP], "displayName": "Tour Guides", "members": values(&users) });
+    let users = create_users(&client, 80).await;
+    let body = json!({ "schemas": [GROUP], "displayName": "Tour Guides", "members": member_values(&users) });
     let mut complete = 0;
     for at in 0.. {
-        faulty.dynamodb.fail(at, Fault::Denied, false);
+        faulty.dynamodb.fail_once(at, Fault::Denied);
         let first = faulty.send("POST", "/Groups", &body).await;
-        if !faulty.heal_after(at) {
+        if !faulty.heal_and_was_reached(at) {
             assert_eq!(first.status(), 201);
             assert!(at - complete > 7, "only {at} requests were met, {complete} of them for the response");
             break;
@@ -266,10 +272,10 @@ async fn a_group_that_cannot_be_given_its_members_is_not_made() {
         if found["totalResults"] == 0 {
             assert_eq!(complete, 0, "{at}: an earlier fault left the group complete");
         } else {
-            // Only the read of the members for the response failed.
+            // The group is complete. Only the read of its members for the response failed.
             complete += 1;
             let id = found["Resources"][0]["id"].as_str().unwrap();
-            assert_eq!(members(&client, id).await, users.iter().cloned().collect(), "{at}");
+            assert_eq!(members_of(&client, id).await, users.iter().cloned().collect(), "{at}");
             assert_eq!(client.delete(&format!("/Groups/{id}")).await.status, 204, "{at}");
         }
         assert_invariants(service(), &faulty.connector.id).await;
@@ -278,27 +284,27 @@ async fn a_group_that_cannot_be_given_its_members_is_not_made() {
 }
 
 #[tokio::test]
-async fn a_replacement_that_another_comes_into_at_any_point_leaves_no_mixture() {
+async fn interrupted_member_replacement_leaves_one_complete_set() {
     let faulty = Faulty::new().await;
     let client = faulty.connector.local(service());
-    let users = users(&client, 120).await;
+    let users = create_users(&client, 120).await;
     let (one, other) = (&users[..60], &users[60..]);
-    let replaced = patch(json!([{ "op": "replace", "path": "members", "value": values(other) }]));
+    let replaced = replace_members_body(other);
     for at in 0.. {
-        let path = format!("/Groups/{}", group(&client, &format!("replaced {at}"), &users[30..90]).await);
-        let put =
-            json!({ "schemas": [GROUP], "displayName": format!("replaced {at}"), "members": values(one) });
-        let intruder = {
+        let path =
+            format!("/Groups/{}", create_group(&client, &format!("replaced {at}"), &users[30..90]).await);
+        let put = json!({ "schemas": [GROUP], "displayName": format!("replaced {at}"), "members": member_values(one) });
+        let interruption = {
             let (client, path) = (client.clone(), path.clone());
             async move { assert_eq!(client.put(&path, &put).await.status, 200) }
         };
-        faulty.dynamodb.interrupt(at, intruder);
+        faulty.dynamodb.interrupt(at, interruption);
         assert_eq!(faulty.send("PATCH", &path, &replaced).await.status(), 200, "{at}");
-        if !faulty.heal_after(at) {
+        if !faulty.heal_and_was_reached(at) {
             assert!(at > 4, "only {at} requests were met");
             break;
         }
-        let left = members(&client, path.trim_start_matches("/Groups/")).await;
+        let left = members_of(&client, path.trim_start_matches("/Groups/")).await;
         let sets = [one, other].map(|set| set.iter().cloned().collect());
         assert!(sets.contains(&left), "{at}: a mixture of {}", left.len());
     }
@@ -306,34 +312,37 @@ async fn a_replacement_that_another_comes_into_at_any_point_leaves_no_mixture() 
 }
 
 #[tokio::test]
-async fn the_version_of_a_group_is_never_newer_than_the_members_that_come_with_it() {
+async fn version_of_a_group_is_never_newer_than_the_members_in_the_same_answer() {
     let faulty = Faulty::new().await;
     let client = faulty.connector.local(service());
-    let users = users(&client, 3).await;
-    let group = group(&client, "Tour Guides", &users).await;
+    let users = create_users(&client, 3).await;
+    let group = create_group(&client, "Tour Guides", &users).await;
     let path = format!("/Groups/{group}");
     let version = |tag: &str| tag["W/\"".len()..].trim_end_matches('"').parse::<u64>().unwrap();
-    let mut is_there = true;
+    let mut is_member = true;
     for (method, body) in [
         ("GET", Value::Null),
-        ("PUT", json!({ "schemas": [GROUP], "displayName": "Tour Guides", "members": values(&users[..2]) })),
-        ("PATCH", patch(json!([{ "op": "replace", "path": "displayName", "value": "Tour Guides" }]))),
+        (
+            "PUT",
+            json!({ "schemas": [GROUP], "displayName": "Tour Guides", "members": member_values(&users[..2]) }),
+        ),
+        ("PATCH", patch_body(json!([{ "op": "replace", "path": "displayName", "value": "Tour Guides" }]))),
     ] {
         let mut same_version = 0;
         for at in 0.. {
-            is_there = !is_there;
-            let op = if is_there { "add" } else { "remove" };
-            let body_of_intruder =
-                patch(json!([{ "op": op, "path": "members", "value": values(&users[2..]) }]));
-            let intruder = {
+            is_member = !is_member;
+            let op = if is_member { "add" } else { "remove" };
+            let body_of_interruption =
+                patch_body(json!([{ "op": op, "path": "members", "value": member_values(&users[2..]) }]));
+            let interruption = {
                 let (client, path) = (client.clone(), path.clone());
-                async move { assert_eq!(client.patch(&path, &body_of_intruder).await.status, 200) }
+                async move { assert_eq!(client.patch(&path, &body_of_interruption).await.status, 200) }
             };
-            faulty.dynamodb.interrupt(at, intruder);
+            faulty.dynamodb.interrupt(at, interruption);
             let answer = faulty.send(method, &path, &body).await;
             assert_eq!(answer.status(), 200, "{method} {at}");
-            if !faulty.heal_after(at) {
-                is_there = !is_there;
+            if !faulty.heal_and_was_reached(at) {
+                is_member = !is_member;
                 assert!(at > 1, "only {at} requests of {method} were met");
                 break;
             }
@@ -342,7 +351,7 @@ async fn the_version_of_a_group_is_never_newer_than_the_members_that_come_with_i
             let current = version(now.header("etag").unwrap());
             assert!(answered <= current, "{method} {at}: version {answered}, and the group has {current}");
             if answered == current {
-                assert_eq!(now.json()["members"], json(&answer)["members"], "{method} {at}");
+                assert_eq!(now.json()["members"], json_of(&answer)["members"], "{method} {at}");
                 same_version += 1;
             }
         }
@@ -352,56 +361,54 @@ async fn the_version_of_a_group_is_never_newer_than_the_members_that_come_with_i
 }
 
 #[tokio::test]
-async fn whoever_is_deactivated_at_any_point_of_an_addition_joins_no_group() {
+async fn user_deactivated_at_any_point_of_an_addition_is_in_no_group() {
     let faulty = Faulty::new().await;
     let client = faulty.connector.local(service());
-    let deactivated = patch(json!([{ "op": "replace", "value": { "active": false } }]));
+    let deactivated = set_active_body(false);
     for at in 0.. {
-        let leaver = user(&client, &format!("leaver {at}")).await;
-        let group = group(&client, &format!("joined {at}"), &[]).await;
-        let added = patch(
-            json!([{ "op": "add", "path": "members", "value": values(std::slice::from_ref(&leaver)) }]),
-        );
-        let intruder = {
+        let leaver = create_user(&client, &format!("leaver {at}")).await;
+        let group = create_group(&client, &format!("joined {at}"), &[]).await;
+        let added = add_members_body(std::slice::from_ref(&leaver));
+        let interruption = {
             let (client, path, body) = (client.clone(), format!("/Users/{leaver}"), deactivated.clone());
             async move { assert_eq!(client.patch(&path, &body).await.status, 200) }
         };
-        faulty.dynamodb.interrupt(at, intruder);
+        faulty.dynamodb.interrupt(at, interruption);
         assert_eq!(faulty.send("PATCH", &format!("/Groups/{group}"), &added).await.status(), 200, "{at}");
-        if !faulty.heal_after(at) {
+        if !faulty.heal_and_was_reached(at) {
             assert!(at > 2, "only {at} requests were met");
             break;
         }
-        assert_eq!(members(&client, &group).await, BTreeSet::new(), "{at}");
+        assert_eq!(members_of(&client, &group).await, BTreeSet::new(), "{at}");
         assert_eq!(client.get(&format!("/Users/{leaver}")).await.json().get("groups"), None, "{at}");
     }
     assert_invariants(service(), &faulty.connector.id).await;
 }
 
 #[tokio::test]
-async fn whoever_goes_while_a_page_is_read_makes_nobody_be_seen_twice() {
+async fn user_deleted_while_pages_are_read_does_not_repeat_or_skip_others() {
     let faulty = Faulty::new().await;
     let client = faulty.connector.local(service());
-    let stay = users(&client, 12).await;
+    let remaining = create_users(&client, 12).await;
     for at in 0.. {
-        let goes = user(&client, "user001x").await;
-        let intruder = {
-            let (client, path) = (client.clone(), format!("/Users/{goes}"));
+        let deleted = create_user(&client, "user001x").await;
+        let interruption = {
+            let (client, path) = (client.clone(), format!("/Users/{deleted}"));
             async move { assert_eq!(client.delete(&path).await.status, 204) }
         };
-        faulty.dynamodb.interrupt(at, intruder);
+        faulty.dynamodb.interrupt(at, interruption);
         let (mut cursor, mut seen) = (String::new(), Vec::new());
         for number in 1.. {
             assert!(number <= 12, "the pages of 12 users have no end");
             let target = format!("/Users?sortBy=userName&count=4&cursor={cursor}");
-            let page = json(&faulty.send("GET", &target, &Value::Null).await);
+            let page = json_of(&faulty.send("GET", &target, &Value::Null).await);
             let ids = page["Resources"].as_array().unwrap().iter();
-            seen.extend(ids.map(|user| user["id"].as_str().unwrap().to_owned()).filter(|id| *id != goes));
+            seen.extend(ids.map(|user| user["id"].as_str().unwrap().to_owned()).filter(|id| *id != deleted));
             let Some(next) = page.get("nextCursor") else { break };
             cursor = next.as_str().unwrap().to_owned();
         }
-        assert_eq!(seen, stay, "{at}");
-        if !faulty.heal_after(at) {
+        assert_eq!(seen, remaining, "{at}");
+        if !faulty.heal_and_was_reached(at) {
             assert!(at > 8, "only {at} requests were met");
             break;
         }

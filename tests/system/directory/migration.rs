@@ -1,25 +1,28 @@
-//! The format of the table and its migration. A table that an earlier version wrote is served as it is, migrated while
-//! requests run, and served after that. A format that this version does not know is refused.
+//! The format of the table and its migration. A table of an earlier version is served before, during and
+//! after its migration. An unknown format is refused.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use directory::connectors::{ConnectorId, FORMAT, scheme};
 use jiff::Timestamp;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use shared::credential::Credential;
 use tests::client::Client;
+use tests::in_process::InProcess;
 use tests::invariants::assert_invariants;
+use tests::layout;
+use tests::provisioning::USER;
 use tests::scimctl::scimctl;
-use tests::service::{Service, TestConnector};
+use tests::service::{Service, TIME_LIMIT, TestConnector};
 use tests::table::{Item, put_item, read_record, set_attribute, take_item};
 
 /// The passwords of the connectors in `fixtures/tables/format-1.json`.
 const PASSWORDS: [(&str, &str); 2] =
     [("okta", "UcSCocm2nixsmoMTrajPwGnpdqkLj_CtLyku29rI1f0"), ("default", "correct horse battery staple")];
 
-/// The record as a process of format 1 reads it: all of these must be there.
+/// The record as a process of format 1 reads it. All fields are required.
 #[derive(Deserialize)]
-#[expect(dead_code, reason = "it is enough that they can be read")]
+#[expect(dead_code, reason = "the test only checks that they can be read")]
 struct RecordOfFormat1 {
     name: String,
     created: Timestamp,
@@ -30,7 +33,7 @@ struct RecordOfFormat1 {
     settings: Value,
 }
 
-/// A service over a table that the version before format 2 wrote.
+/// A service over a table of format 1, from a file.
 async fn service_of_format_1() -> Service {
     let service = Service::start();
     let text = include_str!("../../fixtures/tables/format-1.json");
@@ -71,7 +74,7 @@ async fn assert_served(service: &Service) {
 async fn table_of_format_1_is_served_before_and_after_its_migration() {
     let service = service_of_format_1().await;
     assert_served(&service).await;
-    // Until the migration, a process of format 1 can read what this version writes.
+    // Before the migration, processes of format 1 can still read what this version writes.
     scimctl(&service, &["connector", "rename", "entra", "Entra ID"]).ok();
     scimctl(&service, &["connector", "create", "--name", "onelogin"]).ok();
     for connector in ["okta", "default", "entra", "onelogin"] {
@@ -84,10 +87,9 @@ async fn table_of_format_1_is_served_before_and_after_its_migration() {
     assert_eq!(again, "all connectors are already stored in format 2\n");
     let record = read_record(&service, &id("okta")).await.unwrap();
     assert_eq!(record.get("credentials"), None);
-    // A service that starts now has cached nothing.
-    let restarted =
-        tests::in_process::InProcess::unknown(service.dynamodb(), client(&service, "okta", PASSWORDS[0].1));
-    let reply = restarted.send("GET", "/Users", None, tests::service::PATIENCE).await;
+    // A new process has an empty cache.
+    let restarted = InProcess::uncached(service.dynamodb(), client(&service, "okta", PASSWORDS[0].1));
+    let reply = restarted.send("GET", "/Users", None, TIME_LIMIT).await;
     assert_eq!(reply.status(), 200);
     assert_served(&service).await;
     let made = scimctl(&service, &["connector", "create", "--name", "google"]);
@@ -101,7 +103,7 @@ async fn table_of_format_1_is_served_before_and_after_its_migration() {
 }
 
 #[tokio::test]
-async fn credentials_that_change_during_a_migration_are_not_lost() {
+async fn credential_changes_during_a_migration_are_kept() {
     let service = service_of_format_1().await;
     let connectors = service.connectors();
     let okta = id("okta");
@@ -122,18 +124,17 @@ async fn unknown_format_is_refused() {
     let connector = service.connector().await;
     let text = connector.id.to_string();
     let newer = AttributeValue::N((FORMAT + 1).to_string());
-    set_attribute(&service, "connectors", &text, "stored_format", newer).await;
+    set_attribute(&service, &layout::connector(&connector.id), "stored_format", newer).await;
     let client = connector.local(&service);
     assert_eq!(client.get("/Users").await.status, 500);
-    let user =
-        serde_json::json!({ "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "userName": "a" });
+    let user = json!({ "schemas": [USER], "userName": "a" });
     assert_eq!(client.post("/Users", &user).await.status, 500);
     let refused = scimctl(&service, &["user", "create", &text, "ann"]).failed();
     assert!(refused.contains("is stored in format 3, and this version knows formats up to 2"), "{refused}");
     assert!(service.table().connector(&connector.id).await.is_err());
 }
 
-/// A connector as it is stored, in a table of its own.
+/// A connector in a separate service, and its credentials.
 struct Stored {
     service: Service,
     connector: TestConnector,
@@ -153,9 +154,8 @@ impl Stored {
     }
 
     /// Deletes the item of a credential and returns it.
-    async fn take(&self, credential: &Credential) -> Item {
-        let partition = format!("{}#connector", self.connector.id);
-        take_item(&self.service, &partition, &format!("credential/{}", credential.id)).await
+    async fn take_credential(&self, credential: &Credential) -> Item {
+        take_item(&self.service, &layout::credential(&self.connector.id, &credential.id)).await
     }
 
     async fn assert_only_token_is_accepted(&self) {
@@ -167,14 +167,14 @@ impl Stored {
 }
 
 #[tokio::test]
-async fn connector_of_which_a_part_is_visible_is_read_again() {
+async fn partly_visible_connector_is_read_again() {
     let stored = Stored::new().await;
     let Stored { service, connector, credentials } = &stored;
     let mut taken = Vec::new();
     for credential in credentials {
-        taken.push(stored.take(credential).await);
+        taken.push(stored.take_credential(credential).await);
     }
-    // The record is visible, and the credentials become visible while a reader waits.
+    // Only the record is visible at first. The credentials become visible while the reader waits.
     let become_visible = async {
         tokio::task::yield_now().await;
         for item in taken.clone() {
@@ -187,30 +187,30 @@ async fn connector_of_which_a_part_is_visible_is_read_again() {
 }
 
 #[tokio::test]
-async fn credential_that_the_record_does_not_list_is_refused() {
+async fn credential_missing_from_the_record_is_refused() {
     let stored = Stored::new().await;
     let Stored { service, connector, .. } = &stored;
     let password = stored.password();
-    let item = stored.take(password).await;
+    let item = stored.take_credential(password).await;
     put_item(service, item.clone()).await;
     service.connectors().retire_credential(&connector.id, &password.id).await.unwrap();
-    // A retirement of which only the record is visible.
+    // The record of the retirement is visible, but the deletion of the credential is not.
     put_item(service, item).await;
     stored.assert_only_token_is_accepted().await;
 }
 
 #[tokio::test]
-async fn lost_credential_leaves_the_others_and_a_rotation_repairs_the_list() {
+async fn lost_credential_leaves_the_others_valid_and_rotation_repairs_the_list() {
     let stored = Stored::new().await;
     let Stored { service, connector, .. } = &stored;
-    stored.take(stored.password()).await;
+    stored.take_credential(stored.password()).await;
     stored.assert_only_token_is_accepted().await;
     let (client, text) = (connector.local(service), connector.id.to_string());
     let rotated = scimctl(service, &["connector", "rotate", &text, "--username", "okta"]);
     let new = Client::new(&client.base_url, "okta", &rotated.value("Password:"));
-    let restarted = tests::in_process::InProcess::unknown(service.dynamodb(), new);
-    let reply = restarted.send("GET", "/Users", None, tests::service::PATIENCE).await;
+    let restarted = InProcess::uncached(service.dynamodb(), new);
+    let reply = restarted.send("GET", "/Users", None, TIME_LIMIT).await;
     assert_eq!(reply.status(), 200);
-    let record = take_item(service, "connectors", &text).await;
+    let record = take_item(service, &layout::connector(&connector.id)).await;
     assert_eq!(record["credential_ids"].as_l().unwrap().len(), 2, "the token and the new password");
 }

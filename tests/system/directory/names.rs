@@ -1,13 +1,13 @@
-//! Names that would break out of a key, a filter, a path or a header, if anything could.
+//! Names with special characters, in other cases and normal forms, and long names: each is stored unchanged,
+//! found by filters, and unique.
 
 use serde_json::{Value, json};
 use tests::client::Client;
 use tests::invariants::assert_invariants;
+use tests::provisioning::{GROUP, USER, percent_encoded};
 use tests::service::service;
 
-use crate::directory::concurrency::{GROUP, USER};
-
-/// Names, each with another spelling of the same name where there is one.
+/// Names, each with another spelling that counts as the same name.
 fn names() -> Vec<(String, String)> {
     let mut names: Vec<(String, String)> = [
         ("Conan \"the\" O'Brien", "CONAN \"THE\" O'BRIEN"),
@@ -32,15 +32,14 @@ fn names() -> Vec<(String, String)> {
 }
 
 async fn find(client: &Client, endpoint: &str, attribute: &str, value: &str) -> Value {
-    let filter = format!("{attribute} eq {}", Value::from(value));
-    let filter: String = filter.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    let filter = percent_encoded(&format!("{attribute} eq {}", Value::from(value)));
     let reply = client.get(&format!("/{endpoint}?filter={filter}")).await;
     assert_eq!(reply.status, 200, "{value:?}: {}", String::from_utf8_lossy(&reply.body));
     reply.json()
 }
 
 #[tokio::test]
-async fn awkward_names_round_trip_are_found_and_are_unique() {
+async fn names_with_special_characters_are_kept_found_and_unique() {
     let connector = service().connector().await;
     let client = connector.local(service());
     for (endpoint, schema, attribute) in [("Users", USER, "userName"), ("Groups", GROUP, "displayName")] {
@@ -70,10 +69,10 @@ async fn awkward_names_round_trip_are_found_and_are_unique() {
 }
 
 #[tokio::test]
-async fn values_that_begin_alike_are_told_apart() {
+async fn long_values_with_the_same_beginning_are_distinguished() {
     let connector = service().connector().await;
     let client = connector.local(service());
-    // Longer than a key can hold, and different only behind that.
+    // Longer than the part that a key holds, and with differences only after that part.
     let names = [
         "x".repeat(600),
         format!("{}y", "x".repeat(600)),

@@ -1,5 +1,5 @@
-//! A new index of a connector that has users: filters miss nobody before, while and after it is built, and a version that
-//! does not know the index cannot write.
+//! A new index of a connector with users: filters find every match before, during and after the build, and a
+//! version that does not know the index cannot write.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, LazyLock};
@@ -7,20 +7,21 @@ use std::sync::{Arc, LazyLock};
 use directory::connectors::{BuiltIndexes, Connector, Connectors};
 use directory::{Directory, Table};
 use jiff::{SignedDuration, Timestamp};
-use serde_json::{Value, json};
+use serde_json::json;
 use service::response::Plan;
 use shared::schema::Schemas;
 use tests::client::Client;
 use tests::faults::{Fault, FaultyDynamoDb};
-use tests::in_process::InProcess;
+use tests::in_process::{InProcess, json_of};
 use tests::invariants::assert_invariants;
+use tests::layout;
+use tests::provisioning::{USER, patch_body};
+use tests::schemas::edited_schemas;
 use tests::scimctl::scimctl;
-use tests::service::{PATIENCE, Service, TABLE, TestConnector, actor};
-use tests::table::read_items;
+use tests::service::{Service, TABLE, TIME_LIMIT, TestConnector, actor};
+use tests::table::{read_items, set_attribute};
 
-use crate::directory::concurrency::{USER, patch};
-
-/// A table of its own, since `check` reads all of it.
+/// A separate service, because `check` reads the whole table.
 fn service() -> &'static Service {
     static SERVICE: LazyLock<Service> = LazyLock::new(Service::start);
     &SERVICE
@@ -28,20 +29,13 @@ fn service() -> &'static Service {
 
 /// The schemas of a newer version, which has an index of titles.
 fn newer_schemas() -> &'static Schemas {
-    static NEWER: LazyLock<Schemas> = LazyLock::new(|| {
-        let file = |name: &str| {
-            std::fs::read_to_string(format!("{}/../shared/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()
-        };
-        let mut user_type: Value = serde_json::from_str(&file("resource_types/User.json")).unwrap();
-        user_type["indexes"].as_array_mut().unwrap().push(json!("title"));
-        let schemas = ["User", "Group", "EnterpriseUser"].map(|name| file(&format!("schemas/{name}.json")));
-        let types = [user_type.to_string(), file("resource_types/Group.json")];
-        Schemas::load(&schemas.each_ref().map(String::as_str), &types.each_ref().map(String::as_str)).unwrap()
+    static NEWER: LazyLock<&Schemas> = LazyLock::new(|| {
+        edited_schemas(&[], |user_type| user_type["indexes"].as_array_mut().unwrap().push(json!("title")))
     });
-    &NEWER
+    *NEWER
 }
 
-/// The service in two versions, over one connector.
+/// One connector, and two versions of the service for it.
 struct Versions {
     connector: TestConnector,
     client: Client,
@@ -54,12 +48,12 @@ impl Versions {
         Self { connector, client }
     }
 
-    /// A process of the version without the index, which has not read the connector yet.
+    /// Starts a process of the version without the index. It reads the connector as it is now.
     async fn older(&self) -> InProcess {
         InProcess::new(service().dynamodb(), self.client.clone()).await
     }
 
-    /// A process of the version with the index, which has not read the connector yet.
+    /// Starts a process of the version with the index. It reads the connector as it is now.
     async fn newer(&self) -> InProcess {
         InProcess::with_schemas(service().dynamodb(), self.client.clone(), newer_schemas()).await
     }
@@ -68,7 +62,7 @@ impl Versions {
         service().table().connector(&self.connector.id).await.unwrap().unwrap()
     }
 
-    /// Begins a build at a time that no process needs to wait for any more.
+    /// Begins a build in the past, so that the build needs no waiting time.
     async fn begin(&self, schemas: &Schemas) -> Connector {
         let past = Timestamp::now() - SignedDuration::from_mins(10);
         let begun = service().connectors().begin_reindex(&self.connector.id, schemas, past).await.unwrap();
@@ -94,34 +88,34 @@ fn directory_of(connector: &Connector, table: Table) -> Directory {
 
 async fn create(version: &InProcess, name: &str, title: &str) -> String {
     let user = json!({ "schemas": [USER], "userName": name, "title": title });
-    let created = version.send("POST", "/Users", Some(&user), PATIENCE).await;
+    let created = version.send("POST", "/Users", Some(&user), TIME_LIMIT).await;
     assert_eq!(created.status(), 201, "{created:?}");
-    serde_json::from_slice::<Value>(created.body()).unwrap()["id"].as_str().unwrap().to_owned()
+    json_of(&created)["id"].as_str().unwrap().to_owned()
 }
 
 async fn set_title(version: &InProcess, id: &str, title: &str) -> u16 {
-    let operation = patch(json!([{ "op": "replace", "path": "title", "value": title }]));
-    version.send("PATCH", &format!("/Users/{id}"), Some(&operation), PATIENCE).await.status().as_u16()
+    let operation = patch_body(json!([{ "op": "replace", "path": "title", "value": title }]));
+    version.send("PATCH", &format!("/Users/{id}"), Some(&operation), TIME_LIMIT).await.status().as_u16()
 }
 
 /// The plan of a filter on titles, and the number of users that it finds.
 async fn find(version: &InProcess, title: &str) -> (&'static str, u64) {
     let found =
-        version.send("GET", &format!("/Users?filter=title%20eq%20%22{title}%22"), None, PATIENCE).await;
+        version.send("GET", &format!("/Users?filter=title%20eq%20%22{title}%22"), None, TIME_LIMIT).await;
     assert_eq!(found.status(), 200, "{found:?}");
     let Plan(plan) = found.extensions().get().unwrap();
-    (*plan, serde_json::from_slice::<Value>(found.body()).unwrap()["totalResults"].as_u64().unwrap())
+    (*plan, json_of(&found)["totalResults"].as_u64().unwrap())
 }
 
 #[tokio::test]
-async fn filters_are_complete_before_during_and_after_the_build_of_an_index() {
+async fn filters_find_every_match_before_during_and_after_an_index_build() {
     let versions = Versions::new().await;
     let id = versions.connector.id.to_string();
     let (older, newer) = (versions.older().await, versions.newer().await);
     for number in 0..20 {
         create(&older, &format!("guide{number}"), "Guide").await;
     }
-    // Before: both versions write, and no filter uses the entries of the newer one.
+    // Before the build, both versions can write, and no filter uses the new index.
     let first = create(&newer, "first", "Cook").await;
     create(&newer, "second", "Cook").await;
     assert_eq!(set_title(&older, &first, "Guide").await, 200);
@@ -131,7 +125,7 @@ async fn filters_are_complete_before_during_and_after_the_build_of_an_index() {
     let connector = versions.read().await;
     assert_eq!(directory_of(&connector, service().table()).check(|_| ()).await.unwrap(), []);
 
-    // During: the older version reads, and refuses to write.
+    // During the build, the older version can read but not write.
     let begun = versions.begin(newer_schemas()).await;
     assert_eq!(begun.record.indexes.building(), ["User.title"]);
     let (older, newer) = (versions.older().await, versions.newer().await);
@@ -151,7 +145,7 @@ async fn filters_are_complete_before_during_and_after_the_build_of_an_index() {
     let checked = scimctl(service(), &["check", &id]);
     assert_eq!(checked.ok(), "no findings\n");
 
-    // After: the index has an entry for each user, and none that belongs to nobody.
+    // After the build, the index has an entry for each user and no other entry.
     let built = directory_of(&begun, service().table()).build_indexes(|_| ()).await.unwrap();
     assert_eq!(built, BuiltIndexes { added: 21, deleted: 1 });
     let ready = service().connectors().end_reindex(&begun, newer_schemas()).await.unwrap();
@@ -167,7 +161,7 @@ async fn filters_are_complete_before_during_and_after_the_build_of_an_index() {
 }
 
 #[tokio::test]
-async fn version_that_is_rolled_back_can_write_after_it_removes_the_index() {
+async fn older_version_can_write_after_it_removes_the_newer_index() {
     let versions = Versions::new().await;
     let id = versions.connector.id.to_string();
     let newer = versions.newer().await;
@@ -179,7 +173,7 @@ async fn version_that_is_rolled_back_can_write_after_it_removes_the_index() {
 
     let doctor = scimctl(service(), &["doctor", &id]);
     assert!(doctor.out.contains("does not know (User.title)"), "{}", doctor.out);
-    // The removal begins. A newer process that remains stops using the index.
+    // The removal begins. Processes of the newer version stop using the index.
     versions.begin(Schemas::built_in()).await;
     assert_eq!(find(&versions.newer().await, "Cook").await, ("scan", 1));
     assert_eq!(set_title(&versions.older().await, &user, "Guide").await, 500);
@@ -199,12 +193,12 @@ async fn version_that_is_rolled_back_can_write_after_it_removes_the_index() {
 }
 
 #[tokio::test]
-async fn missing_index_is_built_by_scimctl_and_announced_before() {
+async fn missing_index_is_reported_by_doctor_and_check_and_built_by_reindex() {
     let versions = Versions::new().await;
     let id = versions.connector.id.to_string();
     let older = versions.older().await;
     create(&older, "ann", "Cook").await;
-    // To this connector, the index of display names is a new one.
+    // The record says that the index of display names is not built yet.
     let mut connector = versions.read().await;
     let record = serde_json::to_value(&connector.record).unwrap();
     let mut indexes = record["indexes"].clone();
@@ -214,7 +208,7 @@ async fn missing_index_is_built_by_scimctl_and_announced_before() {
     connector.record.indexes = serde_json::from_value(indexes).unwrap();
     let doc = serde_json::to_string(&connector.record).unwrap();
     let doc = aws_sdk_dynamodb::types::AttributeValue::S(doc);
-    tests::table::set_attribute(service(), "connectors", &id, "doc", doc).await;
+    set_attribute(service(), &layout::connector(&versions.connector.id), "doc", doc).await;
 
     let doctor = scimctl(service(), &["doctor", &id]);
     assert!(doctor.out.contains("FAILED  1 index is not ready: User.displayName\n"), "{}", doctor.out);
@@ -244,7 +238,7 @@ enum Write {
 }
 
 #[tokio::test]
-async fn users_written_while_an_index_is_built_have_their_entries() {
+async fn users_written_during_an_index_build_are_indexed() {
     let faulty = FaultyDynamoDb::start(service().endpoint()).await;
     let dynamodb = runtime::dynamodb::client_at(&faulty.endpoint).await;
     for write in [Write::ChangeTitle, Write::Delete, Write::Create] {
@@ -264,7 +258,7 @@ async fn users_written_while_an_index_is_built_have_their_entries() {
                         assert_eq!(set_title(&newer, &stray, "Smith").await, 200);
                     }
                     Write::Delete => {
-                        let deleted = newer.send("DELETE", &format!("/Users/{id}"), None, PATIENCE).await;
+                        let deleted = newer.send("DELETE", &format!("/Users/{id}"), None, TIME_LIMIT).await;
                         assert_eq!(deleted.status(), 204);
                     }
                     Write::Create => drop(create(&newer, "new", "Cook").await),
@@ -299,7 +293,7 @@ async fn users_written_while_an_index_is_built_have_their_entries() {
 }
 
 #[tokio::test]
-async fn interrupted_build_is_completed_when_it_is_repeated() {
+async fn repeated_build_completes_an_interrupted_build() {
     let faulty = FaultyDynamoDb::start(service().endpoint()).await;
     let dynamodb = runtime::dynamodb::client_at(&faulty.endpoint).await;
     for at in 0.. {
@@ -308,7 +302,7 @@ async fn interrupted_build_is_completed_when_it_is_repeated() {
         create(&older, "ann", "Cook").await;
         let stray = create(&versions.newer().await, "eve", "Smith").await;
         assert_eq!(set_title(&older, &stray, "Guide").await, 200);
-        faulty.fail(at, Fault::Denied, true);
+        faulty.fail_from(at, Fault::Denied);
         let table = Table::new(dynamodb.clone(), TABLE.to_owned());
         let build = async || {
             let connectors = Connectors::new(table.clone(), actor(), Timestamp::now());

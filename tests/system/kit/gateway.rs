@@ -1,4 +1,4 @@
-//! The harness itself, held against a toy function: what it says of a service is worth no more than this.
+//! The test kit's gateway, Lambda and conversations, tested with a toy function. Other tests rely on them.
 
 use std::env;
 use std::process::Stdio;
@@ -11,8 +11,8 @@ use tests::gateway::{DEFAULT_ROUTE, Gateway};
 use tests::lambda::{Lambda, PAYLOAD_LIMIT};
 use tokio::process::Command;
 
-/// A function whose processes are this test binary, running only [`toy_function`].
-fn toys() -> Lambda {
+/// Functions whose process is this test binary. It runs only [`toy_function`].
+fn toy_functions() -> Lambda {
     Lambda::new(|_| {
         let mut command = Command::new(env::current_exe().unwrap());
         command.args(["--ignored", "--exact", "kit::gateway::toy_function", "--nocapture"]);
@@ -24,15 +24,15 @@ fn toys() -> Lambda {
 async fn gateway() -> Gateway {
     let routes =
         [("GET", "/{connector}/scim/v2/Users/{id}", "users-get"), ("", DEFAULT_ROUTE, "everything-else")];
-    Gateway::start(&routes, toys()).await
+    Gateway::start(&routes, toy_functions()).await
 }
 
 fn client(gateway: &Gateway) -> Client {
     Client::new(&gateway.base_url("okta"), "user", "secret").with_public_url(&gateway.public_url("okta"))
 }
 
-/// Not a test, but the process of a toy function, which answers each event with the event. It needs the variables that
-/// Lambda sets.
+/// The process of a toy function, not a test. It answers each event with the event itself, and needs the
+/// environment variables that Lambda sets.
 #[tokio::test]
 #[ignore = "other tests start it as a Lambda function"]
 async fn toy_function() {
@@ -59,7 +59,7 @@ async fn toy_function() {
                 runtime.post(&format!("/invocation/{id}/error"), &error).await;
             }
             Some("ends") => std::process::exit(1),
-            Some("says-too-much") => {
+            Some("answers-too-much") => {
                 let refused = runtime.post(&answer_target, &json!("x".repeat(PAYLOAD_LIMIT))).await;
                 assert_eq!(refused.status, 413);
             }
@@ -85,7 +85,7 @@ async fn toy_function() {
 }
 
 #[tokio::test]
-async fn a_request_reaches_its_function_as_an_event_and_the_answer_comes_back() {
+async fn request_reaches_its_function_as_an_event_and_the_answer_is_returned() {
     let gateway = gateway().await;
     let reply = client(&gateway).get("/Users/7?filter=userName%20eq%20%22a%40b%22&").await;
     assert_eq!(reply.status, 200);
@@ -100,7 +100,7 @@ async fn a_request_reaches_its_function_as_an_event_and_the_answer_comes_back() 
 }
 
 #[tokio::test]
-async fn a_target_is_sent_byte_for_byte() {
+async fn request_target_is_sent_unchanged() {
     let gateway = gateway().await;
     for target in [
         "//Users/",
@@ -118,7 +118,7 @@ async fn a_target_is_sent_byte_for_byte() {
 }
 
 #[tokio::test]
-async fn a_body_arrives_in_base64_unless_it_is_called_json() {
+async fn body_arrives_in_base64_unless_its_media_type_is_json() {
     let gateway = gateway().await;
     let client = client(&gateway);
     let event = client.post("/Users", &json!({})).await.json();
@@ -128,10 +128,10 @@ async fn a_body_arrives_in_base64_unless_it_is_called_json() {
 }
 
 #[tokio::test]
-async fn a_function_that_fails_is_a_500_of_the_gateway() {
+async fn failed_function_gives_500_from_the_gateway() {
     let gateway = gateway().await;
     let client = client(&gateway);
-    for target in ["/Users/fails", "/Users/ends", "/Users/says-too-much"] {
+    for target in ["/Users/fails", "/Users/ends", "/Users/answers-too-much"] {
         let reply = client.get(target).await;
         assert_eq!(reply.status, 500, "{target}");
         assert_eq!(reply.json(), json!({ "message": "Internal Server Error" }), "{target}");
@@ -140,7 +140,7 @@ async fn a_function_that_fails_is_a_500_of_the_gateway() {
 }
 
 #[tokio::test]
-async fn what_is_too_large_does_not_reach_a_function() {
+async fn request_above_the_size_limits_is_rejected_by_the_gateway() {
     let gateway = gateway().await;
     let client = client(&gateway);
     assert_eq!(client.get(&format!("/Users?{}", "x".repeat(11_000))).await.status, 431);
@@ -148,15 +148,15 @@ async fn what_is_too_large_does_not_reach_a_function() {
 }
 
 #[tokio::test]
-async fn an_invocation_tells_why_it_failed() {
-    let lambda = toys();
+async fn failed_invocation_returns_the_error_type_and_message() {
+    let lambda = toy_functions();
     let event = |path: &str| json!({ "rawPath": path });
     assert_eq!(
         lambda.invoke("toy", &event("/fails")).await.unwrap_err().to_string(),
         "Toy.Error: was asked to"
     );
     assert_eq!(lambda.invoke("toy", &event("/ends")).await.unwrap_err().kind, "Runtime.ExitError");
-    let failure = lambda.invoke("toy", &event("/says-too-much")).await.unwrap_err();
+    let failure = lambda.invoke("toy", &event("/answers-too-much")).await.unwrap_err();
     assert_eq!(failure.kind, "Function.ResponseSizeTooLarge");
     assert_eq!(
         lambda.invoke("does-not-start", &event("/")).await.unwrap_err().to_string(),
@@ -165,7 +165,7 @@ async fn an_invocation_tells_why_it_failed() {
 }
 
 #[tokio::test]
-async fn a_function_has_one_process_which_ends_with_the_gateway() {
+async fn function_has_one_process_that_ends_with_the_gateway() {
     let process = |reply: &Reply| reply.header("x-process").unwrap().to_owned();
     let gateway = gateway().await;
     let client = client(&gateway);
@@ -200,7 +200,7 @@ fn conversation(steps: Value) -> Result<Conversation, String> {
 }
 
 #[tokio::test]
-async fn a_conversation_that_goes_as_written_is_held_to_its_end() {
+async fn conversation_with_the_expected_answers_succeeds() {
     let gateway = gateway().await;
     let steps = json!([
         {
@@ -249,11 +249,11 @@ async fn a_conversation_that_goes_as_written_is_held_to_its_end() {
             }
         }
     ]);
-    conversation(steps).unwrap().hold(&client(&gateway)).await.unwrap();
+    conversation(steps).unwrap().replay(&client(&gateway)).await.unwrap();
 }
 
 #[tokio::test]
-async fn a_conversation_that_goes_another_way_says_where_and_how() {
+async fn conversation_with_another_answer_fails_with_the_step_and_the_differences() {
     let gateway = gateway().await;
     let steps = json!([
         { "does": "asks", "request": { "method": "GET", "target": "/Users/1" }, "expect": { "status": 200 } },
@@ -268,7 +268,7 @@ async fn a_conversation_that_goes_another_way_says_where_and_how() {
             "capture": { "id": "/id" }
         }
     ]);
-    let failure = conversation(steps).unwrap().hold(&client(&gateway)).await.unwrap_err();
+    let failure = conversation(steps).unwrap().replay(&client(&gateway)).await.unwrap_err();
     let expected = "toy/01.json, step 2: the client asks for what is not there\n  \
         body/id: expected a value to keep as id, got nothing\n  \
         status: expected [404], got 200\n  \
@@ -280,7 +280,7 @@ async fn a_conversation_that_goes_another_way_says_where_and_how() {
 }
 
 #[test]
-fn a_malformed_conversation_is_refused_when_it_is_read() {
+fn malformed_conversation_is_rejected_when_it_is_parsed() {
     let step = |request: Value, expect: Value| {
         conversation(json!([{ "does": "asks", "request": request, "expect": expect }])).unwrap_err()
     };
@@ -301,7 +301,7 @@ fn a_malformed_conversation_is_refused_when_it_is_read() {
 }
 
 #[test]
-fn every_conversation_on_file_can_be_read() {
+fn every_conversation_file_can_be_parsed() {
     for client in clients() {
         for conversation in conversations(&client) {
             assert!(!conversation.steps.is_empty(), "{} has no steps", conversation.file);

@@ -1,4 +1,5 @@
-//! The oracle of [`tests::invariants`]: it names each fault that a test writes into a sound directory.
+//! The check of invariants in [`tests::invariants`]: it finds every fault that a test writes into a valid
+//! directory.
 
 use std::sync::LazyLock;
 
@@ -7,13 +8,13 @@ use tests::invariants::Invariant::{self, *};
 use tests::invariants::{assert_invariants, find_violations};
 use tests::service::Service;
 
-/// A table of its own, since each case reads all of it.
+/// A separate service, because each case reads the whole table.
 fn service() -> &'static Service {
     static SERVICE: LazyLock<Service> = LazyLock::new(Service::start);
     &SERVICE
 }
 
-/// The invariants that a fault breaks, in the order of their names.
+/// The invariants that a corruption breaks, sorted by name.
 fn broken_by(corruption: Corruption) -> &'static [Invariant] {
     match corruption {
         Corruption::ActiveCopyIsWrong | Corruption::MemberKindIsWrong => &[CopiesAgree],
@@ -23,12 +24,12 @@ fn broken_by(corruption: Corruption) -> &'static [Invariant] {
         Corruption::GroupNameIsShared => &[NamesAreUnique],
         Corruption::GroupSideIsMissing | Corruption::MemberSideIsMissing => &[MembershipsHaveBothSides],
         Corruption::IndexItemIsMissing => &[ResourcesHaveIndexItems],
-        Corruption::IndexItemIsOfAnother => &[IndexItemsHaveResources, ResourcesHaveIndexItems],
-        Corruption::IndexItemIsOfNobody => &[IndexItemsHaveResources],
+        Corruption::IndexItemNamesAnotherUser => &[IndexItemsHaveResources, ResourcesHaveIndexItems],
+        Corruption::IndexItemIsStray => &[IndexItemsHaveResources],
         Corruption::ItemIsUnknown => &[ItemsAreKnown],
         Corruption::MemberIsDeactivated => &[CountsAreExact, MembersAreActive, ResourcesHaveIndexItems],
         Corruption::MemberIsMissing => &[CountsAreExact, IndexItemsHaveResources, MembersExist],
-        Corruption::NestingHasACircle => &[NestingHasNoCircle, NestingHasNoCircle],
+        Corruption::NestingHasCycle => &[NestingHasNoCycle, NestingHasNoCycle],
         Corruption::NestingMarkIsMissing => &[NestedGroupsAreMarked],
         Corruption::UserIsUnreadable => &[ResourcesAreReadable],
         Corruption::UserNameIsShared => &[IndexItemsHaveResources, NamesAreUnique],
@@ -36,7 +37,7 @@ fn broken_by(corruption: Corruption) -> &'static [Invariant] {
 }
 
 #[tokio::test]
-async fn each_corruption_breaks_the_invariants_that_it_should() {
+async fn each_corruption_breaks_its_invariants() {
     for corruption in Corruption::ALL {
         let directory = SmallDirectory::create(service()).await;
         let connector = &directory.connector.id;

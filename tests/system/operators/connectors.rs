@@ -1,4 +1,5 @@
-//! What operators do at the command line, and what clients see of it.
+//! Connectors on the command line: operators create, disable, rename and delete them, rotate credentials and
+//! change settings.
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};
@@ -8,14 +9,16 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use shared::resource::{ResourceId, ResourceKind};
 use tests::client::Client;
-use tests::layout as keys;
+use tests::folder::Folder;
+use tests::layout;
+use tests::provisioning::{create_group, create_user, create_users};
 use tests::scimctl::{scimctl, scimctl_with};
 use tests::service::{TABLE, binaries, service};
+use tests::table::{read_items, take_item};
 use uuid::Uuid;
 
-use crate::directory::concurrency::{group, user, users};
-
-fn name() -> String {
+/// A new name of a connector.
+fn new_name() -> String {
     format!("c{}", Uuid::new_v4().simple())
 }
 
@@ -24,8 +27,8 @@ fn origin() -> String {
 }
 
 #[tokio::test]
-async fn an_operator_makes_a_connector_and_is_told_once_what_to_paste() {
-    let (name, origin) = (name(), origin());
+async fn connector_create_prints_the_endpoint_url_and_new_credentials_once() {
+    let (name, origin) = (new_name(), origin());
     let made = scimctl(service(), &["connector", "create", "--name", &name, "--url", &origin]);
     let (url, username, password) =
         (made.value("Endpoint URL:"), made.value("Username:"), made.value("Password:"));
@@ -52,8 +55,8 @@ async fn an_operator_makes_a_connector_and_is_told_once_what_to_paste() {
     assert!(!made.out.contains("horse"), "a password that somebody chose is not shown");
     let url = made.value("Endpoint URL:");
     assert_eq!(Client::new(&url, "okta", "correct horse battery").get("/Users").await.status, 200);
-    let in_sight = ["connector", "create", "--name", "x", "--password", "secret"];
-    assert_eq!(scimctl(service(), &in_sight).code, 2, "a password never stands on a command line");
+    let on_command_line = ["connector", "create", "--name", "x", "--password", "secret"];
+    assert_eq!(scimctl(service(), &on_command_line).code, 2, "a password never stands on a command line");
 
     let made =
         scimctl(service(), &["connector", "create", "--name", "okta", "--unguessable", "--url", &origin]);
@@ -63,8 +66,8 @@ async fn an_operator_makes_a_connector_and_is_told_once_what_to_paste() {
 }
 
 #[tokio::test]
-async fn credentials_are_rotated_one_beside_the_other_and_retired_by_name() {
-    let (name, origin) = (name(), origin());
+async fn rotated_credential_works_beside_the_old_one_until_it_is_retired() {
+    let (name, origin) = (new_name(), origin());
     let run = |arguments: &[&str]| scimctl(service(), &[&["connector"], arguments].concat());
     let first = run(&["create", "--name", &name, "--url", &origin]);
     let second = run(&["rotate", &name]);
@@ -95,7 +98,7 @@ async fn credentials_are_rotated_one_beside_the_other_and_retired_by_name() {
     assert!(run(&["expires", &name, &id(new), "tomorrow"]).failed().contains("is not a time"));
     let shown = run(&["show", &name]).ok();
     assert!(!shown.contains(&id(old)) && shown.contains("2026-01-01 00:00 UTC (expired)"), "{shown}");
-    // Whoever reads the record now, as every function does within a minute, knows.
+    // Every function reads the connector again within a minute. This is what it reads.
     let present = service().table().connector(&ConnectorId::parse(&name).unwrap()).await.unwrap().unwrap();
     let find = |presented: shared::credential::PresentedCredentials| {
         presented.find(&present.credentials, Timestamp::now()).is_some()
@@ -113,7 +116,7 @@ async fn credentials_are_rotated_one_beside_the_other_and_retired_by_name() {
 }
 
 #[tokio::test]
-async fn a_connector_is_disabled_renamed_and_deleted_with_all_that_is_in_it() {
+async fn connector_is_disabled_renamed_and_deleted_with_its_directory() {
     let connector = service().connector().await;
     let id = connector.id.to_string();
     let run = |arguments: &[&str]| scimctl(service(), &[&["connector"], arguments].concat());
@@ -139,23 +142,23 @@ async fn a_connector_is_disabled_renamed_and_deleted_with_all_that_is_in_it() {
 
     let connector = service().connector().await;
     let (id, client) = (connector.id.to_string(), connector.local(service()));
-    let made = users(&client, 5).await;
-    let inner = group(&client, "inner", &made).await;
-    group(&client, "outer", &[inner]).await;
+    let made = create_users(&client, 5).await;
+    let inner = create_group(&client, "inner", &made).await;
+    create_group(&client, "outer", &[inner]).await;
     let wrong = scimctl_with(service(), &["connector", "delete", &id], "yes\n");
     assert_eq!(
         (wrong.code, wrong.err.lines().last()),
         (1, Some("scimctl: \"yes\" is not the id of the connector, so nothing is deleted"))
     );
     assert_eq!(client.get("/Users?count=0").await.json()["totalResults"], 5);
-    // As a deletion left it that was cut off: an hour ago, with a user gone whose memberships and entries are there.
+    // A deletion that was interrupted an hour ago: a user is deleted, but its memberships and index items are
+    // not.
     let long_ago = Timestamp::now() - SignedDuration::from_hours(1);
     service().connectors().begin_deletion(&connector.id, long_ago).await.unwrap();
-    let gone = keys::resource(&connector.id, ResourceKind::User, ResourceId::parse(&made[0]).unwrap());
-    let delete = service().dynamodb().delete_item().table_name(TABLE).set_key(Some(gone.attributes()));
-    delete.send().await.unwrap();
-    let file = std::env::temp_dir().join(format!("rollcall-{}.csv", Uuid::new_v4()));
-    std::fs::write(&file, "username\nann@example.com\n").unwrap();
+    let first = ResourceId::parse(&made[0]).unwrap();
+    take_item(service(), &layout::resource(&connector.id, ResourceKind::User, first)).await;
+    let folder = Folder::new();
+    let file = folder.write("users.csv", "username\nann@example.com\n");
     for arguments in [
         &["connector", "enable", &id][..],
         &["connector", "rotate", &id],
@@ -163,7 +166,7 @@ async fn a_connector_is_disabled_renamed_and_deleted_with_all_that_is_in_it() {
         &["user", "create", &id, "ann@example.com"],
         &["group", "create", &id, "Stewards"],
         &["role", "create", &id, "approver"],
-        &["import", "users", &id, file.to_str().unwrap()],
+        &["import", "users", &id, &file],
     ] {
         let refused = scimctl(service(), arguments).failed();
         assert_eq!(
@@ -174,25 +177,24 @@ async fn a_connector_is_disabled_renamed_and_deleted_with_all_that_is_in_it() {
             "{arguments:?}"
         );
     }
-    std::fs::remove_file(file).unwrap();
-    // A function noted the use of a credential after it was retired.
+    // A function recorded the use of a credential after it was retired.
     service().table().credential_usage(&connector.id).record_use("retired", Timestamp::now()).await.unwrap();
     let deleted = scimctl_with(service(), &["connector", "delete", &id], &format!("{id}\n"));
     assert_eq!(
         deleted.ok(),
         format!("connector {id} is deleted; its audit records stay until they expire\n")
     );
-    let left = tests::table::read_items(service(), &connector.id).await;
+    let left = read_items(service(), &connector.id).await;
     assert!(!left.is_empty() && left.keys().all(|(pk, _)| pk.contains("#audit/")), "{left:?}");
     assert!(service().table().connector(&connector.id).await.unwrap().is_none());
     assert_eq!(service().table().credential_usage(&connector.id).last_used("retired").await.unwrap(), None);
     let trail = scimctl(service(), &["audit", &id]).ok();
     assert!(trail.lines().any(|line| line.contains("create User")), "{trail}");
-    assert_eq!(scimctl(service(), &["audit", &name()]).failed().split(' ').next(), Some("there"));
+    assert_eq!(scimctl(service(), &["audit", &new_name()]).failed().split(' ').next(), Some("there"));
 }
 
 #[tokio::test]
-async fn the_deletion_of_a_connector_is_a_deletion_in_its_trail() {
+async fn deletion_of_a_connector_is_recorded_in_its_audit_trail() {
     let connector = service().connector().await;
     let id = connector.id.to_string();
     let mut deletion = Command::new(binaries().join("scimctl"))
@@ -211,7 +213,7 @@ async fn the_deletion_of_a_connector_is_a_deletion_in_its_trail() {
         assert_eq!(ended, None, "scimctl ended before it marked the connector as being deleted");
         tokio::task::yield_now().await;
     };
-    // It waits for those who believe the record that they read before.
+    // The deletion now waits until no process has the old record in its cache, so this test ends it.
     deletion.kill().unwrap();
     deletion.wait().unwrap();
     assert!(record.disabled.is_some());
@@ -222,22 +224,22 @@ async fn the_deletion_of_a_connector_is_a_deletion_in_its_trail() {
 }
 
 #[tokio::test]
-async fn the_trail_of_one_resource_is_asked_for_by_its_id() {
+async fn audit_trail_of_one_resource_is_read_by_its_id() {
     let connector = service().connector().await;
     let id = connector.id.to_string();
-    let ann = user(&connector.local(service()), "ann@example.com").await;
+    let ann = create_user(&connector.local(service()), "ann@example.com").await;
     let of = |resource: &str| scimctl(service(), &["audit", &id, "--resource", resource]);
     assert_eq!(of(&ann).ok().lines().count(), 1);
     assert!(of("ann@example.com").failed().starts_with("\"ann@example.com\" is not a resource id; "));
 }
 
 #[tokio::test]
-async fn settings_are_set_one_by_one_applied_from_a_file_and_written_back() {
+async fn settings_can_be_set_applied_from_a_file_and_exported() {
     let connector = service().connector().await;
     let (id, client) = (connector.id.to_string(), connector.local(service()));
-    user(&client, "ann@example.com").await;
-    user(&client, "root").await;
-    group(&client, "Admins", &[]).await;
+    create_user(&client, "ann@example.com").await;
+    create_user(&client, "root").await;
+    create_group(&client, "Admins", &[]).await;
     let run = |arguments: &[&str]| scimctl(service(), &[&["connector"], arguments].concat());
     let set = ["set", &id, "rules.exclude-users=root,svc-*", "rules.exclude-groups=admin*", "audit-days=30"];
     let dry = run(&[&set[..], &["--dry-run"]].concat()).ok();
@@ -249,16 +251,15 @@ async fn settings_are_set_one_by_one_applied_from_a_file_and_written_back() {
         exported.contains("exclude-users = [\"root\", \"svc-*\"]") && exported.contains("audit-days = 30"),
         "{exported}"
     );
-    let file = std::env::temp_dir().join(format!("rollcall-{}.toml", Uuid::new_v4()));
-    std::fs::write(&file, exported.replace("\"root\"", "\"ann*\"")).unwrap();
-    let path = file.to_str().unwrap();
+    let folder = Folder::new();
+    let path = &folder.write("settings.toml", &exported.replace("\"root\"", "\"ann*\""));
     assert_eq!(
         run(&["apply", &id, path, "--dry-run"]).ok().lines().collect::<std::collections::BTreeSet<_>>(),
         ["+ user root", "- user ann@example.com"].into()
     );
     run(&["apply", &id, path]).ok();
     assert_eq!(run(&["apply", &id, path]).ok(), format!("connector {id} already has these settings\n"));
-    assert_eq!(run(&["export", &id]).ok(), std::fs::read_to_string(&file).unwrap());
+    assert_eq!(run(&["export", &id]).ok(), std::fs::read_to_string(path).unwrap());
     for (text, said) in [
         ("on-delte = \"refuse\"", "1: on-delte = \"refuse\": unknown field `on-delte`"),
         (
@@ -268,11 +269,10 @@ async fn settings_are_set_one_by_one_applied_from_a_file_and_written_back() {
         ("audit-days = -1\n", "1: audit-days = -1: invalid value: integer `-1`, expected a whole number"),
         ("[rules]\nexclude-users = \n", "2: exclude-users =: "),
     ] {
-        std::fs::write(&file, text).unwrap();
+        folder.write("settings.toml", text);
         let wrong = run(&["apply", &id, path]).failed();
         assert!(wrong.starts_with(&format!("{path}:{said}")), "{wrong}");
     }
-    std::fs::remove_file(file).unwrap();
     for (setting, said) in [
         (
             "mapping.email=emials.value",
@@ -293,7 +293,7 @@ async fn settings_are_set_one_by_one_applied_from_a_file_and_written_back() {
     ] {
         assert_eq!(run(&["set", &id, setting]).failed(), said);
     }
-    // What a rule hides is answered over SCIM as before.
+    // Rules do not change the answers over SCIM.
     let names = client.get("/Users?attributes=userName").await.json();
     assert_eq!(names["totalResults"], json!(2));
 }

@@ -1,40 +1,18 @@
-//! The directory as operators see it, and what they make by hand.
+//! The directory on the command line: lists of users and groups, local users, `scimctl doctor`, help and
+//! completions.
 
 use directory::settings::{OnDelete, Settings};
 use serde_json::{Value, json};
-use tests::client::Client;
+use tests::folder::Folder;
 use tests::invariants::assert_invariants;
-use tests::scimctl::{Done, scimctl, scimctl_with};
-use tests::service::{TABLE, TestConnector, service};
-
-use crate::directory::concurrency::{USER, group, patch, user};
-use crate::operators::transfer::Folder;
-
-pub fn run(connector: &TestConnector, arguments: &[&str]) -> Done {
-    let id = connector.id.to_string();
-    let [noun, verb, rest @ ..] = arguments else { panic!("a command") };
-    scimctl(service(), &[&[*noun, *verb, &id], rest].concat())
-}
-
-pub async fn directory() -> (TestConnector, Client, String) {
-    let connector = service().connector().await;
-    let client = connector.local(service());
-    let ann = json!({
-        "schemas": [USER], "userName": "Ann@example.com", "name": { "givenName": "Ann", "familyName": "Ash" },
-        "emails": [{ "value": "ann@work.example", "primary": true }]
-    });
-    let ann = client.post("/Users", &ann).await.json()["id"].as_str().unwrap().to_owned();
-    let bob = user(&client, "bob").await;
-    let gone = patch(json!([{ "op": "replace", "value": { "active": false } }]));
-    client.patch(&format!("/Users/{bob}"), &gone).await;
-    let inner = group(&client, "Sales, EMEA", std::slice::from_ref(&ann)).await;
-    group(&client, "Everybody", &[inner]).await;
-    (connector, client, ann)
-}
+use tests::provisioning::{create_group, create_user};
+use tests::sample::SampleDirectory;
+use tests::scimctl::{run, scimctl, scimctl_with};
+use tests::service::{TABLE, service};
 
 #[tokio::test]
-async fn the_directory_is_listed_with_the_groups_that_users_have_in_the_end() {
-    let (connector, _, ann) = directory().await;
+async fn listings_show_direct_and_effective_groups() {
+    let SampleDirectory { connector, ann, .. } = SampleDirectory::create().await;
     let table = run(&connector, &["user", "list"]).ok();
     assert_eq!(
         table,
@@ -94,7 +72,7 @@ async fn the_directory_is_listed_with_the_groups_that_users_have_in_the_end() {
 }
 
 #[tokio::test]
-async fn a_user_made_by_hand_is_changed_by_hand() {
+async fn local_user_can_be_created_changed_and_deleted() {
     let connector = service().connector().await;
     let run = |arguments: &[&str]| run(&connector, arguments);
     run(&["user", "create", "ann", "--first-name", "Ann", "--email", "ann@example.com"]).ok();
@@ -114,11 +92,11 @@ async fn a_user_made_by_hand_is_changed_by_hand() {
 }
 
 #[tokio::test]
-async fn whom_the_client_deleted_and_the_directory_keeps_is_known_by_an_id() {
+async fn user_deleted_by_the_client_and_kept_is_found_by_id_only() {
     let settings = Settings { on_delete: OnDelete::Deactivate, ..Settings::default() };
     let connector = service().connector_with(settings).await;
     let client = connector.local(service());
-    let ann = user(&client, "ann").await;
+    let ann = create_user(&client, "ann").await;
     client.delete(&format!("/Users/{ann}")).await;
     let listed = run(&connector, &["user", "list", "--hidden"]).ok();
     let lines: Vec<&str> = listed.lines().collect();
@@ -137,8 +115,8 @@ async fn whom_the_client_deleted_and_the_directory_keeps_is_known_by_an_id() {
 }
 
 #[tokio::test]
-async fn whoever_is_deactivated_and_joins_nothing_is_named() {
-    let (connector, ..) = directory().await;
+async fn deactivated_user_cannot_join_and_is_named_in_the_error() {
+    let SampleDirectory { connector, .. } = SampleDirectory::create().await;
     run(&connector, &["group", "create", "Stewards"]).ok();
     run(&connector, &["role", "create", "approver"]).ok();
     for (noun, verb, of, added, skipped) in [
@@ -160,17 +138,17 @@ async fn whoever_is_deactivated_and_joins_nothing_is_named() {
         let some = run(&connector, &[noun, verb, of, "bob", "ann@example.com", "Everybody"]);
         assert_eq!((some.code, some.out.as_str()), (1, &*format!("{added}: ann@example.com, Everybody\n")));
         assert_eq!(some.failed(), format!("{skipped}: bob"));
-        let nobody = run(&connector, &[noun, verb, of, "bob"]);
-        assert_eq!((nobody.code, nobody.out.as_str()), (1, ""));
+        let rejected = run(&connector, &[noun, verb, of, "bob"]);
+        assert_eq!((rejected.code, rejected.out.as_str()), (1, ""));
     }
 }
 
 #[tokio::test]
-async fn the_columns_of_a_long_table_stay_where_they_are_or_widen() {
+async fn columns_of_a_long_table_never_become_narrower() {
     let connector = service().connector().await;
     let rows: String = (0..520).map(|number| format!("u{number:03},Ann\n")).collect();
     let folder = Folder::new();
-    let file = folder.file("users.csv", &format!("username,first_name\n{rows}{},Ann\n", "x".repeat(40)));
+    let file = folder.write("users.csv", &format!("username,first_name\n{rows}{},Ann\n", "x".repeat(40)));
     run(&connector, &["import", "users", &file]).ok();
     let table = run(&connector, &["user", "list"]).ok();
     let places: Vec<usize> = table.lines().skip(1).map(|line| line.find("Ann").unwrap()).collect();
@@ -178,11 +156,11 @@ async fn the_columns_of_a_long_table_stay_where_they_are_or_widen() {
 }
 
 #[tokio::test]
-async fn a_name_cannot_move_the_cursor_of_whoever_reads_it() {
+async fn control_characters_in_names_are_escaped_in_tables() {
     let connector = service().connector().await;
     let client = connector.local(service());
-    let id = user(&client, "a\u{1b}[2J\nb").await;
-    group(&client, "g\r", std::slice::from_ref(&id)).await;
+    let id = create_user(&client, "a\u{1b}[2J\nb").await;
+    create_group(&client, "g\r", std::slice::from_ref(&id)).await;
     for arguments in [&["user", "list"][..], &["user", "show", &id], &["group", "members", "g\r"]] {
         let said = run(&connector, arguments).ok();
         assert!(said.contains("a\\u{1b}[2J\\nb") && !said.contains('\u{1b}'), "{said:?}");
@@ -193,7 +171,7 @@ async fn a_name_cannot_move_the_cursor_of_whoever_reads_it() {
 }
 
 #[tokio::test]
-async fn a_doctor_says_what_is_not_well_and_what_to_do() {
+async fn doctor_reports_each_problem_with_its_remedy() {
     let connector = service().connector().await;
     let (id, client) = (connector.id.to_string(), connector.local(service()));
     let origin = service().origin();
@@ -226,7 +204,7 @@ async fn a_doctor_says_what_is_not_well_and_what_to_do() {
 }
 
 #[tokio::test]
-async fn help_has_examples_and_shells_have_completions() {
+async fn help_has_examples_and_bash_has_completions() {
     let help = scimctl(service(), &["--help"]).ok();
     assert!(help.contains("EXAMPLES:") && help.contains("EXIT CODES:"), "{help}");
     for (noun, verbs) in [

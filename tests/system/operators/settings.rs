@@ -1,65 +1,64 @@
-//! What the settings of a connector, and what operators made by hand, change for its clients.
+//! The settings of a connector (`on-deactivate`, `on-delete`, `attribute-only`), local users, groups and
+//! roles, and audit records: what they change for clients.
 
 use directory::settings::{OnDeactivate, OnDelete, Settings};
 use serde_json::{Value, json};
 use tests::client::Client;
 use tests::invariants::assert_invariants;
-use tests::scimctl::scimctl;
+use tests::provisioning::{
+    GROUP, USER, add_members_body, create_group, create_user, create_users, members_of, patch_body,
+    set_active_body,
+};
+use tests::scimctl::{run, scimctl};
 use tests::service::{TestConnector, service};
+use tests::table::read_items;
 
-use crate::directory::concurrency::{GROUP, USER, group, members, patch, user, users, values};
-
-async fn with(settings: Settings) -> (TestConnector, Client) {
+/// Creates a connector with these settings, and a client of it.
+async fn connector_with(settings: Settings) -> (TestConnector, Client) {
     let connector = service().connector_with(settings).await;
     let client = connector.local(service());
     (connector, client)
 }
 
-fn active(active: bool) -> Value {
-    patch(json!([{ "op": "replace", "value": { "active": active } }]))
-}
-
-fn run(connector: &TestConnector, arguments: &[&str]) -> tests::scimctl::Done {
-    let id = connector.id.to_string();
-    let [noun, verb, rest @ ..] = arguments else { panic!("a command") };
-    scimctl(service(), &[&[*noun, *verb, &id], rest].concat())
-}
-
 #[tokio::test]
-async fn a_connector_that_keeps_groups_gives_them_back_with_the_user() {
-    let (_, client) = with(Settings { on_deactivate: OnDeactivate::KeepGroups, ..Settings::default() }).await;
-    let made = users(&client, 2).await;
-    let group = group(&client, "Tour Guides", &made[..1]).await;
+async fn on_deactivate_keep_groups_keeps_memberships() {
+    let (_, client) =
+        connector_with(Settings { on_deactivate: OnDeactivate::KeepGroups, ..Settings::default() }).await;
+    let made = create_users(&client, 2).await;
+    let group = create_group(&client, "Tour Guides", &made[..1]).await;
     let path = format!("/Users/{}", made[0]);
-    let away = client.patch(&path, &active(false)).await.json();
+    let away = client.patch(&path, &set_active_body(false)).await.json();
     assert_eq!((&away["active"], &away["groups"][0]["value"]), (&json!(false), &json!(group)));
     assert_eq!(client.get(&path).await.json(), away);
-    assert_eq!(client.patch(&path, &active(true)).await.json()["groups"][0]["value"], json!(group));
-    // Who does not send memberships again is believed when it sends them.
-    client.patch(&format!("/Users/{}", made[1]), &active(false)).await;
-    let joins = patch(json!([{ "op": "add", "path": "members", "value": values(&made[1..]) }]));
+    assert_eq!(client.patch(&path, &set_active_body(true)).await.json()["groups"][0]["value"], json!(group));
+    // A deactivated user can join a group with this setting.
+    client.patch(&format!("/Users/{}", made[1]), &set_active_body(false)).await;
+    let joins = add_members_body(&made[1..]);
     assert_eq!(client.patch(&format!("/Groups/{group}"), &joins).await.status, 200);
-    assert_eq!(members(&client, &group).await, made.iter().cloned().collect());
+    assert_eq!(members_of(&client, &group).await, made.iter().cloned().collect());
 }
 
 #[tokio::test]
-async fn a_connector_may_keep_whom_its_client_deletes_for_operators() {
-    let (connector, client) = with(Settings { on_delete: OnDelete::Deactivate, ..Settings::default() }).await;
-    let leaver = user(&client, "ann@example.com").await;
-    let group = group(&client, "Tour Guides", std::slice::from_ref(&leaver)).await;
+async fn on_delete_deactivate_hides_the_user_from_the_client_only() {
+    let (connector, client) =
+        connector_with(Settings { on_delete: OnDelete::Deactivate, ..Settings::default() }).await;
+    let leaver = create_user(&client, "ann@example.com").await;
+    let group = create_group(&client, "Tour Guides", std::slice::from_ref(&leaver)).await;
     let path = format!("/Users/{leaver}");
     assert_eq!(client.delete(&path).await.status, 204);
-    for reply in
-        [client.get(&path).await, client.delete(&path).await, client.patch(&path, &active(true)).await]
-    {
+    for reply in [
+        client.get(&path).await,
+        client.delete(&path).await,
+        client.patch(&path, &set_active_body(true)).await,
+    ] {
         assert_eq!(reply.status, 404);
     }
     assert_eq!(client.get("/Users").await.json()["totalResults"], 0);
-    assert_eq!(members(&client, &group).await, [].into());
+    assert_eq!(members_of(&client, &group).await, [].into());
     let shown = run(&connector, &["user", "show", &leaver]).ok();
     assert!(shown.contains("deleted by the client") && shown.contains("ann@example.com"), "{shown}");
     assert_invariants(service(), &connector.id).await;
-    let again = user(&client, "ann@example.com").await;
+    let again = create_user(&client, "ann@example.com").await;
     assert_ne!(again, leaver, "the name was free");
     run(&connector, &["user", "delete", &leaver]).ok();
     assert!(run(&connector, &["user", "show", &leaver]).failed().contains("no user"));
@@ -68,10 +67,10 @@ async fn a_connector_may_keep_whom_its_client_deletes_for_operators() {
 }
 
 #[tokio::test]
-async fn a_connector_may_refuse_deletion() {
-    let (_, client) = with(Settings { on_delete: OnDelete::Refuse, ..Settings::default() }).await;
-    let user = user(&client, "ann@example.com").await;
-    let group = group(&client, "Tour Guides", std::slice::from_ref(&user)).await;
+async fn on_delete_refuse_answers_405() {
+    let (_, client) = connector_with(Settings { on_delete: OnDelete::Refuse, ..Settings::default() }).await;
+    let user = create_user(&client, "ann@example.com").await;
+    let group = create_group(&client, "Tour Guides", std::slice::from_ref(&user)).await;
     for path in [format!("/Users/{user}"), format!("/Groups/{group}")] {
         let refused = client.delete(&path).await;
         assert_eq!((refused.status, refused.header("allow")), (405, Some("GET, HEAD, PUT, PATCH")));
@@ -81,8 +80,8 @@ async fn a_connector_may_refuse_deletion() {
 }
 
 #[tokio::test]
-async fn a_client_that_makes_no_users_updates_those_who_are_there() {
-    let (connector, client) = with(Settings { attribute_only: true, ..Settings::default() }).await;
+async fn attribute_only_client_cannot_create_users_but_takes_over_local_ones() {
+    let (connector, client) = connector_with(Settings { attribute_only: true, ..Settings::default() }).await;
     let post =
         async |name: &str| client.post("/Users", &json!({ "schemas": [USER], "userName": name })).await;
     let refused = post("ann@example.com").await;
@@ -95,8 +94,8 @@ async fn a_client_that_makes_no_users_updates_those_who_are_there() {
 }
 
 #[tokio::test]
-async fn whom_an_operator_made_a_client_takes_over_with_the_same_id() {
-    let (connector, client) = with(Settings::default()).await;
+async fn client_takes_over_a_local_user_with_the_same_id() {
+    let (connector, client) = connector_with(Settings::default()).await;
     let made = |name: &str| {
         let said = run(&connector, &["user", "create", name, "--first-name", "Ann", "--email", "a@b.c"]).ok();
         said.trim().rsplit(' ').next().unwrap().to_owned()
@@ -119,7 +118,7 @@ async fn whom_an_operator_made_a_client_takes_over_with_the_same_id() {
     assert_eq!((again.status, &again.json()["scimType"]), (409, &json!("uniqueness")));
     let path = format!("/Users/{put}");
     assert_eq!(client.put(&path, &json!({ "schemas": [USER], "userName": "put" })).await.status, 200);
-    let nothing = patch(json!([{ "op": "replace", "path": "userName", "value": "patched" }]));
+    let nothing = patch_body(json!([{ "op": "replace", "path": "userName", "value": "patched" }]));
     assert_eq!(client.patch(&format!("/Users/{patched}"), &nothing).await.status, 200);
     assert_eq!(client.get(&format!("/Users/{seen}")).await.status, 200);
     assert_eq!(
@@ -133,17 +132,17 @@ async fn whom_an_operator_made_a_client_takes_over_with_the_same_id() {
     );
     assert!(run(&connector, &["user", "delete", "posted"]).failed().contains("belongs to"));
     run(&connector, &["user", "delete", "seen"]).ok();
-    client.patch(&format!("/Users/{put}"), &active(false)).await;
+    client.patch(&format!("/Users/{put}"), &set_active_body(false)).await;
     run(&connector, &["user", "delete", "put"]).ok();
     assert_eq!(client.get("/Users").await.json()["totalResults"], 2);
     assert_invariants(service(), &connector.id).await;
 }
 
 #[tokio::test]
-async fn groups_and_roles_of_operators_are_out_of_a_clients_sight_and_reach() {
-    let (connector, client) = with(Settings::default()).await;
-    let ann = user(&client, "ann").await;
-    let sales = group(&client, "Sales", std::slice::from_ref(&ann)).await;
+async fn client_cannot_see_or_change_local_groups_and_roles() {
+    let (connector, client) = connector_with(Settings::default()).await;
+    let ann = create_user(&client, "ann").await;
+    let sales = create_group(&client, "Sales", std::slice::from_ref(&ann)).await;
     let said = run(&connector, &["group", "create", "Stewards"]).ok();
     let stewards = said.trim().rsplit(' ').next().unwrap().to_owned();
     run(&connector, &["group", "add", "Stewards", "ann", "Sales"]).ok();
@@ -186,7 +185,7 @@ async fn groups_and_roles_of_operators_are_out_of_a_clients_sight_and_reach() {
         assert_eq!(run(&connector, &["group", "members", group]).ok(), "ann\n");
     }
     assert_invariants(service(), &connector.id).await;
-    client.patch(&format!("/Users/{ann}"), &active(false)).await;
+    client.patch(&format!("/Users/{ann}"), &set_active_body(false)).await;
     let entry: Value =
         serde_json::from_str(&run(&connector, &["user", "show", "ann", "--json"]).ok()).unwrap();
     assert_eq!((&entry["groups"], &entry["hidden"]), (&json!([]), &json!("deactivated")));
@@ -199,21 +198,20 @@ async fn groups_and_roles_of_operators_are_out_of_a_clients_sight_and_reach() {
 }
 
 #[tokio::test]
-async fn each_change_leaves_one_record_of_who_changed_what() {
-    let (connector, client) = with(Settings::default()).await;
+async fn each_change_leaves_one_audit_record_without_values() {
+    let (connector, client) = connector_with(Settings::default()).await;
     let credentials = service().table().connector(&connector.id).await.unwrap().unwrap().credentials;
     let password = credentials.iter().find(|one| directory::connectors::scheme(one) == "Basic");
     let credential = password.unwrap().id.clone();
-    let ann = user(&client, "ann").await;
-    let group = group(&client, "Sales", &[]).await;
-    let joins =
-        patch(json!([{ "op": "add", "path": "members", "value": values(std::slice::from_ref(&ann)) }]));
+    let ann = create_user(&client, "ann").await;
+    let group = create_group(&client, "Sales", &[]).await;
+    let joins = add_members_body(std::slice::from_ref(&ann));
     client.patch(&format!("/Groups/{group}"), &joins).await;
     client.patch(&format!("/Groups/{group}"), &joins).await;
     let named =
-        patch(json!([{ "op": "replace", "value": { "name.familyName": "Secret", "title": "Hidden" } }]));
+        patch_body(json!([{ "op": "replace", "value": { "name.familyName": "Secret", "title": "Hidden" } }]));
     client.patch(&format!("/Users/{ann}"), &named).await;
-    client.patch(&format!("/Users/{ann}"), &active(false)).await;
+    client.patch(&format!("/Users/{ann}"), &set_active_body(false)).await;
     client.delete(&format!("/Users/{ann}")).await;
     run(&connector, &["group", "create", "Stewards"]).ok();
     let read = |arguments: &[&str]| -> Vec<Value> {
@@ -261,7 +259,7 @@ async fn each_change_leaves_one_record_of_who_changed_what() {
         read(&["--until", "2020-01-01T00:00:00Z", "--since", "2019-10-01T00:00:00Z"]),
         [Value::Null; 0]
     );
-    let items = tests::table::read_items(service(), &connector.id).await;
+    let items = read_items(service(), &connector.id).await;
     let expires: Vec<i64> = items
         .iter()
         .filter(|((pk, _), _)| pk.contains("#audit/"))

@@ -1,54 +1,24 @@
-//! The directory in files: taken away, brought in, and brought in again.
-
-use std::path::PathBuf;
+//! Export and import of users and groups as CSV and JSON Lines files.
 
 use directory::settings::{Mapping, OnDelete, Settings};
 use serde_json::{Value, json};
 use tests::client::Client;
+use tests::folder::Folder;
 use tests::invariants::assert_invariants;
+use tests::provisioning::{USER, create_group, create_user};
+use tests::sample::SampleDirectory;
+use tests::scimctl::run;
 use tests::service::{TestConnector, service};
-use uuid::Uuid;
-
-use crate::directory::concurrency::{USER, group, user};
-use crate::operators::listing::{directory, run};
 
 const AS_IT_WAS: &str = "0 created, 0 updated, 1 unchanged, 0 refused\n";
 
-/// A folder for files, which is gone with it.
-pub struct Folder(PathBuf);
-
-impl Folder {
-    pub fn new() -> Self {
-        let path = std::env::temp_dir().join(format!("rollcall-files-{}", Uuid::new_v4()));
-        std::fs::create_dir(&path).unwrap();
-        Self(path)
-    }
-
-    pub fn file(&self, name: &str, text: &str) -> String {
-        let path = self.0.join(name);
-        std::fs::write(&path, text).unwrap();
-        path.to_str().unwrap().to_owned()
-    }
-
-    fn name(&self, name: &str) -> String {
-        self.0.join(name).to_str().unwrap().to_owned()
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        // What is left lies in a temporary folder.
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
 #[tokio::test]
-async fn a_directory_is_exported_and_imported_elsewhere_and_a_second_time_changes_nothing() {
-    let (connector, ..) = directory().await;
+async fn exported_directory_can_be_imported_elsewhere_repeatedly() {
+    let SampleDirectory { connector, .. } = SampleDirectory::create().await;
     let folder = Folder::new();
     for extension in ["csv", "jsonl"] {
         let (users, groups) =
-            (folder.name(&format!("u.{extension}")), folder.name(&format!("g.{extension}")));
+            (folder.file_path(&format!("u.{extension}")), folder.file_path(&format!("g.{extension}")));
         run(&connector, &["export", "users", &users]).ok();
         run(&connector, &["export", "groups", &groups]).ok();
         let other = service().connector().await;
@@ -56,7 +26,7 @@ async fn a_directory_is_exported_and_imported_elsewhere_and_a_second_time_change
             run(&other, &["import", "users", &users]).ok(),
             "1 created, 0 updated, 0 unchanged, 0 refused\n"
         );
-        // What the identity provider nests, an operator cannot.
+        // A local group can contain groups of the identity provider only, so the outer group is refused.
         let nested = run(&other, &["import", "groups", &groups]);
         assert_eq!(nested.out, "1 created, 0 updated, 0 unchanged, 1 refused\n");
         assert!(nested.err.contains("has no group Sales, EMEA of the identity provider"), "{nested:?}");
@@ -78,19 +48,19 @@ async fn a_directory_is_exported_and_imported_elsewhere_and_a_second_time_change
         assert_invariants(service(), &other.id).await;
     }
     let csv = run(&connector, &["export", "users"]).ok();
-    assert_eq!(csv, std::fs::read_to_string(folder.name("u.csv")).unwrap());
+    assert_eq!(csv, std::fs::read_to_string(folder.file_path("u.csv")).unwrap());
     assert_eq!(csv.lines().count(), 2);
     assert_eq!(
-        run(&connector, &["export", "users", &folder.name("u.xml")]).failed(),
-        format!("{}: the file name must end in .csv, .jsonl or .ndjson", folder.name("u.xml"))
+        run(&connector, &["export", "users", &folder.file_path("u.xml")]).failed(),
+        format!("{}: the file name must end in .csv, .jsonl or .ndjson", folder.file_path("u.xml"))
     );
 }
 
 #[tokio::test]
-async fn rows_that_cannot_be_imported_are_named_and_the_others_are_there() {
-    let (connector, client, _) = directory().await;
+async fn refused_rows_are_reported_and_the_other_rows_are_imported() {
+    let SampleDirectory { connector, client, .. } = SampleDirectory::create().await;
     let folder = Folder::new();
-    let csv = folder.file(
+    let csv = folder.write(
         "users.csv",
         "username,first_name,email\ncarl,Carl,carl@example.com\n,Nobody,\nann@example.com,Anna,\ndora,\nemil,Émile,\n",
     );
@@ -102,19 +72,19 @@ async fn rows_that_cannot_be_imported_are_named_and_the_others_are_there() {
     assert!(owned.starts_with(&format!("{csv}:4: User ")) && owned.contains("belongs to"), "{owned}");
     assert_eq!(short, format!("{csv}:5: the row has 2 cells, but the heading has 3"));
     assert_eq!(last, "scimctl: 3 rows were refused");
-    let changed = folder.file("changed.csv", "username,first_name,email\ncarl,,carl@example.org\n");
+    let changed = folder.write("changed.csv", "username,first_name,email\ncarl,,carl@example.org\n");
     assert_eq!(
         run(&connector, &["import", "users", &changed]).ok(),
         "0 created, 1 updated, 0 unchanged, 0 refused\n"
     );
     let carl = client.get("/Users?filter=userName%20eq%20%22carl%22").await.json()["Resources"][0].clone();
     assert_eq!((carl.get("name"), &carl["emails"][0]["value"]), (None, &json!("carl@example.org")));
-    let silent = folder.file("silent.csv", "username\ncarl\n");
+    let silent = folder.write("silent.csv", "username\ncarl\n");
     assert_eq!(
         run(&connector, &["import", "users", &silent]).ok(),
         "0 created, 0 updated, 1 unchanged, 0 refused\n"
     );
-    let lines = folder.file("groups.jsonl", "{\"name\": \"Team\", \"members\": \"carl; emil\"}\n\n{\"name\": 1}\n{\"name\": \"Sales, EMEA\"}\n{\"name\": \"T\", \"members\": \"zoe\"}\n");
+    let lines = folder.write("groups.jsonl", "{\"name\": \"Team\", \"members\": \"carl; emil\"}\n\n{\"name\": 1}\n{\"name\": \"Sales, EMEA\"}\n{\"name\": \"T\", \"members\": \"zoe\"}\n");
     let imported = run(&connector, &["import", "groups", &lines]);
     assert_eq!((imported.code, imported.out.as_str()), (1, "1 created, 0 updated, 1 unchanged, 2 refused\n"));
     assert!(
@@ -123,13 +93,13 @@ async fn rows_that_cannot_be_imported_are_named_and_the_others_are_there() {
         "{}",
         imported.err
     );
-    let silent = folder.file("silent.jsonl", "{\"name\": \"team\"}\n");
+    let silent = folder.write("silent.jsonl", "{\"name\": \"team\"}\n");
     assert_eq!(
         run(&connector, &["import", "groups", &silent]).ok(),
         "0 created, 0 updated, 1 unchanged, 0 refused\n"
     );
     assert_eq!(run(&connector, &["group", "members", "team"]).ok().lines().count(), 2);
-    let fewer = folder.file("fewer.csv", "name,members\nteam,emil\n");
+    let fewer = folder.write("fewer.csv", "name,members\nteam,emil\n");
     assert_eq!(
         run(&connector, &["import", "groups", &fewer]).ok(),
         "0 created, 1 updated, 0 unchanged, 0 refused\n"
@@ -137,12 +107,14 @@ async fn rows_that_cannot_be_imported_are_named_and_the_others_are_there() {
     assert_eq!(run(&connector, &["group", "members", "team"]).ok(), "emil\n");
     assert_invariants(service(), &connector.id).await;
     assert!(
-        run(&connector, &["import", "users", &folder.name("none.csv")]).failed().contains("No such file")
+        run(&connector, &["import", "users", &folder.file_path("none.csv")])
+            .failed()
+            .contains("No such file")
     );
 }
 
-/// Everything that operators see of a directory.
-fn everything(connector: &TestConnector) -> String {
+/// Everything that the command line shows of a directory.
+fn shown_directory(connector: &TestConnector) -> String {
     let mut all = run(connector, &["user", "list", "--hidden", "--json"]).ok();
     all.push_str(&run(connector, &["group", "list", "--hidden"]).ok());
     for name in ["Team; \\A", "Everybody", "Sales, EMEA"] {
@@ -151,16 +123,17 @@ fn everything(connector: &TestConnector) -> String {
     all
 }
 
-/// Users and groups of which the directory shows something else than there is.
+/// Creates users and groups whose shown values differ from the stored values: several email addresses, spaces
+/// in names, characters that are special in CSV files.
 async fn populate(connector: &TestConnector, client: &Client) {
     let ann = json!({
         "schemas": [USER], "userName": "Ann@example.com", "name": { "givenName": " Ann", "familyName": "Ash" },
         "emails": [{ "value": "ann@home.example", "type": "home" }, { "value": "ann@work.example", "primary": true }]
     });
     assert_eq!(client.post("/Users", &ann).await.status, 201);
-    let ids = [user(client, "CORP\\bob;").await, user(client, " carl").await];
-    let inner = group(client, "Sales, EMEA", &ids).await;
-    group(client, "Everybody", &[inner]).await;
+    let ids = [create_user(client, "CORP\\bob;").await, create_user(client, " carl").await];
+    let inner = create_group(client, "Sales, EMEA", &ids).await;
+    create_group(client, "Everybody", &[inner]).await;
     let run = |arguments: &[&str]| run(connector, arguments).ok();
     run(&["user", "create", "dora@example.com", "--first-name", "Dora", "--email", "dora@example.org"]);
     run(&["user", "create", "=1+1", "--display-name", "+49 89"]);
@@ -169,7 +142,7 @@ async fn populate(connector: &TestConnector, client: &Client) {
 }
 
 #[tokio::test]
-async fn an_export_says_nothing_new_to_the_directory_it_comes_from() {
+async fn import_of_an_export_changes_nothing_in_the_same_directory() {
     let home = Mapping { email: "emails[type eq \"home\"].value".to_owned(), ..Mapping::default() };
     let short =
         Mapping { username_from_email: true, first_name: "userName".to_owned(), ..Mapping::default() };
@@ -177,11 +150,11 @@ async fn an_export_says_nothing_new_to_the_directory_it_comes_from() {
         let connector = service().connector_with(Settings { mapping, ..Settings::default() }).await;
         let client = connector.local(service());
         populate(&connector, &client).await;
-        let before = everything(&connector);
+        let before = shown_directory(&connector);
         let folder = Folder::new();
         for extension in ["csv", "jsonl"] {
             for (what, count) in [("users", 5), ("groups", 3)] {
-                let file = folder.name(&format!("{what}.{extension}"));
+                let file = folder.file_path(&format!("{what}.{extension}"));
                 run(&connector, &["export", what, &file]).ok();
                 assert_eq!(
                     run(&connector, &["import", what, &file]).ok(),
@@ -190,19 +163,19 @@ async fn an_export_says_nothing_new_to_the_directory_it_comes_from() {
                 );
             }
         }
-        assert_eq!(everything(&connector), before);
+        assert_eq!(shown_directory(&connector), before);
         assert_invariants(service(), &connector.id).await;
     }
 }
 
 #[tokio::test]
-async fn what_the_directory_shows_stands_beside_what_is_kept() {
+async fn export_has_the_shown_values_beside_the_stored_values() {
     let mapping = Mapping { username_from_email: true, ..Mapping::default() };
     let connector = service().connector_with(Settings { mapping, ..Settings::default() }).await;
     populate(&connector, &connector.local(service())).await;
     let folder = Folder::new();
     let rows = |what: &str| -> Vec<Value> {
-        let file = folder.name("rows.jsonl");
+        let file = folder.file_path("rows.jsonl");
         run(&connector, &["export", what, &file]).ok();
         let text = std::fs::read_to_string(file).unwrap();
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
@@ -222,7 +195,7 @@ async fn what_the_directory_shows_stands_beside_what_is_kept() {
 }
 
 #[tokio::test]
-async fn members_of_a_kind_are_replaced_where_their_column_is_there() {
+async fn member_columns_replace_members_and_missing_columns_keep_them() {
     let connector = service().connector().await;
     populate(&connector, &connector.local(service())).await;
     let folder = Folder::new();
@@ -239,27 +212,27 @@ async fn members_of_a_kind_are_replaced_where_their_column_is_there() {
             "2 users, 1 group",
         ),
     ] {
-        let file = folder.file("groups.csv", text);
+        let file = folder.write("groups.csv", text);
         run(&connector, &["import", "groups", &file]).ok();
         assert_eq!(members(), left, "{text}");
     }
-    let owned = folder.file("owned.csv", "name,members\n\"Sales, EMEA\",dora@example.com\n");
+    let owned = folder.write("owned.csv", "name,members\n\"Sales, EMEA\",dora@example.com\n");
     let refused = run(&connector, &["import", "groups", &owned]);
     assert!(refused.err.contains("belongs to the identity provider"), "{refused:?}");
     assert_invariants(service(), &connector.id).await;
 }
 
 #[tokio::test]
-async fn whom_an_export_calls_hidden_is_passed_over() {
+async fn hidden_rows_of_an_export_are_not_imported() {
     let settings = Settings { on_delete: OnDelete::Deactivate, ..Settings::default() };
     let connector = service().connector_with(settings).await;
     let client = connector.local(service());
-    let ann = user(&client, "ann").await;
-    user(&client, "bob").await;
+    let ann = create_user(&client, "ann").await;
+    create_user(&client, "bob").await;
     client.delete(&format!("/Users/{ann}")).await;
     let folder = Folder::new();
     for extension in ["csv", "jsonl"] {
-        let file = folder.name(&format!("users.{extension}"));
+        let file = folder.file_path(&format!("users.{extension}"));
         run(&connector, &["export", "users", &file, "--hidden"]).ok();
         assert_eq!(
             run(&connector, &["import", "users", &file]).ok(),
@@ -270,11 +243,11 @@ async fn whom_an_export_calls_hidden_is_passed_over() {
 }
 
 #[tokio::test]
-async fn a_name_that_a_file_has_twice_is_refused_with_both_lines() {
+async fn duplicate_name_in_a_file_is_refused_with_both_line_numbers() {
     let connector = service().connector().await;
     let folder = Folder::new();
-    let users = folder.file("users.csv", "username,first_name\nann,Ann\nbob,Bob\nANN,Anna\n");
-    let groups = folder.file("groups.jsonl", "{\"name\": \"Team\"}\n\n{\"name\": \"team \"}\n");
+    let users = folder.write("users.csv", "username,first_name\nann,Ann\nbob,Bob\nANN,Anna\n");
+    let groups = folder.write("groups.jsonl", "{\"name\": \"Team\"}\n\n{\"name\": \"team \"}\n");
     for (what, file, made, line) in [
         ("users", &users, 2, "4: username \"ANN\" is already in line 2"),
         ("groups", &groups, 1, "3: name \"team \" is already in line 1"),
@@ -287,11 +260,11 @@ async fn a_name_that_a_file_has_twice_is_refused_with_both_lines() {
 }
 
 #[tokio::test]
-async fn a_column_that_nothing_is_known_of_is_refused_before_anything_is_imported() {
+async fn file_with_an_unknown_column_is_refused_before_any_import() {
     let connector = service().connector().await;
     let folder = Folder::new();
-    let csv = folder.file("users.csv", "username,firstname,last_nam\nann,Ann,Ash\n");
-    let lines = folder.file("groups.jsonl", "{\"name\": \"Team\"}\n{\"name\": \"T\", \"member\": []}\n");
+    let csv = folder.write("users.csv", "username,firstname,last_nam\nann,Ann,Ash\n");
+    let lines = folder.write("groups.jsonl", "{\"name\": \"Team\"}\n{\"name\": \"T\", \"member\": []}\n");
     for (what, file, unknown) in [
         ("users", csv, "columns \"firstname\", \"last_nam\"; the columns are username, "),
         ("groups", lines, "column \"member\"; the columns are name, "),
@@ -305,11 +278,11 @@ async fn a_column_that_nothing_is_known_of_is_refused_before_anything_is_importe
 }
 
 #[tokio::test]
-async fn what_is_no_file_of_rows_is_refused_in_a_line() {
+async fn import_of_a_folder_fails_with_one_line() {
     let connector = service().connector().await;
     let folder = Folder::new();
     for name in ["folder.jsonl", "folder.csv"] {
-        let path = folder.name(name);
+        let path = folder.file_path(name);
         std::fs::create_dir(&path).unwrap();
         let said = run(&connector, &["import", "users", &path]).failed();
         assert!(said.starts_with(&format!("{path}: ")), "{said}");
@@ -317,12 +290,12 @@ async fn what_is_no_file_of_rows_is_refused_in_a_line() {
 }
 
 #[tokio::test]
-async fn a_row_is_named_by_the_line_that_it_begins_at() {
+async fn errors_name_the_first_line_of_a_row() {
     let connector = service().connector().await;
     let folder = Folder::new();
     for end in ["\n", "\r\n"] {
         let text = ["username,first_name", "", "ann,\"A", "nn\"", "", ",x", ",\"y", "y\"", ",z"].join(end);
-        let file = folder.file("users.csv", &text);
+        let file = folder.write("users.csv", &text);
         let imported = run(&connector, &["import", "users", &file]);
         let lines: Vec<&str> =
             imported.err.lines().filter_map(|line| line.strip_suffix(": the row has no username")).collect();

@@ -1,4 +1,5 @@
-//! What answers are made of: attributes, versions, compression, methods, and how large they may be.
+//! Answers: the selection of attributes (RFC 7644 §3.9), entity tags (§3.14), compression, methods, discovery
+//! (§4) and the maximum size.
 
 use std::collections::BTreeSet;
 
@@ -6,18 +7,17 @@ use serde_json::{Value, json};
 use shared::resource::ResourceId;
 use tests::client::Reply;
 use tests::pages::walk_pages;
+use tests::provisioning::{ENTERPRISE, GROUP, USER, create_group, create_user, patch_body};
 use tests::seed;
 use tests::service::service;
-
-use crate::directory::concurrency::{GROUP, USER, group, patch, user};
-
-const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
+use tests::workspace;
 
 fn names(reply: &Reply) -> Vec<String> {
     reply.json().as_object().unwrap().keys().cloned().collect()
 }
 
-fn full(name: &str) -> Value {
+/// A user with several attributes, also of the enterprise extension.
+fn full_user(name: &str) -> Value {
     json!({
         "schemas": [USER, ENTERPRISE],
         "userName": name,
@@ -28,10 +28,10 @@ fn full(name: &str) -> Value {
 }
 
 #[tokio::test]
-async fn every_answer_holds_the_attributes_that_are_asked_for() {
+async fn attributes_and_excluded_attributes_select_what_every_answer_contains() {
     let client = service().client().await;
-    let title = patch(json!([{ "op": "replace", "path": "title", "value": "x" }]));
-    let id = client.post("/Users", &full("ann")).await.json()["id"].as_str().unwrap().to_owned();
+    let title = patch_body(json!([{ "op": "replace", "path": "title", "value": "x" }]));
+    let id = client.post("/Users", &full_user("ann")).await.json()["id"].as_str().unwrap().to_owned();
     for (query, expected) in [
         ("attributes=userName", vec!["schemas", "id", "userName"]),
         ("attributes=USERNAME,%20name.givenName", vec!["schemas", "id", "userName", "name"]),
@@ -45,10 +45,10 @@ async fn every_answer_holds_the_attributes_that_are_asked_for() {
             vec!["schemas", "id", "userName"],
         ),
     ] {
-        let other = full(&format!("made by {query}"));
+        let other = full_user(&format!("made by {query}"));
         for reply in [
             client.get(&format!("/Users/{id}?{query}")).await,
-            client.put(&format!("/Users/{id}?{query}"), &full("ann")).await,
+            client.put(&format!("/Users/{id}?{query}"), &full_user("ann")).await,
             client.patch(&format!("/Users/{id}?{query}"), &title).await,
             client.post(&format!("/Users?{query}"), &other).await,
         ] {
@@ -70,14 +70,14 @@ async fn every_answer_holds_the_attributes_that_are_asked_for() {
 }
 
 #[tokio::test]
-async fn a_version_guards_what_it_is_the_version_of() {
+async fn stale_if_match_is_rejected_and_if_none_match_gives_304() {
     let client = service().client().await;
-    let path = format!("/Users/{}", user(&client, "ann").await);
+    let path = format!("/Users/{}", create_user(&client, "ann").await);
     let send = async |method: &str, name: &str, version: &str, body: String| {
         let headers = [(name, version), ("content-type", "application/scim+json")];
         client.send(method, &path, &headers, body).await
     };
-    let put = full("ann").to_string();
+    let put = full_user("ann").to_string();
     let none = String::new;
     for (method, name, version, body, status) in [
         ("GET", "if-none-match", "W/\"1\"", none(), 304),
@@ -89,7 +89,7 @@ async fn a_version_guards_what_it_is_the_version_of() {
             "PATCH",
             "if-match",
             "W/\"7\"",
-            patch(json!([{ "op": "add", "path": "title", "value": "x" }])).to_string(),
+            patch_body(json!([{ "op": "add", "path": "title", "value": "x" }])).to_string(),
             412,
         ),
         ("DELETE", "if-match", "W/\"7\"", none(), 412),
@@ -101,22 +101,22 @@ async fn a_version_guards_what_it_is_the_version_of() {
         assert_eq!(reply.status, status, "{method} {name} {version}");
         assert_eq!(reply.body.is_empty(), status == 304, "{method} {name} {version}: only a 304 has no body");
     }
-    // The second and third put changed nothing, and made no version.
+    // The second and the third PUT changed nothing, so they made no new version.
     let before = client.get(&path).await;
     assert_eq!(
         (before.header("etag"), &before.json()["meta"]["version"]),
         (Some("W/\"2\""), &json!("W/\"2\""))
     );
-    // What groups a user is in, and how they are called, is part of what a client reads, and so of the version.
+    // A user's groups and their names are part of the answer, so they change the version.
     let id = path.rsplit_once('/').unwrap().1.to_owned();
-    let group = group(&client, "g", &[id]).await;
+    let group = create_group(&client, "g", &[id]).await;
     let joined = client.get(&path).await;
     assert_ne!(joined.header("etag"), before.header("etag"));
-    let renamed = patch(json!([{ "op": "replace", "path": "displayName", "value": "h" }]));
+    let renamed = patch_body(json!([{ "op": "replace", "path": "displayName", "value": "h" }]));
     assert_eq!(client.patch(&format!("/Groups/{group}"), &renamed).await.status, 200);
     let after = client.get(&path).await;
     assert_ne!(after.header("etag"), joined.header("etag"));
-    // It is the same wherever it is shown, and whatever of the user is.
+    // The version is the same in every list, whatever attributes are selected.
     for query in [
         "",
         "&excludedAttributes=groups",
@@ -134,14 +134,14 @@ async fn a_version_guards_what_it_is_the_version_of() {
 }
 
 #[tokio::test]
-async fn answers_are_compressed_for_those_who_accept_it_and_head_is_get_without_a_body() {
+async fn gzip_is_sent_on_request_head_has_no_body_and_wrong_methods_give_405() {
     let client = service().client().await;
     let plain = client.get("/Schemas").await;
     assert_eq!((plain.header("content-encoding"), plain.header("vary")), (None, Some("accept-encoding")));
-    let packed = client.send("GET", "/Schemas", &[("accept-encoding", "gzip,deflate")], "").await;
-    assert_eq!(packed.header("content-encoding"), Some("gzip"));
-    assert!(packed.body.len() * 4 < plain.body.len());
-    assert_eq!(packed.json(), plain.json());
+    let compressed = client.send("GET", "/Schemas", &[("accept-encoding", "gzip,deflate")], "").await;
+    assert_eq!(compressed.header("content-encoding"), Some("gzip"));
+    assert!(compressed.body.len() * 4 < plain.body.len());
+    assert_eq!(compressed.json(), plain.json());
     let head = client.send("HEAD", "/ServiceProviderConfig", &[], "").await;
     assert_eq!(
         (head.status, head.body.len(), head.header("content-type")),
@@ -161,7 +161,7 @@ async fn answers_are_compressed_for_those_who_accept_it_and_head_is_get_without_
 }
 
 #[tokio::test]
-async fn discovery_says_what_is_true() {
+async fn discovery_endpoints_describe_the_service() {
     let client = service().client().await;
     let config = client.get("/ServiceProviderConfig").await.json();
     for (pointer, expected) in [
@@ -187,11 +187,7 @@ async fn discovery_says_what_is_true() {
         let id = schema["id"].as_str().unwrap();
         assert_eq!(client.get(&format!("/Schemas/{id}")).await.json(), *schema);
         assert_eq!(schema["meta"]["location"], format!("{}/Schemas/{id}", client.base_url));
-        let file = format!(
-            "{}/../shared/schemas/{}.json",
-            env!("CARGO_MANIFEST_DIR"),
-            schema["name"].as_str().unwrap()
-        );
+        let file = workspace().join(format!("shared/schemas/{}.json", schema["name"].as_str().unwrap()));
         let file: Value = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
         assert_eq!((&schema["id"], &schema["attributes"]), (&file["id"], &file["attributes"]), "as on file");
     }
@@ -212,7 +208,7 @@ async fn discovery_says_what_is_true() {
 }
 
 #[tokio::test]
-async fn a_page_ends_before_it_is_too_long_and_a_group_too_large_says_so() {
+async fn pages_stay_below_the_response_limit_and_a_too_large_group_is_400() {
     let connector = service().connector().await;
     let client = connector.local(service());
     let big = |number: usize| json!({ "schemas": [USER], "userName": format!("u{number}"), "title": "x".repeat(290_000) });
@@ -234,7 +230,7 @@ async fn a_page_ends_before_it_is_too_long_and_a_group_too_large_says_so() {
         let distinct: BTreeSet<&String> = seen.iter().collect();
         assert_eq!((seen.len(), distinct.len()), (20, 20), "{query}: each is on one page");
     }
-    let large = group(&client, "large", &[]).await;
+    let large = create_group(&client, "large", &[]).await;
     let members: Vec<ResourceId> = (0..40_000).map(|_| directory::secrets::new_resource_id()).collect();
     seed::members(service(), &connector.id, ResourceId::parse(&large).unwrap(), &members).await;
     let path = format!("/Groups/{large}");
@@ -246,11 +242,12 @@ async fn a_page_ends_before_it_is_too_long_and_a_group_too_large_says_so() {
         assert_eq!(client.get(&format!("{path}?{query}")).await.json()["displayName"], "large");
         assert_eq!(client.get(&format!("/Groups?{query}")).await.json()["totalResults"], 1);
     }
-    // RFC 7644 §3.5.2: a PATCH of a large group has no body, unless attributes are asked for.
-    let renamed = patch(json!([{ "op": "replace", "path": "displayName", "value": "larger" }]));
+    // RFC 7644 §3.5.2: the answer to a PATCH of a large group is 204 without a body, unless the request
+    // selects attributes.
+    let renamed = patch_body(json!([{ "op": "replace", "path": "displayName", "value": "larger" }]));
     assert_eq!(client.patch(&path, &renamed).await.status, 204);
     let asked = client.patch(&format!("{path}?attributes=displayName,members.value"), &renamed).await;
     assert_eq!((asked.status, &asked.json()["displayName"]), (200, &json!("larger")));
-    let packed = client.send("GET", &path, &[("accept-encoding", "gzip")], "").await;
-    assert_eq!(packed.json()["members"].as_array().unwrap().len(), 40_000, "compressed, it fits");
+    let compressed = client.send("GET", &path, &[("accept-encoding", "gzip")], "").await;
+    assert_eq!(compressed.json()["members"].as_array().unwrap().len(), 40_000, "compressed, it fits");
 }

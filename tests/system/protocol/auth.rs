@@ -1,4 +1,5 @@
-//! Who is let in, and until when.
+//! Authentication: which credentials are accepted, how long a process may cache them, and the rate limit for
+//! wrong passwords.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -8,30 +9,30 @@ use serde_json::json;
 use shared::credential::CredentialKind;
 use tests::client::Client;
 use tests::in_process::InProcess;
-use tests::service::{PATIENCE, service};
+use tests::service::{TIME_LIMIT, service};
 
 #[tokio::test]
-async fn credentials_that_were_taken_away_are_refused_within_a_minute_where_they_were_remembered() {
+async fn cached_credential_is_refused_a_minute_after_its_removal() {
     let service = service();
     let connector = service.connector().await;
     let client = connector.local(service);
-    let renewed = Client::new(&client.base_url, &client.username, "renewed");
-    let before = InProcess::new(service.dynamodb(), client).await;
+    let with_new_password = Client::new(&client.base_url, &client.username, "new password");
+    let cached = InProcess::new(service.dynamodb(), client).await;
     let kind = CredentialKind::Basic { username: "okta".to_owned() };
-    let new = directory::secrets::credential_of_generated(kind, "renewed", Timestamp::now()).unwrap();
+    let new = directory::secrets::credential_of_generated(kind, "new password", Timestamp::now()).unwrap();
     service.connectors().replace_credentials(&connector.id, &[new]).await.unwrap();
     let status =
-        async |requests: &InProcess| requests.send("GET", "/Users", None, PATIENCE).await.status().as_u16();
-    assert_eq!(status(&before).await, 200, "the record is believed for a while");
+        async |requests: &InProcess| requests.send("GET", "/Users", None, TIME_LIMIT).await.status().as_u16();
+    assert_eq!(status(&cached).await, 200, "the record is believed for a while");
     tokio::time::pause();
     tokio::time::advance(Duration::from_secs(61)).await;
     tokio::time::resume();
-    assert_eq!(status(&before).await, 401);
-    assert_eq!(renewed.get("/Users").await.status, 200);
+    assert_eq!(status(&cached).await, 401);
+    assert_eq!(with_new_password.get("/Users").await.status, 200);
 }
 
 #[tokio::test]
-async fn a_disabled_connector_is_refused_after_its_credentials_are_checked() {
+async fn disabled_connector_gives_403_with_right_and_401_with_wrong_credentials() {
     let service = service();
     let connector = service.connector().await;
     service.connectors().disable(&connector.id).await.unwrap();
@@ -46,11 +47,11 @@ async fn a_disabled_connector_is_refused_after_its_credentials_are_checked() {
 }
 
 #[tokio::test]
-async fn wrong_passwords_from_one_address_hold_up_nobody_elsewhere_and_nobody_known() {
+async fn wrong_passwords_rate_limit_only_uncached_credentials_from_the_same_address() {
     let service = service();
     let connector = service.connector().await;
     let client = connector.local(service);
-    let known = InProcess::new(service.dynamodb(), client.clone()).await;
+    let cached = InProcess::new(service.dynamodb(), client.clone()).await;
     let wrong = Client::new(&client.base_url, &client.username, "wrong");
     let status = async |client: &Client| client.get("/Users?count=0").await.status;
     for attempt in 1..=10 {
@@ -62,9 +63,9 @@ async fn wrong_passwords_from_one_address_hold_up_nobody_elsewhere_and_nobody_kn
     assert!((800..=900).contains(&wait), "{wait}");
     assert_eq!(status(&client).await, 429, "a right password from there is not told from a guess");
     let users =
-        async |requests: &InProcess| requests.send("GET", "/Users", None, PATIENCE).await.status().as_u16();
-    assert_eq!(users(&known).await, 200, "whoever is known to the process is not asked");
-    let mut elsewhere = InProcess::unknown(service.dynamodb(), client.clone());
+        async |requests: &InProcess| requests.send("GET", "/Users", None, TIME_LIMIT).await.status().as_u16();
+    assert_eq!(users(&cached).await, 200, "whoever is known to the process is not asked");
+    let mut elsewhere = InProcess::uncached(service.dynamodb(), client.clone());
     elsewhere.address = "192.0.2.1".parse().unwrap();
     assert_eq!(users(&elsewhere).await, 200);
     let elsewhere = service.connector().await.local(service);
@@ -72,7 +73,7 @@ async fn wrong_passwords_from_one_address_hold_up_nobody_elsewhere_and_nobody_kn
 }
 
 #[tokio::test]
-async fn wrong_passwords_that_come_at_the_same_time_are_not_all_looked_at() {
+async fn concurrent_wrong_passwords_are_rate_limited() {
     let service = service();
     let client = service.connector().await.local(service);
     let wrong = Client::new(&client.base_url, &client.username, "wrong");
@@ -88,12 +89,13 @@ async fn wrong_passwords_that_come_at_the_same_time_are_not_all_looked_at() {
         assert!(matches!(status, 401 | 429), "{status}");
         refused += usize::from(status == 401);
     }
-    // Two are looked at at once, so one more than ten may have begun.
+    // The service checks two passwords at the same time, so an 11th check may have begun before the limit of
+    // 10.
     assert!((10..=11).contains(&refused), "{refused}");
 }
 
 #[tokio::test]
-async fn the_use_of_a_credential_is_noted_once_an_hour() {
+async fn last_use_of_a_credential_is_recorded_once_an_hour() {
     let service = service();
     let connector = service.connector().await;
     let began = Timestamp::now().as_second();
@@ -121,7 +123,7 @@ async fn the_use_of_a_credential_is_noted_once_an_hour() {
 }
 
 #[tokio::test]
-async fn an_expired_credential_opens_nothing() {
+async fn expired_credential_is_refused() {
     let service = service();
     let connector = service.connector().await;
     service.expire_password(&connector.id, Timestamp::now()).await;
@@ -131,21 +133,22 @@ async fn an_expired_credential_opens_nothing() {
     assert_eq!(client.send("GET", "/Users", &[("authorization", &bearer)], "").await.status, 200);
 }
 
-/// How far the clock of the next test is ahead, in seconds.
+/// How far the clock of the next test is ahead of the real time, in seconds.
 static AHEAD: AtomicI64 = AtomicI64::new(0);
 
-fn later() -> Timestamp {
+/// The clock of the next test.
+fn clock_ahead() -> Timestamp {
     Timestamp::now() + SignedDuration::from_secs(AHEAD.load(Ordering::Relaxed))
 }
 
 #[tokio::test]
-async fn a_credential_that_expires_is_refused_where_it_was_remembered() {
+async fn cached_credential_is_refused_when_it_expires() {
     let service = service();
     let connector = service.connector().await;
     let ends = Timestamp::now() + SignedDuration::from_secs(30);
     service.expire_password(&connector.id, ends).await;
-    let requests = InProcess::at(service.dynamodb(), connector.local(service), later);
-    let status = async || requests.send("GET", "/Users", None, PATIENCE).await.status().as_u16();
+    let requests = InProcess::with_clock(service.dynamodb(), connector.local(service), clock_ahead);
+    let status = async || requests.send("GET", "/Users", None, TIME_LIMIT).await.status().as_u16();
     assert_eq!(status().await, 200);
     AHEAD.store(31, Ordering::Relaxed);
     assert_eq!(status().await, 401);

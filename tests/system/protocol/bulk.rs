@@ -1,12 +1,12 @@
-//! Bulk requests (RFC 7644 §3.7).
+//! Bulk requests (RFC 7644 §3.7): references by bulkId, a status for each operation, failOnErrors and limits.
 
 use serde_json::{Value, json};
 use tests::client::Client;
 use tests::invariants::assert_invariants;
+use tests::provisioning::{ENTERPRISE, GROUP, USER, create_user, members_of, patch_body};
 use tests::service::service;
 
-use crate::directory::concurrency::{GROUP, USER, members, user};
-
+/// Sends a Bulk request and returns the operations of its answer.
 async fn send(client: &Client, body: Value) -> Vec<Value> {
     let reply = client.post("/Bulk", &body).await;
     assert_eq!(reply.status, 200, "{}", String::from_utf8_lossy(&reply.body));
@@ -15,6 +15,7 @@ async fn send(client: &Client, body: Value) -> Vec<Value> {
     body["Operations"].as_array().unwrap().clone()
 }
 
+/// The body of a Bulk request with these operations.
 fn bulk(operations: Value) -> Value {
     json!({ "schemas": ["urn:ietf:params:scim:api:messages:2.0:BulkRequest"], "Operations": operations })
 }
@@ -39,10 +40,8 @@ fn id(operation: &Value) -> String {
     operation["location"].as_str().unwrap().rsplit_once('/').unwrap().1.to_owned()
 }
 
-const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
-
 #[tokio::test]
-async fn references_are_resolved_whatever_the_order() {
+async fn bulk_id_references_are_resolved_in_any_order() {
     let connector = service().connector().await;
     let client = connector.local(service());
     let done = send(
@@ -52,20 +51,17 @@ async fn references_are_resolved_whatever_the_order() {
             post_user("ann", json!({ "userName": "ann", ENTERPRISE: { "manager": { "value": "bulkId:boss" } } })),
             post_user("boss", json!({ "userName": "boss" })),
             post_group("inner", "Inner", &["bulkId:boss"]),
-            { "method": "PATCH", "path": "/Groups/bulkId:inner", "data": {
-                "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"],
-                "Operations": [
-                    { "op": "add", "path": "members", "value": [{ "value": "bulkId:ann" }] },
-                    { "op": "remove", "path": "members[value eq \"bulkId:boss\"]" }
-                ]
-            } },
+            { "method": "PATCH", "path": "/Groups/bulkId:inner", "data": patch_body(json!([
+                { "op": "add", "path": "members", "value": [{ "value": "bulkId:ann" }] },
+                { "op": "remove", "path": "members[value eq \"bulkId:boss\"]" }
+            ])) },
         ])),
     )
     .await;
     assert_eq!(statuses(&done), ["201", "201", "201", "201", "200"]);
     let [guides, ann, boss, inner] = [0, 1, 2, 3].map(|index: usize| id(&done[index]));
-    assert_eq!(members(&client, &guides).await, [ann.clone(), inner.clone()].into());
-    assert_eq!(members(&client, &inner).await, [ann.clone()].into());
+    assert_eq!(members_of(&client, &guides).await, [ann.clone(), inner.clone()].into());
+    assert_eq!(members_of(&client, &inner).await, [ann.clone()].into());
     let found = client.get(&format!("/Users/{ann}")).await.json();
     assert_eq!(found[ENTERPRISE]["manager"]["value"], boss);
     assert_eq!((&done[1]["method"], &done[1]["bulkId"]), (&json!("POST"), &json!("ann")));
@@ -75,7 +71,7 @@ async fn references_are_resolved_whatever_the_order() {
 }
 
 #[tokio::test]
-async fn references_in_a_circle_are_made_in_two_steps() {
+async fn circular_bulk_id_references_work_for_managers_but_not_for_groups() {
     let connector = service().connector().await;
     let client = connector.local(service());
     let manager = |of: &str| json!({ "manager": { "value": format!("bulkId:{of}") } });
@@ -93,7 +89,7 @@ async fn references_in_a_circle_are_made_in_two_steps() {
         assert_eq!(user[ENTERPRISE]["manager"]["value"], id(&done[other]));
         assert_eq!(user["meta"]["version"], done[one]["version"]);
     }
-    // Groups may not contain each other: the one that cannot be finished is taken back.
+    // Groups must not contain each other, so the group whose members cannot be completed is deleted again.
     let done = send(
         &client,
         bulk(json!([post_group("a", "A", &["bulkId:b"]), post_group("b", "B", &["bulkId:a"])])),
@@ -106,22 +102,19 @@ async fn references_in_a_circle_are_made_in_two_steps() {
 }
 
 #[tokio::test]
-async fn what_is_made_in_two_steps_is_finished_before_anything_else_is_done_with_it() {
+async fn circular_references_are_complete_before_later_operations() {
     let connector = service().connector().await;
     let client = connector.local(service());
     let manager = |of: &str| json!({ "manager": { "value": format!("bulkId:{of}") } });
     let of_ann =
         |method: &str, data: Value| json!({ "method": method, "path": "/Users/bulkId:ann", "data": data });
-    let titled = json!({
-        "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"],
-        "Operations": [{ "op": "add", "path": "title", "value": "Boss" }]
-    });
-    let circle = [
+    let titled = patch_body(json!([{ "op": "add", "path": "title", "value": "Boss" }]));
+    let cycle = [
         post_user("ann", json!({ "userName": "ann", ENTERPRISE: manager("bob") })),
         post_user("bob", json!({ "userName": "bob", ENTERPRISE: manager("cat") })),
         post_user("cat", json!({ "userName": "cat", ENTERPRISE: manager("ann") })),
     ];
-    let [ann, bob, cat] = circle.clone();
+    let [ann, bob, cat] = cycle.clone();
     let done = send(&client, bulk(json!([ann, bob, cat, of_ann("PATCH", titled)]))).await;
     assert_eq!(statuses(&done), ["201", "201", "201", "200"]);
     let user = client.get(&format!("/Users/{}", id(&done[0]))).await.json();
@@ -132,11 +125,11 @@ async fn what_is_made_in_two_steps_is_finished_before_anything_else_is_done_with
     for made in &done[..3] {
         assert_eq!(client.delete(&format!("/Users/{}", id(made))).await.status, 204);
     }
-    let [ann, bob, cat] = circle;
+    let [ann, bob, cat] = cycle;
     let done = send(&client, bulk(json!([ann, bob, cat, of_ann("DELETE", Value::Null)]))).await;
     assert_eq!(statuses(&done), ["201", "201", "201", "204"]);
-    let oneself = post_user("eve", json!({ "userName": "eve", ENTERPRISE: manager("eve") }));
-    let done = send(&client, bulk(json!([oneself]))).await;
+    let own_manager = post_user("eve", json!({ "userName": "eve", ENTERPRISE: manager("eve") }));
+    let done = send(&client, bulk(json!([own_manager]))).await;
     assert_eq!(statuses(&done), ["201"]);
     let user = client.get(&format!("/Users/{}", id(&done[0]))).await.json();
     assert_eq!(user[ENTERPRISE]["manager"]["value"], id(&done[0]));
@@ -144,10 +137,10 @@ async fn what_is_made_in_two_steps_is_finished_before_anything_else_is_done_with
 }
 
 #[tokio::test]
-async fn each_operation_has_its_own_outcome() {
+async fn each_bulk_operation_has_its_own_status() {
     let connector = service().connector().await;
     let client = connector.local(service());
-    let ann = user(&client, "ann").await;
+    let ann = create_user(&client, "ann").await;
     let path = format!("/Users/{ann}");
     let put = |version: &str, title: &str| {
         let data = json!({ "schemas": [USER], "userName": "ann", "title": title });
@@ -183,7 +176,7 @@ async fn each_operation_has_its_own_outcome() {
 }
 
 #[tokio::test]
-async fn after_so_many_errors_nothing_more_is_done() {
+async fn fail_on_errors_stops_the_bulk_request() {
     let connector = service().connector().await;
     let client = connector.local(service());
     let mut body = bulk(json!([
@@ -200,7 +193,7 @@ async fn after_so_many_errors_nothing_more_is_done() {
 }
 
 #[tokio::test]
-async fn a_thousand_operations_are_carried_out_and_one_more_is_refused() {
+async fn bulk_of_1000_operations_is_processed_and_1001_are_refused() {
     let connector = service().connector().await;
     let client = connector.local(service());
     let users = |count: usize| {

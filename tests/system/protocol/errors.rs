@@ -1,36 +1,19 @@
-//! What is wrong is refused, clearly, and changes nothing.
+//! Errors (RFC 7644 §3.12): invalid requests get the right status, scimType and detail, and change nothing.
 
 use serde_json::{Value, json};
-use tests::client::{Client, Reply};
+use tests::client::{Client, SCIM_JSON};
 use tests::invariants::assert_invariants;
+use tests::provisioning::{GROUP, USER, create_group, create_user, patch_body};
+use tests::refusal::{Refusal, assert_refused, error_of, expected_error};
 use tests::service::service;
-use tests::table::read_items;
-
-use crate::directory::concurrency::{GROUP, USER, group, patch, user};
-
-const JSON: [(&str, &str); 1] = [("content-type", "application/scim+json")];
-
-/// The status, the scimType and the detail of an error.
-fn error(reply: &Reply) -> (u16, Option<String>, String) {
-    let body = reply.json();
-    assert_eq!(body["schemas"], json!(["urn:ietf:params:scim:api:messages:2.0:Error"]));
-    assert_eq!(body["status"], reply.status.to_string());
-    let text = |name: &str| body[name].as_str().map(str::to_owned);
-    (reply.status, text("scimType"), text("detail").unwrap())
-}
-
-fn expected(status: u16, scim_type: &str, detail: &str) -> (u16, Option<String>, String) {
-    (status, (!scim_type.is_empty()).then(|| scim_type.to_owned()), detail.to_owned())
-}
 
 #[tokio::test]
-async fn bad_bodies_and_queries_are_refused_and_change_nothing() {
+async fn invalid_bodies_and_queries_are_refused_and_change_nothing() {
     let connector = service().connector().await;
     let client = connector.local(service());
-    let ann = user(&client, "ann").await;
-    let guides = group(&client, "Tour Guides", std::slice::from_ref(&ann)).await;
+    let ann = create_user(&client, "ann").await;
+    let guides = create_group(&client, "Tour Guides", std::slice::from_ref(&ann)).await;
     let (of_ann, of_guides) = (format!("/Users/{ann}"), format!("/Groups/{guides}"));
-    let before = read_items(service(), &connector.id).await;
 
     let nobody = "00000000-0000-4000-8000-000000000000";
     let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
@@ -38,8 +21,10 @@ async fn bad_bodies_and_queries_are_refused_and_change_nothing() {
         (0..50).map(|number| json!({ "value": format!("{number}@example.com") })).collect();
     let user_with =
         |name: &str, value: Value| json!({ "schemas": [USER], "userName": "bob", name: value }).to_string();
-    let add = |value: Value| patch(json!([{ "op": "add", "path": "members", "value": value }])).to_string();
-    let operation = |operation: Value| patch(json!([operation])).to_string();
+    let add =
+        |value: Value| patch_body(json!([{ "op": "add", "path": "members", "value": value }])).to_string();
+    let operation = |operation: Value| patch_body(json!([operation])).to_string();
+    let mut cases = Vec::new();
     for (method, target, body, status, scim_type, detail) in [
         ("POST", "/Users", "{".to_owned(), 400, "invalidSyntax", "The request body is not valid JSON: EOF while parsing an object at line 1 column 1"),
         ("POST", "/Users", String::new(), 400, "invalidSyntax", "The request body is empty; it must be a JSON object"),
@@ -57,7 +42,7 @@ async fn bad_bodies_and_queries_are_refused_and_change_nothing() {
         ("POST", "/Users", user_with("emails", json!([{ "value": "a", "primary": true }, { "value": "b", "primary": true }])), 400, "invalidValue", "emails has more than one primary value; only one is allowed"),
         ("POST", "/Users", user_with("emails", json!(emails)), 400, "invalidValue", "The User has 51 values in indexed attributes (userName, externalId, emails.value, name.givenName, name.familyName, displayName); the maximum is 46"),
         ("POST", "/Users", user_with("title", json!("x".repeat(300_000))), 413, "", "The User is 300089 bytes; the maximum is 300000"),
-        // The name stands in an item twice.
+        // An item contains the userName twice.
         ("POST", "/Users", json!({ "schemas": [USER], "userName": "x".repeat(250_000) }).to_string(), 413, "", "The User is 500072 bytes; the maximum is 300000"),
         ("POST", "/Groups", json!({ "schemas": [GROUP], "displayName": "g", "members": [{ "value": ann, "display": "x".repeat(1_025) }] }).to_string(), 400, "invalidValue", &format!("members: the display of {ann} is 1025 bytes; the maximum is 1024")),
         ("POST", "/Users", json!({ "schemas": [USER], "userName": "ANN" }).to_string(), 409, "uniqueness", "userName \"ANN\" is taken by another user"),
@@ -78,7 +63,7 @@ async fn bad_bodies_and_queries_are_refused_and_change_nothing() {
         ("PATCH", &of_ann, operation(json!({ "op": "replace", "path": "id", "value": "x" })), 400, "mutability", "Operation 1: id is read-only"),
         ("PATCH", &of_ann, operation(json!({ "op": "remove", "path": "userName" })), 400, "mutability", "Operation 1: userName is required and cannot be removed"),
         ("PATCH", &of_ann, operation(json!({ "op": "replace", "path": "emails[type ne \"work\"].value", "value": "x" })), 400, "noTarget", "Operation 1: No element of emails matches the filter; to create one, use a filter of eq comparisons"),
-        ("PATCH", &of_ann, patch(json!([{ "op": "replace", "path": "title", "value": "x" }, { "op": "replace", "path": "active", "value": 7 }])).to_string(), 400, "invalidValue", "Operation 2: active is a number; it must be a boolean"),
+        ("PATCH", &of_ann, patch_body(json!([{ "op": "replace", "path": "title", "value": "x" }, { "op": "replace", "path": "active", "value": 7 }])).to_string(), 400, "invalidValue", "Operation 2: active is a number; it must be a boolean"),
         ("PATCH", "/Users/x", operation(json!({ "op": "remove", "path": "title" })), 404, "", "Resource x not found"),
         ("DELETE", "/Groups/00000000-0000-4000-8000-000000000000", String::new(), 404, "", "Resource 00000000-0000-4000-8000-000000000000 not found"),
         ("GET", "/Users?filter=userName%20eq", String::new(), 400, "invalidFilter", "Position 12 of the filter: found the end, expected a value (a string in double quotes, a number, true, false or null)"),
@@ -94,46 +79,50 @@ async fn bad_bodies_and_queries_are_refused_and_change_nothing() {
         ("DELETE", "/Users", String::new(), 405, "", "/Users does not support DELETE; use GET, HEAD, POST"),
         ("GET", "/Me", String::new(), 501, "", "/Me is not supported, because a connector is not a user"),
     ] {
-        let reply = client.send(method, target, &JSON, body).await;
-        let (found_status, found_type, found_detail) = error(&reply);
         let detail = if detail.is_empty() {
             format!("members: group {guides} cannot be a member of group {guides}, because it is that group or contains it")
         } else {
             detail.to_owned()
         };
-        assert_eq!((found_status, found_type, found_detail), expected(status, scim_type, &detail), "{method} {target}");
+        cases.push(Refusal { method, target: target.to_owned(), body, status, scim_type, detail });
     }
-    assert_eq!(read_items(service(), &connector.id).await, before, "nothing has changed");
+    assert_refused(service(), &connector, &client, &cases).await;
     assert_invariants(service(), &connector.id).await;
 }
 
 #[tokio::test]
-async fn a_body_of_another_type_or_too_long_is_refused() {
+async fn body_of_another_media_type_or_above_the_limit_is_refused() {
     let client = service().client().await;
     let reply = client.send("POST", "/Users", &[("content-type", "text/html")], "<p>").await;
-    assert_eq!(error(&reply), expected(415, "", "Content-Type is text/html; send application/scim+json"));
-    let reply = client.send("POST", "/Users", &JSON, vec![b' '; 6 * 1024 * 1024 + 1]).await;
-    assert_eq!(error(&reply), expected(413, "", "The body is longer than 6291456 bytes"));
-    let reply = client.send("POST", "/Users", &JSON, b"{\"userName\":\"\xff\"}".to_vec()).await;
+    assert_eq!(
+        error_of(&reply),
+        expected_error(415, "", "Content-Type is text/html; send application/scim+json")
+    );
+    let reply =
+        client.send("POST", "/Users", &[("content-type", SCIM_JSON)], vec![b' '; 6 * 1024 * 1024 + 1]).await;
+    assert_eq!(error_of(&reply), expected_error(413, "", "The body is longer than 6291456 bytes"));
+    let reply = client
+        .send("POST", "/Users", &[("content-type", SCIM_JSON)], b"{\"userName\":\"\xff\"}".to_vec())
+        .await;
     assert_eq!((reply.status, &reply.json()["scimType"]), (400, &json!("invalidSyntax")));
     assert_eq!(client.get("/Users").await.json()["totalResults"], 0);
 }
 
 #[tokio::test]
-async fn wrong_credentials_are_refused_alike() {
+async fn all_wrong_credentials_get_the_same_401() {
     let connector = service().connector().await;
     let client = connector.local(service());
     let good = client.basic();
     let with = |username: &str, password: &str| Client::new(&client.base_url, username, password).basic();
     let wrong = with(&client.username, "wrong");
-    let stranger = with("stranger", &client.password);
+    let unknown_username = with("stranger", &client.password);
     let unknown = client.base_url.replace(&connector.id.to_string(), "unknown");
     let unknown = Client::new(&unknown, &client.username, &client.password);
     let mut answers = Vec::new();
     let everywhere = &["/Users", "/ServiceProviderConfig", "/Nothing"][..];
     for (client, authorization, targets) in [
         (&client, wrong.as_str(), &everywhere[..1]),
-        (&client, &stranger, &everywhere[1..2]),
+        (&client, &unknown_username, &everywhere[1..2]),
         (&client, "Bearer x", &everywhere[2..]),
         (&client, "", everywhere),
         (&client, "non-token", everywhere),
@@ -145,13 +134,13 @@ async fn wrong_credentials_are_refused_alike() {
             let reply = client.send("GET", target, &[("authorization", authorization)], "").await;
             assert_eq!(reply.status, 401, "{authorization}");
             assert_eq!(reply.header("www-authenticate"), Some("Basic realm=\"scim\""));
-            answers.push(error(&reply));
+            answers.push(error_of(&reply));
         }
     }
     answers.dedup();
     let detail =
         "Authentication failed: send the connector's username and password (Basic), or its token (Bearer)";
-    assert_eq!(answers, [expected(401, "", detail)]);
+    assert_eq!(answers, [expected_error(401, "", detail)]);
     assert_eq!(client.get("/Users").await.status, 200);
     let bearer = format!("Bearer {}", client.token.clone().unwrap());
     assert_eq!(client.send("GET", "/Users", &[("authorization", &bearer)], "").await.status, 200);

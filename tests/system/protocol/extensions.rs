@@ -1,16 +1,17 @@
-//! A schema more, in a file, named by a resource type: served, checked, filtered, patched, projected and indexed.
+//! An additional extension schema needs only a schema file and its name in a resource type. Then it is in
+//! discovery, and its attributes are validated, filtered, patched, selected and indexed.
 
 use serde_json::{Value, json};
-use service::response::{Plan, Response};
+use service::response::Plan;
 use shared::schema::Schemas;
-use tests::in_process::InProcess;
-use tests::service::{PATIENCE, service};
-
-use crate::directory::concurrency::{USER, patch};
+use tests::in_process::{InProcess, json_of};
+use tests::provisioning::{USER, patch_body, percent_encoded};
+use tests::schemas::edited_schemas;
+use tests::service::{TIME_LIMIT, service};
 
 const BADGE: &str = "urn:example:Badge";
 
-/// The schemas on file with one more, as two more files would give.
+/// The schemas of the service, and an extension of users with two indexed attributes.
 fn schemas() -> &'static Schemas {
     let badge = json!({
         "id": BADGE, "name": "Badge", "description": "What opens doors", "attributes": [
@@ -23,45 +24,28 @@ fn schemas() -> &'static Schemas {
             { "name": "note", "type": "string", "multiValued": false, "returned": "request" }
         ]
     });
-    let file = |name: &str| {
-        std::fs::read_to_string(format!("{}/../shared/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()
-    };
-    let mut user_type: Value = serde_json::from_str(&file("resource_types/User.json")).unwrap();
-    user_type["schemaExtensions"].as_array_mut().unwrap().push(json!({ "schema": BADGE, "required": false }));
-    user_type["indexes"]
-        .as_array_mut()
-        .unwrap()
-        .extend([json!(format!("{BADGE}:number")), json!(format!("{BADGE}:doors.value"))]);
-    let schemas = [
-        badge.to_string(),
-        file("schemas/User.json"),
-        file("schemas/Group.json"),
-        file("schemas/EnterpriseUser.json"),
-    ];
-    let types = [user_type.to_string(), file("resource_types/Group.json")];
-    let loaded =
-        Schemas::load(&schemas.each_ref().map(String::as_str), &types.each_ref().map(String::as_str));
-    Box::leak(Box::new(loaded.unwrap()))
-}
-
-fn body(response: &Response) -> Value {
-    serde_json::from_slice(response.body()).unwrap()
+    edited_schemas(&[badge], |user_type| {
+        let extensions = user_type["schemaExtensions"].as_array_mut().unwrap();
+        extensions.push(json!({ "schema": BADGE, "required": false }));
+        let indexes = user_type["indexes"].as_array_mut().unwrap();
+        indexes.extend([json!(format!("{BADGE}:number")), json!(format!("{BADGE}:doors.value"))]);
+    })
 }
 
 #[tokio::test]
-async fn an_extension_takes_a_file_and_nothing_else() {
+async fn extension_schema_needs_only_a_schema_file() {
     let connector = service().connector().await;
     service().build_indexes(&connector.id, schemas()).await;
     let requests = InProcess::with_schemas(service().dynamodb(), connector.local(service()), schemas()).await;
     let send = async |method: &str, target: &str, sent: &Value| {
-        requests.send(method, target, Some(sent), PATIENCE).await
+        requests.send(method, target, Some(sent), TIME_LIMIT).await
     };
-    let get = async |target: &str| requests.send("GET", target, None, PATIENCE).await;
+    let get = async |target: &str| requests.send("GET", target, None, TIME_LIMIT).await;
     let user = |name: &str, badge: Value| json!({ "schemas": [USER, BADGE], "userName": name, BADGE: badge });
 
-    let served = body(&get(&format!("/Schemas/{BADGE}")).await);
+    let served = json_of(&get(&format!("/Schemas/{BADGE}")).await);
     assert_eq!((&served["name"], served["attributes"].as_array().unwrap().len()), (&json!("Badge"), 5));
-    let types = body(&get("/ResourceTypes/User").await);
+    let types = json_of(&get("/ResourceTypes/User").await);
     assert_eq!(types["schemaExtensions"][1], json!({ "schema": BADGE, "required": false }));
 
     let badge = json!({
@@ -70,7 +54,7 @@ async fn an_extension_takes_a_file_and_nothing_else() {
     });
     let made = send("POST", "/Users", &user("ann", badge)).await;
     assert_eq!(made.status(), 201);
-    let made = body(&made);
+    let made = json_of(&made);
     let kept = json!({ "number": "A7", "issued": "2026-01-01T00:00:00Z", "doors": [{ "value": "north" }, { "value": "south" }] });
     assert_eq!((&made[BADGE], &made["schemas"]), (&kept, &json!([USER, BADGE])));
     let path = format!("/Users/{}", made["id"].as_str().unwrap());
@@ -81,7 +65,7 @@ async fn an_extension_takes_a_file_and_nothing_else() {
         (json!({ "number": "A7" }), 409, "uniqueness"),
     ] {
         let refused = send("POST", "/Users", &user("bob", badge)).await;
-        assert_eq!((refused.status().as_u16(), &body(&refused)["scimType"]), (status, &json!(scim_type)));
+        assert_eq!((refused.status().as_u16(), &json_of(&refused)["scimType"]), (status, &json!(scim_type)));
     }
     for (filter, total, plan) in [
         (format!("{BADGE}:number eq \"A7\""), 1, "unique"),
@@ -91,24 +75,24 @@ async fn an_extension_takes_a_file_and_nothing_else() {
         (format!("{BADGE}:issued lt \"2026-01-01T00:00:00+01:00\""), 0, "scan"),
         ("issued eq \"2026-01-01T01:00:00+01:00\"".to_owned(), 1, "scan"),
     ] {
-        let encoded: String = filter.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let encoded = percent_encoded(&filter);
         let found = get(&format!("/Users?filter={encoded}")).await;
         let Plan(used) = found.extensions().get().unwrap();
-        assert_eq!((&body(&found)["totalResults"], *used), (&json!(total), plan), "{filter}");
+        assert_eq!((&json_of(&found)["totalResults"], *used), (&json!(total), plan), "{filter}");
     }
-    let moved = patch(json!([
+    let moved = patch_body(json!([
         { "op": "replace", "path": format!("{BADGE}:number"), "value": "B8" },
         { "op": "remove", "path": format!("{BADGE}:doors[value eq \"north\"]") }
     ]));
-    let moved = body(&send("PATCH", &path, &moved).await);
+    let moved = json_of(&send("PATCH", &path, &moved).await);
     assert_eq!(
         moved[BADGE],
         json!({ "number": "B8", "issued": "2026-01-01T00:00:00Z", "doors": [{ "value": "south" }] })
     );
-    // The number that was given up is free.
+    // The badge number that the first user no longer has is free.
     assert_eq!(send("POST", "/Users", &user("bob", json!({ "number": "A7" }))).await.status(), 201);
-    let asked = body(&get(&format!("{path}?attributes={BADGE}:note,{BADGE}:number")).await);
+    let asked = json_of(&get(&format!("{path}?attributes={BADGE}:note,{BADGE}:number")).await);
     assert_eq!(asked[BADGE], json!({ "number": "B8", "note": "n" }));
-    let gone = body(&send("PATCH", &path, &patch(json!([{ "op": "remove", "path": BADGE }]))).await);
+    let gone = json_of(&send("PATCH", &path, &patch_body(json!([{ "op": "remove", "path": BADGE }]))).await);
     assert_eq!((gone.get(BADGE), &gone["schemas"]), (None, &json!([USER])));
 }

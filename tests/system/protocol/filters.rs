@@ -1,5 +1,5 @@
-//! Queries with filters. Every answer has exactly the resources that match. An independent evaluator (`tests::filter`)
-//! says for each resource whether it matches.
+//! Filters (RFC 7644 §3.4.2.2): every answer has exactly the resources that match. An independent
+//! implementation of filters, `tests::filter`, decides which resources match.
 
 use std::collections::BTreeSet;
 
@@ -9,12 +9,14 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use serde_json::{Value, json};
 use tests::client::Client;
 use tests::filter::{Attribute, Comparison, Filter, Literal, Operator, attribute};
+use tests::in_process::json_of;
+use tests::invariants::assert_invariants;
 use tests::ledger::CountedService;
+use tests::provisioning::{
+    ENTERPRISE, GROUP, USER, add_members_body, create_group, create_user, percent_encoded,
+};
 use tests::service::service;
 
-use crate::directory::concurrency::{GROUP, USER, group, patch, values};
-
-const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
 const FILTERS: usize = 300;
 
 fn word() -> impl Strategy<Value = String> {
@@ -24,7 +26,7 @@ fn word() -> impl Strategy<Value = String> {
 fn a_user() -> impl Strategy<Value = Value> {
     let email = (word(), prop::sample::select(vec!["work", "home"]));
     let emails = prop::collection::vec(email, 0..3);
-    // An empty value is less than any other, and has no index entry.
+    // An empty value is less than any other value and has no index item.
     let value = || prop_oneof![4 => word(), 1 => Just(String::new())];
     let optional = || prop::option::of(value());
     (optional(), optional(), optional(), optional(), emails, prop::option::of(any::<bool>())).prop_map(
@@ -85,7 +87,8 @@ fn starts_with(attribute: Attribute, text: &str) -> Filter {
     Filter::compare(attribute, Operator::StartsWith, text)
 }
 
-async fn all(client: &Client, target: &str) -> Vec<Value> {
+/// Reads all resources of a list response that has one page.
+async fn read_all(client: &Client, target: &str) -> Vec<Value> {
     let reply = client.get(target).await;
     assert_eq!(reply.status, 200, "{target}: {}", String::from_utf8_lossy(&reply.plain_body()));
     let body = reply.json();
@@ -95,14 +98,14 @@ async fn all(client: &Client, target: &str) -> Vec<Value> {
 }
 
 /// Asserts that the service answers exactly the resources that the filter matches.
-async fn agree(client: &Client, endpoint: &str, everything: &[Value], filter: &Filter) {
+async fn assert_same_matches(client: &Client, endpoint: &str, everything: &[Value], filter: &Filter) {
     let expected: BTreeSet<&str> = everything
         .iter()
         .filter(|resource| filter.matches(resource))
         .map(|resource| resource["id"].as_str().unwrap())
         .collect();
-    let encoded: String = filter.to_string().bytes().map(|byte| format!("%{byte:02X}")).collect();
-    let found = all(client, &format!("/{endpoint}?count=1000&filter={encoded}")).await;
+    let encoded = percent_encoded(&filter.to_string());
+    let found = read_all(client, &format!("/{endpoint}?count=1000&filter={encoded}")).await;
     let ids: BTreeSet<&str> = found.iter().map(|resource| resource["id"].as_str().unwrap()).collect();
     assert_eq!(ids, expected, "{filter}");
     assert_eq!(found.len(), ids.len(), "{filter}: no resource is answered twice");
@@ -122,15 +125,15 @@ async fn every_filter_finds_exactly_the_resources_that_match() {
         assert_eq!(reply.status, 201);
         ids.push(reply.json()["id"].as_str().unwrap().to_owned());
     }
-    let inner = group(&client, "ab inner", &ids[..20]).await;
-    let outer = group(&client, "b outer", &[inner.clone(), ids[30].clone()]).await;
-    group(&client, "é empty", &[]).await;
-    let mut users = all(&client, "/Users?count=1000").await;
+    let inner = create_group(&client, "ab inner", &ids[..20]).await;
+    let outer = create_group(&client, "b outer", &[inner.clone(), ids[30].clone()]).await;
+    create_group(&client, "é empty", &[]).await;
+    let mut users = read_all(&client, "/Users?count=1000").await;
     for user in &mut users {
         // A user without `active` is active.
         user.as_object_mut().unwrap().entry("active").or_insert(json!(true));
     }
-    let groups = all(&client, "/Groups?count=1000").await;
+    let groups = read_all(&client, "/Groups?count=1000").await;
     assert_eq!((users.len(), groups.len()), (60, 3));
 
     let is_work = || Filter::equal(attribute("type", "type"), "work");
@@ -177,7 +180,7 @@ async fn every_filter_finds_exactly_the_resources_that_match() {
     let filters = a_filter(attributes, fixed);
     for _ in 0..FILTERS {
         let filter = filters.new_tree(&mut runner).unwrap().current();
-        agree(&client, "Users", &users, &filter).await;
+        assert_same_matches(&client, "Users", &users, &filter).await;
     }
     let id = |id: &str| Filter::equal(exact("id", "id"), id);
     let in_group = |group: &str| Filter::equal(attribute("groups.value", "groups.value"), group);
@@ -197,7 +200,7 @@ async fn every_filter_finds_exactly_the_resources_that_match() {
         starts_with(attribute("userName", "userName"), ""),
         Filter::equal(exact("externalId", "externalId"), ""),
     ] {
-        agree(&client, "Users", &users, &filter).await;
+        assert_same_matches(&client, "Users", &users, &filter).await;
     }
     let has = |member: &str| Filter::equal(attribute("members", "members.value"), member);
     let has_value = |member: &str| Filter::equal(attribute("members.value", "members.value"), member);
@@ -224,24 +227,24 @@ async fn every_filter_finds_exactly_the_resources_that_match() {
         Filter::compare(name(), Operator::Less, "b"),
         starts_with(name(), "E\u{301}"),
     ] {
-        agree(&client, "Groups", &groups, &filter).await;
+        assert_same_matches(&client, "Groups", &groups, &filter).await;
     }
-    // Across both, what one does not have does not match.
-    let both = all(&client, "?filter=displayName%20sw%20%22ab%22&count=1000").await;
+    // A query over all resource types: a filter does not match a resource without the attribute.
+    let both = read_all(&client, "?filter=displayName%20sw%20%22ab%22&count=1000").await;
     let kinds: BTreeSet<&str> =
         both.iter().map(|resource| resource["meta"]["resourceType"].as_str().unwrap()).collect();
     assert_eq!(kinds, ["Group", "User"].into());
-    assert_eq!(all(&client, "?count=1000").await.len(), 63);
+    assert_eq!(read_all(&client, "?count=1000").await.len(), 63);
 }
 
 #[tokio::test]
-async fn a_search_request_asks_what_a_url_asks() {
+async fn search_request_supports_the_parameters_of_a_url() {
     let client = service().client().await;
     let names = ["ann", "bob", "cat"];
     for name in names {
         assert_eq!(client.post("/Users", &json!({ "schemas": [USER], "userName": name })).await.status, 201);
     }
-    group(&client, "ann and bob", &[]).await;
+    create_group(&client, "ann and bob", &[]).await;
     let request = |body: Value| {
         let mut body = body;
         body["schemas"] = json!(["urn:ietf:params:scim:api:messages:2.0:SearchRequest"]);
@@ -274,18 +277,17 @@ async fn a_search_request_asks_what_a_url_asks() {
 }
 
 #[tokio::test]
-async fn groups_in_groups_reach_their_members_however_deep() {
+async fn members_of_nested_groups_have_indirect_groups_at_any_depth() {
     let connector = service().connector().await;
     let client = connector.local(service());
-    let user = crate::directory::concurrency::user(&client, "ann").await;
-    let mut groups = vec![group(&client, "level 0", std::slice::from_ref(&user)).await];
+    let user = create_user(&client, "ann").await;
+    let mut groups = vec![create_group(&client, "level 0", std::slice::from_ref(&user)).await];
     for level in 1..10 {
         let below = groups.last().unwrap().clone();
-        groups.push(group(&client, &format!("level {level}"), &[below]).await);
+        groups.push(create_group(&client, &format!("level {level}"), &[below]).await);
     }
-    // Another way up, past the middle.
-    let middle =
-        patch(json!([{ "op": "add", "path": "members", "value": values(std::slice::from_ref(&groups[0])) }]));
+    // A second path to the upper groups, which skips the middle.
+    let middle = add_members_body(std::slice::from_ref(&groups[0]));
     assert_eq!(client.patch(&format!("/Groups/{}", groups[5]), &middle).await.status, 200);
     let of_user = |user: Value| -> Vec<(String, String)> {
         let text = |value: &Value| value.as_str().unwrap().to_owned();
@@ -303,27 +305,25 @@ async fn groups_in_groups_reach_their_members_however_deep() {
     assert_eq!(found, expected);
     let listed = client.get("/Users").await.json();
     assert_eq!(of_user(listed["Resources"][0].clone()), expected);
-    // A circle of any length is refused, and nothing of it is done.
+    // Cycles of any length are refused.
     for (outer, inner) in [(0, 0), (0, 1), (0, 9), (4, 5)] {
-        let body = patch(
-            json!([{ "op": "add", "path": "members", "value": values(std::slice::from_ref(&groups[inner])) }]),
-        );
+        let body = add_members_body(std::slice::from_ref(&groups[inner]));
         let reply = client.patch(&format!("/Groups/{}", groups[outer]), &body).await;
         let expected = if outer >= inner && outer != 0 { 200 } else { 400 };
         assert_eq!(reply.status, expected, "{inner} in {outer}");
     }
-    // Without the group in between, those above it are reached the other way only.
+    // After group 2 is deleted, only the second path leads to the upper groups.
     assert_eq!(client.delete(&format!("/Groups/{}", groups[2])).await.status, 204);
     let names: Vec<String> =
         of_user(client.get(&path).await.json()).into_iter().map(|(name, _)| name).collect();
     assert_eq!(names, ["level 0", "level 1", "level 5", "level 6", "level 7", "level 8", "level 9"]);
     let members = client.get(&format!("/Groups/{}", groups[6])).await.json();
     assert_eq!((&members["members"][0]["type"], &members["schemas"]), (&json!("Group"), &json!([GROUP])));
-    tests::invariants::assert_invariants(service(), &connector.id).await;
+    assert_invariants(service(), &connector.id).await;
 }
 
 #[tokio::test]
-async fn what_two_indexes_find_is_read_where_both_find_it() {
+async fn filter_on_two_indexes_reads_only_users_in_both() {
     let connector = service().connector().await;
     let counted = CountedService::new(service(), &connector).await;
     for number in 0..240 {
@@ -338,7 +338,7 @@ async fn what_two_indexes_find_is_read_where_both_find_it() {
     }
     let filter = "givenName%20eq%20%22ann%22%20and%20familyName%20eq%20%22ash%22";
     let (cost, answer) = counted.cost("GET", &format!("/Users?filter={filter}"), None, 200).await;
-    let answer: Value = serde_json::from_slice(answer.body()).unwrap();
+    let answer = json_of(&answer);
     let names: BTreeSet<&str> = answer["Resources"]
         .as_array()
         .unwrap()

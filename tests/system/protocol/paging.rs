@@ -1,4 +1,4 @@
-//! Pages: by index (RFC 7644 §3.4.2.4), by cursor (RFC 9865), and in order (§3.4.2.3).
+//! Paging by index (RFC 7644 §3.4.2.4), paging by cursor (RFC 9865), and sorting (RFC 7644 §3.4.2.3).
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -8,33 +8,32 @@ use serde_json::json;
 use shared::resource::ResourceId;
 use tests::in_process::InProcess;
 use tests::pages::{ids_of, read_page, texts_of, walk_pages};
+use tests::provisioning::{USER, create_group, create_user, create_users, patch_body};
 use tests::seed;
-use tests::service::{PATIENCE, service};
-
-use crate::directory::concurrency::{USER, group, patch, user, users};
+use tests::service::{TIME_LIMIT, service};
 
 #[tokio::test]
-async fn an_index_begins_where_it_says() {
+async fn start_index_and_count_select_the_page() {
     let client = service().client().await;
-    let users = users(&client, 45).await;
-    // Memberships stand between users in the table.
+    let users = create_users(&client, 45).await;
+    // In the table, items of memberships are between the items of users. They must not count as users.
     for number in 0..3 {
-        group(&client, &format!("group {number}"), &users[number * 10..]).await;
+        create_group(&client, &format!("group {number}"), &users[number * 10..]).await;
     }
-    let everybody = ids_of(&read_page(&client, "").await);
-    assert_eq!(everybody.iter().collect::<BTreeSet<_>>(), users.iter().collect());
+    let all = ids_of(&read_page(&client, "").await);
+    assert_eq!(all.iter().collect::<BTreeSet<_>>(), users.iter().collect());
     for (query, start_index, expected) in [
-        ("startIndex=1&count=10", 1, &everybody[..10]),
-        ("startIndex=11&count=10", 11, &everybody[10..20]),
-        ("startIndex=41&count=10", 41, &everybody[40..]),
+        ("startIndex=1&count=10", 1, &all[..10]),
+        ("startIndex=11&count=10", 11, &all[10..20]),
+        ("startIndex=41&count=10", 41, &all[40..]),
         ("startIndex=46&count=10", 46, &[]),
-        ("startIndex=0&count=2", 1, &everybody[..2]),
-        ("startIndex=-5&count=2", 1, &everybody[..2]),
+        ("startIndex=0&count=2", 1, &all[..2]),
+        ("startIndex=-5&count=2", 1, &all[..2]),
         ("count=0", 1, &[]),
         ("count=-1", 1, &[]),
-        ("count=100000", 1, &everybody[..]),
-        ("STARTINDEX=45", 45, &everybody[44..]),
-        ("filter=userName%20pr&startIndex=44&count=5", 44, &everybody[43..]),
+        ("count=100000", 1, &all[..]),
+        ("STARTINDEX=45", 45, &all[44..]),
+        ("filter=userName%20pr&startIndex=44&count=5", 44, &all[43..]),
     ] {
         let found = read_page(&client, query).await;
         assert_eq!(ids_of(&found), expected, "{query}");
@@ -45,12 +44,12 @@ async fn an_index_begins_where_it_says() {
         );
     }
     let first = &read_page(&client, "startIndex=1&count=1").await["Resources"][0];
-    let of_first = client.get(&format!("/Users/{}", everybody[0])).await.json();
+    let of_first = client.get(&format!("/Users/{}", all[0])).await.json();
     assert_eq!(*first, of_first, "a page shows a user as it is, groups and version and all");
 }
 
 #[tokio::test]
-async fn a_page_is_the_same_from_whichever_end_of_its_bucket_it_is_read() {
+async fn page_is_the_same_when_its_bucket_is_read_from_either_end() {
     let connector = service().connector().await;
     let client = connector.local(service());
     let in_bucket = |bucket: &str| {
@@ -61,16 +60,16 @@ async fn a_page_is_the_same_from_whichever_end_of_its_bucket_it_is_read() {
     let seeded: Vec<ResourceId> =
         buckets.flat_map(|(bucket, count)| (0..count).map(move |_| in_bucket(bucket))).collect();
     seed::users_with_ids(service(), &connector.id, &seeded).await;
-    let everybody = walk_pages(&client, "count=50", async |_| {}).await;
-    assert_eq!(everybody.len(), 320);
-    let some: Vec<String> = everybody.iter().step_by(3).cloned().collect();
+    let all = walk_pages(&client, "count=50", async |_| {}).await;
+    assert_eq!(all.len(), 320);
+    let some: Vec<String> = all.iter().step_by(3).cloned().collect();
     for name in ["one", "other"] {
-        group(&client, name, &some).await;
+        create_group(&client, name, &some).await;
     }
     for start in (1..=320).step_by(9).chain([160, 161, 251, 320]) {
         for count in [1, 20, 100] {
             let found = read_page(&client, &format!("startIndex={start}&count={count}")).await;
-            let expected = everybody.iter().skip(start - 1).take(count);
+            let expected = all.iter().skip(start - 1).take(count);
             assert_eq!(ids_of(&found), expected.cloned().collect::<Vec<_>>(), "{count} from {start}");
             for user in found["Resources"].as_array().unwrap() {
                 let groups = user["groups"].as_array().map_or(0, Vec::len);
@@ -82,11 +81,11 @@ async fn a_page_is_the_same_from_whichever_end_of_its_bucket_it_is_read() {
 }
 
 #[tokio::test]
-async fn pages_of_active_users_hold_no_others() {
+async fn pages_of_an_active_filter_contain_only_matches() {
     let client = service().client().await;
-    let users = users(&client, 30).await;
+    let users = create_users(&client, 30).await;
     for user in &users[..10] {
-        let body = patch(json!([{ "op": "replace", "path": "active", "value": false }]));
+        let body = patch_body(json!([{ "op": "replace", "path": "active", "value": false }]));
         assert_eq!(client.patch(&format!("/Users/{user}"), &body).await.status, 200);
     }
     for (value, expected) in [("true", &users[10..]), ("false", &users[..10])] {
@@ -102,10 +101,10 @@ async fn pages_of_active_users_hold_no_others() {
 }
 
 #[tokio::test]
-async fn by_cursor_whoever_stays_is_seen_once() {
+async fn cursor_pages_show_each_remaining_user_once() {
     let client = service().client().await;
-    let users = users(&client, 40).await;
-    let (stay, go) = users.split_at(30);
+    let users = create_users(&client, 40).await;
+    let (remaining, leavers) = users.split_at(30);
     for query in [
         "count=7",
         "count=7&filter=userName%20sw%20%22u%22",
@@ -116,13 +115,13 @@ async fn by_cursor_whoever_stays_is_seen_once() {
         "count=7&sortBy=name.familyName",
     ] {
         let seen = walk_pages(&client, query, async |number| {
-            if let Some(leaver) = go.get(number) {
+            if let Some(leaver) = leavers.get(number) {
                 client.delete(&format!("/Users/{leaver}")).await;
             }
-            user(&client, &format!("new {query} {number}")).await;
+            create_user(&client, &format!("new {query} {number}")).await;
         })
         .await;
-        for user in stay {
+        for user in remaining {
             assert_eq!(seen.iter().filter(|id| *id == user).count(), 1, "{query}: {user}");
         }
         assert_eq!(seen.iter().collect::<BTreeSet<_>>().len(), seen.len(), "{query}: nobody twice");
@@ -130,14 +129,14 @@ async fn by_cursor_whoever_stays_is_seen_once() {
 }
 
 #[tokio::test]
-async fn a_cursor_is_good_for_the_next_page_of_its_query_only() {
+async fn cursor_is_refused_for_another_query_connector_or_count() {
     let client = service().client().await;
-    users(&client, 5).await;
+    create_users(&client, 5).await;
     let first = read_page(&client, "count=2&cursor=").await;
     assert_eq!((&first["totalResults"], &first["itemsPerPage"]), (&json!(5), &json!(2)));
     let cursor = first["nextCursor"].as_str().unwrap().to_owned();
     let other = service().client().await;
-    users(&other, 5).await;
+    create_users(&other, 5).await;
     let mut forged = cursor.clone();
     forged.replace_range(5..6, if &forged[5..6] == "A" { "B" } else { "A" });
     for (client, query, scim_type) in [
@@ -147,7 +146,7 @@ async fn a_cursor_is_good_for_the_next_page_of_its_query_only() {
         (&other, format!("count=2&cursor={cursor}"), "invalidCursor"),
         (&client, format!("count=3&cursor={cursor}"), "invalidCount"),
         (&client, "count=1001&cursor=".to_owned(), "invalidCount"),
-        // RFC 9865 §2.1: behind a page of nothing there would be no next one.
+        // RFC 9865 §2.1: an empty page could not have a next page.
         (&client, "count=0&cursor=".to_owned(), "invalidCount"),
         (&client, "count=-1&cursor=".to_owned(), "invalidCount"),
         (&client, "sortBy=shoeSize".to_owned(), "invalidPath"),
@@ -159,7 +158,7 @@ async fn a_cursor_is_good_for_the_next_page_of_its_query_only() {
 }
 
 #[tokio::test]
-async fn resources_come_in_the_order_that_is_asked_for() {
+async fn sort_by_and_sort_order_order_the_resources() {
     let client = service().client().await;
     for (name, title, emails) in [
         ("Cat", json!("b"), json!([{ "value": "z@x" }, { "value": "a@x", "primary": true }])),
@@ -173,7 +172,8 @@ async fn resources_come_in_the_order_that_is_asked_for() {
     for (query, expected) in [
         ("sortBy=userName", ["ann", "Bob", "Cat", "dan"]),
         ("sortBy=USERNAME&sortOrder=Descending", ["dan", "Cat", "Bob", "ann"]),
-        // RFC 7644 §3.4.2.3: without a value last, or first where the order is descending.
+        // RFC 7644 §3.4.2.3: resources without a value come last in ascending order and first in descending
+        // order.
         ("sortBy=title", ["dan", "Cat", "ann", "Bob"]),
         ("sortBy=title&sortOrder=descending", ["Bob", "ann", "Cat", "dan"]),
         ("sortBy=emails", ["Cat", "ann", "dan", "Bob"]),
@@ -198,13 +198,13 @@ fn clock_with_distinct_times() -> Timestamp {
 }
 
 #[tokio::test]
-async fn users_are_sorted_by_the_time_of_their_creation() {
+async fn users_can_be_sorted_by_creation_time() {
     let client = service().client().await;
-    let requests = InProcess::at(service().dynamodb(), client.clone(), clock_with_distinct_times);
+    let requests = InProcess::with_clock(service().dynamodb(), client.clone(), clock_with_distinct_times);
     let mut names = ["cat", "ann", "dan", "bob"];
     for name in names {
         let body = json!({ "schemas": [USER], "userName": name });
-        assert_eq!(requests.send("POST", "/Users", Some(&body), PATIENCE).await.status(), 201, "{name}");
+        assert_eq!(requests.send("POST", "/Users", Some(&body), TIME_LIMIT).await.status(), 201, "{name}");
     }
     let ascending = read_page(&client, "sortBy=meta.created").await;
     assert_eq!(texts_of(&ascending, "userName"), names);

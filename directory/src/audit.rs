@@ -113,7 +113,7 @@ pub(crate) struct Recorder<'r> {
 
 impl Recorder<'_> {
     /// Adds a record to the transaction of the change. `position` is its position among the records of its request.
-    pub fn record(
+    pub(crate) fn record(
         &self,
         transaction: &mut Transaction,
         (operation, kind, id): Subject<'_>,

@@ -76,7 +76,7 @@ pub fn print_hidden_count(shown: usize, hidden: usize) -> Result<(), Failure> {
     if hidden == 0 {
         return Ok(());
     }
-    print(&format!("{shown} shown, {hidden} hidden; add --hidden to show all"))
+    print(&format!("{shown} shown, {hidden} hidden (--hidden)"))
 }
 
 /// Formats a time to the minute, in UTC.

@@ -268,7 +268,8 @@ pub fn actor() -> Actor {
     Actor { by: By::Operator("test".to_owned()), request: "test".to_owned() }
 }
 
-fn secret() -> String {
+/// Generates a password or token.
+pub fn secret() -> String {
     generate_secret().expect("randomness is available")
 }
 

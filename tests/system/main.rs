@@ -34,6 +34,7 @@ mod kit {
 mod operators {
     mod connectors;
     mod listing;
+    mod output;
     mod settings;
     mod transfer;
 }

@@ -18,10 +18,10 @@ async fn listings_show_direct_and_effective_groups() {
         table,
         "USERNAME         NAME     EMAIL             GROUPS       ORIGIN\n\
          Ann@example.com  Ann Ash  ann@work.example  Sales, EMEA  scim\n\
-         1 shown, 1 hidden; add --hidden to show all\n"
+         1 shown, 1 hidden (--hidden)\n"
     );
     let hidden = run(&connector, &["user", "list", "--filter", "userName eq \"bob\""]).ok();
-    assert_eq!(hidden, "0 shown, 1 hidden; add --hidden to show all\n");
+    assert_eq!(hidden, "0 shown, 1 hidden (--hidden)\n");
     let all = run(&connector, &["user", "list", "--hidden", "--json"]).ok();
     let mut all: Vec<Value> = all.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     all.sort_by_key(|entry| entry["username"].as_str().unwrap().to_owned());

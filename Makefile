@@ -2,7 +2,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 
-# x86_64 or arm64, for `make build`.
+# For `make build`: x86_64 or arm64.
 ARCHITECTURE ?= x86_64
 # The function that `make invoke` sends its event to.
 FUNCTION ?= users-list
@@ -11,7 +11,7 @@ RECORD ?=
 
 VENV := .tools/venv
 TOOLS := $(VENV)/installed
-# What `make bench` measures beside Rollcall.
+# The other service providers that `make bench` measures.
 PEERS := .tools/peers
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export SAM_CLI_TELEMETRY := 0
@@ -19,7 +19,7 @@ export SAM_CLI_TELEMETRY := 0
 LOCAL := cargo run --locked --profile local --package local --
 
 .PHONY: help
-help: ## Say what there is
+help: ## List these commands
 	@awk 'BEGIN { FS = ": .*## " } /^[a-z]+:.* ## / { sub(/:.*/, "", $$1); printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 .PHONY: run
@@ -31,12 +31,12 @@ demo: ## Fill the directory with an example company; run the service if none run
 	@$(LOCAL) demo
 
 .PHONY: test
-test: check validate ## Everything that has to hold: check, validate, and all tests
+test: check validate ## Run every check and test: check, validate, and all tests
 	cargo build --workspace --bins --locked
 	cargo test --workspace --locked
 
 .PHONY: check
-check: $(TOOLS) ## Formatting, lints, documentation, and what the dependencies may be
+check: $(TOOLS) ## Check formatting, lints, documentation and dependencies
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
@@ -44,11 +44,11 @@ check: $(TOOLS) ## Formatting, lints, documentation, and what the dependencies m
 
 .PHONY: validate
 validate: export AWS_DEFAULT_REGION ?= us-east-1
-validate: $(TOOLS) ## What SAM and CloudFormation would say of the template
+validate: $(TOOLS) ## Validate the template with SAM and cfn-lint
 	sam validate
 	cfn-lint template.yaml
 
-# The functions are told of the embedded DynamoDB, and the username and password are those of events/.
+# The functions use the embedded DynamoDB. The username and password are those in events/.
 .PHONY: lambda
 lambda: export AWS_ACCESS_KEY_ID := local
 lambda: export AWS_SECRET_ACCESS_KEY := local
@@ -67,40 +67,40 @@ lambda: $(TOOLS) ## Run every function under `cargo lambda watch`, over an embed
 		cargo lambda watch --locked --disable-cors --invoke-address 127.0.0.1
 
 .PHONY: invoke
-invoke: $(TOOLS) ## Send FUNCTION (users-list unless you say) its event, while `make lambda` runs
+invoke: $(TOOLS) ## Send an event to a function while `make lambda` runs: FUNCTION=users-list
 	cargo lambda invoke $(FUNCTION) --invoke-address 127.0.0.1 --data-file events/$(FUNCTION).json
 
-# `sam build` compiles one function after another: with all of them there already, it has only to pick them up.
+# `sam build` compiles the functions one after another. Compiling all of them first is faster.
 .PHONY: build
-build: $(TOOLS) ## Compile every function for ARCHITECTURE (x86_64 unless you say arm64) and lay it out for deploy
+build: $(TOOLS) ## Compile every function for deployment: ARCHITECTURE=x86_64 or arm64
 	cargo lambda build --release --locked --package functions --$(subst _,-,$(ARCHITECTURE))
 	sam build --parameter-overrides Architecture=$(ARCHITECTURE)
 
 .PHONY: deploy
-deploy: $(TOOLS) ## Put what was built into an AWS account, asking for what it needs to know
+deploy: $(TOOLS) ## Deploy the build to an AWS account; asks for the parameters
 	sam deploy --guided
 
 .PHONY: routes
-routes: ## Write everything that follows from the routes: template.yaml, binaries, events, README's table
+routes: ## Write the files that follow from the routes: template.yaml, binaries, events, README's table
 	@cargo run --quiet --locked --package routes
 
-# Everything that is measured is built as it is released. LARGEST=1000000 looks at growth up to a million users.
+# Measures release builds. LARGEST=1000000 measures growth up to a million users.
 .PHONY: bench
-bench: $(PEERS)/installed ## Measure speed, cost and scale, beside other service providers, into docs/performance.md
+bench: $(PEERS)/installed ## Measure speed, cost and scale beside other service providers; writes docs/performance.md
 	cargo build --release --locked --package functions --package local --package bench
 	target/release/bench
 
-# As `make run` builds it, but with names and frame pointers, in a folder of its own.
+# Builds as `make run` does, but with symbols and frame pointers, in a separate folder.
 .PHONY: profile
 profile: export CARGO_PROFILE_LOCAL_DEBUG := line-tables-only
 profile: export CARGO_PROFILE_LOCAL_STRIP := none
 profile: export RUSTFLAGS := -C force-frame-pointers=yes
-profile: ## Look where the time goes with perf, into docs/profile.md
+profile: ## Profile the service with perf; writes docs/profile.md
 	cargo build --profile local --locked --package local --package bench --target-dir target/profile
 	target/profile/local/bench profile
 
 .PHONY: instructions
-instructions: ## Count the core's instructions with valgrind; RECORD=record puts them on record
+instructions: ## Count the instructions of the core with valgrind; RECORD=record saves the counts
 	cargo run --profile local --locked --package bench --bin instructions -- $(RECORD)
 
 $(PEERS)/installed: $(wildcard bench/peers/*.* bench/peers/*/*.mjs)
@@ -113,13 +113,13 @@ $(PEERS)/installed: $(wildcard bench/peers/*.* bench/peers/*/*.mjs)
 	@touch $@
 
 .PHONY: tools
-tools: $(TOOLS) ## Install the tools that these targets use, in .tools
+tools: $(TOOLS) ## Install the tools that these commands use in .tools
 $(TOOLS): tools/requirements.txt
 	python3 -m venv --clear $(VENV)
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement $<
 	@touch $@
 
 .PHONY: clean
-clean: ## Remove what was built or installed here; .local, with its data, stays
+clean: ## Remove builds and tools; .local, which holds data, stays
 	rm -rf .aws-sam .tools
 	cargo clean

@@ -214,3 +214,117 @@ fn accepts_names_as_one_string(name: &str, value: &Value) -> Result<Vec<String>,
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn complete() -> SearchRequest {
+        let text = |text: &str| Some(text.to_owned());
+        SearchRequest {
+            filter: text("title pr"),
+            sort_by: text("userName"),
+            sort_order: text("descending"),
+            start_index: Some(-3),
+            count: Some(25),
+            cursor: text("c"),
+            attributes: Some(vec!["id".to_owned(), "name.givenName".to_owned()]),
+            excluded_attributes: Some(vec!["emails".to_owned()]),
+        }
+    }
+
+    fn object(value: Value) -> Map<String, Value> {
+        value.as_object().unwrap().clone()
+    }
+
+    #[test]
+    fn every_query_parameter_is_read_in_any_case() {
+        let parameters = [
+            ("FILTER", "title pr"),
+            ("sortBy", "userName"),
+            ("sortOrder", "descending"),
+            ("startindex", " -3 "),
+            ("count", "25"),
+            ("cursor", "c"),
+            ("attributes", "id, ,name.givenName,"),
+            ("excludedAttributes", "emails"),
+            ("unknown", "x"),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()));
+        assert_eq!(SearchRequest::from_query(&parameters).unwrap(), complete());
+        assert_eq!(SearchRequest::from_query(&[]).unwrap(), SearchRequest::default());
+        let wrong = SearchRequest::from_query(&[("count".to_owned(), "1.5".to_owned())]).unwrap_err();
+        assert_eq!(wrong.detail, "count is \"1.5\"; it must be a whole number");
+    }
+
+    #[test]
+    fn every_member_of_a_search_request_is_read_in_any_case() {
+        let mut body = object(json!({
+            "schemas": [SEARCH_REQUEST_SCHEMA.to_uppercase()], "FILTER": "title pr", "sortBy": "userName",
+            "sortOrder": "descending", "startindex": -3, "count": 25, "cursor": "c",
+            "attributes": ["id", "name.givenName"], "excludedAttributes": "emails", "unknown": {}
+        }));
+        assert_eq!(SearchRequest::from_body(&body).unwrap(), complete());
+        for (name, value, detail) in [
+            ("filter", json!(1), "filter is a number; it must be a string"),
+            ("count", json!("1"), "count is a string; it must be a whole number"),
+            ("attributes", json!(1), "attributes is a number; it must be an array of strings"),
+            (
+                "schemas",
+                json!([LIST_RESPONSE_SCHEMA]),
+                &format!("schemas must contain {SEARCH_REQUEST_SCHEMA}"),
+            ),
+        ] {
+            let mut wrong = body.clone();
+            wrong.retain(|known, _| !known.eq_ignore_ascii_case(name));
+            wrong.insert(name.to_owned(), value);
+            assert_eq!(SearchRequest::from_body(&wrong).unwrap_err().detail, detail);
+        }
+        body.iter_mut().filter(|(name, _)| *name != "schemas").for_each(|(_, value)| *value = Value::Null);
+        assert_eq!(SearchRequest::from_body(&body).unwrap(), SearchRequest::default());
+    }
+
+    #[test]
+    fn list_response_has_a_start_index_or_a_cursor() {
+        let resources = [RawValue::from_string("1".to_owned()).unwrap()];
+        let by_index = serde_json::to_value(ListResponse::by_index(7, 3, &resources)).unwrap();
+        let expected = json!({
+            "schemas": [LIST_RESPONSE_SCHEMA], "totalResults": 7, "startIndex": 3, "itemsPerPage": 1, "Resources": [1]
+        });
+        assert_eq!(by_index, expected);
+        let by_cursor = serde_json::to_value(ListResponse::by_cursor(7, Some("c"), &resources)).unwrap();
+        let expected = json!({
+            "schemas": [LIST_RESPONSE_SCHEMA], "totalResults": 7, "itemsPerPage": 1, "nextCursor": "c", "Resources": [1]
+        });
+        assert_eq!(by_cursor, expected);
+        let last = serde_json::to_value(ListResponse::by_cursor(7, None, &resources)).unwrap();
+        assert_eq!(last.get("nextCursor"), None);
+    }
+
+    #[test]
+    fn operations_are_counted_and_numbered() {
+        let read = |operations: Value| {
+            let body = object(json!({ "operations": operations }));
+            let found = operations_of(&body)?;
+            found.map(|operation| operation.map(|(number, _)| number)).collect::<Result<Vec<_>, _>>()
+        };
+        fn operations_of(
+            body: &Map<String, Value>,
+        ) -> Result<impl Iterator<Item = Result<NumberedOperation<'_>, ScimError>>, ScimError> {
+            operations(body, 2, ErrorKind::PayloadTooLarge)
+        }
+        assert_eq!(read(json!([{}, {}])).unwrap(), [1, 2]);
+        for (wrong, detail) in [
+            (json!([]), "Operations is empty; it must be an array of 1 to 2 operations"),
+            (json!({}), "Operations is an object; it must be an array of 1 to 2 operations"),
+            (json!([{}, {}, {}]), "Operations has 3 elements; the maximum is 2"),
+            (json!([{}, 1]), "Operation 2 is a number; it must be an object"),
+        ] {
+            assert_eq!(read(wrong).unwrap_err().detail, detail);
+        }
+        let missing = operations_of(&Map::new()).err().unwrap();
+        assert_eq!(missing.detail, "Operations is missing; it must be an array of 1 to 2 operations");
+    }
+}

@@ -48,11 +48,25 @@ impl Entry {
     }
 }
 
-/// Lists the index entries of a resource with this document.
+/// Checks that a document that is written does not have too many index entries.
 ///
 /// # Errors
 /// `invalidValue` when there are too many for one transaction.
-pub fn entries(document: &Document, schema: &ResourceSchema) -> Result<BTreeSet<Entry>, ScimError> {
+pub fn check_limit(entries: &BTreeSet<Entry>, schema: &ResourceSchema) -> Result<(), ScimError> {
+    // A user that has as many values as it can have must still be deactivated, so that entry does not count.
+    let count = entries.iter().filter(|entry| entry.index != ACTIVE).count();
+    if count <= MAX_ENTRIES {
+        return Ok(());
+    }
+    Err(ScimError::invalid_value(format!(
+        "The {} has {count} values in indexed attributes ({}); the maximum is {MAX_ENTRIES}",
+        schema.kind.name(),
+        schema.indexes.iter().map(|index| index.name.as_str()).collect::<Vec<_>>().join(", "),
+    )))
+}
+
+/// Returns the index entries of a resource with this document.
+pub fn entries(document: &Document, schema: &ResourceSchema) -> BTreeSet<Entry> {
     let mut entries = BTreeSet::new();
     for index in &schema.indexes {
         for value in values(document, index) {
@@ -65,15 +79,7 @@ pub fn entries(document: &Document, schema: &ResourceSchema) -> Result<BTreeSet<
     if schema.kind == ResourceKind::User && !is_active(document) {
         entries.insert(Entry { index: ACTIVE.to_owned(), value: INACTIVE.to_owned(), is_unique: false });
     }
-    if entries.len() > MAX_ENTRIES {
-        return Err(ScimError::invalid_value(format!(
-            "The {} has {} values in indexed attributes ({}); the maximum is {MAX_ENTRIES}",
-            schema.kind.name(),
-            entries.len(),
-            schema.indexes.iter().map(|index| index.name.as_str()).collect::<Vec<_>>().join(", "),
-        )));
-    }
-    Ok(entries)
+    entries
 }
 
 fn values<'d>(document: &'d Document, index: &Index) -> Vec<&'d str> {

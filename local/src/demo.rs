@@ -13,13 +13,13 @@ use hyper_util::rt::TokioExecutor;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use shared::error::{ScimError, chain};
-use tokio::time::{Duration, Instant};
+use tokio::time::{Duration, Instant, timeout};
 use uuid::Uuid;
 
 use crate::credentials::{CONNECTOR, Credentials};
 
-/// How long the rules may take when DynamoDB does not respond.
-const PATIENCE: Duration = Duration::from_secs(15);
+/// How long a request, or the change of the rules, may take. The service responds to every request within this time.
+const TIME_LIMIT: Duration = Duration::from_secs(30);
 
 const PEOPLE: usize = 48;
 const FIRST_NAMES: [&str; 24] = [
@@ -66,12 +66,15 @@ impl Demo {
     /// A sentence for the user if another program answers there.
     pub async fn is_service_at(origin: &str) -> Result<bool, String> {
         let url = format!("{origin}/health").parse().map_err(|_| format!("{origin} is not a URL"))?;
-        let body = match http().get(url).await {
-            Ok(response) => response.into_body().collect().await.map(|body| body.to_bytes()),
-            Err(error) if error.is_connect() => return Ok(false),
-            Err(_) => Ok(Bytes::new()),
+        let answer = async {
+            let response = http().get(url).await?;
+            Ok(response.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default())
         };
-        let body = body.unwrap_or_default();
+        let body: Bytes = match timeout(TIME_LIMIT, answer).await {
+            Ok(Err::<_, hyper_util::client::legacy::Error>(error)) if error.is_connect() => return Ok(false),
+            Ok(answer) => answer.unwrap_or_default(),
+            Err(_) => Bytes::new(),
+        };
         let health: Value = serde_json::from_slice(&body).unwrap_or_default();
         match health.get("status").and_then(Value::as_str) {
             Some("ok") => Ok(true),
@@ -184,7 +187,10 @@ impl Demo {
         let url = format!("{}{target}", self.endpoint_url());
         let request = self.request(method.clone(), &url, body).ok_or(format!("{url} is not a URL"))?;
         let said = |why: &dyn std::fmt::Display| format!("{method} {url}: {why}");
-        let response = self.http.request(request).await.map_err(|error| said(&chain(&error)))?;
+        let response = timeout(TIME_LIMIT, self.http.request(request)).await;
+        let response =
+            response.map_err(|_| said(&format!("no response within {} s", TIME_LIMIT.as_secs())))?;
+        let response = response.map_err(|error| said(&chain(&error)))?;
         let status = response.status();
         let body = response.into_body().collect().await.map_err(|error| said(&error))?.to_bytes();
         if !status.is_success() {
@@ -212,7 +218,7 @@ impl Demo {
         let id = ConnectorId::parse(CONNECTOR).ok_or("the connector has no name")?;
         let by = By::Operator("make demo".to_owned());
         let actor = Actor { by, request: format!("demo-{}", Uuid::new_v4()) };
-        let table = self.table.until(Instant::now() + PATIENCE);
+        let table = self.table.until(Instant::now() + TIME_LIMIT);
         let connector = table.connector(&id).await.map_err(said)?;
         let connector = connector.ok_or(format!("there is no connector {CONNECTOR}"))?;
         if connector.record.settings.rules != Rules::default() {
@@ -245,7 +251,7 @@ impl Demo {
         let leavers = LEAVERS.len();
         format!(
             "
-The directory has {users} users and {groups} groups. {leavers} users are deactivated, and 2 groups contain other groups.
+The example company has {users} users and {groups} groups. {leavers} users are deactivated, and 2 groups contain other groups.
 Rules hide the users svc-* and the group {SERVICE_GROUP}.
 
 What the identity provider reads:

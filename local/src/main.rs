@@ -107,21 +107,31 @@ async fn run(part: Part, demo: Option<PathBuf>) -> Result<(), String> {
         Demo::new(instance.origin(), instance.credentials(), instance.table().clone(), place)
     });
     let provision = async {
-        if let Some(demo) = demo {
-            print(&demo.run().await?)?;
+        match demo {
+            Some(demo) => print(&demo.run().await?),
+            None => Ok(()),
         }
-        Ok(())
     };
-    let (stop, stopped) = oneshot::channel();
+    let (stop, mut stopped) = oneshot::channel();
     let two_signals = async {
         signals.next().await;
         tracing::info!("stopping after the running requests are answered; another signal stops at once");
         let _ = stop.send(());
         signals.next().await;
     };
-    let serve = instance.serve(async { drop(stopped.await) });
+    // The service stops at a signal, or when the example company cannot be provisioned.
+    let mut provisioned = Ok(());
+    let serve = instance.serve(async {
+        tokio::select! {
+            _ = &mut stopped => return,
+            result = provision => provisioned = result,
+        }
+        if provisioned.is_ok() {
+            drop(stopped.await);
+        }
+    });
     tokio::select! {
-        ended = async { tokio::try_join!(serve, provision) } => ended.map(|_| ()),
+        served = serve => served.and(provisioned),
         () = two_signals => Err("stopped before the running requests were answered".to_owned()),
     }
 }

@@ -2,7 +2,7 @@
 
 use clap::Args;
 use directory::Counted;
-use directory::connectors::{BuiltIndexes, Connectors};
+use directory::connectors::{Connectors, Reindexed};
 use jiff::Timestamp;
 use shared::resource::ResourceKind;
 use shared::schema::Schemas;
@@ -28,9 +28,9 @@ pub struct Command {
 /// Runs the command.
 pub async fn run(command: Command, context: &Context) -> Result<(), Failure> {
     let (id, schemas) = (parse_connector_id(&command.connector)?, Schemas::built_in());
-    let begun = context.connectors().begin_reindex(&id, schemas, context.now).await?;
-    let names = begun.record.indexes.building();
-    if names.is_empty() {
+    let connectors = Connectors::new(context.table_without_deadline(), context.actor().clone(), context.now);
+    let begun = connectors.begin_reindex(&id, schemas, Timestamp::now()).await?;
+    if begun.record.indexes.changing().next().is_none() {
         return print(&format!("all indexes of connector {id} are ready"));
     }
     let time = Connectors::time_until_reindex(&begun, Timestamp::now());
@@ -41,15 +41,14 @@ pub async fn run(command: Command, context: &Context) -> Result<(), Failure> {
         total += directory.histogram(kind, Counted::All).await?.total();
     }
     let bar = progress_bar("building", total);
-    let BuiltIndexes { added, deleted } = directory.build_indexes(|built| bar.inc(built)).await?;
+    let Reindexed { ready, removed, added, deleted } =
+        connectors.reindex(&begun, schemas, |read| bar.inc(read)).await?;
     bar.finish_and_clear();
-    let indexes = context.connectors().end_reindex(&begun, schemas).await?.record.indexes;
-    for name in &names {
-        print(&match indexes.is_ready(name) {
-            Some(true) => format!("index {name} is ready"),
-            Some(false) => format!("another operator builds index {name}; run `scimctl reindex {id}` again"),
-            None => format!("index {name} is removed"),
-        })?;
+    for name in ready {
+        print(&format!("index {name} is ready"))?;
     }
-    print(&format!("{} added, {deleted} deleted", count(added, "index entry", "index entries")))
+    for name in removed {
+        print(&format!("index {name} is removed"))?;
+    }
+    print(&format!("{} added, {deleted} stray ones deleted", count(added, "index entry", "index entries")))
 }

@@ -197,9 +197,7 @@ impl Service {
     pub async fn build_indexes(&self, id: &ConnectorId, schemas: &'static Schemas) {
         let (connectors, now) = (self.connectors(), Timestamp::now());
         let begun = connectors.begin_reindex(id, schemas, now).await.expect("the connector exists");
-        let directory = Directory::new(self.table(), Arc::new(begun.clone()), schemas, now, actor());
-        directory.build_indexes(|_| ()).await.expect("DynamoDB answers");
-        connectors.end_reindex(&begun, schemas).await.expect("DynamoDB answers");
+        connectors.reindex(&begun, schemas, |_| ()).await.expect("DynamoDB answers");
     }
 
     /// A client of a new connector on the local server.

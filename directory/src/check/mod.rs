@@ -16,7 +16,7 @@ use shared::error::ScimError;
 use shared::resource::{ResourceId, ResourceKind};
 
 use crate::Directory;
-use crate::connectors::{ConnectorId, IndexState};
+use crate::connectors::{Connector, ConnectorId, IndexState};
 use crate::dynamodb::attributes::{Item, get_number};
 use crate::dynamodb::items::{self, Stored};
 use crate::dynamodb::keys::{self, Key};
@@ -78,20 +78,13 @@ impl<'d> Checker<'d> {
     async fn is_violated(self, violation: &Violation) -> Result<bool, ScimError> {
         Ok(match violation {
             Violation::MissingEntry(kind, id, key) => {
-                self.owner_of_entry(key).await? != Some(*id)
+                self.is_still_checked(key).await?.is_some()
+                    && self.owner_of_entry(key).await? != Some(*id)
                     && self.required_entry(*kind, *id, key).await?.is_some()
             }
-            Violation::StrayEntry(key) => match self.owner_of_entry(key).await? {
-                None => self.directory.table.get(key).await?.is_some(),
-                Some(id) => match keys::parse_index(self.connector(), &key.pk) {
-                    // The entries that an unreadable resource requires are unknown.
-                    Some((kind, _)) => {
-                        self.read_error(kind, &self.key_of(kind, id)).await?.is_none()
-                            && self.required_entry(kind, id, key).await?.is_none()
-                    }
-                    None => true,
-                },
-            },
+            Violation::StrayEntry(key) => {
+                self.is_still_checked(key).await?.is_some() && self.is_stray(key).await?
+            }
             Violation::HalfMembership(group, member) => {
                 let membership = self.membership(*group, *member).await?;
                 membership.kinds.is_some() && membership.sides.len() == 1
@@ -131,12 +124,33 @@ impl<'d> Checker<'d> {
         })
     }
 
-    /// Whether a check looks at the entries of an index: not while it is being built, and not if only a newer version knows
-    /// it.
-    fn checks_index(self, kind: ResourceKind, index: &str) -> bool {
+    /// Whether an index entry exists and its resource does not require it.
+    async fn is_stray(self, key: &Key) -> Result<bool, ScimError> {
+        let Some(id) = self.owner_of_entry(key).await? else {
+            return Ok(self.directory.table.get(key).await?.is_some());
+        };
+        let Some((kind, _)) = keys::parse_index(self.connector(), &key.pk) else { return Ok(true) };
+        // The entries that an unreadable resource requires are unknown.
+        Ok(self.read_error(kind, &self.key_of(kind, id)).await?.is_none()
+            && self.required_entry(kind, id, key).await?.is_none())
+    }
+
+    /// Reads the connector again, because its indexes can have changed since the check began. Returns the revision of its
+    /// record if a check still looks at the index of this entry.
+    async fn is_still_checked(self, entry: &Key) -> Result<Option<u64>, ScimError> {
+        let connector = self.directory.table.connector(self.connector()).await?;
+        let Some(connector) = connector else { return Ok(None) };
+        let index = keys::parse_index(self.connector(), &entry.pk);
+        let is_checked = index.is_none_or(|(kind, index)| self.checks_index(&connector, kind, index));
+        Ok(is_checked.then_some(connector.revision))
+    }
+
+    /// Whether a check looks at the entries of an index: not while it is being built or removed, and not if only a newer
+    /// version knows it.
+    fn checks_index(self, connector: &Connector, kind: ResourceKind, index: &str) -> bool {
         let schema = self.directory.schemas.of(kind);
         let is_known = schema.indexes.iter().any(|known| known.name == index);
-        match self.directory.connector.record.indexes.state(schema, index) {
+        match connector.record.indexes.state(schema, index) {
             Some(state) => is_known && state == IndexState::Ready,
             None => !is_known || index == index::ACTIVE,
         }
@@ -149,7 +163,7 @@ impl<'d> Checker<'d> {
     /// Reads a resource from its item, and the index entries that it requires.
     fn parse(self, kind: ResourceKind, item: &Item) -> Result<(Stored, BTreeSet<Entry>), ScimError> {
         let stored = items::to_stored(kind, item)?;
-        let entries = index::entries(&stored.resource.document, self.directory.schemas.of(kind))?;
+        let entries = index::entries(&stored.resource.document, self.directory.schemas.of(kind));
         Ok((stored, entries))
     }
 

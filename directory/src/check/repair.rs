@@ -27,14 +27,18 @@ impl Checker<'_> {
                 let (kind, id) = (*kind, *id);
                 subject = Some((kind, id));
                 // If another resource has the name, an operator must rename one of the two.
-                if !self.add_missing_entry(&mut transaction, kind, id, key).await? {
+                if !self.require_checked(&mut transaction, key).await?
+                    || !self.add_missing_entry(&mut transaction, kind, id, key).await?
+                {
                     return Ok(false);
                 }
             }
             Violation::StrayEntry(key) => {
                 let kind = keys::parse_index(connector, &key.pk).map(|(kind, _)| kind);
                 subject = kind.zip(self.owner_of_entry(key).await?);
-                if !self.delete_stray_entry(&mut transaction, key).await? {
+                if !self.require_checked(&mut transaction, key).await?
+                    || !self.delete_stray_entry(&mut transaction, key).await?
+                {
                     return Ok(false);
                 }
             }
@@ -156,11 +160,19 @@ impl Checker<'_> {
         if let Some((kind, id)) = kind.zip(owner) {
             self.require_version(transaction, kind, id).await?;
         }
-        let is_stray = self.is_violated(&Violation::StrayEntry(key.clone())).await?;
+        let is_stray = self.is_stray(key).await?;
         if is_stray {
             transaction.delete_if(key, Requirement::entry_is_unchanged(owner))?;
         }
         Ok(is_stray)
+    }
+
+    /// Adds the requirement that the connector's indexes stay as they are, so that a repair does not undo a build or a removal
+    /// of an index that began meanwhile. Returns `false` if a check does not look at the entry's index any more.
+    async fn require_checked(self, transaction: &mut Transaction, entry: &Key) -> Result<bool, ScimError> {
+        let Some(revision) = self.is_still_checked(entry).await? else { return Ok(false) };
+        transaction.check(&keys::connector(self.connector()), Requirement::record_is_unchanged(revision))?;
+        Ok(true)
     }
 
     /// Adds the requirement that a resource has the same version as now, or does not exist as now.

@@ -70,7 +70,7 @@ impl<'d> Survey<'d> {
                 *count = (count.0 - signed(item, "n"), count.1 - signed(item, "active"));
             }
             ItemKind::IndexEntry(kind, index) => {
-                if self.checker.checks_index(kind, index) {
+                if self.checker.checks_index(&self.checker.directory.connector, kind, index) {
                     self.pair_entry(&key, string("id"), Violation::StrayEntry(key.clone()));
                 }
             }
@@ -101,7 +101,10 @@ impl<'d> Survey<'d> {
             self.found.insert(Violation::WrongActive(id));
         }
         let checker = self.checker;
-        for entry in entries.into_iter().filter(|entry| checker.checks_index(kind, &entry.index)) {
+        for entry in entries
+            .into_iter()
+            .filter(|entry| checker.checks_index(&checker.directory.connector, kind, &entry.index))
+        {
             let key = entry.key(checker.connector(), kind, id);
             self.pair_entry(&key, &id.to_string(), Violation::MissingEntry(kind, id, key.clone()));
         }

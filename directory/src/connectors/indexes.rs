@@ -5,9 +5,11 @@
 //! | not listed: the schema got the index after the connector was created | yes | no |
 //! | building: `reindex` adds the entries of older resources | yes | no |
 //! | ready: every resource has its entries | yes | yes |
+//! | removing: `reindex` of a version that lacks the index removes it | versions that have it | no |
 //!
-//! A version that does not know a listed index would not write its entries. So it refuses to write to the connector.
-//! The index of inactive users is not listed: every version has it.
+//! A version that lacks a listed index would not write its entries. So it refuses to write to the connector.
+//! The index of inactive users is not listed, because every version has it. An index whose definition changes needs another
+//! name, because the list holds names only.
 
 use std::collections::BTreeMap;
 
@@ -19,8 +21,8 @@ use shared::schema::{ResourceSchema, Schemas};
 
 use super::ConnectorId;
 
-/// The indexes that connectors have whose records do not list any: records were written without a list before.
-const UNLISTED: [&str; 8] = [
+/// The indexes of a connector whose record has no list. Records were stored without a list before this field existed.
+const INDEXES_BEFORE_THE_LIST: [&str; 8] = [
     "User.userName",
     "User.externalId",
     "User.emails.value",
@@ -40,9 +42,14 @@ pub struct Indexes(BTreeMap<String, IndexState>);
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum IndexState {
-    /// It may lack entries. Its entries are being built, or the index is being removed.
+    /// It can lack entries, which a build adds.
     Building {
-        /// When this state began.
+        /// When the build began.
+        since: Timestamp,
+    },
+    /// It can lack entries. A version whose schemas lack the index removes it.
+    Removing {
+        /// When the removal began.
         since: Timestamp,
     },
     /// Every resource has its entries.
@@ -50,14 +57,14 @@ pub enum IndexState {
 }
 
 impl Indexes {
-    /// All indexes of these schemas, ready: those of an empty directory.
+    /// Makes the list of a new connector. Every index of these schemas is ready, because the directory is empty.
     pub fn ready(schemas: &Schemas) -> Self {
         Self(names(schemas).map(|name| (name, IndexState::Ready)).collect())
     }
 
-    /// The indexes of a connector whose record does not list any.
-    pub(super) fn unlisted() -> Self {
-        Self(UNLISTED.iter().map(|name| ((*name).to_owned(), IndexState::Ready)).collect())
+    /// Makes the list of a record that was stored without one.
+    pub(super) fn before_the_list() -> Self {
+        Self(INDEXES_BEFORE_THE_LIST.iter().map(|name| ((*name).to_owned(), IndexState::Ready)).collect())
     }
 
     /// The state of an index of this schema; `None` if it is not listed.
@@ -65,27 +72,26 @@ impl Indexes {
         self.0.get(&index_name(schema, index)).copied()
     }
 
-    /// Lists the indexes of this schema's resource type that the connector has, known to the schema or not.
+    /// Returns the listed indexes of this schema's resource type, also those that the schema lacks.
     pub(crate) fn of<'s>(&'s self, schema: &'s ResourceSchema) -> impl Iterator<Item = &'s str> {
         let in_type = |name: &'s String| name.strip_prefix(schema.kind.name())?.strip_prefix('.');
         self.0.keys().filter_map(in_type)
     }
 
-    /// Lists the indexes of these schemas that are not ready.
+    /// Returns the indexes of these schemas that are not ready.
     pub fn not_ready(&self, schemas: &Schemas) -> Vec<String> {
         names(schemas).filter(|name| self.0.get(name) != Some(&IndexState::Ready)).collect()
     }
 
-    /// Lists the indexes of the connector that these schemas do not have.
+    /// Returns the listed indexes that these schemas lack.
     fn unknown(&self, schemas: &Schemas) -> Vec<&str> {
         let is_unknown = |name: &&String| !names(schemas).any(|known| known == **name);
         self.0.keys().filter(is_unknown).map(String::as_str).collect()
     }
 
-    /// Lists the indexes that are being built or removed.
-    pub fn building(&self) -> Vec<String> {
-        let is_building = |(_, state): &(&String, &IndexState)| **state != IndexState::Ready;
-        self.0.iter().filter(is_building).map(|(name, _)| name.clone()).collect()
+    /// Returns the indexes that are being built or removed.
+    pub fn changing(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().filter(|(_, state)| **state != IndexState::Ready).map(|(name, _)| name.as_str())
     }
 
     /// Whether the index with this full name (`User.emails.value`) is ready; `None` if it is not listed.
@@ -93,43 +99,51 @@ impl Indexes {
         self.0.get(name).map(|state| *state == IndexState::Ready)
     }
 
-    /// When the last of the building indexes began to be built; `None` if none is building.
-    pub(super) fn building_since(&self) -> Option<Timestamp> {
+    /// When the newest build or removal began; `None` if there is none.
+    pub(super) fn changing_since(&self) -> Option<Timestamp> {
         let since = |state: &IndexState| match state {
-            IndexState::Building { since } => Some(*since),
+            IndexState::Building { since } | IndexState::Removing { since } => Some(*since),
             IndexState::Ready => None,
         };
         self.0.values().filter_map(since).max()
     }
 
-    /// The indexes when a build begins: those that these schemas lack or that are not ready are building.
+    /// Returns the states after `reindex` begins. It builds the indexes of these schemas that are not ready, and removes those
+    /// that these schemas lack. An index that is being built (or removed) already keeps its time.
     pub(super) fn begin(&self, schemas: &Schemas, now: Timestamp) -> Self {
         let mut next = self.clone();
-        let unknown = self.unknown(schemas).into_iter().map(str::to_owned);
-        let names = self.not_ready(schemas).into_iter().chain(unknown.collect::<Vec<_>>());
-        for name in names {
+        for name in self.not_ready(schemas) {
             let state = next.0.entry(name).or_insert(IndexState::Ready);
-            // An index that is building already goes on with its state.
-            if *state == IndexState::Ready {
+            if !matches!(state, IndexState::Building { .. }) {
                 *state = IndexState::Building { since: now };
+            }
+        }
+        for name in self.unknown(schemas) {
+            if let Some(state) =
+                next.0.get_mut(name).filter(|state| !matches!(state, IndexState::Removing { .. }))
+            {
+                *state = IndexState::Removing { since: now };
             }
         }
         next
     }
 
-    /// The indexes when a build ends that began with the states `begun`: what it built is ready, and the indexes that these
-    /// schemas lack are removed. States that another build changed since stay.
-    pub(super) fn end(&self, begun: &Self, schemas: &Schemas) -> Self {
+    /// Returns the states after these indexes were removed. `begun` is the states when the removal began; an index whose state
+    /// changed since then stays.
+    pub(super) fn after_removal(&self, begun: &Self) -> Self {
+        let is_removed = |name: &String, state: &IndexState| {
+            matches!(state, IndexState::Removing { .. }) && begun.0.get(name) == Some(state)
+        };
+        Self(self.0.clone().into_iter().filter(|(name, state)| !is_removed(name, state)).collect())
+    }
+
+    /// Returns the states after the indexes were built. `begun` is the states when the build began; an index whose state changed
+    /// since then stays as it is.
+    pub(super) fn after_build(&self, begun: &Self) -> Self {
         let mut next = self.clone();
-        let unknown = self.unknown(schemas);
-        for (name, state) in begun.0.iter().filter(|(_, state)| **state != IndexState::Ready) {
-            if self.0.get(name) != Some(state) {
-                continue;
-            }
-            if unknown.contains(&name.as_str()) {
-                next.0.remove(name);
-            } else {
-                next.0.insert(name.clone(), IndexState::Ready);
+        for (name, state) in &mut next.0 {
+            if matches!(state, IndexState::Building { .. }) && begun.0.get(name) == Some(state) {
+                *state = IndexState::Ready;
             }
         }
         next
@@ -145,8 +159,8 @@ impl Indexes {
             return Ok(());
         }
         Err(ScimError::internal(format!(
-            "connector {connector} has indexes that this version does not know ({}), so it cannot write to the connector; \
-             use a newer version, or remove them with `scimctl reindex {connector}` of this version",
+            "connector {connector} has indexes that this version does not know ({}), so this version refuses to write; use \
+             a newer version, or remove the indexes with this version's `scimctl reindex {connector}`",
             unknown.join(", ")
         )))
     }
@@ -174,32 +188,44 @@ mod tests {
     }
 
     fn indexes(states: &[(&str, IndexState)]) -> Indexes {
-        let mut indexes = Indexes::unlisted();
+        let mut indexes = Indexes::before_the_list();
         indexes.0.extend(states.iter().map(|(name, state)| ((*name).to_owned(), *state)));
         indexes
     }
 
     #[test]
     fn built_in_schemas_have_the_indexes_of_unlisted_records() {
-        assert_eq!(Indexes::ready(Schemas::built_in()), Indexes::unlisted());
-        assert_eq!(Indexes::unlisted().not_ready(Schemas::built_in()), [""; 0]);
+        assert_eq!(Indexes::ready(Schemas::built_in()), Indexes::before_the_list());
+        assert_eq!(Indexes::before_the_list().not_ready(Schemas::built_in()), [""; 0]);
     }
 
     #[test]
-    fn build_marks_missing_and_unknown_indexes_and_ends_with_known_ones_ready() {
+    fn missing_indexes_are_built_and_unknown_ones_removed() {
         let schemas = Schemas::built_in();
         let mut old = indexes(&[("User.title", IndexState::Ready)]);
         old.0.remove("User.displayName");
         assert!(old.check_writable(schemas, &ConnectorId::parse("okta").unwrap()).is_err());
         let begun = old.begin(schemas, at(1));
-        let building = IndexState::Building { since: at(1) };
-        assert_eq!(begun, indexes(&[("User.title", building), ("User.displayName", building)]));
-        assert_eq!(begun.building_since(), Some(at(1)));
-        // A build that was interrupted goes on with the same states.
+        let (building, removing) =
+            (IndexState::Building { since: at(1) }, IndexState::Removing { since: at(1) });
+        assert_eq!(begun, indexes(&[("User.title", removing), ("User.displayName", building)]));
+        assert_eq!(begun.changing_since(), Some(at(1)));
+        // A repetition continues with the same states.
         assert_eq!(begun.begin(schemas, at(2)), begun);
-        assert_eq!(begun.end(&begun, schemas), Indexes::unlisted());
-        // Another build has begun since.
-        let other = indexes(&[("User.title", IndexState::Building { since: at(3) })]);
-        assert_eq!(other.end(&begun, schemas), other);
+        let removed = begun.after_removal(&begun);
+        assert_eq!(removed, indexes(&[("User.displayName", building)]));
+        assert_eq!(removed.after_build(&begun), Indexes::before_the_list());
+    }
+
+    #[test]
+    fn build_and_removal_of_one_index_supersede_each_other() {
+        let building = |since| indexes(&[("User.title", IndexState::Building { since: at(since) })]);
+        // An older version removes what a newer one builds.
+        let removing = building(1).begin(Schemas::built_in(), at(2));
+        assert_eq!(removing, indexes(&[("User.title", IndexState::Removing { since: at(2) })]));
+        assert_eq!(removing.after_build(&building(1)), removing);
+        // The newer version builds again.
+        assert_eq!(building(3).after_removal(&removing), building(3));
+        assert_eq!(building(3).after_build(&building(1)), building(3));
     }
 }

@@ -15,7 +15,7 @@ pub use id::ConnectorId;
 pub use indexes::{IndexState, Indexes};
 pub use leftovers::Leftover;
 pub use operations::{Connectors, being_deleted, scheme};
-pub use reindex::BuiltIndexes;
+pub use reindex::Reindexed;
 
 use std::time::Duration;
 
@@ -63,13 +63,17 @@ pub struct Record {
     /// The settings.
     pub settings: Settings,
     /// The states of the indexes.
-    #[serde(default = "Indexes::unlisted")]
+    #[serde(default = "Indexes::before_the_list")]
     pub indexes: Indexes,
 }
+
+/// The time of a change in a connector's record is taken before it is written, by the clock of the operator's machine. The
+/// write can take some seconds, and another operator's clock can differ. This is added to a wait for both.
+const CLOCK_TOLERANCE: Duration = Duration::from_secs(60);
 
 /// How long to wait until every process knows what changed in a connector's record at `since`, and no request still uses
 /// the record from before.
 fn time_until_known(since: Timestamp, now: Timestamp) -> SignedDuration {
-    let known = SignedDuration::try_from(CONNECTOR_CACHE_TTL + MAX_REQUEST_TIME);
+    let known = SignedDuration::try_from(CONNECTOR_CACHE_TTL + MAX_REQUEST_TIME + CLOCK_TOLERANCE);
     known.unwrap_or(SignedDuration::MAX) - now.duration_since(since)
 }

@@ -1,16 +1,19 @@
-//! Building the missing indexes of a connector while the service runs.
+//! Building and removing indexes of a connector while the service runs.
 //!
-//! 1. [`Connectors::begin_reindex`] lists the missing indexes as building. After that, versions that do not know them refuse
-//!    to write, and filters do not use them.
-//! 2. The caller waits until every process has read this list ([`Connectors::time_until_reindex`]). After that, every write
-//!    also writes the entries of these indexes.
-//! 3. [`Directory::build_indexes`] deletes the entries that belong to no resource, and adds those that resources lack.
-//! 4. [`Connectors::end_reindex`] lists the indexes as ready.
+//! 1. [`Connectors::begin_reindex`] marks the missing indexes as building, and the indexes that the schemas lack as removing.
+//!    A process that reads this does not use these indexes in filters, and refuses to write if its version lacks one of them.
+//! 2. The caller waits until every process has read this ([`Connectors::time_until_reindex`]). After that, every write also
+//!    writes the entries of the indexes that are building.
+//! 3. [`Connectors::reindex`] removes the indexes that are removing from the list, and deletes their entries. For each index
+//!    that is building it deletes the stray entries (entries that no resource should have), adds the missing ones, and marks
+//!    the index as ready.
 //!
-//! An index that the schemas lack is removed by the same steps: a newer version added it, and was rolled back.
-//! If a step is interrupted, repeat it: it reads everything again, and writes only what is still missing.
+//! If a step is interrupted, repeat it: it reads everything again, and writes only what is still missing. If another operator
+//! begins to build what this one removes, or the reverse, this one stops: the other also waits before it begins.
 
 use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use jiff::{SignedDuration, Timestamp};
@@ -31,19 +34,27 @@ use crate::index;
 
 /// The attribute that the audit records name.
 const INDEXES: &str = "indexes";
+/// How often a build looks whether another operator changed the indexes. It is less than the time that the other one waits.
+const CHECK_INTERVAL: Duration = Duration::from_secs(10);
+/// The number of index entries whose resources are read at the same time.
+const ENTRIES_AT_ONCE: i32 = 500;
 
-/// What a build changed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct BuiltIndexes {
-    /// The entries that were added.
+/// What [`Connectors::reindex`] changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reindexed {
+    /// The indexes that are ready now, by their full names.
+    pub ready: Vec<String>,
+    /// The indexes that were removed.
+    pub removed: Vec<String>,
+    /// The number of entries that were added.
     pub added: usize,
-    /// The entries that were deleted because they belonged to no resource.
+    /// The number of stray entries that were deleted from the indexes that are ready now.
     pub deleted: usize,
 }
 
 impl Connectors {
-    /// Lists the indexes as building that these schemas have and the connector lacks, and those that the connector has and
-    /// these schemas lack. Changes nothing if there are none.
+    /// Marks the indexes of these schemas that are not ready as building, and the listed indexes that these schemas lack as
+    /// removing. Changes nothing if there are none.
     ///
     /// # Errors
     /// 404; `invalidValue` while the connector is being deleted.
@@ -56,19 +67,54 @@ impl Connectors {
         self.change_indexes(id, |present| present.begin(schemas, now)).await
     }
 
-    /// How long to wait until every process knows which indexes are building.
+    /// How long to wait until every process knows what [`Connectors::begin_reindex`] marked.
     pub fn time_until_reindex(connector: &Connector, now: Timestamp) -> SignedDuration {
-        let since = connector.record.indexes.building_since();
+        let since = connector.record.indexes.changing_since();
         since.map_or(SignedDuration::ZERO, |since| time_until_known(since, now))
     }
 
-    /// Lists the indexes as ready that were built after [`Connectors::begin_reindex`] returned `begun`, and removes those
-    /// that these schemas lack. Indexes that another operator began to build since stay as they are.
+    /// Builds and removes what [`Connectors::begin_reindex`] marked in `begun`. `on_progress` is called after each page with
+    /// the number of resources that were read.
     ///
     /// # Errors
-    /// 404; `invalidValue` while the connector is being deleted.
-    pub async fn end_reindex(&self, begun: &Connector, schemas: &Schemas) -> Result<Connector, ScimError> {
-        self.change_indexes(&begun.id, |present| present.end(&begun.record.indexes, schemas)).await
+    /// - `invalidValue` if another operator changed the indexes meanwhile, or the connector is being deleted.
+    /// - `uniqueness` if two resources have the same value of a unique index.
+    /// - Fails when DynamoDB does.
+    pub async fn reindex(
+        &self,
+        begun: &Connector,
+        schemas: &'static Schemas,
+        on_progress: impl Fn(u64),
+    ) -> Result<Reindexed, ScimError> {
+        let states = &begun.record.indexes;
+        let connector = self.change_indexes(&begun.id, |present| present.after_removal(states)).await?;
+        let (table, actor) = (self.table.clone(), self.actor.clone());
+        let directory = Directory::new(table, Arc::new(connector.clone()), schemas, self.now, actor);
+        let changed_meanwhile = self.wait_until_indexes_change(&connector);
+        let (added, deleted) = tokio::select! {
+            built = directory.build_indexes(begun, on_progress) => built?,
+            error = changed_meanwhile => return Err(error),
+        };
+        let built = self.change_indexes(&begun.id, |present| present.after_build(states)).await?;
+        let changing = || states.changing().map(str::to_owned);
+        let ready = changing().filter(|name| built.record.indexes.is_ready(name) == Some(true)).collect();
+        let removed = changing().filter(|name| built.record.indexes.is_ready(name).is_none()).collect();
+        if built.record.indexes.changing().next().is_some() {
+            return Err(changed_meanwhile_error(&begun.id));
+        }
+        Ok(Reindexed { ready, removed, added, deleted })
+    }
+
+    /// Waits until the indexes of a connector are not as they were read, and returns an error that says so.
+    async fn wait_until_indexes_change(&self, connector: &Connector) -> ScimError {
+        loop {
+            tokio::time::sleep(CHECK_INTERVAL).await;
+            match self.read(&connector.id).await {
+                Ok(present) if present.record.indexes == connector.record.indexes => {}
+                Ok(_) => return changed_meanwhile_error(&connector.id),
+                Err(error) => return error,
+            }
+        }
     }
 
     async fn change_indexes(
@@ -89,26 +135,38 @@ impl Connectors {
     }
 }
 
+fn changed_meanwhile_error(id: &ConnectorId) -> ScimError {
+    ScimError::invalid_value(format!(
+        "another operator changed the indexes of connector {id}; run `scimctl reindex {id}` again"
+    ))
+}
+
 impl Directory {
-    /// Builds the indexes that the connector's record lists as building, and deletes the entries of those that the schemas
-    /// lack. `passed` is called with the number of users and groups that were read.
-    ///
-    /// # Errors
-    /// `uniqueness` when two resources have the same value of a unique index; and when DynamoDB fails.
-    pub async fn build_indexes(&self, passed: impl Fn(u64)) -> Result<BuiltIndexes, ScimError> {
-        let mut built = BuiltIndexes::default();
+    /// Deletes the entries of the indexes that `begun` marked as removing and this directory's connector no longer lists.
+    /// Builds the indexes that the connector lists as building. Returns the number of entries added and deleted.
+    async fn build_indexes(
+        &self,
+        begun: &Connector,
+        on_progress: impl Fn(u64),
+    ) -> Result<(usize, usize), ScimError> {
+        let indexes = &self.connector.record.indexes;
+        let (mut added, mut deleted) = (0, 0);
         for kind in ResourceKind::ALL {
             let schema = self.schemas.of(kind);
-            let indexes = &self.connector.record.indexes;
+            for index in
+                begun.record.indexes.of(schema).filter(|index| indexes.state(schema, index).is_none())
+            {
+                self.table.clear_partition(&keys::index(&self.connector.id, kind, index)).await?;
+            }
             let is_building =
                 |index: &&str| matches!(indexes.state(schema, index), Some(IndexState::Building { .. }));
             let building: BTreeSet<&str> = indexes.of(schema).filter(is_building).collect();
-            // A stray entry of a unique index would refuse the entry of another resource, so these are deleted first.
-            for index in &building {
-                built.deleted += self.delete_stray_entries(kind, index).await?;
-            }
-            if !schema.indexes.iter().any(|index| building.contains(index.name.as_str())) {
+            if building.is_empty() {
                 continue;
+            }
+            // Otherwise a stray entry of a unique index would block the entry of the resource that has the value.
+            for index in &building {
+                deleted += self.delete_stray_entries(kind, index).await?;
             }
             let pk = keys::resources(&self.connector.id, kind);
             let mut after = None;
@@ -116,13 +174,13 @@ impl Directory {
                 let (items, next) = self.table.query_page(&pk, &Range::All, after.as_deref(), None).await?;
                 let resources = items.iter().filter(|item| matches!(items::ids(item), Some((_, None))));
                 let resources: Vec<&Item> = resources.collect();
-                built.added += self.add_missing_entries(kind, &resources, &building).await?;
-                passed(resources.len() as u64);
+                added += self.add_missing_entries(kind, &resources, &building).await?;
+                on_progress(resources.len() as u64);
                 let Some(next) = next else { break };
                 after = Some(next);
             }
         }
-        Ok(built)
+        Ok((added, deleted))
     }
 
     /// Adds the entries of these indexes that resources lack. Returns the number of entries.
@@ -132,24 +190,24 @@ impl Directory {
         resources: &[&Item],
         building: &BTreeSet<&str>,
     ) -> Result<usize, ScimError> {
-        let mut required: Vec<(Key, ResourceId)> = Vec::new();
+        let mut expected: Vec<(Key, ResourceId)> = Vec::new();
         for item in resources {
             let stored = items::to_stored(kind, item)?;
             if stored.is_deleting {
                 continue;
             }
             let id = stored.resource.id;
-            let entries = index::entries(&stored.resource.document, self.schemas.of(kind))?;
+            let entries = index::entries(&stored.resource.document, self.schemas.of(kind));
             let entries = entries.iter().filter(|entry| building.contains(entry.index.as_str()));
-            required.extend(entries.map(|entry| (entry.key(&self.connector.id, kind, id), id)));
+            expected.extend(entries.map(|entry| (entry.key(&self.connector.id, kind, id), id)));
         }
-        let keys: Vec<Key> = required.iter().map(|(key, _)| key.clone()).collect();
+        let keys: Vec<Key> = expected.iter().map(|(key, _)| key.clone()).collect();
         let stored = self.table.get_all(&keys).await?;
-        let present: HashSet<(Key, ResourceId)> =
+        let existing: HashSet<(Key, ResourceId)> =
             stored.iter().filter_map(|item| Some((Key::of(item)?, items::indexed_id(item)?))).collect();
-        required.retain(|entry| !present.contains(entry));
-        let added = required.len();
-        let additions = required.into_iter().map(|(key, id)| self.add_required_entry(kind, id, key).boxed());
+        expected.retain(|entry| !existing.contains(entry));
+        let added = expected.len();
+        let additions = expected.into_iter().map(|(key, id)| self.add_required_entry(kind, id, key).boxed());
         concurrently(additions.collect()).await?;
         Ok(added)
     }
@@ -189,12 +247,13 @@ impl Directory {
         }
     }
 
-    /// Deletes the entries of an index that belong to no resource. Returns the number of entries.
+    /// Deletes the entries of an index that no resource should have. Returns the number of entries.
     async fn delete_stray_entries(&self, kind: ResourceKind, index: &str) -> Result<usize, ScimError> {
         let pk = keys::index(&self.connector.id, kind, index);
         let (mut deleted, mut after) = (0, None);
         loop {
-            let (items, next) = self.table.query_page(&pk, &Range::All, after.as_deref(), None).await?;
+            let (items, next) =
+                self.table.query_page(&pk, &Range::All, after.as_deref(), Some(ENTRIES_AT_ONCE)).await?;
             let entries: Vec<(Key, Option<ResourceId>)> =
                 items.iter().filter_map(|item| Some((Key::of(item)?, items::indexed_id(item)))).collect();
             let owners: BTreeSet<ResourceId> = entries.iter().filter_map(|(_, id)| *id).collect();
@@ -202,7 +261,7 @@ impl Directory {
             let mut required: HashSet<(Key, Option<ResourceId>)> = HashSet::new();
             for owner in self.load(kind, &owners, false).await? {
                 let resource = owner.stored.resource;
-                let entries = index::entries(&resource.document, self.schemas.of(kind))?;
+                let entries = index::entries(&resource.document, self.schemas.of(kind));
                 let keys = entries.iter().map(|entry| entry.key(&self.connector.id, kind, resource.id));
                 required.extend(keys.map(|key| (key, Some(resource.id))));
             }

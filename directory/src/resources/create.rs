@@ -14,6 +14,7 @@ use crate::dynamodb::items;
 use crate::dynamodb::keys;
 use crate::dynamodb::table::Outcome;
 use crate::dynamodb::transaction::Transaction;
+use crate::index;
 use crate::secrets::new_resource_id;
 
 /// The time after the deadline in which a group that could not get its members is deleted again. It is less than the time
@@ -97,6 +98,7 @@ impl Directory {
     fn creation(&self, resource: &Resource) -> Result<Transaction, ScimError> {
         let kind = resource.kind;
         let entries = self.index_entries(kind, &resource.document)?;
+        index::check_limit(&entries, self.schemas.of(kind))?;
         let mut transaction = self.table.transaction();
         let key = keys::resource(&self.connector.id, kind, resource.id);
         transaction.put_new(items::from_resource(&key, resource)?, Condition::IsNew)?;

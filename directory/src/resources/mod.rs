@@ -31,13 +31,13 @@ struct CountChange {
 }
 
 impl Directory {
-    /// Lists the index entries of a resource with this document, which its writer keeps up to date.
+    /// Returns the index entries of a resource with this document, for a writer, which must write all of them.
     ///
     /// # Errors
-    /// `invalidValue` when there are too many; and when the connector has an index that this version does not know.
+    /// Fails when the connector has an index that this version does not know.
     fn index_entries(&self, kind: ResourceKind, document: &Document) -> Result<BTreeSet<Entry>, ScimError> {
         self.connector.record.indexes.check_writable(self.schemas, &self.connector.id)?;
-        index::entries(document, self.schemas.of(kind))
+        Ok(index::entries(document, self.schemas.of(kind)))
     }
 
     /// Adds index entries to a transaction.
@@ -121,6 +121,7 @@ impl Directory {
         let (kind, id) = (present.kind, present.id);
         let before = self.index_entries(kind, &present.document)?;
         let after = self.index_entries(kind, &next.document)?;
+        index::check_limit(&after, self.schemas.of(kind))?;
         let key = keys::resource(&self.connector.id, kind, id);
         let is_unchanged = Requirement::is_unchanged(present.version);
         transaction.update(&key, items::update_to(next)?, Some(is_unchanged))?;

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, LazyLock};
 
-use directory::connectors::{BuiltIndexes, Connector, Connectors};
+use directory::connectors::{Connector, Connectors, Reindexed};
 use directory::{Directory, Table};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
@@ -127,15 +127,15 @@ async fn filters_find_every_match_before_during_and_after_an_index_build() {
 
     // During the build, the older version can read but not write.
     let begun = versions.begin(newer_schemas()).await;
-    assert_eq!(begun.record.indexes.building(), ["User.title"]);
+    assert_eq!(begun.record.indexes.changing().collect::<Vec<_>>(), ["User.title"]);
     let (older, newer) = (versions.older().await, versions.newer().await);
     assert_eq!(set_title(&older, &first, "Cook").await, 500);
     let refused = scimctl(service(), &["user", "create", &id, "ann"]).failed();
     assert_eq!(
         refused,
         format!(
-            "connector {id} has indexes that this version does not know (User.title), so it cannot write to the \
-             connector; use a newer version, or remove them with `scimctl reindex {id}` of this version"
+            "connector {id} has indexes that this version does not know (User.title), so this version \
+             refuses to write; use a newer version, or remove the indexes with this version's `scimctl reindex {id}`"
         )
     );
     create(&newer, "third", "Cook").await;
@@ -146,10 +146,11 @@ async fn filters_find_every_match_before_during_and_after_an_index_build() {
     assert_eq!(checked.ok(), "no findings\n");
 
     // After the build, the index has an entry for each user and no other entry.
-    let built = directory_of(&begun, service().table()).build_indexes(|_| ()).await.unwrap();
-    assert_eq!(built, BuiltIndexes { added: 21, deleted: 1 });
-    let ready = service().connectors().end_reindex(&begun, newer_schemas()).await.unwrap();
-    assert_eq!(ready.record.indexes.is_ready("User.title"), Some(true));
+    let built = service().connectors().reindex(&begun, newer_schemas(), |_| ()).await.unwrap();
+    let expected =
+        Reindexed { ready: vec!["User.title".to_owned()], removed: Vec::new(), added: 21, deleted: 1 };
+    assert_eq!(built, expected);
+    let ready = versions.read().await;
     let (older, newer) = (versions.older().await, versions.newer().await);
     assert_eq!((find(&newer, "Guide").await, find(&newer, "Cook").await), (("equal", 21), ("equal", 2)));
     assert_eq!(find(&older, "Guide").await, ("scan", 21));
@@ -167,8 +168,7 @@ async fn older_version_can_write_after_it_removes_the_newer_index() {
     let newer = versions.newer().await;
     let user = create(&newer, "ann", "Cook").await;
     let begun = versions.begin(newer_schemas()).await;
-    directory_of(&begun, service().table()).build_indexes(|_| ()).await.unwrap();
-    service().connectors().end_reindex(&begun, newer_schemas()).await.unwrap();
+    service().connectors().reindex(&begun, newer_schemas(), |_| ()).await.unwrap();
     assert_eq!(find(&versions.newer().await, "Cook").await, ("equal", 1));
 
     let doctor = scimctl(service(), &["doctor", &id]);
@@ -178,7 +178,7 @@ async fn older_version_can_write_after_it_removes_the_newer_index() {
     assert_eq!(find(&versions.newer().await, "Cook").await, ("scan", 1));
     assert_eq!(set_title(&versions.older().await, &user, "Guide").await, 500);
     let removed = scimctl(service(), &["reindex", &id]).ok();
-    assert_eq!(removed, "index User.title is removed\n0 index entries added, 1 deleted\n");
+    assert_eq!(removed, "index User.title is removed\n0 index entries added, 0 stray ones deleted\n");
     assert_eq!(
         scimctl(service(), &["reindex", &id]).ok(),
         format!("all indexes of connector {id} are ready\n")
@@ -224,7 +224,7 @@ async fn missing_index_is_reported_by_doctor_and_check_and_built_by_reindex() {
         )
     );
     let built = scimctl(service(), &["reindex", &id]).ok();
-    assert_eq!(built, "index User.displayName is ready\n0 index entries added, 0 deleted\n");
+    assert_eq!(built, "index User.displayName is ready\n0 index entries added, 0 stray ones deleted\n");
     let doctor = scimctl(service(), &["doctor", &id]);
     assert!(doctor.out.contains("ok      all indexes of the connector are ready\n"), "{}", doctor.out);
 }
@@ -264,10 +264,12 @@ async fn users_written_during_an_index_build_are_indexed() {
                     Write::Create => drop(create(&newer, "new", "Cook").await),
                 }
             });
-            let directory = directory_of(&begun, Table::new(dynamodb.clone(), TABLE.to_owned()));
-            directory.build_indexes(|_| ()).await.unwrap();
+            let table = Table::new(dynamodb.clone(), TABLE.to_owned());
+            let connectors = Connectors::new(table, actor(), Timestamp::now());
+            let built = connectors.reindex(&begun, newer_schemas(), |_| ()).await.unwrap();
+            assert_eq!(built.ready, ["User.title"]);
             let was_interrupted = at < faulty.heal();
-            let ready = service().connectors().end_reindex(&begun, newer_schemas()).await.unwrap();
+            let ready = versions.read().await;
             let findings = directory_of(&ready, service().table()).check(|_| ()).await.unwrap();
             assert_eq!(findings, [], "{write:?} before request {at}");
             let newer = versions.newer().await;
@@ -308,14 +310,14 @@ async fn repeated_build_completes_an_interrupted_build() {
             let connectors = Connectors::new(table.clone(), actor(), Timestamp::now());
             let id = &versions.connector.id;
             let begun = connectors.begin_reindex(id, newer_schemas(), Timestamp::now()).await?;
-            directory_of(&begun, table.clone()).build_indexes(|_| ()).await?;
-            connectors.end_reindex(&begun, newer_schemas()).await
+            connectors.reindex(&begun, newer_schemas(), |_| ()).await
         };
         let is_interrupted = build().await.is_err();
         faulty.heal();
         let newer = versions.newer().await;
         assert_eq!((find(&newer, "Cook").await.1, find(&newer, "Guide").await.1), (1, 1), "at {at}");
-        let ready = build().await.unwrap();
+        build().await.unwrap();
+        let ready = versions.read().await;
         assert_eq!(ready.record.indexes.is_ready("User.title"), Some(true), "at {at}");
         assert_eq!(directory_of(&ready, service().table()).check(|_| ()).await.unwrap(), [], "at {at}");
         let titles = BTreeSet::from(["cook".to_owned(), "guide".to_owned()]);
@@ -324,5 +326,76 @@ async fn repeated_build_completes_an_interrupted_build() {
             assert!(at > 10, "only {at} requests");
             break;
         }
+    }
+}
+
+#[tokio::test]
+async fn removal_by_an_older_version_stops_the_build_of_a_newer_one() {
+    let versions = Versions::new().await;
+    create(&versions.newer().await, "ann", "Cook").await;
+    let building = versions.begin(newer_schemas()).await;
+    let removing = versions.begin(Schemas::built_in()).await;
+    assert_ne!(building.record.indexes, removing.record.indexes);
+    let stopped = service().connectors().reindex(&building, newer_schemas(), |_| ()).await.unwrap_err();
+    assert!(stopped.detail.starts_with("another operator changed the indexes"), "{stopped:?}");
+    assert_eq!(versions.read().await.record.indexes.is_ready("User.title"), Some(false));
+    let removed = service().connectors().reindex(&removing, Schemas::built_in(), |_| ()).await.unwrap();
+    assert_eq!((removed.removed, removed.ready), (vec!["User.title".to_owned()], Vec::new()));
+    assert_eq!(versions.entries().await.1, 0);
+    // The reverse: a build stops a removal, and loses no entry to it.
+    let removing = {
+        let begun = versions.begin(newer_schemas()).await;
+        service().connectors().reindex(&begun, newer_schemas(), |_| ()).await.unwrap();
+        versions.begin(Schemas::built_in()).await
+    };
+    let building = versions.begin(newer_schemas()).await;
+    let stopped = service().connectors().reindex(&removing, Schemas::built_in(), |_| ()).await.unwrap_err();
+    assert!(stopped.detail.starts_with("another operator changed the indexes"), "{stopped:?}");
+    service().connectors().reindex(&building, newer_schemas(), |_| ()).await.unwrap();
+    assert_eq!(find(&versions.newer().await, "Cook").await, ("equal", 1));
+}
+
+#[tokio::test]
+async fn repair_of_an_older_version_deletes_no_entry_of_an_index_built_meanwhile() {
+    let versions = Versions::new().await;
+    create(&versions.newer().await, "ann", "Cook").await;
+    // To the older version, the entry is stray as long as the index is not listed.
+    let older = service().directory(&versions.connector.id).await;
+    let findings = older.check(|_| ()).await.unwrap();
+    let [finding] = &findings[..] else { panic!("{findings:?}") };
+    assert_eq!(finding.name(), "stray-entry");
+    let begun = versions.begin(newer_schemas()).await;
+    service().connectors().reindex(&begun, newer_schemas(), |_| ()).await.unwrap();
+    assert!(!older.repair(finding).await.unwrap());
+    assert_eq!(find(&versions.newer().await, "Cook").await, ("equal", 1));
+    // A check that began with the old list does not report it either.
+    assert_eq!(older.check(|_| ()).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn repair_fails_if_an_index_changes_before_its_transaction() {
+    let faulty = FaultyDynamoDb::start(service().endpoint()).await;
+    let dynamodb = runtime::dynamodb::client_at(&faulty.endpoint).await;
+    for at in 0.. {
+        let versions = Versions::new().await;
+        create(&versions.newer().await, "ann", "Cook").await;
+        let table = Table::new(dynamodb.clone(), TABLE.to_owned());
+        let connector = Arc::new(versions.read().await);
+        let older = Directory::new(table, connector, Schemas::built_in(), Timestamp::now(), actor());
+        let findings = older.check(|_| ()).await.unwrap();
+        let id = versions.connector.id.clone();
+        faulty.interrupt(at, async move {
+            let past = Timestamp::now() - SignedDuration::from_mins(10);
+            let begun = service().connectors().begin_reindex(&id, newer_schemas(), past).await.unwrap();
+            service().connectors().reindex(&begun, newer_schemas(), |_| ()).await.unwrap();
+        });
+        let is_repaired = older.repair(&findings[0]).await.unwrap();
+        let was_interrupted = at < faulty.heal();
+        assert_eq!(is_repaired, !was_interrupted, "before request {at}");
+        if !was_interrupted {
+            assert!(at > 4, "only {at} requests");
+            break;
+        }
+        assert_eq!(find(&versions.newer().await, "Cook").await, ("equal", 1), "before request {at}");
     }
 }

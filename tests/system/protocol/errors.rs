@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use tests::client::{Client, SCIM_JSON};
 use tests::invariants::assert_invariants;
-use tests::provisioning::{GROUP, USER, create_group, create_user, patch_body};
+use tests::provisioning::{GROUP, USER, create_group, create_user, patch_body, set_active_body};
 use tests::refusal::{Refusal, assert_refused, error_of, expected_error};
 use tests::service::service;
 
@@ -144,4 +144,27 @@ async fn all_wrong_credentials_get_the_same_401() {
     assert_eq!(client.get("/Users").await.status, 200);
     let bearer = format!("Bearer {}", client.token.clone().unwrap());
     assert_eq!(client.send("GET", "/Users", &[("authorization", &bearer)], "").await.status, 200);
+}
+
+#[tokio::test]
+async fn user_with_the_maximum_of_indexed_values_can_be_deactivated() {
+    let connector = service().connector().await;
+    let client = connector.local(service());
+    // The userName is the 46th value.
+    let emails: Vec<Value> =
+        (0..45).map(|number| json!({ "value": format!("{number}@example.com") })).collect();
+    let user = json!({ "schemas": [USER], "userName": "ann", "emails": emails });
+    let created = client.post("/Users", &user).await;
+    assert_eq!(created.status, 201, "{created:?}");
+    let path = format!("/Users/{}", created.json()["id"].as_str().unwrap());
+    let deactivated = client.patch(&path, &set_active_body(false)).await;
+    assert_eq!((deactivated.status, &deactivated.json()["active"]), (200, &json!(false)));
+    // Every entry is replaced in one transaction, and then deleted in one.
+    let others: Vec<Value> =
+        (0..45).map(|number| json!({ "value": format!("{number}@example.org") })).collect();
+    let user = json!({ "schemas": [USER], "userName": "bob", "active": true, "emails": others });
+    let replaced = client.put(&path, &user).await;
+    assert_eq!((replaced.status, &replaced.json()["active"]), (200, &json!(true)));
+    assert_eq!(client.delete(&path).await.status, 204);
+    assert_invariants(service(), &connector.id).await;
 }

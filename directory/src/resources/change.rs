@@ -1,4 +1,4 @@
-//! Changing users (RFC 7644 §3.5). Groups are changed with their members, in `memberships`.
+//! Changing users (RFC 7644 §3.5). Groups are changed with their members, in `change_group`.
 
 use shared::entity_tags::EntityTags;
 use shared::error::ScimError;

@@ -2,8 +2,8 @@
 //! transaction.
 //!
 //! Every transaction increments the version of the group once, on condition that the group's deletion has not begun. For
-//! each member who joins, it also checks that the member exists and is active. So only existing, active users can join,
-//! and only a group that stays can be joined.
+//! each member who joins, it also checks that the member exists and is active (unless `on-deactivate` is `keep-groups`). So
+//! only existing, active users can join, and only a group that is not being deleted can be joined.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 

@@ -22,11 +22,11 @@ use uuid::Uuid;
 
 use crate::start_page::StartPage;
 
-/// The longest time of a request, as on AWS: the timeout of an HTTP API less the time that a function keeps for its response.
-/// A body must arrive in the same time.
+/// The time that the service has for a request after its body has arrived. A function has 27.5 seconds. The body has the same
+/// time to arrive, before that.
 const TIME_FOR_A_REQUEST: Duration = Duration::from_secs(28);
-/// How long the server waits for a client while it stops, or while it discards the rest of a body.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// How long a stopping server waits for a client, and how long the server reads the rest of a body that is too large.
+const GRACE_PERIOD: Duration = Duration::from_secs(1);
 
 #[derive(Clone)]
 struct Server {
@@ -37,8 +37,8 @@ struct Server {
     is_stopping: watch::Sender<bool>,
 }
 
-/// Serves until `stop` resolves and the running requests are answered. It does not wait for clients that have sent half of a
-/// request or do not read their response.
+/// Serves until `stop` resolves and the running requests are answered. Clients that send an incomplete request, or do not read
+/// their response, get at most one more second.
 ///
 /// # Errors
 /// Fails when the listener does.
@@ -47,7 +47,7 @@ pub async fn serve(
     service: Service,
     stop: impl Future<Output = ()> + Send,
 ) -> std::io::Result<()> {
-    serve_both(listener, service, None, stop).await
+    serve_with_optional_start_page(listener, service, None, stop).await
 }
 
 /// Does the same as [`serve`], and also serves a start page.
@@ -60,10 +60,10 @@ pub async fn serve_with_start_page(
     start_page: StartPage,
     stop: impl Future<Output = ()> + Send,
 ) -> std::io::Result<()> {
-    serve_both(listener, service, Some(Arc::new(start_page)), stop).await
+    serve_with_optional_start_page(listener, service, Some(Arc::new(start_page)), stop).await
 }
 
-async fn serve_both(
+async fn serve_with_optional_start_page(
     listener: TcpListener,
     service: Service,
     start_page: Option<Arc<StartPage>>,
@@ -79,9 +79,9 @@ async fn serve_both(
     let end = async {
         stop.await;
         is_stopping.send_replace(true);
-        // Running requests end before this time.
+        // A running request ends at most GRACE_PERIOD + TIME_FOR_A_REQUEST after this: the timeout and the sleep below.
         let _ = timeout(TIME_FOR_A_REQUEST, is_stopping.closed()).await;
-        sleep(PATIENCE).await;
+        sleep(GRACE_PERIOD).await;
     };
     tokio::select! {
         served = axum::serve(listener, router).with_graceful_shutdown(stopping) => served,
@@ -105,9 +105,9 @@ async fn answer(
     let body = tokio::select! {
         biased;
         body = read(body) => body,
-        () = time_is_up(&mut is_stopping) => Err(LATE),
+        () = time_is_up(&mut is_stopping) => Err(REFUSE_LATE_BODY),
     };
-    // The service answers this request too, so that it is authenticated and logged like any other.
+    // If the body could not be read, the service still authenticates and logs the request. The handler then returns the error.
     let (body, handler) = match body {
         Ok(body) => (body, routes::fallback as Handler),
         Err(refuse) => (Bytes::new(), refuse),
@@ -131,30 +131,30 @@ async fn read(mut body: Body) -> Result<Bytes, Handler> {
     match Limited::new(&mut body, MAX_BODY_BYTES).collect().await {
         Ok(body) => return Ok(body.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => {}
-        Err(_) => return Err(ENDED_EARLY),
+        Err(_) => return Err(REFUSE_INCOMPLETE_BODY),
     }
     // Most clients read the response only after they have sent the whole body. If the connection were closed before, they would
     // lose the response.
     let rest = async { while let Some(Ok(_)) = body.frame().await {} };
-    let _ = timeout(PATIENCE, rest).await;
-    Err(TOO_LONG)
+    let _ = timeout(GRACE_PERIOD, rest).await;
+    Err(REFUSE_LONG_BODY)
 }
 
-/// Resolves when the time for a body has passed.
+/// Resolves when the time for a body has passed, or one second after the server begins to stop.
 async fn time_is_up(is_stopping: &mut watch::Receiver<bool>) {
     let end = async {
         drop(is_stopping.wait_for(|is_stopping| *is_stopping).await);
-        sleep(PATIENCE).await;
+        sleep(GRACE_PERIOD).await;
     };
     let _ = timeout(TIME_FOR_A_REQUEST, end).await;
 }
 
-const TOO_LONG: Handler = |_| {
+const REFUSE_LONG_BODY: Handler = |_| {
     let detail = format!("The body is longer than {MAX_BODY_BYTES} bytes");
     Box::pin(async { Err(ScimError::new(ErrorKind::PayloadTooLarge, detail)) })
 };
 
-const ENDED_EARLY: Handler = |_| {
+const REFUSE_INCOMPLETE_BODY: Handler = |_| {
     Box::pin(async {
         Err(ScimError::new(
             ErrorKind::InvalidSyntax,
@@ -163,8 +163,8 @@ const ENDED_EARLY: Handler = |_| {
     })
 };
 
-/// 408 (RFC 9110 §15.5.9). A function gets its body complete, so only this server answers this.
-const LATE: Handler = |_| {
+/// 408 (RFC 9110 §15.5.9). API Gateway sends a function the complete body, so only this server responds with 408.
+const REFUSE_LATE_BODY: Handler = |_| {
     let error = json!({ "schemas": [ERROR_SCHEMA], "status": "408", "detail": "The request body did not arrive in time" });
     Box::pin(async move { response::json(StatusCode::REQUEST_TIMEOUT, &error) })
 };

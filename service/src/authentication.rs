@@ -1,6 +1,6 @@
-//! Authentication. A process caches each connector for a minute, and remembers which headers were valid until
-//! the connector no longer has their credential. An invalid header costs a full password check every time,
-//! and is counted.
+//! Authentication. A process caches each connector for 60 seconds. It also caches valid headers: a cached
+//! header stays valid while the connector has its credential and the credential has not expired. A wrong
+//! password or token is checked in full every time, and is counted as a failed sign-in.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -20,9 +20,9 @@ use tokio::time::Instant;
 
 use crate::request::Request;
 
-/// Password checks that run at the same time. Each takes 19 MiB of memory.
+/// The maximum number of password checks that run at the same time. Each takes 19 MiB of memory.
 const MAX_CONCURRENT_CHECKS: usize = 2;
-/// Entries in each cache, so that an attacker's guesses cannot fill the memory.
+/// The maximum number of entries in each cache. A full cache is cleared.
 const MAX_CACHED: usize = 1_000;
 
 const INVALID_CREDENTIALS: &str =
@@ -35,7 +35,7 @@ pub struct Authenticator {
     connectors: Mutex<HashMap<ConnectorId, (Instant, Arc<Connector>)>>,
     /// The credential of each valid header, by a keyed hash of connector and header.
     valid_headers: Mutex<HashMap<[u8; 32], Credential>>,
-    /// When this process last recorded the use of a credential.
+    /// When this process last decided to record the use of a credential.
     recorded_uses: Mutex<HashMap<(ConnectorId, String), Timestamp>>,
     checks: Semaphore,
 }
@@ -84,8 +84,8 @@ impl Authenticator {
         let header = request.header("authorization").unwrap_or_default();
         let (Some(id), Some(presented)) = (ConnectorId::parse(id), PresentedCredentials::parse(header))
         else {
-            // The client guessed no password, so this is not counted. The check takes as long as that of a
-            // wrong password.
+            // No credential can match, because the connector's id or the header is malformed. So this is not
+            // counted. The check takes as long as that of a wrong password.
             let _permit = self.checks.acquire().await.map_err(ScimError::internal)?;
             check_credentials(Vec::new(), PresentedCredentials::none(), now).await?;
             return Err(ScimError::new(ErrorKind::Unauthorized, INVALID_CREDENTIALS));
@@ -131,8 +131,8 @@ impl Authenticator {
         Ok(connector.map(|connector| (connector, credential)))
     }
 
-    /// Checks a header that is not in the cache. The permit covers both reading and incrementing the number
-    /// of failures. Otherwise an attacker could send any number of guesses at the same time.
+    /// Checks a header that is not in the cache. The semaphore permit is held while the number of failures is
+    /// read and incremented, so one process checks at most two wrong passwords at the same time.
     async fn check_uncached(
         &self,
         table: &Table,
@@ -156,7 +156,7 @@ impl Authenticator {
             insert_bounded(&self.valid_headers, hash, credential.clone());
             return Ok((connector, credential));
         }
-        // The header may have been valid before.
+        // The header may be in the cache from when its credential was valid.
         lock_ignoring_poison(&self.valid_headers).remove(&hash);
         let failures = usage.count_failure(address, now).await?;
         drop(permit);
@@ -201,8 +201,8 @@ async fn check_credentials(
         .map_err(ScimError::internal)
 }
 
-/// The address for which failures are counted. For IPv6, it is the /64 network, because a subscriber has all
-/// addresses of one.
+/// The address for which failures are counted. For IPv6, it is the /64 network, because one client usually
+/// controls a whole /64.
 fn client_network(address: Option<IpAddr>) -> String {
     match address {
         None => "unknown".to_owned(),

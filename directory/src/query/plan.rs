@@ -58,8 +58,8 @@ impl Plan {
         }
     }
 
-    /// Makes a plan for the parts of an `and`. The plan of each part finds all resources that match, so parts
-    /// that need a scan are left out.
+    /// Makes a plan for the parts of an `and`. The plan of each part finds every resource that matches the whole
+    /// filter. So one part is enough, and parts that need a scan are left out.
     fn intersection(plans: impl Iterator<Item = Self>) -> Self {
         let mut parts = Vec::new();
         for plan in plans {
@@ -129,8 +129,8 @@ impl Plan {
             Operator::Equal => Self::Equal(path, folded),
             Operator::StartsWith => range(Bounds::StartingWith(folded)),
             Operator::Greater | Operator::GreaterOrEqual => range(Bounds::From(folded)),
-            // Empty values are less than all others and have no entry. So the index must be one whose values
-            // are never empty.
+            // A resource without a value also matches lt and le, but has no entry. So the index is used only if
+            // every resource has a value.
             Operator::Less | Operator::LessOrEqual if index.required => range(Bounds::UpTo(folded)),
             _ => Self::Scan,
         }

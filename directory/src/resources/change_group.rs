@@ -1,8 +1,9 @@
 //! Changing groups and roles, with their members (RFC 7644 §3.5).
 //!
-//! Additions and removals of members commute, so they require only that the group stays. A replacement of all members
-//! requires the version that was read. If another writer was faster, the replacement starts again from the present members.
-//! So two replacements leave the result of one of them, never a mixture.
+//! Adding members, and removing members by id, commute. So they only require that the group exists and is not being deleted.
+//! Every other operation on members, and every request with If-Match, requires the version that was read before the members.
+//! If another writer was faster, it starts again from the current members. So if two replacements complete, the group has the
+//! members of one of them, never a mixture.
 
 use std::collections::BTreeSet;
 
@@ -37,11 +38,12 @@ impl Directory {
     }
 
     /// Changes a group or role, and its members (RFC 7644 §3.5). `change` makes the new document from the present one; it
-    /// is called again when another writer was faster. A group without any change is not written and keeps its version.
+    /// is called again if another writer changed the group meanwhile. A group without any change is not written and keeps its version.
     ///
     /// # Errors
-    /// 404; 412 when `if_match` does not match; `uniqueness`; `invalidValue` for a member that does not exist, or a group
-    /// that would contain itself; 403 when an operator changes a group of the client; and every error of `change`.
+    /// 404; 412 if `if_match` does not match; `uniqueness`; `noTarget` if a filter matches no member; `invalidValue` for an
+    /// unknown member, a cycle, or nesting that is too deep; 403 if an operator changes a group of the client; and every error
+    /// of `change`.
     pub async fn change_group(
         &self,
         kind: ResourceKind,
@@ -52,12 +54,12 @@ impl Directory {
     ) -> Result<Resource, ScimError> {
         let mut backoff = self.table.backoff();
         let mut if_match = if_match;
-        let mut is_begun = false;
+        let mut has_written_part = false;
         loop {
-            // Additions and removals commute. A replacement, or a request with If-Match, depends on all members.
-            let is_chained = if_match.is_some() || !members.iter().all(MemberOperation::commutes);
+            // These depend on all members: operations that do not commute, and If-Match.
+            let requires_version = if_match.is_some() || !members.iter().all(MemberOperation::commutes);
             let Changes { group, changes } =
-                self.read_changes(kind, id, members, is_chained, is_begun).await?;
+                self.read_changes(kind, id, members, requires_version, has_written_part).await?;
             self.check_owner(&group)?;
             check_entity_tag(if_match, &group, &[])?;
             let document = change(&group.document)?;
@@ -66,9 +68,9 @@ impl Directory {
                 return Ok(group);
             }
             let next = is_new.then(|| self.next_version(&group, document));
-            match self.write_changes(&group, next, &changes, is_chained).await? {
+            match self.write_changes(&group, next, &changes, requires_version).await? {
                 Written::All(group) => return Ok(group),
-                Written::Part => (is_begun, if_match) = (true, None),
+                Written::Part => (has_written_part, if_match) = (true, None),
                 Written::Nothing => {}
             }
             backoff.wait().await?;
@@ -81,8 +83,8 @@ impl Directory {
         kind: ResourceKind,
         id: ResourceId,
         operations: &[MemberOperation],
-        is_chained: bool,
-        is_begun: bool,
+        requires_version: bool,
+        has_written_part: bool,
     ) -> Result<Changes, ScimError> {
         if operations.is_empty() {
             return Ok(Changes { group: self.group(kind, id).await?.resource, changes: Vec::new() });
@@ -97,9 +99,10 @@ impl Directory {
                 memberships.members(id, usize::MAX).await.map(|(members, _)| members)
             }
         };
-        // The version must be read before the members, so that it is never newer than they are.
+        // If the version is required, it is read first, so that it is not newer than the members. Otherwise both are read at
+        // the same time.
         let group_then_present = async {
-            if is_chained {
+            if requires_version {
                 let group = self.group(kind, id).await?;
                 return Ok((group, present.await?));
             }
@@ -109,7 +112,7 @@ impl Directory {
         let (read, found) = tokio::join!(group_then_present, memberships.find(wanted.clone()));
         let ((Stored { resource: group, .. }, present), found) = (read?, found?);
         // A member who was deleted after the first transaction is not the client's mistake, and is skipped.
-        if !is_begun {
+        if !has_written_part {
             check_found(operations, &found)?;
         }
         Ok(Changes { group, changes: member_changes::changes(operations, present, &found)? })
@@ -122,7 +125,7 @@ impl Directory {
         group: &Resource,
         next: Option<Resource>,
         changes: &[Change],
-        is_chained: bool,
+        requires_version: bool,
     ) -> Result<Written, ScimError> {
         let mut guard =
             self.nesting().guard(group.id, changes.iter().filter_map(Change::joining_group)).await?;
@@ -133,7 +136,7 @@ impl Directory {
             let mut transaction = self.table.transaction();
             match &next {
                 Some(next) if is_first => self.write_version(&mut transaction, group, next)?,
-                _ => self.touch_group(&mut transaction, &latest, is_chained)?,
+                _ => self.increment_version(&mut transaction, &latest, requires_version)?,
             }
             let mut attributes =
                 if is_first { audit::changed(&group.document, &latest.document) } else { Vec::new() };
@@ -150,8 +153,8 @@ impl Directory {
             match self.table.commit(&transaction).await? {
                 Outcome::Committed => {}
                 Outcome::Refused(failed) => {
-                    // If the group itself changed, another writer may have given it this very name. So a conflict of
-                    // names counts only while the group is unchanged.
+                    // If the group changed since it was read, this group itself may have the name: another writer renamed
+                    // it. So a name conflict is reported only if the group is unchanged; otherwise the change is retried.
                     let is_unchanged = !failed.contains(&Condition::IsUnchanged);
                     if let Some(error) = name_conflict(&latest, &failed).filter(|_| is_unchanged) {
                         return Err(error);
@@ -170,15 +173,15 @@ impl Directory {
         }
     }
 
-    /// Increments the version of a group whose attributes do not change. Chained transactions require the version before;
-    /// others accept any.
-    fn touch_group(
+    /// Increments the version of a group whose attributes do not change. If `requires_version`, requires the previous version;
+    /// otherwise any version, if the group is not being deleted.
+    fn increment_version(
         &self,
         transaction: &mut Transaction,
         group: &Resource,
-        is_chained: bool,
+        requires_version: bool,
     ) -> Result<(), ScimError> {
-        let requirement = if is_chained {
+        let requirement = if requires_version {
             Requirement::is_unchanged(group.version - 1)
         } else {
             Requirement::stays(group.id)

@@ -1,10 +1,11 @@
 //! POST /Bulk (RFC 7644 §3.7). Each operation is a request of its own, which the handler of its route
 //! answers.
 //!
-//! Operations that do not depend on each other run at the same time. An operation waits for the operations
-//! whose bulkIds it refers to, and for earlier ones about the same resource or name. If references form a
-//! cycle, its first resource is created without them, and replaced by what the client sent once all of them
-//! exist (§3.7.1).
+//! Operations that do not depend on each other run at the same time (one by one if the client sends
+//! `failOnErrors`). An operation waits for the operations whose bulkIds it refers to, and for earlier ones
+//! about the same resource or name. If every waiting operation waits for another one, the first waiting POST
+//! runs without its unresolved references. When the operations that it waits for have run, the resource is
+//! replaced by what the client sent (§3.7.1).
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -22,7 +23,7 @@ use crate::api::Api;
 use crate::call::{Call, Handler, ResponseFuture};
 use crate::response::{self, MEDIA_TYPE, Response};
 
-/// Operations that run at the same time.
+/// The maximum number of operations that run at the same time.
 const MAX_CONCURRENT: usize = 16;
 
 /// Finds the handler for the method and path of an operation.
@@ -58,7 +59,8 @@ pub fn process(call: Arc<Call>, find_handler: FindHandler) -> ResponseFuture {
     })
 }
 
-/// The state of a request that runs in waves.
+/// The state of a Bulk request. Operations run in waves: each wave holds the operations whose dependencies
+/// have run.
 struct Progress<'a> {
     runner: Runner<'a>,
     operations: &'a [BulkOperation],
@@ -71,8 +73,8 @@ struct Progress<'a> {
     max_concurrent: usize,
 }
 
-/// Runs the operations, until the client's limit of errors if it gave one. `None` for an operation that did
-/// not run.
+/// Runs the operations. Stops when `failOnErrors` errors have occurred. The result of an operation that did
+/// not run is `None`.
 async fn run_request(runner: Runner<'_>, request: &BulkRequest) -> Vec<Option<Outcome>> {
     let mut progress = Progress {
         runner,
@@ -81,16 +83,16 @@ async fn run_request(runner: Runner<'_>, request: &BulkRequest) -> Vec<Option<Ou
         outcomes: request.operations.iter().map(|_| None).collect(),
         resolved: ResolvedBulkIds::new(),
         unfinished: BTreeSet::new(),
-        // A limit of errors only has a meaning if operations run in order.
+        // failOnErrors requires that operations run in order.
         max_concurrent: if request.fail_on_errors.is_some() { 1 } else { MAX_CONCURRENT },
     };
     loop {
-        progress.finish(false).await;
+        progress.add_references(false).await;
         let errors = progress.outcomes.iter().flatten().filter(|outcome| outcome.error.is_some()).count();
         let must_stop = request.fail_on_errors.is_some_and(|limit| errors as u64 >= limit);
         let wave = if must_stop { Vec::new() } else { progress.next_wave() };
         if wave.is_empty() {
-            progress.finish(true).await;
+            progress.add_references(true).await;
             return progress.outcomes;
         }
         progress.run_wave(wave).await;
@@ -99,42 +101,43 @@ async fn run_request(runner: Runner<'_>, request: &BulkRequest) -> Vec<Option<Ou
 
 impl Progress<'_> {
     /// The operations that have not run.
-    fn open(&self) -> BTreeSet<usize> {
+    fn not_run(&self) -> BTreeSet<usize> {
         (0..).zip(&self.outcomes).filter(|(_, outcome)| outcome.is_none()).map(|(index, _)| index).collect()
     }
 
-    fn has_its_dependencies(&self, index: usize, open: &BTreeSet<usize>) -> bool {
-        self.waits_for.get(index).is_none_or(|others| others.is_disjoint(open))
+    fn has_its_dependencies(&self, index: usize, not_run: &BTreeSet<usize>) -> bool {
+        self.waits_for.get(index).is_none_or(|others| others.is_disjoint(not_run))
     }
 
-    /// Adds the references to those unfinished resources whose references all exist; to all of them if
-    /// `is_last`.
-    async fn finish(&mut self, is_last: bool) {
-        let open = self.open();
+    /// Replaces the resources that were created without references, when the operations that they wait for
+    /// have run. If `is_last`, replaces all of them.
+    async fn add_references(&mut self, is_last: bool) {
+        let not_run = self.not_run();
         let ready: Vec<usize> = self
             .unfinished
             .iter()
             .copied()
-            .filter(|index| is_last || self.has_its_dependencies(*index, &open))
+            .filter(|index| is_last || self.has_its_dependencies(*index, &not_run))
             .collect();
         for index in ready {
             self.unfinished.remove(&index);
             if let (Some(operation), Some(Some(outcome))) =
                 (self.operations.get(index), self.outcomes.get_mut(index))
             {
-                self.runner.finish(operation, &self.resolved, outcome).await;
+                self.runner.replace_with_references(operation, &self.resolved, outcome).await;
             }
         }
     }
 
-    /// The operations that can run now: those that wait for no other. If references form a cycle, this is one
-    /// POST of it, which runs without its references. Empty if all operations ran.
+    /// Returns the operations that can run now. If each waits for another one, returns the first POST that has
+    /// not run, which runs without its unresolved references. Empty if all operations ran.
     fn next_wave(&mut self) -> Vec<usize> {
-        let open = self.open();
+        let not_run = self.not_run();
         let creation = |index: usize| {
             self.operations.get(index).filter(|operation| operation.method == Method::POST.as_str())
         };
-        // The second step of an unfinished resource replaces it, and would undo a change made before that.
+        // A resource that was created without its references is replaced later. The replacement would undo a
+        // change made before it.
         let unfinished: BTreeSet<&str> =
             self.unfinished.iter().filter_map(|index| creation(*index)?.bulk_id.as_deref()).collect();
         let is_about_unfinished = |operation: &BulkOperation| {
@@ -142,21 +145,22 @@ impl Progress<'_> {
         };
         let is_ready = |index: &usize| {
             let operation = self.operations.get(*index);
-            self.has_its_dependencies(*index, &open) && !operation.is_some_and(is_about_unfinished)
+            self.has_its_dependencies(*index, &not_run) && !operation.is_some_and(is_about_unfinished)
         };
-        let mut wave: Vec<usize> = open.iter().copied().filter(is_ready).take(self.wave_size()).collect();
+        let mut wave: Vec<usize> = not_run.iter().copied().filter(is_ready).take(self.wave_size()).collect();
         let refers_to_itself = |index: &usize| {
             let created =
                 creation(*index).and_then(|operation| Some((operation, operation.bulk_id.as_ref()?)));
             created.is_some_and(|(operation, bulk_id)| operation.references().contains(bulk_id))
         };
-        let mut in_two_steps: Vec<usize> = wave.iter().copied().filter(refers_to_itself).collect();
+        let mut created_without_references: Vec<usize> =
+            wave.iter().copied().filter(refers_to_itself).collect();
         if wave.is_empty() {
             let is_creation = |index: &usize| creation(*index).is_some();
-            wave.extend(open.iter().copied().find(is_creation).or(open.first().copied()));
-            in_two_steps.clone_from(&wave);
+            wave.extend(not_run.iter().copied().find(is_creation).or(not_run.first().copied()));
+            created_without_references.clone_from(&wave);
         }
-        self.unfinished.extend(in_two_steps);
+        self.unfinished.extend(created_without_references);
         wave
     }
 
@@ -225,7 +229,7 @@ impl<'a> Runner<'a> {
             runs.push(async move { (*index, self.run(operation).await) });
         }
         let mut outcomes: Vec<(usize, Outcome)> = stream::iter(runs).buffered(max_concurrent).collect().await;
-        // The name may have been free only after another operation of this wave, so one retry decides.
+        // Another operation of this wave may have freed the name after this one ran. So run this one once more.
         for ((_, operation), (_, outcome)) in operations.iter().zip(&mut outcomes) {
             if max_concurrent > 1 && outcome.is_name_taken() {
                 *outcome = self.run(operation).await;
@@ -265,10 +269,12 @@ impl<'a> Runner<'a> {
         };
         request.headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE))]);
         if let Some(version) = &operation.version {
-            let version = HeaderValue::from_str(version);
-            let invalid =
-                |_| ScimError::invalid_value("version is not valid; send the meta.version of the resource");
-            request.headers.insert(IF_MATCH, version.map_err(invalid)?);
+            let invalid = |_| {
+                ScimError::invalid_value(format!(
+                    "version is {version:?}; it must be the meta.version of the resource"
+                ))
+            };
+            request.headers.insert(IF_MATCH, HeaderValue::from_str(version).map_err(invalid)?);
         }
         let part = Call {
             request,
@@ -282,9 +288,14 @@ impl<'a> Runner<'a> {
         handler(Arc::new(part)).await
     }
 
-    /// Replaces a resource that was created without its references by all that the client sent. If this
-    /// fails, deletes the resource.
-    async fn finish(self, operation: &BulkOperation, resolved: &ResolvedBulkIds, outcome: &mut Outcome) {
+    /// Replaces a resource that was created without its references by everything that the client sent. If
+    /// this fails, deletes the resource.
+    async fn replace_with_references(
+        self,
+        operation: &BulkOperation,
+        resolved: &ResolvedBulkIds,
+        outcome: &mut Outcome,
+    ) {
         let (Some(id), Some(endpoint)) = (outcome.new_id(), operation.path.first()) else { return };
         let to_resource = |method: Method, data: Value| BulkOperation {
             method: method.to_string(),

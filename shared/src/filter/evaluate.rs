@@ -282,7 +282,7 @@ mod tests {
                 "meta.created gt \"x\"",
                 "meta.created gt \"x\": compare meta.created with a date and time with an offset, such as \"2011-05-13T04:42:34Z\"",
             ),
-            ("title gt null", "title gt null: compare null using eq or ne"),
+            ("title gt null", "title gt null is not supported; compare with null using eq or ne"),
             (
                 "userName[value eq \"x\"]",
                 "userName is not a complex attribute; it cannot have a filter in brackets",

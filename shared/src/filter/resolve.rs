@@ -71,7 +71,8 @@ impl Field {
         format!("{extension}{}{sub_attribute}", self.attribute)
     }
 
-    /// Returns the field that a name in the brackets of a value filter on this field means.
+    /// Returns the field for a name inside a value filter on this field: for `type` in `emails[type eq "work"]`, the field
+    /// `emails.type`.
     pub fn with_sub_attribute(&self, inner: &Self) -> Self {
         Self {
             extension: self.extension.clone(),
@@ -166,7 +167,8 @@ fn resolve(expression: &Expression, scope: Scope<'_>) -> Result<Node, ScimError>
 }
 
 /// Resolves the comparison of an attribute that the resource type does not have. RFC 7644 §3.4.2.1: it has no
-/// value.
+/// value. It equals null, and differs from every other value. So `eq null` and `ne "x"` match every resource; all
+/// other comparisons match none.
 fn compare_missing(operator: Operator, literal: &Literal) -> Node {
     match (operator, literal) {
         (Operator::Equal, Literal::Null) => Node::Not(Box::new(Node::Never)),
@@ -208,8 +210,8 @@ fn find<'s>(path: &AttributePath, scope: Scope<'s>) -> Result<Option<Target<'s>>
     Ok(Some(target))
 }
 
-/// Some clients send `givenName` or `firstName` for `name.givenName`, and `familyName` or `lastName` for
-/// `name.familyName`.
+/// Reads `givenName` or `firstName` as `name.givenName`, and `familyName` or `lastName` as `name.familyName`, which
+/// some clients send.
 pub fn accepts_name_parts_without_their_parent(
     path: &AttributePath,
     schema: &ResourceSchema,
@@ -238,7 +240,10 @@ fn compare(
         return match operator {
             Operator::Equal => Ok(Node::Not(Box::new(present))),
             Operator::NotEqual => Ok(present),
-            _ => Err(invalid(format!("{path} {} null: compare null using eq or ne", operator.name()))),
+            _ => Err(invalid(format!(
+                "{path} {} null is not supported; compare with null using eq or ne",
+                operator.name()
+            ))),
         };
     }
     // RFC 7644 §3.4.2.2: `emails` means `emails.value` in a comparison.
@@ -297,7 +302,7 @@ fn operand(
     }
 }
 
-/// Entra ID sends `primary eq "True"`.
+/// Accepts `"True"` and `"False"` as booleans. Entra ID sends `primary eq "True"`.
 fn accepts_booleans_as_strings(literal: &Literal) -> Option<bool> {
     match literal {
         Literal::Boolean(boolean) => Some(*boolean),

@@ -363,4 +363,64 @@ mod tests {
             assert_eq!(operation(method, path, Value::Null).check().is_ok(), is_allowed, "{method} {path}");
         }
     }
+
+    fn bulk(value: Value) -> Result<BulkRequest, ScimError> {
+        BulkRequest::parse(value.as_object().unwrap())
+    }
+
+    #[test]
+    fn bulk_request_is_parsed_with_its_limits() {
+        let create = |id: &str| json!({ "method": "post", "path": "/Users", "bulkId": id, "data": {} });
+        let request =
+            |operations: Value| json!({ "schemas": [BULK_REQUEST_SCHEMA], "Operations": operations });
+        let parsed = bulk(request(json!([create("a"), create("b")]))).unwrap();
+        assert_eq!((parsed.operations.len(), parsed.fail_on_errors), (2, None));
+        assert_eq!(parsed.operations[0].method, "POST");
+        let mut limited = request(json!([create("a")]));
+        for (limit, expected) in [(json!(1), Some(1)), (Value::Null, None)] {
+            limited["failOnErrors"] = limit;
+            assert_eq!(bulk(limited.clone()).unwrap().fail_on_errors, expected);
+        }
+        limited["failOnErrors"] = json!(0);
+        let detail = "failOnErrors is 0; it must be a whole number of at least 1";
+        assert_eq!(bulk(limited).unwrap_err().detail, detail);
+        let twice = bulk(request(json!([create("a"), create("a")]))).unwrap_err();
+        assert_eq!(twice.detail, "Two operations have the bulkId \"a\"; give each its own");
+        let many: Vec<Value> = (0..MAX_BULK_OPERATIONS).map(|number| create(&number.to_string())).collect();
+        assert_eq!(bulk(request(json!(many))).unwrap().operations.len(), 1_000);
+        let more: Vec<Value> = (0..=MAX_BULK_OPERATIONS).map(|number| create(&number.to_string())).collect();
+        assert_eq!(bulk(request(json!(more))).unwrap_err().kind, ErrorKind::PayloadTooLarge);
+    }
+
+    #[test]
+    fn operation_names_the_resource_that_it_changes() {
+        assert_eq!(operation("PATCH", "/Users/bulkId:a", Value::Null).subject(), Some("a"));
+        assert_eq!(operation("PATCH", "/Users/1", Value::Null).subject(), None);
+        assert_eq!(operation("POST", "/Users", Value::Null).subject(), None);
+    }
+
+    #[test]
+    fn only_writes_of_users_and_groups_can_be_in_a_bulk_request() {
+        for (method, path) in
+            [("POST", "/Users"), ("PUT", "/Groups/1"), ("PATCH", "Users/1"), ("DELETE", "//Users//1/")]
+        {
+            assert!(operation(method, path, Value::Null).check().is_ok(), "{method} {path}");
+        }
+        for (method, path) in [
+            ("GET", "/Users/1"),
+            ("POST", "/Users/1"),
+            ("DELETE", "/Users"),
+            ("POST", "/Schemas"),
+            ("PUT", "/Users/1/x"),
+        ] {
+            let refused = operation(method, path, Value::Null).check().unwrap_err();
+            assert!(
+                refused.detail.contains("is not supported in a Bulk request"),
+                "{method} {path}: {refused:?}"
+            );
+        }
+        let without_id = BulkOperation { bulk_id: None, ..operation("POST", "/Users", Value::Null) };
+        assert_eq!(without_id.check().unwrap_err().detail, "POST /Users requires a bulkId");
+        assert!(BulkOperation { bulk_id: None, ..operation("PUT", "/Users/1", Value::Null) }.check().is_ok());
+    }
 }

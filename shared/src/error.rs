@@ -191,4 +191,13 @@ mod tests {
         assert!(!error.to_json().to_string().contains("users-prod"));
         assert_eq!(std::error::Error::source(&error).unwrap().to_string(), "table users-prod is on fire");
     }
+
+    #[test]
+    fn chain_joins_an_error_and_all_its_causes() {
+        let inner = ScimError { cause: Some("no route to host".into()), ..ScimError::invalid_value("inner") };
+        let outer = ScimError { cause: Some(Box::new(inner)), ..ScimError::invalid_value("outer") };
+        let chain = chain(&outer);
+        assert!(chain.ends_with("inner: no route to host"), "{chain}");
+        assert!(chain.starts_with(&outer.to_string()) && chain.matches("outer").count() == 1, "{chain}");
+    }
 }

@@ -145,7 +145,7 @@ impl Nesting<'_> {
         let item = self.0.table.get(&key).await?;
         let seen = item.and_then(|item| get_number(&item, "n")).unwrap_or_default();
         let ancestry = self.ancestry(BTreeSet::from([group])).await?;
-        if let Some(cycle) = joining.iter().find(|id| ancestry.graph.contains(**id)) {
+        if let Some(cycle) = joining.iter().find(|id| **id == group || ancestry.graph.contains(**id)) {
             return Err(ScimError::invalid_value(format!(
                 "members: group {cycle} cannot be a member of group {group}, because it is that group or contains it"
             )));

@@ -34,6 +34,7 @@ impl InProcess {
             "Query" => self.answer(body, Database::query),
             "BatchGetItem" => self.answer(body, Database::batch_get_item),
             "BatchWriteItem" => self.answer(body, Database::batch_write_item),
+            "TransactGetItems" => self.answer(body, Database::transact_get_items),
             "TransactWriteItems" => self.answer(body, transact),
             "PutItem" => self.answer(body, Database::put_item),
             "UpdateItem" => self.answer(body, Database::update_item),

@@ -4,6 +4,8 @@
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::retry::RetryConfig;
+use aws_sdk_dynamodb::operation::create_table::CreateTableError;
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType, TableStatus,
     TimeToLiveSpecification, TimeToLiveStatus,
@@ -14,6 +16,8 @@ use tokio::time::{Instant, sleep};
 /// The longest time that AWS may take to create a table; it usually takes seconds.
 const CREATION_TIMEOUT: Duration = Duration::from_secs(30);
 const POLL_INTERVAL: Duration = Duration::from_millis(500);
+const MAX_ATTEMPTS: u32 = 6;
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
 
@@ -22,6 +26,9 @@ type Error = Box<dyn std::error::Error + Send + Sync>;
 /// # Errors
 /// A sentence for the user if DynamoDB does not respond, refuses, or takes too long.
 pub async fn ensure(client: &Client, name: &str) -> Result<(), String> {
+    // A throttle or a lost response must not end the start. Requests that the service sends later have retries of their own.
+    let retries = RetryConfig::standard().with_max_attempts(MAX_ATTEMPTS).with_initial_backoff(FIRST_PAUSE);
+    let client = &Client::from_conf(client.config().to_builder().retry_config(retries).build());
     let said = |error: Error| format!("table {name} cannot be created: {}", chain(&*error));
     if status(client, name).await?.is_none() {
         create(client, name).await.map_err(said)?;
@@ -61,7 +68,7 @@ async fn create(client: &Client, name: &str) -> Result<(), Error> {
         AttributeDefinition::builder().attribute_name(name).attribute_type(ScalarAttributeType::S).build()
     };
     let key = |name: &str, kind| KeySchemaElement::builder().attribute_name(name).key_type(kind).build();
-    client
+    let created = client
         .create_table()
         .table_name(name)
         .billing_mode(BillingMode::PayPerRequest)
@@ -70,8 +77,16 @@ async fn create(client: &Client, name: &str) -> Result<(), Error> {
         .key_schema(key("pk", KeyType::Hash)?)
         .key_schema(key("sk", KeyType::Range)?)
         .send()
-        .await?;
-    Ok(())
+        .await;
+    match created {
+        // An attempt whose response was lost created it, or another process did.
+        Err(error)
+            if error.as_service_error().is_some_and(CreateTableError::is_resource_in_use_exception) =>
+        {
+            Ok(())
+        }
+        created => Ok(created.map(|_| ())?),
+    }
 }
 
 async fn turn_on_time_to_live(client: &Client, name: &str) -> Result<(), Error> {

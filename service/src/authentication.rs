@@ -117,6 +117,12 @@ impl Authenticator {
         Ok(Authenticated { connector, credential: credential.id, must_record_use })
     }
 
+    /// Makes the next request with a credential record its use, because this request could not.
+    pub fn use_was_not_recorded(&self, connector: &ConnectorId, credential: &str) {
+        let key = (connector.clone(), credential.to_owned());
+        lock_ignoring_poison(&self.recorded_uses).remove(&key);
+    }
+
     /// Returns a cached credential if the connector still has it and it has not expired.
     async fn recheck_cached(
         &self,

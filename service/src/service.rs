@@ -9,7 +9,7 @@ use http::{Method, StatusCode};
 use jiff::{Timestamp, Unit};
 use shared::error::{ErrorKind, ScimError, chain};
 use shared::schema::Schemas;
-use tokio::time::Instant;
+use tokio::time::{Duration, Instant};
 
 use crate::api::{Access, ErrorFormat, Location};
 use crate::authentication::{Authenticated, Authenticator};
@@ -20,6 +20,8 @@ use crate::routes;
 
 /// The largest request body, in bytes. Lambda has the same limit.
 pub const MAX_BODY_BYTES: usize = 6 * 1024 * 1024;
+/// How long a request tries to record the use of its credential.
+const BOOKKEEPING_TIME: Duration = Duration::from_millis(100);
 
 /// Everything that all requests of a process share.
 #[derive(Debug)]
@@ -114,21 +116,22 @@ impl Service {
         let path = path.to_vec();
         let call = Call { request, api, path, directory, connector, base_url, now };
         let (response, ()) =
-            tokio::join!(handler(Arc::new(call)), record_credential_use(&table, &authenticated, now));
+            tokio::join!(handler(Arc::new(call)), self.record_credential_use(&table, &authenticated, now));
         response
     }
-}
 
-/// Records when a credential was used, at the same time as the handler runs. A failure is logged and not
-/// retried: it must not fail the request.
-async fn record_credential_use(table: &Table, authenticated: &Authenticated, now: Timestamp) {
-    if !authenticated.must_record_use {
-        return;
-    }
-    if let Err(error) =
-        table.credential_usage(&authenticated.connector.id).record_use(&authenticated.credential, now).await
-    {
-        tracing::warn!(%error, "cannot record the use of a credential");
+    /// Records when a credential was used, at the same time as the handler runs. It must not fail or delay the
+    /// request: after [`BOOKKEEPING_TIME`] the attempt is given up, and the next request tries again.
+    async fn record_credential_use(&self, table: &Table, authenticated: &Authenticated, now: Timestamp) {
+        if !authenticated.must_record_use {
+            return;
+        }
+        let Authenticated { connector, credential, .. } = authenticated;
+        let table = table.until(Instant::now() + BOOKKEEPING_TIME);
+        if let Err(error) = table.credential_usage(&connector.id).record_use(credential, now).await {
+            tracing::warn!(%error, "cannot record the use of a credential");
+            self.authenticator.use_was_not_recorded(&connector.id, credential);
+        }
     }
 }
 

@@ -54,6 +54,9 @@ struct Plan {
     is_permanent: bool,
     interruption: Option<BoxFuture<'static, ()>>,
     has_interruption_panicked: bool,
+    /// Requests whose body has this text fail.
+    text: Option<String>,
+    matches: usize,
 }
 
 #[derive(Clone)]
@@ -97,6 +100,16 @@ impl FaultyDynamoDb {
         *lock(&self.plan) = Plan { at: Some(at), fault: Some(fault), is_permanent: true, ..Plan::default() };
     }
 
+    /// Lets every request fail whose body has this text.
+    pub fn fail_matching(&self, text: &str, fault: Fault) {
+        *lock(&self.plan) = Plan { text: Some(text.to_owned()), fault: Some(fault), ..Plan::default() };
+    }
+
+    /// The number of requests since the last call of `fail_matching` whose body has the text.
+    pub fn matches(&self) -> usize {
+        lock(&self.plan).matches
+    }
+
     /// Runs the interruption before the request at this position, counted from 0 and from now. The request
     /// waits for it.
     pub fn interrupt(&self, at: usize, interruption: impl Future<Output = ()> + Send + 'static) {
@@ -126,12 +139,19 @@ fn lock(plan: &Mutex<Plan>) -> MutexGuard<'_, Plan> {
     plan.lock().expect("no thread panicked with the lock")
 }
 
+fn contains(body: &Bytes, text: &str) -> bool {
+    body.windows(text.len()).any(|window| window == text.as_bytes())
+}
+
 async fn answer(State(proxy): State<Proxy>, headers: HeaderMap, body: Bytes) -> Response<Body> {
     let (fault, interruption) = {
         let mut plan = lock(&proxy.plan);
         let position = plan.requests;
         plan.requests += 1;
-        let is_hit = plan.at.is_some_and(|at| position == at || (plan.is_permanent && position > at));
+        let is_at = plan.at.is_some_and(|at| position == at || (plan.is_permanent && position > at));
+        let is_match = plan.text.as_ref().is_some_and(|text| contains(&body, text));
+        plan.matches += usize::from(is_match);
+        let is_hit = is_at || is_match;
         (plan.fault.filter(|_| is_hit), if is_hit { plan.interruption.take() } else { None })
     };
     if let Some(interruption) = interruption {
@@ -139,16 +159,19 @@ async fn answer(State(proxy): State<Proxy>, headers: HeaderMap, body: Bytes) -> 
         let ended = tokio::spawn(interruption).await;
         lock(&proxy.plan).has_interruption_panicked = ended.is_err();
     }
-    let is_transaction =
-        headers.get("x-amz-target").is_some_and(|target| target.as_bytes().ends_with(b"TransactWriteItems"));
+    let is_transaction = headers
+        .get("x-amz-target")
+        .and_then(|target| target.to_str().ok())
+        .is_some_and(|target| target.contains(".Transact"));
     match fault {
         None => proxy.forward.send(&headers, body).await,
         Some(Fault::Throttled) => {
             dynamodb_answer(400, &json!({ "__type": "com.amazon.coral.availability#ThrottlingException" }))
         }
-        Some(Fault::Conflict) if !is_transaction => {
-            dynamodb_answer(400, &json!({ "__type": "com.amazon.coral.availability#ThrottlingException" }))
-        }
+        Some(Fault::Conflict) if !is_transaction => dynamodb_answer(
+            400,
+            &json!({ "__type": "com.amazonaws.dynamodb.v20120810#TransactionConflictException" }),
+        ),
         Some(Fault::NoCapacity) => dynamodb_answer(
             400,
             &json!({ "__type": "com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException" }),

@@ -74,6 +74,10 @@ fn required_rights<'r>(operation: &'r str, request: &Value) -> Vec<(&'r str, Str
         let pk = request["ExpressionAttributeValues"][":pk"]["S"].as_str().unwrap_or_default();
         return vec![(operation, pk.to_owned())];
     }
+    if operation == "TransactGetItems" {
+        let items = request["TransactItems"].as_array().expect("a transaction has items").iter();
+        return items.map(|item| ("GetItem", pk(&item["Get"]["Key"]))).collect();
+    }
     if operation != "TransactWriteItems" {
         return vec![(operation, pk(&request["Key"]))];
     }
@@ -131,7 +135,7 @@ mod tests {
         let rights = rights(&template::read());
         let set =
             |actions: &[&str]| actions.iter().map(|action| (*action).to_owned()).collect::<BTreeSet<_>>();
-        let keys = vec!["used".to_owned(), "attempts/*".to_owned()];
+        let keys = vec!["used/*".to_owned(), "attempts/*".to_owned()];
         let expected = [
             Statement { actions: set(&["GetItem", "Query", "BatchGetItem"]), leading_keys: None },
             Statement { actions: set(&["UpdateItem"]), leading_keys: Some(keys) },

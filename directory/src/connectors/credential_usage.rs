@@ -122,27 +122,34 @@ impl CredentialUsage<'_> {
     /// # Errors
     /// Fails when DynamoDB does.
     pub async fn last_used(&self, credential: &str) -> Result<Option<Timestamp>, ScimError> {
-        let item = self.table.get(&keys::last_use(self.connector, credential)).await?;
-        let seconds = item.and_then(|item| get_number(&item, "used"));
+        let keys = both_keys(self.connector, credential);
+        let items = self.table.get_all(&keys).await?;
+        let seconds = items.iter().filter_map(|item| get_number(item, "used")).max();
         Ok(seconds.and_then(|seconds| Timestamp::from_second(seconds).ok()))
     }
 
     /// Deletes the records of when credentials were last used.
     pub(super) async fn forget(&self, credentials: &[String]) -> Result<(), ScimError> {
         let keys: Vec<Key> =
-            credentials.iter().map(|credential| keys::last_use(self.connector, credential)).collect();
+            credentials.iter().flat_map(|credential| both_keys(self.connector, credential)).collect();
         self.table.delete_all(&keys).await
     }
 
     /// Deletes the records of all credentials. A function may have written one for a
     /// credential that was retired a moment before.
     pub(super) async fn forget_all(&self) -> Result<(), ScimError> {
-        let Key { pk, sk: prefix } = keys::last_use(self.connector, "");
+        self.table.clear_partition(&keys::last_uses(self.connector)).await?;
+        let Key { pk, sk: prefix } = keys::last_use_of_earlier_versions(self.connector, "");
         let items = self.table.query(&pk, &Range::Prefix(prefix)).await?;
         let sk = |item: &Item| get_text(item, "sk").map(str::to_owned);
         let keys: Vec<Key> = items.iter().filter_map(sk).map(|sk| Key { pk: pk.clone(), sk }).collect();
         self.table.delete_all(&keys).await
     }
+}
+
+/// Where the last use of a credential is, and where earlier versions stored it.
+fn both_keys(connector: &ConnectorId, credential: &str) -> [Key; 2] {
+    [keys::last_use(connector, credential), keys::last_use_of_earlier_versions(connector, credential)]
 }
 
 #[cfg(test)]

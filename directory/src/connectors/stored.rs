@@ -20,6 +20,8 @@ use crate::dynamodb::keys;
 use crate::dynamodb::table::{Range, Table, concurrently};
 use crate::dynamodb::transaction::{Expression, Transaction};
 
+/// The maximum size of a record. An item of DynamoDB holds at most 400 KB.
+const MAX_RECORD_BYTES: usize = 300_000;
 /// The attribute of a record's item that lists the ids of the credentials.
 const CREDENTIAL_IDS: &str = "credential_ids";
 /// The most reads of a connector that lack a credential which its record lists. A transaction is visible in parts for
@@ -186,5 +188,13 @@ fn has_credential_items(format: u32) -> bool {
 fn record_to_json(connector: &Connector) -> Result<String, ScimError> {
     let credentials = (!has_credential_items(connector.format)).then(|| connector.credentials.clone());
     let stored = StoredRecord { record: connector.record.clone(), credentials };
-    serde_json::to_string(&stored).map_err(ScimError::internal)
+    let json = serde_json::to_string(&stored).map_err(ScimError::internal)?;
+    if json.len() > MAX_RECORD_BYTES {
+        return Err(ScimError::invalid_value(format!(
+            "the settings of connector {} would be {} bytes; the maximum is {MAX_RECORD_BYTES}",
+            connector.id,
+            json.len()
+        )));
+    }
+    Ok(json)
 }

@@ -16,7 +16,7 @@
 //! | count of the resources of a bucket | `c#count` | `user/00` to `role/ff` |
 //! | guard of the nesting of groups | `c#count` | `nesting` |
 //! | audit record | `c#audit/YYYY-MM/`, first digit of the resource's id | time, `/`, order, random |
-//! | last use of a credential | `used` | `c/`, credential id |
+//! | last use of a credential | `used/c` | credential id |
 //! | failed sign-ins of an address | `attempts/c/`, address | `failures` |
 
 use std::collections::HashMap;
@@ -242,8 +242,18 @@ pub fn audit(connector: &ConnectorId, time: &str, shard: char) -> String {
     format!("{connector}#audit/{}/{shard}", time.get(..7).unwrap_or_default())
 }
 
+/// The partition of the last uses of a connector's credentials.
+pub fn last_uses(connector: &ConnectorId) -> String {
+    format!("used/{connector}")
+}
+
 /// The item that holds the last use of a credential.
 pub fn last_use(connector: &ConnectorId, credential: &str) -> Key {
+    Key { pk: last_uses(connector), sk: credential.to_owned() }
+}
+
+/// Where earlier versions stored the last use of a credential: all connectors shared one partition.
+pub fn last_use_of_earlier_versions(connector: &ConnectorId, credential: &str) -> Key {
     Key { pk: "used".to_owned(), sk: format!("{connector}/{credential}") }
 }
 

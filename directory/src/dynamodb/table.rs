@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::operation::transact_get_items::TransactGetItemsError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{
-    DeleteRequest, KeysAndAttributes, ReturnConsumedCapacity, ReturnValue, WriteRequest,
+    DeleteRequest, Get, KeysAndAttributes, ReturnConsumedCapacity, ReturnValue, TransactGetItem, WriteRequest,
 };
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
@@ -85,6 +86,34 @@ impl Table {
             .consistent_read(true)
             .return_consumed_capacity(ReturnConsumedCapacity::Total);
         Ok(self.retry(move || request.clone().send()).await?.item)
+    }
+
+    /// Reads these items as they are at one moment: no transaction is between two of the reads. Keys without an item are left
+    /// out. There can be at most 100 different keys.
+    pub(crate) async fn get_at_once(&self, keys: &BTreeSet<Key>) -> Result<Vec<Item>, ScimError> {
+        let get = |key: &Key| {
+            let get = Get::builder().table_name(&self.name).set_key(Some(key.attributes())).build();
+            get.map(|get| TransactGetItem::builder().get(get).build()).map_err(ScimError::internal)
+        };
+        let request = self
+            .client
+            .transact_get_items()
+            .set_transact_items(Some(keys.iter().map(get).collect::<Result<_, _>>()?))
+            .return_consumed_capacity(ReturnConsumedCapacity::Total);
+        let mut backoff = Backoff::new(self.deadline);
+        loop {
+            match self.before_deadline(request.clone().send()).await? {
+                Ok(answer) => {
+                    let responses = answer.responses.unwrap_or_default();
+                    return Ok(responses.into_iter().filter_map(|response| response.item).collect());
+                }
+                Err(error) if is_retryable(&error) || is_retryable_read(&error) => {
+                    tracing::debug!(cause = chain(&error), "read is retried");
+                    backoff.wait_after(error).await?;
+                }
+                Err(error) => return Err(ScimError::internal(error)),
+            }
+        }
     }
 
     /// Reads any number of items, in no order. Keys without an item are left out.
@@ -424,8 +453,13 @@ fn is_retryable<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
                         "ProvisionedThroughputExceededException"
                             | "ThrottlingException"
                             | "RequestLimitExceeded"
-                            | "TransactionInProgressException"
                             | "LimitExceededException"
+                            // Another transaction holds the item.
+                            | "TransactionConflictException"
+                            // The same transaction was sent before, and its result is not known yet.
+                            | "TransactionInProgressException"
+                            // A replica of a global table wrote the item at the same time.
+                            | "ReplicatedWriteConflictException"
                     )
                 )
         }
@@ -442,9 +476,23 @@ fn positions_of_failed_conditions(error: &SdkError<TransactWriteItemsError>) -> 
 /// Whether a transaction was cancelled because of a conflict or a lack of capacity. A condition that failed in the same
 /// attempt is ignored: it may have met what the other transaction was about to write.
 fn is_retryable_cancellation(error: &SdkError<TransactWriteItemsError>) -> bool {
-    let passing = ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"];
-    cancellation_codes(error).into_iter().flatten().any(|code| passing.contains(&code))
+    cancellation_codes(error).into_iter().flatten().any(|code| RETRYABLE_REASONS.contains(&code))
 }
+
+/// Whether a read of several items was cancelled because of a conflict or a lack of capacity.
+fn is_retryable_read(error: &SdkError<TransactGetItemsError>) -> bool {
+    match error.as_service_error() {
+        Some(TransactGetItemsError::TransactionCanceledException(cancelled)) => {
+            let mut codes = cancelled.cancellation_reasons().iter().filter_map(|reason| reason.code());
+            codes.any(|code| RETRYABLE_REASONS.contains(&code))
+        }
+        _ => false,
+    }
+}
+
+/// The reasons of a cancelled transaction that may pass.
+const RETRYABLE_REASONS: [&str; 3] =
+    ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"];
 
 fn cancellation_codes(error: &SdkError<TransactWriteItemsError>) -> Vec<Option<&str>> {
     match error.as_service_error() {

@@ -1,7 +1,12 @@
 //! A TransactWriteItems request, built item by item.
+//!
+//! DynamoDB refuses a transaction with two operations on one item, with more than 100 items, or with more than 4 MB. The builder
+//! refuses what would break the first and the last limit; [`Transaction::remaining_items`] is for the second.
+
+use std::collections::BTreeSet;
 
 use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Delete, Put, TransactWriteItem, Update};
-use shared::error::ScimError;
+use shared::error::{ErrorKind, ScimError};
 
 use super::attributes::Item;
 use super::conditions::{Condition, Requirement};
@@ -9,6 +14,8 @@ use super::keys::Key;
 
 /// The most items that one transaction can hold (TransactWriteItems).
 const MAX_ITEMS: usize = 100;
+/// The most bytes that one transaction can hold (TransactWriteItems).
+const MAX_BYTES: usize = 4 * 1024 * 1024;
 
 /// Writes that are applied all together or not at all.
 #[derive(Clone, Debug)]
@@ -17,6 +24,8 @@ pub struct Transaction {
     items: Vec<TransactWriteItem>,
     /// The condition of each item; `None` for an item without one.
     conditions: Vec<Option<Condition>>,
+    keys: BTreeSet<Key>,
+    bytes: usize,
 }
 
 /// A condition or an update: an expression and the values in it.
@@ -57,7 +66,13 @@ impl Expression {
 
 impl Transaction {
     pub(super) fn new(table: &str) -> Self {
-        Self { table: table.to_owned(), items: Vec::new(), conditions: Vec::new() }
+        Self {
+            table: table.to_owned(),
+            items: Vec::new(),
+            conditions: Vec::new(),
+            keys: BTreeSet::new(),
+            bytes: 0,
+        }
     }
 
     /// The number of items that can still be added.
@@ -74,9 +89,30 @@ impl Transaction {
         positions.iter().filter_map(|position| self.conditions.get(*position)?.clone()).collect()
     }
 
-    fn push(&mut self, item: TransactWriteItem, condition: Option<Condition>) {
+    /// Adds an operation on an item. `written` is what it writes.
+    ///
+    /// # Errors
+    /// Fails when the transaction has an operation on this item already; 413 when it would be too large.
+    fn push(
+        &mut self,
+        key: Key,
+        written: &Item,
+        item: TransactWriteItem,
+        condition: Option<Condition>,
+    ) -> Result<(), ScimError> {
+        if self.keys.contains(&key) {
+            return Err(ScimError::internal(format!("a transaction has two operations on {key:?}")));
+        }
+        let bytes = self.bytes + key.pk.len() + key.sk.len() + size_of(written);
+        if bytes > MAX_BYTES {
+            let detail = format!("The change is {bytes} bytes; the maximum is {MAX_BYTES}");
+            return Err(ScimError::new(ErrorKind::PayloadTooLarge, detail));
+        }
+        self.bytes = bytes;
+        self.keys.insert(key);
         self.items.push(item);
         self.conditions.push(condition);
+        Ok(())
     }
 
     /// Writes an item, and replaces one with the same key.
@@ -90,14 +126,15 @@ impl Transaction {
     }
 
     fn put_if(&mut self, item: Item, requirement: Option<Requirement>) -> Result<(), ScimError> {
+        let key = Key::of(&item).ok_or_else(|| ScimError::internal("an item has no key"))?;
         let put = Put::builder()
             .table_name(&self.table)
-            .set_item(Some(item))
+            .set_item(Some(item.clone()))
             .set_condition_expression(requirement.as_ref().map(|one| one.expression.text.clone()))
             .build()
             .map_err(ScimError::internal)?;
-        self.push(TransactWriteItem::builder().put(put).build(), requirement.map(|one| one.condition));
-        Ok(())
+        let put = TransactWriteItem::builder().put(put).build();
+        self.push(key, &item, put, requirement.map(|one| one.condition))
     }
 
     /// Deletes an item, whether it exists or not.
@@ -118,8 +155,8 @@ impl Transaction {
             .set_condition_expression(requirement.as_ref().map(|one| one.expression.text.clone()))
             .build()
             .map_err(ScimError::internal)?;
-        self.push(TransactWriteItem::builder().delete(delete).build(), requirement.map(|one| one.condition));
-        Ok(())
+        let delete = TransactWriteItem::builder().delete(delete).build();
+        self.push(key.clone(), &Item::new(), delete, requirement.map(|one| one.condition))
     }
 
     /// Updates an item if a requirement holds. The two expressions share the names of their values.
@@ -129,7 +166,8 @@ impl Transaction {
         update: Expression,
         requirement: Option<Requirement>,
     ) -> Result<(), ScimError> {
-        let mut values = update.values().unwrap_or_default();
+        let written = update.values().unwrap_or_default();
+        let mut values = written.clone();
         values.extend(requirement.as_ref().and_then(|one| one.expression.values()).unwrap_or_default());
         let update = Update::builder()
             .table_name(&self.table)
@@ -139,8 +177,8 @@ impl Transaction {
             .set_expression_attribute_values((!values.is_empty()).then_some(values))
             .build()
             .map_err(ScimError::internal)?;
-        self.push(TransactWriteItem::builder().update(update).build(), requirement.map(|one| one.condition));
-        Ok(())
+        let update = TransactWriteItem::builder().update(update).build();
+        self.push(key.clone(), &written, update, requirement.map(|one| one.condition))
     }
 
     /// Checks a requirement on an item that the transaction does not write.
@@ -152,7 +190,71 @@ impl Transaction {
             .condition_expression(requirement.expression.text)
             .build()
             .map_err(ScimError::internal)?;
-        self.push(TransactWriteItem::builder().condition_check(check).build(), Some(requirement.condition));
-        Ok(())
+        let check = TransactWriteItem::builder().condition_check(check).build();
+        self.push(key.clone(), &Item::new(), check, Some(requirement.condition))
+    }
+}
+
+/// The size of attributes in bytes, about as DynamoDB counts it: names, and values without their types.
+fn size_of(item: &Item) -> usize {
+    item.iter().map(|(name, value)| name.len() + size_of_value(value)).sum()
+}
+
+fn size_of_value(value: &AttributeValue) -> usize {
+    match value {
+        AttributeValue::S(text) | AttributeValue::N(text) => text.len(),
+        AttributeValue::B(bytes) => bytes.as_ref().len(),
+        AttributeValue::L(values) => 3 + values.iter().map(|value| 1 + size_of_value(value)).sum::<usize>(),
+        AttributeValue::M(values) => 3 + size_of(values) + values.len(),
+        _ => 1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::attributes::{number, text};
+    use super::*;
+
+    fn key(sk: u8) -> Key {
+        Key { pk: "p".to_owned(), sk: sk.to_string() }
+    }
+
+    proptest! {
+        #[test]
+        fn transaction_never_has_two_operations_on_one_item(
+            operations in proptest::collection::vec((0u8..4, 0u8..12), 0..30),
+        ) {
+            let mut transaction = Transaction::new("t");
+            let mut added = BTreeSet::new();
+            for (operation, sk) in operations {
+                let key = key(sk);
+                let requirement = Requirement::has_version(Some(1));
+                let one = Expression::new("ADD n :one").with(":one", number(1));
+                let result = match operation {
+                    0 => transaction.put(key.attributes()),
+                    1 => transaction.delete(&key),
+                    2 => transaction.update(&key, one, None),
+                    _ => transaction.check(&key, requirement),
+                };
+                prop_assert_eq!(result.is_ok(), added.insert(sk));
+            }
+            prop_assert_eq!(transaction.items().len(), added.len());
+        }
+    }
+
+    #[test]
+    fn transaction_is_refused_above_four_megabytes() {
+        let mut transaction = Transaction::new("t");
+        for sk in 0..10 {
+            let mut item = key(sk).attributes();
+            item.insert("doc".to_owned(), text("x".repeat(400_000)));
+            transaction.put(item).unwrap();
+        }
+        let mut item = key(10).attributes();
+        item.insert("doc".to_owned(), text("x".repeat(400_000)));
+        assert_eq!(transaction.put(item).unwrap_err().kind, ErrorKind::PayloadTooLarge);
+        transaction.delete(&key(11)).unwrap();
     }
 }

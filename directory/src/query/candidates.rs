@@ -14,6 +14,8 @@ use crate::dynamodb::table::Range;
 
 /// The maximum number of candidates. If a plan finds more, reading the whole partition is cheaper.
 const MAX_CANDIDATES: usize = 10_000;
+/// The maximum number of unique values that are read at one moment (TransactGetItems).
+const MAX_READ_AT_ONCE: usize = 100;
 /// If a plan finds at most this number of candidates, reading them is cheaper than reading another index.
 const FEW_CANDIDATES: usize = 100;
 
@@ -45,8 +47,8 @@ pub(super) fn candidates<'a>(
             }
             Plan::MembersOf(group) => return users_in(directory, *group).await,
             Plan::Union(parts) => {
-                let mut found = BTreeSet::new();
-                for part in parts {
+                let mut found = unique(directory, kind, parts).await?;
+                for part in parts.iter().filter(|part| !matches!(part, Plan::Unique(..))) {
                     let Some(ids) = candidates(directory, kind, part).await? else { return Ok(None) };
                     found.extend(ids);
                     if found.len() > MAX_CANDIDATES {
@@ -60,6 +62,29 @@ pub(super) fn candidates<'a>(
         };
         Ok(Some(found))
     })
+}
+
+/// Reads the ids that the look-ups of unique values among these plans find. They are read as they are at one moment. Otherwise
+/// a resource whose value changes from the second to the first between two reads would be missed.
+async fn unique(
+    directory: &Directory,
+    kind: ResourceKind,
+    plans: &[Plan],
+) -> Result<BTreeSet<ResourceId>, ScimError> {
+    let key = |plan: &Plan| match plan {
+        Plan::Unique(name, value) => {
+            let pk = keys::index(&directory.connector.id, kind, name);
+            Some(keys::Key { pk, sk: keys::index_value(value) })
+        }
+        _ => None,
+    };
+    let keys: BTreeSet<keys::Key> = plans.iter().filter_map(key).collect();
+    let items = match keys.len() {
+        0 => Vec::new(),
+        1..=MAX_READ_AT_ONCE => directory.table.get_at_once(&keys).await?,
+        _ => directory.table.get_all(&keys.into_iter().collect::<Vec<_>>()).await?,
+    };
+    Ok(items.iter().filter_map(items::indexed_id).collect())
 }
 
 /// Reads the ids that all plans find. Plans that find too many are skipped, so the result can have more ids.

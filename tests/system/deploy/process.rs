@@ -17,7 +17,7 @@ use http::{HeaderMap, Response};
 use serde_json::json;
 use service::MAX_BODY_BYTES;
 use tests::client::Client;
-use tests::faults::{Fault, FaultyDynamoDb};
+use tests::faults::{FAULTS, Fault, FaultyDynamoDb};
 use tests::folder::Folder;
 use tests::forward::{Forward, dynamodb_answer};
 use tests::provisioning::USER;
@@ -347,4 +347,25 @@ async fn start_enables_ttl_on_a_table_without_it() {
 async fn ttl_attribute(table: &str) -> Option<String> {
     let described = service().dynamodb().describe_time_to_live().table_name(table).send().await.unwrap();
     described.time_to_live_description.unwrap().attribute_name
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn start_over_another_dynamodb_survives_each_fault() {
+    let faulty = FaultyDynamoDb::start(service().endpoint()).await;
+    // Requests about the table itself do not conflict with transactions.
+    for fault in FAULTS.into_iter().filter(|fault| *fault != Fault::Conflict) {
+        for at in 0.. {
+            let table = format!("t{}", Uuid::new_v4().simple());
+            let environment = [("DYNAMODB_ENDPOINT", faulty.endpoint.as_str()), ("TABLE_NAME", &table)];
+            let folder = Folder::missing();
+            faulty.fail_once(at, fault);
+            let running = Running::start(folder.path(), &environment);
+            let was_hit = at < faulty.heal();
+            assert_eq!(running.client().get("/Users").await.status, 200, "{fault:?} at {at}");
+            if !was_hit {
+                assert!(at > 4, "only {at} requests");
+                break;
+            }
+        }
+    }
 }

@@ -9,11 +9,12 @@ use futures_util::future::join_all;
 use serde_json::json;
 use tests::away::away;
 use tests::client::Client;
-use tests::in_process::InProcess;
+use tests::faults::FaultyDynamoDb;
+use tests::in_process::{InProcess, json_of};
 use tests::invariants::assert_invariants;
 use tests::provisioning::{
-    GROUP, USER, add_members, create_group, create_user, create_users, member_values, members_of, patch_body,
-    replace_members_body, set_active_body, total_of,
+    GROUP, USER, add_members, add_members_body, create_group, create_user, create_users, member_values,
+    members_of, patch_body, replace_members_body, set_active_body, total_of,
 };
 use tests::service::{TIME_LIMIT, TestConnector, service};
 
@@ -250,4 +251,53 @@ async fn concurrent_renames_of_users_to_one_name_let_one_succeed() {
     statuses.sort_unstable();
     assert_eq!(statuses, [200, 409, 409, 409, 409, 409]);
     assert_invariants(service(), &connector.id).await;
+}
+
+#[tokio::test]
+async fn filter_on_two_names_finds_a_user_that_is_renamed_from_one_to_the_other() {
+    let faulty = FaultyDynamoDb::start(service().endpoint()).await;
+    let dynamodb = runtime::dynamodb::client_at(&faulty.endpoint).await;
+    for at in 0.. {
+        let (_, client) = connector().await;
+        // The names are looked up in their order, so the user moves from the second to the first.
+        let id = create_user(&client, "zoe").await;
+        let requests = InProcess::new(dynamodb.clone(), client.clone()).await;
+        faulty.interrupt(at, async move {
+            let renamed = json!([{ "op": "replace", "path": "userName", "value": "ann" }]);
+            let renamed = client.patch(&format!("/Users/{id}"), &patch_body(renamed)).await;
+            assert_eq!(renamed.status, 200);
+        });
+        let filter = "userName%20eq%20%22ann%22%20or%20userName%20eq%20%22zoe%22";
+        let found = requests.send("GET", &format!("/Users?filter={filter}"), None, TIME_LIMIT).await;
+        assert_eq!(json_of(&found)["totalResults"], 1, "before request {at}");
+        if at >= faulty.heal() {
+            assert!(at > 1, "only {at} requests");
+            break;
+        }
+    }
+}
+
+#[tokio::test]
+async fn group_that_is_added_to_itself_while_it_is_deleted_is_refused() {
+    let faulty = FaultyDynamoDb::start(service().endpoint()).await;
+    let dynamodb = runtime::dynamodb::client_at(&faulty.endpoint).await;
+    for at in 0.. {
+        let (connector, client) = connector().await;
+        let id = create_group(&client, "Sales", &[]).await;
+        let requests = InProcess::new(dynamodb.clone(), client.clone()).await;
+        let path = format!("/Groups/{id}");
+        let deleted = path.clone();
+        faulty.interrupt(at, async move { assert_eq!(client.delete(&deleted).await.status, 204) });
+        let body = add_members_body(std::slice::from_ref(&id));
+        let added = requests.send("PATCH", &path, Some(&body), TIME_LIMIT).await;
+        let status = added.status().as_u16();
+        assert!([400, 404].contains(&status), "before request {at}: {added:?}");
+        let was_interrupted = at < faulty.heal();
+        assert_invariants(service(), &connector.id).await;
+        if !was_interrupted {
+            assert_eq!(status, 400);
+            assert!(at > 1, "only {at} requests");
+            break;
+        }
+    }
 }

@@ -4,12 +4,16 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use shared::credential::CredentialKind;
 use tests::client::Client;
+use tests::faults::{Fault, FaultyDynamoDb};
 use tests::in_process::InProcess;
+use tests::layout;
 use tests::service::{TIME_LIMIT, service};
+use tests::table::put_item;
 
 #[tokio::test]
 async fn cached_credential_is_refused_a_minute_after_its_removal() {
@@ -152,4 +156,42 @@ async fn cached_credential_is_refused_when_it_expires() {
     assert_eq!(status().await, 200);
     AHEAD.store(31, Ordering::Relaxed);
     assert_eq!(status().await, 401);
+}
+
+#[tokio::test]
+async fn throttled_record_of_a_use_does_not_delay_the_request_and_is_repeated() {
+    let service = service();
+    let faulty = FaultyDynamoDb::start(service.endpoint()).await;
+    let dynamodb = runtime::dynamodb::client_at(&faulty.endpoint).await;
+    let connector = service.connector().await;
+    let requests = InProcess::uncached(dynamodb, connector.local(service));
+    let partition = format!("used/{}", connector.id);
+    faulty.fail_matching(&partition, Fault::Throttled);
+    let read = async || requests.send("GET", "/Users?count=0", None, TIME_LIMIT).await.status().as_u16();
+    assert_eq!(read().await, 200);
+    // In 100 ms there are about 5 attempts. Until the deadline of the request there would be about 90.
+    let attempts = faulty.matches();
+    assert!((1..30).contains(&attempts), "{attempts} attempts");
+    faulty.heal();
+    assert_eq!(read().await, 200);
+    let table = service.table();
+    let credentials = table.connector(&connector.id).await.unwrap().unwrap().credentials;
+    let mut used = Vec::new();
+    for credential in &credentials {
+        used.extend(table.credential_usage(&connector.id).last_used(&credential.id).await.unwrap());
+    }
+    assert_eq!(used.len(), 1);
+}
+
+#[tokio::test]
+async fn last_use_that_an_earlier_version_recorded_is_known() {
+    let service = service();
+    let connector = service.connector().await;
+    let mut item =
+        layout::Key { pk: "used".to_owned(), sk: format!("{}/1f3a5b7c", connector.id) }.attributes();
+    item.insert("used".to_owned(), AttributeValue::N("1790000000".to_owned()));
+    put_item(service, item).await;
+    let table = service.table();
+    let used = table.credential_usage(&connector.id).last_used("1f3a5b7c").await.unwrap();
+    assert_eq!(used, Some(Timestamp::from_second(1_790_000_000).unwrap()));
 }

@@ -98,3 +98,67 @@ fn values<'d>(document: &'d Document, index: &Index) -> Vec<&'d str> {
     };
     elements.iter().filter_map(leaf).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use shared::schema::Schemas;
+
+    use super::*;
+
+    fn entries_of(kind: ResourceKind, document: Value) -> Vec<(String, String, bool)> {
+        let entries = entries(document.as_object().unwrap(), Schemas::built_in().of(kind));
+        entries.into_iter().map(|entry| (entry.index, entry.value, entry.is_unique)).collect()
+    }
+
+    fn entry(index: &str, value: &str, is_unique: bool) -> (String, String, bool) {
+        (index.to_owned(), value.to_owned(), is_unique)
+    }
+
+    #[test]
+    fn each_value_of_an_indexed_attribute_is_an_entry() {
+        let user = json!({
+            "userName": "Ann", "externalId": "00U", "name": { "givenName": "Ann", "familyName": "" }, "title": "x",
+            "emails": [{ "value": "A@x" }, { "value": "a@X" }, { "value": "b@x" }, { "type": "work" }], "active": true
+        });
+        let expected = [
+            entry("emails.value", "a@x", false),
+            entry("emails.value", "b@x", false),
+            entry("externalId", "00U", false),
+            entry("name.givenName", "ann", false),
+            entry("userName", "ann", true),
+        ];
+        assert_eq!(entries_of(ResourceKind::User, user), expected);
+        let inactive = entries_of(ResourceKind::User, json!({ "userName": "ann", "active": false }));
+        assert_eq!(inactive, [entry("active", "false", false), entry("userName", "ann", true)]);
+        let group = entries_of(ResourceKind::LocalGroup, json!({ "displayName": "Sales", "active": false }));
+        assert_eq!(group, [entry("displayName", "sales", true)]);
+    }
+
+    #[test]
+    fn entry_of_a_unique_index_has_the_value_alone_as_its_sort_key() {
+        let connector = ConnectorId::parse("okta").unwrap();
+        let id = ResourceId::from_random_bytes([1; 16]);
+        for (is_unique, sk) in [(true, "ann".to_owned()), (false, format!("ann\0{id}"))] {
+            let entry = Entry { index: "userName".to_owned(), value: "ann".to_owned(), is_unique };
+            let key = entry.key(&connector, ResourceKind::User, id);
+            assert_eq!((key.pk.as_str(), &key.sk), ("okta#user.userName", &sk));
+            let item = entry.item(&connector, ResourceKind::User, id);
+            assert_eq!((Key::of(&item), item.get("id")), (Some(key), Some(&text(id.to_string()))));
+        }
+    }
+
+    #[test]
+    fn limit_does_not_count_the_entry_of_a_deactivated_user() {
+        let schema = Schemas::built_in().of(ResourceKind::User);
+        let user = |emails: usize, active: bool| {
+            let emails: Vec<Value> =
+                (0..emails).map(|number| json!({ "value": number.to_string() })).collect();
+            let user = json!({ "userName": "ann", "emails": emails, "active": active });
+            entries(user.as_object().unwrap(), schema)
+        };
+        assert!(check_limit(&user(45, false), schema).is_ok());
+        let refused = check_limit(&user(46, true), schema).unwrap_err();
+        assert!(refused.detail.starts_with("The User has 47 values in indexed attributes"), "{refused}");
+    }
+}

@@ -138,3 +138,108 @@ fn add(members: &mut BTreeMap<ResourceId, Member>, joining: impl Iterator<Item =
 fn is_match(filter: &ResolvedFilter, member: &Member) -> bool {
     member.to_json("").as_object().is_some_and(|member| filter.matches(member))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+    use shared::patch::Patch;
+    use shared::resource::parse_object;
+    use shared::schema::Schemas;
+
+    use super::*;
+
+    fn id(number: u8) -> ResourceId {
+        ResourceId::from_random_bytes([number; 16])
+    }
+
+    fn member(number: u8) -> Member {
+        Member { id: id(number), kind: ResourceKind::User, display: Some(format!("member {number}")) }
+    }
+
+    fn value(number: u8) -> MemberValue {
+        MemberValue { id: id(number), kind: None, display: Some(format!("member {number}")) }
+    }
+
+    /// Users 1 to 4, user 5, who is inactive, and group 6.
+    fn found() -> FoundMembers {
+        let users = (1..=4).map(|number| (id(number), Some(ResourceKind::User)));
+        users.chain([(id(5), None), (id(6), Some(ResourceKind::Group))]).collect()
+    }
+
+    /// The operations on members of a PATCH.
+    fn patch(operations: &Value) -> Vec<MemberOperation> {
+        let body = json!({
+            "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"], "Operations": operations
+        });
+        let body = parse_object(body.to_string().as_bytes()).unwrap();
+        Patch::parse(&body, Schemas::built_in().of(ResourceKind::Group)).unwrap().member_operations().to_vec()
+    }
+
+    /// The changes in a group with the members 1 and 2, by their numbers: those who leave, and those who join.
+    #[track_caller]
+    fn changed(operations: &[MemberOperation]) -> (Vec<ResourceId>, Vec<ResourceId>) {
+        let changes = changes(operations, vec![member(1), member(2)], &found()).unwrap();
+        let (mut leaves, mut joins) = (Vec::new(), Vec::new());
+        for change in changes {
+            match change {
+                Change::Leave(_) if !joins.is_empty() => panic!("a member leaves after another joined"),
+                Change::Leave(member) => leaves.push(member.id),
+                Change::Join(member) => joins.push(member.id),
+            }
+        }
+        (leaves, joins)
+    }
+
+    #[test]
+    fn operations_make_the_changes_that_they_describe() {
+        let by_name = |operation: &str, values: Value| {
+            let path = "members[display eq \"member 2\"]";
+            patch(&json!([{ "op": operation, "path": path, "value": values }]))
+        };
+        let ids = |numbers: &[u8]| numbers.iter().map(|number| id(*number)).collect::<Vec<_>>();
+        for (operations, leaves, joins) in [
+            (vec![MemberOperation::Add(vec![value(2), value(3), value(5), value(6)])], vec![], vec![3, 6]),
+            (vec![MemberOperation::Remove(ids(&[2, 3]))], vec![2], vec![]),
+            (vec![MemberOperation::RemoveAll], vec![1, 2], vec![]),
+            (vec![MemberOperation::Replace(vec![value(2), value(4)])], vec![1], vec![4]),
+            (by_name("remove", Value::Null), vec![2], vec![]),
+            (by_name("replace", json!([{ "value": id(3).to_string() }])), vec![2], vec![3]),
+            // An operation sees what the operations before it changed.
+            (
+                vec![MemberOperation::RemoveAll, MemberOperation::Add(vec![value(1), value(3)])],
+                vec![2],
+                vec![3],
+            ),
+            (vec![MemberOperation::Add(vec![value(3)]), MemberOperation::Remove(ids(&[3]))], vec![], vec![]),
+        ] {
+            assert_eq!(changed(&operations), (ids(&leaves), ids(&joins)), "{operations:?}");
+        }
+    }
+
+    #[test]
+    fn replacement_of_no_member_is_refused() {
+        let path = "members[display eq \"nobody\"]";
+        let value = json!([{ "value": id(3).to_string() }]);
+        let operations = patch(&json!([{ "op": "replace", "path": path, "value": value }]));
+        let refused = changes(&operations, vec![member(1)], &found()).unwrap_err();
+        assert_eq!(refused.kind, ErrorKind::NoTarget);
+    }
+
+    #[test]
+    fn ids_that_join_and_leave_are_known_before_anything_is_read() {
+        let operations = [
+            MemberOperation::Add(vec![value(1)]),
+            MemberOperation::Remove(vec![id(2)]),
+            MemberOperation::Replace(vec![value(3), value(7)]),
+        ];
+        assert_eq!(joining_ids(&operations), HashSet::from([id(1), id(3), id(7)]));
+        assert_eq!(leaving_ids(&operations).collect::<Vec<_>>(), [id(2)]);
+        let missing = check_found(&operations, &found()).unwrap_err();
+        assert_eq!(missing.detail, format!("members: there is no user or group with the id {}", id(7)));
+        assert!(check_found(&operations[..2], &found()).is_ok());
+        let group = Member { id: id(6), kind: ResourceKind::Group, display: None };
+        assert_eq!(Change::Join(group.clone()).joining_group(), Some(id(6)));
+        assert_eq!(Change::Leave(group).joining_group(), None);
+        assert_eq!(Change::Join(member(1)).joining_group(), None);
+    }
+}

@@ -133,3 +133,29 @@ pub fn required(name: &str) -> ScimError {
 pub fn immutable(name: &str) -> ScimError {
     ScimError::new(ErrorKind::Mutability, format!("{name} is immutable and already has a value"))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn element_contains_another_if_it_has_all_its_values() {
+        let present = json!({ "value": "a", "type": "work" });
+        assert!(contains(&present, &json!({ "value": "a" })));
+        assert!(!contains(&present, &json!({ "value": "a", "type": "home" })));
+        assert!(contains(&json!("a"), &json!("a")) && !contains(&json!("a"), &json!("b")));
+    }
+
+    #[test]
+    fn elements_with_the_same_type_and_value_are_the_same() {
+        let present = json!({ "value": "a", "type": "work", "display": "x" });
+        assert!(is_same_value(&present, &json!({ "value": "a", "type": "work" })));
+        for other in
+            [json!({ "value": "a" }), json!({ "value": "b", "type": "work" }), json!({ "type": "work" })]
+        {
+            assert!(!is_same_value(&present, &other), "{other}");
+        }
+    }
+}

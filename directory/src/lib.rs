@@ -26,6 +26,7 @@ pub use dynamodb::items::Stored;
 pub use dynamodb::table::Table;
 pub use memberships::Memberships;
 pub use query::{Found, KindQuery, Page, Position, Queries, Query, Start, Walk};
+pub use resources::CreatedGroup;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;

@@ -210,6 +210,15 @@ mod tests {
             (IndexState::Building { since: at(1) }, IndexState::Removing { since: at(1) });
         assert_eq!(begun, indexes(&[("User.title", removing), ("User.displayName", building)]));
         assert_eq!(begun.changing_since(), Some(at(1)));
+        assert_eq!(begun.changing().collect::<Vec<_>>(), ["User.displayName", "User.title"]);
+        let states = ["User.title", "User.userName", "User.nickName"].map(|name| begun.is_ready(name));
+        assert_eq!(states, [Some(false), Some(true), None]);
+        let (users, groups) = (schemas.of(ResourceKind::User), schemas.of(ResourceKind::LocalGroup));
+        assert_eq!(begun.state(users, "title"), Some(removing));
+        assert_eq!(
+            (begun.of(users).count(), begun.of(groups).collect::<Vec<_>>()),
+            (7, vec!["displayName", "externalId"])
+        );
         // A repetition continues with the same states.
         assert_eq!(begun.begin(schemas, at(2)), begun);
         let removed = begun.after_removal(&begun);

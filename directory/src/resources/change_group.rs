@@ -29,14 +29,6 @@ struct Changes {
 }
 
 impl Directory {
-    /// Checks that all members that operations add exist, before anything is written.
-    ///
-    /// # Errors
-    /// `invalidValue` with the first id that does not exist.
-    pub(crate) async fn check_members(&self, operations: &[MemberOperation]) -> Result<(), ScimError> {
-        check_found(operations, &self.memberships().find(joining_ids(operations)).await?)
-    }
-
     /// Changes a group or role, and its members (RFC 7644 §3.5). `change` makes the new document from the present one; it
     /// is called again if another writer changed the group meanwhile. A group without any change is not written and keeps its version.
     ///

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use shared::error::{ErrorKind, ScimError};
 use shared::patch::MemberOperation;
-use shared::resource::{Document, Origin, Resource, ResourceKind};
+use shared::resource::{Document, Member, Origin, Resource, ResourceKind};
 
 use super::{CountChange, name_conflict, unexpected_refusal};
 use crate::Directory;
@@ -15,11 +15,21 @@ use crate::dynamodb::keys;
 use crate::dynamodb::table::Outcome;
 use crate::dynamodb::transaction::Transaction;
 use crate::index;
+use crate::member_changes::{self, Change, check_found, joining_ids};
 use crate::secrets::new_resource_id;
 
 /// The time after the deadline in which a group that could not get its members is deleted again. It is less than the time
 /// that a function keeps for its response.
 const UNDO_TIME: Duration = Duration::from_secs(1);
+
+/// A group that was created.
+#[derive(Clone, Debug)]
+pub struct CreatedGroup {
+    /// The group.
+    pub group: Resource,
+    /// Its members in the order of their ids, if one transaction wrote all of them.
+    pub members: Option<Vec<Member>>,
+}
 
 impl Directory {
     /// Creates a user. If a client creates a user with the name of an operator's user, that user becomes the client's.
@@ -41,7 +51,7 @@ impl Directory {
                 )
             });
         }
-        match self.table.commit(&self.creation(&user)?).await? {
+        match self.table.commit(&self.creation(&user, false)?).await? {
             Outcome::Committed => Ok(user),
             Outcome::Refused(failed) => {
                 let error = name_conflict(&user, &failed).unwrap_or_else(|| unexpected_refusal(&failed));
@@ -50,7 +60,8 @@ impl Directory {
         }
     }
 
-    /// Creates a group or role with members.
+    /// Creates a group or role with members. The transaction that creates it also adds the members if they fit (31 users do). So
+    /// other clients see a group that is complete, and an interrupted request leaves nothing.
     ///
     /// # Errors
     /// `uniqueness` when the displayName is taken; `invalidValue` when a member does not exist.
@@ -59,18 +70,51 @@ impl Directory {
         kind: ResourceKind,
         document: Document,
         members: Vec<MemberOperation>,
-    ) -> Result<Resource, ScimError> {
+    ) -> Result<CreatedGroup, ScimError> {
         let group = self.new_resource(kind, document);
-        self.check_members(&members).await?;
-        if let Outcome::Refused(failed) = self.table.commit(&self.creation(&group)?).await? {
-            return Err(name_conflict(&group, &failed).unwrap_or_else(|| unexpected_refusal(&failed)));
-        }
-        if members.is_empty() {
-            return Ok(group);
+        let mut backoff = self.table.backoff();
+        let (changes, written) = loop {
+            let found = self.memberships().find(joining_ids(&members)).await?;
+            check_found(&members, &found)?;
+            let changes = member_changes::changes(&members, Vec::new(), &found)?;
+            let joining = changes.iter().filter_map(Change::joining_group);
+            let mut guard = self.nesting().guard(group.id, joining).await?;
+            let mut transaction = self.creation(&group, !changes.is_empty())?;
+            let mut written = 0;
+            for change in &changes {
+                if !self.memberships().write_change(&mut transaction, group.id, change, &mut guard)? {
+                    break;
+                }
+                written += 1;
+            }
+            match self.table.commit(&transaction).await? {
+                Outcome::Committed => break (changes, written),
+                Outcome::Refused(failed) => {
+                    if let Some(error) = name_conflict(&group, &failed) {
+                        return Err(error);
+                    }
+                    // A member was deleted or deactivated, or the nesting changed, after they were read.
+                    let is_about_members = |condition: &Condition| {
+                        matches!(condition, Condition::MayBeMember(_) | Condition::Stays(_))
+                            || *condition == Condition::NestingIsUnchanged
+                    };
+                    if !failed.iter().all(is_about_members) {
+                        return Err(unexpected_refusal(&failed));
+                    }
+                }
+            }
+            backoff.wait().await?;
+        };
+        if written == changes.len() {
+            let joined = changes.into_iter().filter_map(|change| match change {
+                Change::Join(member) => Some(member),
+                Change::Leave(_) => None,
+            });
+            return Ok(CreatedGroup { group, members: Some(joined.collect()) });
         }
         let unchanged = |document: &Document| Ok(document.clone());
         match self.change_group(kind, group.id, None, unchanged, &members).await {
-            Ok(group) => Ok(group),
+            Ok(group) => Ok(CreatedGroup { group, members: None }),
             // Without its members the group is not what the client asked for, and its name would refuse the next try.
             Err(error) => {
                 let directory = Self { table: self.table.with_extra_time(UNDO_TIME), ..self.clone() };
@@ -94,8 +138,8 @@ impl Directory {
         }
     }
 
-    /// Makes the transaction that creates a resource.
-    fn creation(&self, resource: &Resource) -> Result<Transaction, ScimError> {
+    /// Makes the transaction that creates a resource. `has_members` is for its audit record.
+    fn creation(&self, resource: &Resource, has_members: bool) -> Result<Transaction, ScimError> {
         let kind = resource.kind;
         let entries = self.index_entries(kind, &resource.document)?;
         index::check_limit(&entries, self.schemas.of(kind))?;
@@ -105,7 +149,8 @@ impl Directory {
         self.add_entries(&mut transaction, resource, &entries)?;
         let active = i8::from(kind == ResourceKind::User && resource.is_active());
         self.count(&mut transaction, kind, resource.id, &CountChange { resources: 1, active })?;
-        let attributes = audit::changed(&Document::new(), &resource.document);
+        let mut attributes = audit::changed(&Document::new(), &resource.document);
+        attributes.extend(has_members.then(|| "members".to_owned()));
         self.record(&mut transaction, Operation::Create, kind, resource.id, attributes)?;
         Ok(transaction)
     }

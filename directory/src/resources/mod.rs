@@ -9,6 +9,8 @@ mod create;
 mod delete;
 mod read;
 
+pub use create::CreatedGroup;
+
 use std::collections::BTreeSet;
 
 use shared::entity_tags::EntityTags;

@@ -13,7 +13,7 @@ use crate::output::print;
 pub async fn create(open: &OpenDirectory, kind: ResourceKind, name: &str) -> Result<(), Failure> {
     let document = new_document(kind, name)?;
     let created = open.directory.create_group(kind, document, Vec::new()).await?;
-    print(&format!("{} {name} is created with id {}", noun(kind), created.id))
+    print(&format!("{} {name} is created with id {}", noun(kind), created.group.id))
 }
 
 /// Renames a local group.

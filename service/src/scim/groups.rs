@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use directory::CreatedGroup;
 use http::StatusCode;
 use shared::error::ScimError;
 use shared::patch::{MemberOperation, Patch, parse_members};
@@ -29,8 +30,15 @@ pub fn create(call: Arc<Call>) -> ResponseFuture {
         let projection = projection(&call)?;
         let (document, members) = read_body(&call)?;
         let members = if members.is_empty() { Vec::new() } else { vec![MemberOperation::Add(members)] };
-        let group = call.directory.create_group(ResourceKind::Group, document, members).await?;
-        write_response(&call, StatusCode::CREATED, &group, &projection).await
+        let CreatedGroup { group, members } =
+            call.directory.create_group(ResourceKind::Group, document, members).await?;
+        // The members are read only if they do not fit into the transaction that creates the group. Otherwise this request could
+        // fail after the group was created, and its repetition would get 409.
+        let Some(members) = members else {
+            return write_response(&call, StatusCode::CREATED, &group, &projection).await;
+        };
+        let members = projection.wants("members").then_some(members);
+        group_response(&call, StatusCode::CREATED, &group, members.as_deref(), &projection)
     })
 }
 

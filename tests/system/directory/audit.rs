@@ -55,7 +55,8 @@ async fn every_change_of_a_resource_leaves_one_audit_record() {
         let group = directory
             .create_group(kind, document(json!({ "displayName": format!("a {name}") })), Vec::new())
             .await
-            .unwrap();
+            .unwrap()
+            .group;
         expected.push(format!("create {name} displayName"));
         directory.change_group(kind, group.id, None, unchanged, &[add(user.id)]).await.unwrap();
         expected.push(format!("update {name} members"));

@@ -1,4 +1,4 @@
-//! The work of the core, without I/O: what is timed, and what instructions are counted of.
+//! The work of the core without I/O. It is timed, and its instructions are counted.
 
 use std::hint::black_box;
 use std::str::FromStr as _;
@@ -17,17 +17,17 @@ use shared::schema::Schemas;
 
 use crate::directory;
 
-/// The longest filter that a client is known to send: Entra ID's check of a manager.
+/// The longest filter that a known client sends: Entra ID's check of a manager.
 pub const LONGEST_FILTER: &str = "id eq \"2819c223-7f76-453a-919d-413861904646\" and \
     urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager eq \"26118915-6090-4610-87e4-49d8ca9f808d\"";
 
 const BASE_URL: &str = "https://scim.example.com/default/scim/v2";
 
-/// A piece of work, its input prepared.
+/// A piece of work with its prepared input.
 pub struct Case {
-    /// What it does.
+    /// Its name.
     pub name: &'static str,
-    /// Does it once.
+    /// Runs it once.
     pub run: Box<dyn Fn()>,
 }
 
@@ -41,7 +41,7 @@ fn case<T>(name: &'static str, run: impl Fn() -> T + 'static) -> Case {
 /// The work of Rollcall's core.
 ///
 /// # Panics
-/// When the core refuses its input, which is a mistake here.
+/// When the core refuses its input, which is a bug in this file.
 pub fn core() -> Vec<Case> {
     let schemas = Schemas::built_in();
     let (users, groups) = (schemas.of(ResourceKind::User), schemas.of(ResourceKind::Group));
@@ -99,7 +99,7 @@ pub fn core() -> Vec<Case> {
 /// The same filter, parsed by other crates.
 ///
 /// # Panics
-/// When one of them refuses it.
+/// When a parser refuses the filter.
 pub fn others() -> Vec<Case> {
     vec![
         case("scim_v2", || scim_v2::filter::Filter::from_str(black_box(LONGEST_FILTER)).expect("a filter")),

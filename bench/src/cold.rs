@@ -1,4 +1,4 @@
-//! Cold starts: a function's process over a stand-in for the Lambda runtime API that notes when what comes.
+//! Cold starts: runs a function's process against a stand-in for the Lambda runtime API, which records the time of each call.
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr};
@@ -30,21 +30,21 @@ use tokio::process::Command;
 use tokio::sync::Notify;
 use uuid::Uuid;
 
-/// How often a function is started.
+/// The number of starts of each function.
 const STARTS: usize = 21;
 const MEMBERS: usize = 1_000;
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// One start of a function.
+/// The measurements of one start of a function.
 #[derive(Clone, Copy)]
 pub struct Start {
-    /// From the start of the process to its first request for work, in seconds.
+    /// The time from the start of the process to its first request for an event, in seconds.
     pub ready: f64,
-    /// From the start of the process to its first answer, in seconds.
+    /// The time from the start of the process to its first response, in seconds.
     pub answered: f64,
-    /// Memory when it asks for work for the first time, in bytes.
+    /// The memory at its first request for an event, in bytes.
     pub at_rest: u64,
-    /// The most memory it had, in bytes.
+    /// The maximum of its memory, in bytes.
     pub peak: u64,
 }
 
@@ -52,27 +52,27 @@ pub struct Start {
 pub struct Function {
     /// Its name.
     pub name: &'static str,
-    /// Its size, zipped, in bytes.
+    /// The size of its zip archive, in bytes.
     pub zipped: usize,
-    /// How it starts, and what it needs for the work that is its heaviest here.
+    /// Its start, and its memory for the heaviest event.
     pub start: Start,
-    /// What that work was.
+    /// The heaviest event.
     pub work: String,
-    /// The longest answer that it gave, in bytes.
+    /// The length of its longest response, in bytes.
     pub longest_answer: usize,
 }
 
-/// All that was measured.
+/// All measurements.
 pub struct Cold {
-    /// `users-get`: medians.
+    /// The medians of `users-get`.
     pub rust: Start,
-    /// The function on Node: medians.
+    /// The medians of the function on Node.
     pub node: Start,
     /// All functions.
     pub functions: Vec<Function>,
 }
 
-/// Measures the functions in a folder, and the one on Node.
+/// Measures the functions in a folder, and a function on Node.
 pub async fn measure(binaries: &Path, peers: &Path) -> Cold {
     let service = Service::start();
     let client = service.client().await;
@@ -103,7 +103,7 @@ pub async fn measure(binaries: &Path, peers: &Path) -> Cold {
     Cold { rust, node, functions }
 }
 
-/// What each function is given, one event after another.
+/// The events that each function gets, one after another.
 fn work(client: &Client, ids: &[String], group_id: &str) -> Vec<(&'static str, Vec<Value>, String)> {
     let user_path = format!("/Users/{}", ids[1]);
     let group_path = format!("/Groups/{group_id}");
@@ -186,12 +186,12 @@ fn work(client: &Client, ids: &[String], group_id: &str) -> Vec<(&'static str, V
             all.push((name, events, work.to_owned()));
         }
     }
-    // What others need is deleted last.
+    // Delete the resources last that other functions need.
     all.sort_by_key(|(name, ..)| (name.ends_with("-delete"), name.ends_with("-replace")));
     all
 }
 
-/// Makes the users and gives their ids.
+/// Creates the users and returns their ids.
 async fn fill(client: &Client) -> Vec<String> {
     let mut ids = Vec::new();
     for number in 0..MEMBERS + 100 {
@@ -206,7 +206,7 @@ async fn make(client: &Client, path: &str, body: &Value) -> String {
     reply.json()["id"].as_str().expect("an id").to_owned()
 }
 
-/// The event for a request of this client.
+/// Makes the event for a request of this client.
 fn request(client: &Client, method: &str, path: &str, body: Option<&Value>) -> Value {
     let base = client.base_url.splitn(4, '/').nth(3).expect("a path");
     let body = body.map(Value::to_string).unwrap_or_default();
@@ -227,14 +227,14 @@ fn request(client: &Client, method: &str, path: &str, body: Option<&Value>) -> V
     event(&request.into_parts().0, body.as_bytes(), &arrival)
 }
 
-/// A program with its arguments, and its environment.
+/// A program with its arguments and environment.
 type Program = (Vec<String>, Vec<(&'static str, String)>);
 
 fn function(binaries: &Path, name: &str, endpoint: &str) -> Program {
     (vec![binaries.join(name).display().to_string()], environment(endpoint))
 }
 
-/// What Lambda gives a function, and where DynamoDB is.
+/// The environment variables of Lambda, and the endpoint of DynamoDB.
 fn environment(endpoint: &str) -> Vec<(&'static str, String)> {
     let path = std::env::var("PATH").unwrap_or_default();
     [
@@ -271,7 +271,7 @@ async fn medians(program: &Program, event: &Value) -> Start {
     }
 }
 
-/// What the stand-in saw.
+/// The calls that the stand-in received.
 #[derive(Default)]
 struct Seen {
     events: VecDeque<Bytes>,
@@ -287,7 +287,7 @@ struct RuntimeApi {
     is_done: Notify,
 }
 
-/// Starts a function, gives it these events and ends it.
+/// Starts a function, sends it these events and stops it.
 async fn start((program, environment): &Program, events: &[Value]) -> (Start, usize) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("a bound address");
@@ -308,8 +308,8 @@ async fn start((program, environment): &Program, events: &[Value]) -> (Start, us
         .kill_on_drop(true);
     let began = Instant::now();
     let (mut child, pid) = {
-        // It may ask for work before this thread goes on.
-        let mut seen = api.seen.lock().expect("nobody panics over it");
+        // It may request an event before this thread continues.
+        let mut seen = api.seen.lock().expect("no thread panicked with the lock");
         let child = command.spawn().expect("the function starts");
         seen.pid = child.id().expect("it runs");
         (child, seen.pid)
@@ -321,7 +321,7 @@ async fn start((program, environment): &Program, events: &[Value]) -> (Start, us
     let peak = memory(pid, "VmHWM:");
     child.kill().await.expect("it is ended");
     served.abort();
-    let seen = api.seen.lock().expect("nobody panics over it");
+    let seen = api.seen.lock().expect("no thread panicked with the lock");
     let after = |time: Option<Instant>| time.map_or(0.0, |time| (time - began).as_secs_f64());
     let start =
         Start { ready: after(seen.ready), answered: after(seen.answered), at_rest: seen.at_rest, peak };
@@ -331,7 +331,7 @@ async fn start((program, environment): &Program, events: &[Value]) -> (Start, us
 async fn next(State(api): State<Arc<RuntimeApi>>) -> Response<Body> {
     let now = Instant::now();
     let event = {
-        let mut seen = api.seen.lock().expect("nobody panics over it");
+        let mut seen = api.seen.lock().expect("no thread panicked with the lock");
         if seen.ready.is_none() {
             seen.ready = Some(now);
             seen.at_rest = memory(seen.pid, "VmRSS:");
@@ -360,13 +360,13 @@ async fn answer(State(api): State<Arc<RuntimeApi>>, body: Bytes) -> http::Status
     let answer: Value = serde_json::from_slice(&body).expect("an answer");
     let status = answer["statusCode"].as_i64().expect("a status");
     assert!(status < 300 || status == 501, "{answer}");
-    let mut seen = api.seen.lock().expect("nobody panics over it");
+    let mut seen = api.seen.lock().expect("no thread panicked with the lock");
     seen.answered.get_or_insert(now);
     seen.longest_answer = seen.longest_answer.max(body.len());
     http::StatusCode::ACCEPTED
 }
 
-/// A line of what Linux knows of a process, in bytes.
+/// Reads a value of /proc/PID/status, in bytes.
 fn memory(pid: u32, name: &str) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("a running process");
     let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("a line of this name");
@@ -374,7 +374,7 @@ fn memory(pid: u32, name: &str) -> u64 {
     kilobytes * 1_024
 }
 
-/// The size of a file as it is in a zip archive, in bytes, less the archive's own hundred.
+/// The size of a file in a zip archive, in bytes, without the headers of the archive (about 100 bytes).
 fn zipped(file: &Path) -> usize {
     let bytes = std::fs::read(file).expect("the functions are built");
     let mut encoder = DeflateEncoder::new(Vec::new(), Compression::default());

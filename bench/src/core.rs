@@ -1,4 +1,4 @@
-//! The core by itself, timed with criterion.
+//! Times the core without I/O, with criterion.
 
 use std::path::Path;
 use std::time::Duration;
@@ -7,15 +7,15 @@ use bench::cases::{self, Case};
 use criterion::Criterion;
 use serde_json::Value;
 
-/// What a piece of work takes.
+/// The time of a piece of work.
 pub struct Timed {
-    /// What is done.
+    /// The name of the work.
     pub name: &'static str,
     /// The median, in seconds.
     pub median: f64,
 }
 
-/// Times the work of Rollcall's core, and that of other crates.
+/// Times the work of Rollcall's core and of other crates.
 pub fn measure(folder: &Path) -> (Vec<Timed>, Vec<Timed>) {
     (time(cases::core(), &folder.join("core")), time(cases::others(), &folder.join("others")))
 }

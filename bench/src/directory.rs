@@ -1,4 +1,4 @@
-//! The users and groups that everything is measured on: the same for every server.
+//! The users and groups of the measurements. They are the same for every server.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! DynamoDB as far away as it is from a function: every call takes a while longer.
+//! DynamoDB with the latency that a function sees: each call is delayed.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,14 +11,14 @@ use tests::away::away;
 use tests::in_process::InProcess;
 use tests::service::Service;
 
-/// What each call to DynamoDB takes on top.
+/// The delay of each call to DynamoDB.
 pub const DELAY: Duration = Duration::from_millis(5);
 /// The members of the group.
 pub const MEMBERS: usize = 10_000;
-/// What HTTP API gives a function.
+/// The timeout of an HTTP API.
 const DEADLINE: Duration = Duration::from_secs(29);
 
-/// How long it took, in seconds.
+/// The times, in seconds.
 pub struct Far {
     /// A PUT that puts all members into an empty group.
     pub replace: f64,

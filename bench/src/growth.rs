@@ -1,5 +1,5 @@
-//! What each operation costs and how long it takes while the directory grows: one request at a time, in this process, over
-//! an engine on disk.
+//! The cost and time of each operation while the directory grows. Requests are sent one at a time, in this process, over an
+//! engine on disk.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -18,25 +18,25 @@ use shared::schema::Schemas;
 use tests::ledger::{Cost, CountedService};
 use tests::service::Service;
 
-/// How often each operation is asked for.
+/// The number of requests for each operation.
 const TIMES: usize = 21;
-/// Users made with one deadline.
+/// The number of users that are created with one deadline.
 const AT_ONCE: usize = 2_000;
 const CONCURRENCY: usize = 16;
 
-/// What one operation takes at one size.
+/// The cost of one operation at one size.
 pub struct Point {
-    /// How many users there are.
+    /// The number of users.
     pub users: usize,
-    /// What is asked for.
+    /// The operation.
     pub operation: &'static str,
-    /// What DynamoDB is asked, the most of all times.
+    /// The maximum of the requests to DynamoDB.
     pub cost: Cost,
     /// The median, in seconds.
     pub latency: f64,
 }
 
-/// Measures at each of these sizes, which grow.
+/// Measures at each of these sizes, which must increase.
 pub async fn measure(sizes: &[usize], folder: &Path) -> Vec<Point> {
     let service = Service::start_over(Some(folder.join("growth.sqlite")));
     let connector = service.connector().await;
@@ -60,7 +60,7 @@ pub async fn measure(sizes: &[usize], folder: &Path) -> Vec<Point> {
 async fn measure_at(counted: &CountedService, ids: &[ResourceId], [small, large]: [&str; 2]) -> Vec<Point> {
     let users = ids.len();
     let any = |number: usize| ids[(number * 7_919) % users];
-    // Who is in no group, and is not asked for elsewhere.
+    // A user that is in no group and that no other operation reads.
     let outsider = |number: usize| ids[users - 1 - number];
     let title = |number: usize| {
         let text = format!("Guide {}", users + number);
@@ -147,7 +147,7 @@ async fn point_and_answers(
     (Point { users, operation, cost: most, latency }, answers)
 }
 
-/// Makes users with the store, up to so many. Gives the ids of the new ones.
+/// Creates users until there are this many. Returns the ids of the new users.
 async fn seed(service: &Service, connector: &ConnectorId, first: usize, end: usize) -> Vec<ResourceId> {
     let style = ProgressStyle::with_template("{wide_bar} {pos} of {len} users, {per_sec}, {eta} to go");
     let progress = ProgressBar::new(end as u64).with_style(style.expect("a template"));
@@ -174,7 +174,7 @@ async fn seed(service: &Service, connector: &ConnectorId, first: usize, end: usi
     ids
 }
 
-/// The directory in the hands of a client.
+/// The directory as a client uses it.
 async fn client_of(service: &Service, connector: &ConnectorId) -> Directory {
     let table = service.table();
     let connector = table.connector(connector).await.expect("DynamoDB answers").expect("a connector");

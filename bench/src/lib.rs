@@ -1,4 +1,4 @@
-//! What the measurements have in common: the work of the core by itself, and the directory that everything is measured on.
+//! Shared by the measurements: the work of the core, and the directory that they measure.
 
 pub mod cases;
 pub mod directory;

@@ -1,4 +1,4 @@
-//! Load: requests over so many connections at a time, one request after another on each.
+//! Load: requests over several connections at the same time, one after another on each.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -13,15 +13,15 @@ use serde_json::Value;
 use tests::client::SCIM_JSON;
 use tokio::net::TcpStream;
 
-/// How many clients ask at the same time.
+/// The number of connections.
 pub const CONNECTIONS: usize = 16;
 
-/// Where requests go.
+/// The target of requests.
 #[derive(Clone, Debug)]
 pub struct Target {
     /// `127.0.0.1:PORT`.
     pub address: String,
-    /// What stands before `/Users`: `/default/scim/v2`.
+    /// The path before `/Users`: `/default/scim/v2`.
     pub base: String,
     /// The Authorization header.
     pub authorization: String,
@@ -32,20 +32,20 @@ pub struct Target {
 pub struct Call {
     /// The method.
     pub method: Method,
-    /// What stands behind the base: `/Users?count=1`.
+    /// The target after the base path: `/Users?count=1`.
     pub path: String,
-    /// The body, empty for none.
+    /// The body; empty if there is none.
     pub body: Bytes,
 }
 
-/// How long requests took.
+/// The times of requests.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Timing {
-    /// Requests answered in a second.
+    /// Responses per second.
     pub per_second: f64,
-    /// Half of the requests took no longer, in seconds.
+    /// The median, in seconds.
     pub p50: f64,
-    /// 99 of 100 requests took no longer, in seconds.
+    /// The 99th percentile, in seconds.
     pub p99: f64,
 }
 
@@ -66,22 +66,22 @@ impl Call {
     }
 }
 
-/// One connection, made again when the server has closed it.
+/// A connection, which is opened again if the server closes it.
 pub struct Connection {
     target: Target,
     sender: Option<SendRequest<Full<Bytes>>>,
 }
 
 impl Connection {
-    /// A connection that is made when it is first needed.
+    /// Makes a connection that is opened at its first request.
     pub fn new(target: &Target) -> Self {
         Self { target: target.clone(), sender: None }
     }
 
-    /// Sends a request and reads its whole answer.
+    /// Sends a request and reads its complete response.
     ///
     /// # Panics
-    /// When there is none.
+    /// When there is no response.
     pub async fn send(&mut self, call: &Call) -> (u16, Bytes) {
         if let Some(sender) = &mut self.sender
             && sender.ready().await.is_err()
@@ -92,7 +92,7 @@ impl Connection {
             let stream = TcpStream::connect(&self.target.address).await.expect("the server listens");
             stream.set_nodelay(true).expect("a socket");
             let (sender, connection) = handshake(TokioIo::new(stream)).await.expect("a connection");
-            // Its end is seen at the next request.
+            // If the connection ends, the next request finds out.
             tokio::spawn(async move { drop(connection.await) });
             self.sender = Some(sender);
         }
@@ -112,10 +112,10 @@ impl Connection {
         (status, body)
     }
 
-    /// Sends a request that is to succeed, and gives the body.
+    /// Sends a request that must succeed, and returns the body.
     ///
     /// # Errors
-    /// The status and the body, when it does not.
+    /// The status and the body if it fails.
     pub async fn ask(&mut self, call: &Call) -> Result<Bytes, String> {
         let (status, body) = self.send(call).await;
         if (200..300).contains(&status) {
@@ -126,11 +126,11 @@ impl Connection {
     }
 }
 
-/// Sends these requests over [`CONNECTIONS`], until there are no more or the time is over. What runs then may take as
-/// long again, and is given up after that.
+/// Sends these requests over [`CONNECTIONS`] connections until all are sent or the time is over. Requests that run then get
+/// the same time again, and are dropped after that.
 ///
 /// # Errors
-/// What was answered, when it was no success; or that there was no answer in time.
+/// The response if a request fails, or a sentence if there is no response in time.
 pub async fn drive(target: &Target, calls: Vec<Call>, time: Duration) -> Result<Timing, String> {
     let calls = Arc::new(Mutex::new(calls.into_iter()));
     let began = Instant::now();
@@ -139,7 +139,9 @@ pub async fn drive(target: &Target, calls: Vec<Call>, time: Duration) -> Result<
         tokio::spawn(async move {
             let mut took = Vec::new();
             while began.elapsed() < time {
-                let Some(call) = calls.lock().expect("nobody panics over it").next() else { break };
+                let Some(call) = calls.lock().expect("no thread panicked with the lock").next() else {
+                    break;
+                };
                 let sent = Instant::now();
                 match tokio::time::timeout_at((began + 2 * time).into(), connection.ask(&call)).await {
                     Ok(answer) => answer?,
@@ -161,7 +163,7 @@ pub async fn drive(target: &Target, calls: Vec<Call>, time: Duration) -> Result<
     }
 }
 
-/// Sums up what requests took.
+/// Summarises the times of requests.
 pub fn timing(mut took: Vec<Duration>, all: Duration) -> Timing {
     took.sort_unstable();
     let at = |part: f64| {

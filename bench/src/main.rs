@@ -1,4 +1,4 @@
-//! `make bench` and `make profile`: measures Rollcall on this machine, and writes what came out into a folder of documents.
+//! `make bench` and `make profile`: measures Rollcall on this machine, and writes the results into a folder of documents.
 
 mod cold;
 mod core;
@@ -14,8 +14,8 @@ mod throughput;
 
 use std::path::PathBuf;
 
-/// Directories in which growth is looked at; past a hundred thousand only where it is asked for, as a million take half
-/// an hour to make.
+/// The sizes of the directories in the measurement of growth. Larger ones only on request, because a million users take half
+/// an hour to create.
 const SIZES: [usize; 4] = [1_000, 10_000, 100_000, 1_000_000];
 
 fn main() {
@@ -55,7 +55,7 @@ fn main() {
     }
 }
 
-/// An empty folder for what is only there while this runs.
+/// Makes an empty temporary folder.
 fn make_anew(folder: &PathBuf) {
     if folder.exists() {
         std::fs::remove_dir_all(folder).expect("the last run's folder can be removed");

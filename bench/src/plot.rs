@@ -16,10 +16,10 @@ const COLOURS: [RGBColor; 8] = [
     RGBColor(127, 127, 127),
 ];
 
-/// A line: its name, and its points.
+/// A line of a plot: its name and its points.
 pub type Series<'a> = (&'a str, Vec<(f64, f64)>);
 
-/// Lines, both axes logarithmic: what does not grow is level.
+/// Plots lines. Both axes are logarithmic, so a value that does not grow is a horizontal line.
 pub fn lines(file: &Path, title: &str, y: &str, series: &[Series<'_>]) {
     let points = || series.iter().flat_map(|(_, points)| points.iter());
     let (left, right) = range(points().map(|point| point.0));
@@ -43,7 +43,7 @@ pub fn lines(file: &Path, title: &str, y: &str, series: &[Series<'_>]) {
         .light_line_style(WHITE)
         .draw()
         .expect("a plot");
-    // Names stand at the ends of the lines, moved apart where they would meet.
+    // The names are at the ends of the lines, and are moved apart if they would overlap.
     let mut ends: Vec<(i32, &str, RGBColor)> = Vec::new();
     for ((name, points), colour) in series.iter().zip(COLOURS.into_iter().cycle()) {
         chart.draw_series(LineSeries::new(points.iter().copied(), colour.stroke_width(2))).expect("a plot");
@@ -64,7 +64,7 @@ pub fn lines(file: &Path, title: &str, y: &str, series: &[Series<'_>]) {
     area.present().expect("the plot is written");
 }
 
-/// A group of bars for each name, a bar in it for each series; the length is logarithmic.
+/// Plots a group of bars for each name, with a bar for each series. The length is logarithmic.
 pub fn bars(file: &Path, title: &str, names: &[&str], series: &[(&str, Vec<Option<f64>>)]) {
     let values = || series.iter().flat_map(|(_, values)| values.iter().flatten().copied());
     let (low, high) = range(values());
@@ -121,7 +121,7 @@ fn range(values: impl Iterator<Item = f64>) -> (f64, f64) {
     values.fold((f64::MAX, 0.0), |(low, high), value| (low.min(value), high.max(value)))
 }
 
-/// A number with its thousands apart.
+/// Formats a number with separators of thousands.
 pub fn grouped(value: f64) -> String {
     if value < 10.0 {
         return short(value);
@@ -137,7 +137,7 @@ pub fn grouped(value: f64) -> String {
     out
 }
 
-/// A number in as few digits as tell something.
+/// Formats a number with few significant digits.
 pub fn short(value: f64) -> String {
     match value {
         value if value >= 100.0 => format!("{value:.0}"),

@@ -1,4 +1,4 @@
-//! Where the time goes: flamegraphs of the local server under load, and whose work it is.
+//! Profiles: flamegraphs of the local server under load, and the shares of its parts.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -17,17 +17,17 @@ use crate::server::Server;
 const USERS: usize = 3_000;
 const SECONDS: u64 = 8;
 
-/// Whose work a stack is: the first of these that a frame of it names, from the innermost frame out.
+/// The part that a stack belongs to: the first of these that one of its frames names, from the innermost frame outwards.
 const PARTS: [(&str, &[&str]); 6] = [
     ("the embedded engine and its SQLite", &["dynoxide::", "rusqlite::", "sqlite3"]),
-    ("handing over to the engine, as JSON", &["local::in_process"]),
+    ("passing requests to the engine as JSON", &["local::in_process"]),
     ("the AWS SDK", &["aws_smithy", "aws_sdk_dynamodb", "aws_runtime"]),
     ("the log", &["tracing_subscriber::"]),
     ("Rollcall's own code", &["shared::", "functions::"]),
     ("HTTP and sockets", &["hyper::", "axum::", "local::server"]),
 ];
 
-/// Profiles get and create, and writes what there is to see.
+/// Profiles reads and creates, and writes the flamegraphs and tables.
 pub async fn run(folder: &Path, docs: &Path) {
     let server = Server::rollcall(&folder.join("profile")).await;
     let creates = |first: usize, count: usize| {
@@ -50,7 +50,7 @@ pub async fn run(folder: &Path, docs: &Path) {
         flamegraph::from_reader(&mut options, stacks.as_bytes(), &mut svg).expect("a flamegraph");
         std::fs::write(docs.join(format!("profile-{name}.svg")), svg).expect("it is written");
         writeln!(text, "\n## {name}\n\n![flamegraph of {name}](profile-{name}.svg)\n").expect("memory");
-        writeln!(text, "| whose work | part of the time |\n| --- | ---: |").expect("memory");
+        writeln!(text, "| part | share of the time |\n| --- | ---: |").expect("memory");
         for (part, share) in shares(&stacks) {
             writeln!(text, "| {part} | {:.0} % |", share * 100.0).expect("memory");
         }
@@ -58,7 +58,7 @@ pub async fn run(folder: &Path, docs: &Path) {
     std::fs::write(docs.join("profile.md"), text).expect("it is written");
 }
 
-/// Folded stacks of the server while it answers these.
+/// Returns the folded stacks of the server while it answers these requests.
 async fn record(server: &Server, calls: Vec<Call>, folder: &Path) -> String {
     let data = folder.join("perf.data");
     let mut perf = Command::new("perf");
@@ -95,8 +95,7 @@ fn shares(stacks: &str) -> Vec<(&'static str, f64)> {
         counts[part] += count.parse::<f64>().expect("a count");
     }
     let all: f64 = counts.iter().sum();
-    let names =
-        PARTS.iter().map(|(name, _)| *name).chain(["what has no name: the scheduler, the kernel, memory"]);
+    let names = PARTS.iter().map(|(name, _)| *name).chain(["unknown: the scheduler, the kernel, memory"]);
     let mut shares: Vec<(&str, f64)> = names.zip(counts.into_iter().map(|count| count / all)).collect();
     shares.sort_by(|one, other| other.1.total_cmp(&one.1));
     shares

@@ -1,4 +1,4 @@
-//! docs/performance.md: everything that was measured in one run, and how it stands to what was aimed at.
+//! Writes docs/performance.md: the measurements of one run, compared with the targets.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -13,25 +13,25 @@ use crate::plot::{self, grouped, short};
 use crate::targets::ratio;
 use crate::throughput::{Measured, OPERATIONS};
 
-/// On-demand prices of DynamoDB's standard tables in us-east-1, in dollars for a million units.
+/// On-demand prices of DynamoDB's standard tables in us-east-1, in US dollars per million units.
 const WRITE_PRICE: f64 = 0.625;
 const READ_PRICE: f64 = 0.125;
 /// Bytes.
 pub const MEGABYTE: f64 = 1024.0 * 1024.0;
 
-/// What a user's year brings, on average: how often each operation is asked for.
+/// The average number of requests for each operation, per user and year.
 const HABITS: [(&str, f64, &str); 8] = [
-    ("create", 0.2, "one in five joins"),
+    ("create", 0.2, "one user in five joins"),
     ("deactivate", 0.2, "as many leave"),
-    ("delete", 0.2, "and are deleted later"),
-    ("PATCH one attribute", 12.0, "something changes every month"),
+    ("delete", 0.2, "those who left are deleted later"),
+    ("PATCH one attribute", 12.0, "an attribute changes every month"),
     ("add a member to a group of a tenth", 5.0, "joins five groups"),
     ("remove a member of a group of a tenth", 5.0, "leaves five groups"),
-    ("userName eq", 22.6, "a look-up before each of these"),
-    ("page of 100 at the end", 0.12, "everybody is read through once a month"),
+    ("userName eq", 22.6, "one look-up before each of these requests"),
+    ("page of 100 at the end", 0.12, "all users are read once a month"),
 ];
 
-/// All that was measured.
+/// All measurements.
 pub struct Report {
     /// Requests per second, few users.
     pub few: Vec<Measured>,
@@ -41,7 +41,7 @@ pub struct Report {
     pub growth: Vec<Point>,
     /// Cold starts.
     pub cold: Cold,
-    /// A distant DynamoDB.
+    /// DynamoDB with latency.
     pub far: Far,
     /// The core.
     pub core: Vec<Timed>,
@@ -50,7 +50,7 @@ pub struct Report {
 }
 
 impl Report {
-    /// Writes the document and its plots into this folder.
+    /// Writes the document and its plots into a folder.
     pub fn write(&self, docs: &Path, peers: &Path) {
         let mut text = String::new();
         self.machine(&mut text, peers);
@@ -85,14 +85,13 @@ impl Report {
         writeln!(
             text,
             "# Performance\n\n\
-             Written by `make bench` on {}. Every figure is of that one run, on one machine: {processor}, {cores} cores, \
-             {:.0} GB of memory, {}, {}. Whoever asks runs beside who answers, on the same cores.\n\n\
-             Beside Rollcall stands what a user would pick instead, under the same load:\n\n\
+             Written by `make bench` on {}. All figures are from this run, on one machine: {processor}, {cores} cores, \
+             {:.0} GB of memory, {}, {}. The clients run on the same cores as the servers.\n\n\
+             The other servers are alternatives that a user could choose. They get the same load:\n\n\
              | | version | where it keeps users |\n| --- | --- | --- |\n\
              | Rollcall, on disk | `make run`, release build | an embedded DynamoDB, in SQLite, on disk |\n\
-             | Rollcall, in memory | the same | the same, in memory: nothing is left when it ends |\n\
-             | SCIMMY | scimmy {}, scimmy-routers {}, Express {}, Node {} | it comes with no store: a JavaScript `Map`, \
-             as its documentation shows it |\n\
+             | Rollcall, in memory | the same | the same, in memory; the data is lost when the process ends |\n\
+             | SCIMMY | scimmy {}, scimmy-routers {}, Express {}, Node {} | a JavaScript `Map`, as in its documentation; it has no store of its own |\n\
              | scim2-server | {scim2_server}, {} | in memory |\n",
             jiff::Timestamp::now().strftime("%Y-%m-%d"),
             memory / MEGABYTE,
@@ -107,7 +106,7 @@ impl Report {
         .expect("memory");
     }
 
-    /// What an operation took at one size.
+    /// The cost of an operation at one size.
     pub fn point(&self, operation: &str, users: usize) -> Option<&Point> {
         self.growth.iter().find(|point| point.operation == operation && point.users == users)
     }
@@ -128,9 +127,8 @@ impl Report {
         write!(
             text,
             "## The ledger\n\n\
-             Round trips to DynamoDB that follow one another, and the units that it says each operation took, with 10,000 \
-             users; the most of 21 times. Dollars at the on-demand price of us-east-1: ${WRITE_PRICE} for a million write units, \
-             ${READ_PRICE} for a million read units. Lambda, API Gateway and storage come on top.\n\n\
+             Sequential round trips to DynamoDB, and the capacity units that DynamoDB reports for each operation, with 10,000 users; the maximum of 21 times. Dollars at the on-demand price of us-east-1: ${WRITE_PRICE} for a million write units, \
+             ${READ_PRICE} for a million read units. Lambda, API Gateway and storage are not included.\n\n\
              | operation | round trips | RCU | WCU | $ for a million |\n| --- | ---: | ---: | ---: | ---: |\n"
         )
         .expect("memory");
@@ -147,7 +145,7 @@ impl Report {
             )
             .expect("memory");
         }
-        text.push_str("\nA year of an organisation, where for each user in a year:\n\n| | times | |\n| --- | ---: | --- |\n");
+        text.push_str("\nThe yearly cost of an organisation with these requests for each user and year:\n\n| | times | |\n| --- | ---: | --- |\n");
         for (operation, times, why) in HABITS {
             writeln!(text, "| {operation} | {times} | {why} |").expect("memory");
         }
@@ -165,9 +163,7 @@ impl Report {
 
     fn growth(&self, text: &mut String) {
         text.push_str(
-            "## Growth\n\nOne request at a time, in the process of the engine, whose data is on disk; the median of 21. Users and \
-             members were made by the store, as requests make them. A line that is level costs the same however many users \
-             there are.\n\n![time and number of users](performance-growth-latency.svg)\n\n\
+            "## Growth\n\nOne request at a time, in the process of the engine, whose data is on disk; the median of 21. Users and members were created with the operations that requests use. A horizontal line means that the cost does not depend on the number of users.\n\n![time and number of users](performance-growth-latency.svg)\n\n\
              ![units and number of users](performance-growth-units.svg)\n\n| operation |",
         );
         let sizes = self.sizes();
@@ -338,7 +334,7 @@ fn throughput(text: &mut String, title: &str, all: &[Measured]) {
         .expect("memory");
     }
     if !missing.is_empty() {
-        text.push_str("\nWhat is not there:\n\n");
+        text.push_str("\nNot measured:\n\n");
         for (why, operations) in missing {
             let is_all = operations.len() == OPERATIONS.len();
             let operations =

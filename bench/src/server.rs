@@ -1,4 +1,4 @@
-//! The servers that are measured, each a process of its own.
+//! The measured servers. Each is a process of its own.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -27,13 +27,13 @@ const PASSWORD: &str = "password-of-the-bench";
 
 /// A server that runs until it is dropped.
 pub struct Server {
-    /// Where it is.
+    /// Its address.
     pub target: Target,
     child: Child,
 }
 
 impl Server {
-    /// What `make run` starts, over data in a folder.
+    /// Starts the server of `make run`, with its data in a folder.
     pub async fn rollcall(data: &Path) -> Self {
         let mut command = Command::new(folder().join("local"));
         command
@@ -46,21 +46,21 @@ impl Server {
         Self::start(command, "Endpoint URL:", basic()).await
     }
 
-    /// The same over an engine in memory: [`serve_in_memory`] in a process of its own.
+    /// Starts the same server with an engine in memory: [`serve_in_memory`] in a process of its own.
     pub async fn rollcall_in_memory() -> Self {
         let mut command = Command::new(std::env::current_exe().expect("a running program"));
         command.arg("serve-in-memory");
         Self::start(command, "Endpoint URL:", basic()).await
     }
 
-    /// SCIMMY behind scimmy-routers, on Node.
+    /// Starts SCIMMY with scimmy-routers, on Node.
     pub async fn scimmy(folder: &Path) -> Self {
         let mut command = Command::new("node");
         command.arg(folder.join("server.mjs")).env("NODE_ENV", "production").env("PASSWORD", PASSWORD);
         Self::start(command, "Endpoint URL:", basic()).await
     }
 
-    /// scim2-server, on Python.
+    /// Starts scim2-server, on Python.
     pub async fn scim2_server(program: &Path) -> Self {
         let free = TcpListener::bind("127.0.0.1:0").await.and_then(|free| free.local_addr()).expect("a port");
         let mut command = Command::new(program);
@@ -69,13 +69,13 @@ impl Server {
         Self::start(command, "Serving SCIM on", format!("Bearer {PASSWORD}")).await
     }
 
-    /// Starts a server that prints its endpoint URL behind these words in its first line.
+    /// Starts a server that prints its endpoint URL after these words in its first line.
     async fn start(mut command: Command, words: &str, authorization: String) -> Self {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().expect("a server");
         let mut lines = BufReader::new(child.stdout.take().expect("it is piped")).lines();
         let first = lines.next_line().await.expect("its output").expect("a first line");
-        // What it logs has to go somewhere.
+        // If its log is not read, it blocks when the pipe is full.
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
         let url = first.strip_prefix(words).expect("an endpoint URL").trim();
         let (address, base) = url.strip_prefix("http://").and_then(|url| url.split_once('/')).expect("a URL");
@@ -91,7 +91,7 @@ impl Server {
     }
 }
 
-/// Serves over an engine in memory until it is killed, as `make run` does over one on disk.
+/// Serves over an engine in memory until it is killed. `make run` does the same over an engine on disk.
 pub async fn serve_in_memory() {
     logging::start(logging::Format::Text, "info");
     let engine = Engine::start(None, 0).await.expect("an engine");

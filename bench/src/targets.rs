@@ -1,4 +1,4 @@
-//! What was aimed at, and whether it was reached.
+//! The targets, and whether the measurements reach them.
 
 use std::fmt::Write as _;
 
@@ -6,7 +6,7 @@ use crate::plot::short;
 use crate::report::{MEGABYTE, Report};
 use crate::throughput::{Measured, OPERATIONS};
 
-/// Something aimed at: what, the bound, what came out, and whether that is within it.
+/// A target: its name, its bound, the measurement, and whether the measurement is within the bound.
 struct Target {
     what: String,
     bound: String,
@@ -15,9 +15,9 @@ struct Target {
 }
 
 impl Report {
-    /// Writes what was aimed at, and what came of it.
+    /// Writes the targets and the measurements.
     pub fn targets(&self, text: &mut String) {
-        text.push_str("## What was aimed at\n\n| what | aim | measured | |\n| --- | --- | --- | --- |\n");
+        text.push_str("## Targets\n\n| what | target | measured | |\n| --- | --- | --- | --- |\n");
         let targets = self.all_targets();
         for Target { what, bound, measured, is_met } in &targets {
             let verdict = if *is_met { "reached" } else { "**missed**" };
@@ -121,7 +121,7 @@ impl Report {
     }
 }
 
-/// How many times the requests of the best peer one of the first two, which are Rollcall, answers.
+/// The ratio of the requests per second of one of the first two servers, which are Rollcall, to those of the best peer.
 pub fn ratio(all: &[Measured], ours: usize, operation: usize) -> f64 {
     let rate = |measured: &Measured| {
         measured.timings[operation].as_ref().map_or(f64::NAN, |timing| timing.per_second)

@@ -29,7 +29,7 @@ pub struct Measured {
     pub timings: Vec<Result<Timing, String>>,
 }
 
-/// What is asked for.
+/// The operation.
 pub const OPERATIONS: [&str; 11] = [
     "get a user",
     "`userName eq`",

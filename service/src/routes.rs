@@ -55,6 +55,10 @@ impl TableRights {
 /// The function for every request that API Gateway matches to no route. Its handler is [`fallback`].
 pub const FALLBACK: &str = "fallback";
 
+/// The functions with other triggers than requests, such as a stream or a schedule. Their binaries, events and resources in
+/// `template.yaml` (outside the generated block) are written by hand.
+pub const OTHER_FUNCTIONS: &[&str] = &[];
+
 /// All routes.
 pub const ROUTES: &[Route] = &[
     // RFC 7644 §3.2

@@ -102,7 +102,7 @@ async fn answered_writes_survive_a_restart_and_a_kill() {
     let folder = Folder::missing();
     let first = Running::start(folder.path(), &[]);
     let mode = std::fs::metadata(folder.path()).unwrap().permissions().mode();
-    assert_eq!(mode & 0o777, 0o700, "the folder is nobody else's to read");
+    assert_eq!(mode & 0o777, 0o700, "only the current user can read the folder");
     let lines = first.lines.clone();
     assert!(
         lines[0].starts_with("http://127.0.0.1:") && lines[0].ends_with("/default/scim/v2"),

@@ -60,7 +60,7 @@ async fn nesting_deeper_than_the_limit_is_rejected() {
     let member = create_user(&client, "ann").await;
     assert_eq!(add_members(&client, &groups[17], std::slice::from_ref(&member)).await.status, 200);
     let groups = client.get(&format!("/Users/{member}")).await.json()["groups"].as_array().unwrap().len();
-    assert_eq!(groups, 34, "17 and 16 that stand in each other, and one more that the sixteenth is in");
+    assert_eq!(groups, 34, "two chains of 17 and 16 groups, and one more group above them");
     assert_invariants(service(), &connector.id).await;
 }
 

@@ -56,7 +56,7 @@ async fn connector_create_prints_the_endpoint_url_and_new_credentials_once() {
     let url = made.value("Endpoint URL:");
     assert_eq!(Client::new(&url, "okta", "correct horse battery").get("/Users").await.status, 200);
     let on_command_line = ["connector", "create", "--name", "x", "--password", "secret"];
-    assert_eq!(scimctl(service(), &on_command_line).code, 2, "a password never stands on a command line");
+    assert_eq!(scimctl(service(), &on_command_line).code, 2, "a password on the command line is refused");
 
     let made =
         scimctl(service(), &["connector", "create", "--name", "okta", "--unguessable", "--url", &origin]);
@@ -92,7 +92,7 @@ async fn rotated_credential_works_beside_the_old_one_until_it_is_retired() {
     };
     assert!(used(&id(old)).await.is_some());
     run(&["retire", &name, &id(old)]).ok();
-    assert_eq!(used(&id(old)).await, None, "what is gone was never used");
+    assert_eq!(used(&id(old)).await, None, "the last use of a deleted credential is deleted");
     run(&["expires", &name, &id(bearer), "2026-01-01T00:00:00Z"]).ok();
     assert!(run(&["retire", &name, &id(old)]).failed().contains("no credential"));
     assert!(run(&["expires", &name, &id(new), "tomorrow"]).failed().contains("is not a time"));

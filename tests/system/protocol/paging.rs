@@ -124,7 +124,7 @@ async fn cursor_pages_show_each_remaining_user_once() {
         for user in remaining {
             assert_eq!(seen.iter().filter(|id| *id == user).count(), 1, "{query}: {user}");
         }
-        assert_eq!(seen.iter().collect::<BTreeSet<_>>().len(), seen.len(), "{query}: nobody twice");
+        assert_eq!(seen.iter().collect::<BTreeSet<_>>().len(), seen.len(), "{query}: a user is on two pages");
     }
 }
 

@@ -17,7 +17,7 @@ use std::io;
 use std::path::Path;
 
 use serde_json::Value;
-use service::routes::{FALLBACK, Route, TableRights};
+use service::routes::{FALLBACK, OTHER_FUNCTIONS, Route, TableRights};
 
 /// What an HTTP API calls the route for requests that match no other.
 const DEFAULT_ROUTE: &str = "$default";
@@ -111,7 +111,8 @@ pub fn problems(root: &Path, routes: &[Route]) -> io::Result<Vec<String>> {
     let mut problems = Vec::new();
     for (folder, extension) in [("functions/src/bin", "rs"), ("events", "json")] {
         for name in names(root, folder, extension)? {
-            if functions.iter().all(|function| function.name != name) {
+            let is_other = OTHER_FUNCTIONS.contains(&name.as_str());
+            if !is_other && functions.iter().all(|function| function.name != name) {
                 problems.push(format!(
                     "{folder}/{name}.{extension}: no route has this function. Delete the file."
                 ));

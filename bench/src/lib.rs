@@ -1,4 +1,4 @@
-//! What the measurements have in common: the work of the core by itself, and the directory that everything is measured on.
+//! What the measurements share: the cases of the core, and the users and groups.
 
 pub mod cases;
 pub mod directory;

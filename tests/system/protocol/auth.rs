@@ -23,7 +23,7 @@ async fn cached_credential_is_refused_a_minute_after_its_removal() {
     service.connectors().replace_credentials(&connector.id, &[new]).await.unwrap();
     let status =
         async |requests: &InProcess| requests.send("GET", "/Users", None, TIME_LIMIT).await.status().as_u16();
-    assert_eq!(status(&cached).await, 200, "the record is believed for a while");
+    assert_eq!(status(&cached).await, 200, "the connector is cached for a minute");
     tokio::time::pause();
     tokio::time::advance(Duration::from_secs(61)).await;
     tokio::time::resume();
@@ -61,15 +61,15 @@ async fn wrong_passwords_rate_limit_only_uncached_credentials_from_the_same_addr
     let wait: u64 = refused.header("retry-after").unwrap().parse().unwrap();
     assert_eq!((refused.status, refused.json()["status"].as_str()), (429, Some("429")));
     assert!((800..=900).contains(&wait), "{wait}");
-    assert_eq!(status(&client).await, 429, "a right password from there is not told from a guess");
+    assert_eq!(status(&client).await, 429, "a rate-limited address gets 429 even with the right password");
     let users =
         async |requests: &InProcess| requests.send("GET", "/Users", None, TIME_LIMIT).await.status().as_u16();
-    assert_eq!(users(&cached).await, 200, "whoever is known to the process is not asked");
-    let mut elsewhere = InProcess::uncached(service.dynamodb(), client.clone());
-    elsewhere.address = "192.0.2.1".parse().unwrap();
-    assert_eq!(users(&elsewhere).await, 200);
-    let elsewhere = service.connector().await.local(service);
-    assert_eq!(status(&elsewhere).await, 200, "each connector counts for itself");
+    assert_eq!(users(&cached).await, 200, "a cached credential is not rate-limited");
+    let mut other_address = InProcess::uncached(service.dynamodb(), client.clone());
+    other_address.address = "192.0.2.1".parse().unwrap();
+    assert_eq!(users(&other_address).await, 200);
+    let other_connector = service.connector().await.local(service);
+    assert_eq!(status(&other_connector).await, 200, "failures are counted for each connector separately");
 }
 
 #[tokio::test]

@@ -44,8 +44,8 @@ async fn start_index_and_count_select_the_page() {
         );
     }
     let first = &read_page(&client, "startIndex=1&count=1").await["Resources"][0];
-    let of_first = client.get(&format!("/Users/{}", all[0])).await.json();
-    assert_eq!(*first, of_first, "a page shows a user as it is, groups and version and all");
+    let first_user = client.get(&format!("/Users/{}", all[0])).await.json();
+    assert_eq!(*first, first_user, "a page has the same representation as a GET, with groups and version");
 }
 
 #[tokio::test]
@@ -124,7 +124,11 @@ async fn cursor_pages_show_each_remaining_user_once() {
         for user in remaining {
             assert_eq!(seen.iter().filter(|id| *id == user).count(), 1, "{query}: {user}");
         }
-        assert_eq!(seen.iter().collect::<BTreeSet<_>>().len(), seen.len(), "{query}: nobody twice");
+        assert_eq!(
+            seen.iter().collect::<BTreeSet<_>>().len(),
+            seen.len(),
+            "{query}: no user is on two pages"
+        );
     }
 }
 

@@ -1,5 +1,5 @@
-//! POST /Bulk (RFC 7644 §3.7). Each operation is a request of its own, which the handler of its route
-//! answers.
+//! POST /Bulk (RFC 7644 §3.7). Each operation is a separate request, which the handler of its
+//! route answers.
 //!
 //! Operations that do not depend on each other run at the same time. An operation waits for the operations
 //! whose bulkIds it refers to, and for earlier ones about the same resource or name. If references form a
@@ -134,7 +134,7 @@ impl Progress<'_> {
         let creation = |index: usize| {
             self.operations.get(index).filter(|operation| operation.method == Method::POST.as_str())
         };
-        // The second step of an unfinished resource replaces it, and would undo a change made before that.
+        // The second step of an unfinished resource replaces it, and would undo an earlier change.
         let unfinished: BTreeSet<&str> =
             self.unfinished.iter().filter_map(|index| creation(*index)?.bulk_id.as_deref()).collect();
         let is_about_unfinished = |operation: &BulkOperation| {
@@ -206,7 +206,7 @@ fn dependencies(operations: &[BulkOperation]) -> Vec<BTreeSet<usize>> {
     dependencies.collect()
 }
 
-/// Runs operations as requests of their own.
+/// Runs operations as separate requests.
 #[derive(Clone, Copy)]
 struct Runner<'a> {
     call: &'a Arc<Call>,

@@ -22,9 +22,9 @@ type Error = Box<dyn std::error::Error + Send + Sync>;
 /// # Errors
 /// A sentence for the user if DynamoDB does not respond, refuses, or takes too long.
 pub async fn ensure(client: &Client, name: &str) -> Result<(), String> {
-    let said = |error: Error| format!("table {name} cannot be created: {}", chain(&*error));
+    let message = |error: Error| format!("table {name} cannot be created: {}", chain(&*error));
     if status(client, name).await?.is_none() {
-        create(client, name).await.map_err(said)?;
+        create(client, name).await.map_err(message)?;
     }
     // For some seconds after CreateTable, AWS reports that the table is being created or does not exist, and refuses
     // UpdateTimeToLive.
@@ -38,9 +38,9 @@ pub async fn ensure(client: &Client, name: &str) -> Result<(), String> {
         }
         sleep(POLL_INTERVAL).await;
     }
-    let said =
+    let message =
         |error: Error| format!("the time to live of table {name} cannot be turned on: {}", chain(&*error));
-    turn_on_time_to_live(client, name).await.map_err(said)
+    turn_on_time_to_live(client, name).await.map_err(message)
 }
 
 /// Reads the status of the table; `None` if it does not exist.

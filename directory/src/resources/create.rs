@@ -70,7 +70,7 @@ impl Directory {
         let unchanged = |document: &Document| Ok(document.clone());
         match self.change_group(kind, group.id, None, unchanged, &members).await {
             Ok(group) => Ok(group),
-            // Without its members the group is not what the client asked for, and its name would refuse the next try.
+            // Without its members, the group differs from the request, and a retry would get 409 because of its name.
             Err(error) => {
                 let directory = Self { table: self.table.with_extra_time(UNDO_TIME), ..self.clone() };
                 if let Err(cause) = directory.undo_creation(kind, group.id).await {

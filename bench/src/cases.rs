@@ -1,4 +1,4 @@
-//! The work of the core without I/O. It is timed, and its instructions are counted.
+//! The work of the core, without I/O. `make bench` times these cases, and `make instructions` counts their instructions.
 
 use std::hint::black_box;
 use std::str::FromStr as _;
@@ -17,17 +17,17 @@ use shared::schema::Schemas;
 
 use crate::directory;
 
-/// The longest filter that a known client sends: Entra ID's check of a manager.
+/// The longest filter of a known client: Entra ID checks the manager of a user.
 pub const LONGEST_FILTER: &str = "id eq \"2819c223-7f76-453a-919d-413861904646\" and \
     urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager eq \"26118915-6090-4610-87e4-49d8ca9f808d\"";
 
 const BASE_URL: &str = "https://scim.example.com/default/scim/v2";
 
-/// A piece of work with its prepared input.
+/// One operation of the core with its input.
 pub struct Case {
-    /// Its name.
+    /// The name in the report and in `instructions.toml`.
     pub name: &'static str,
-    /// Runs it once.
+    /// Runs the operation once.
     pub run: Box<dyn Fn()>,
 }
 
@@ -38,25 +38,25 @@ fn case<T>(name: &'static str, run: impl Fn() -> T + 'static) -> Case {
     Case { name, run: Box::new(run) }
 }
 
-/// The work of Rollcall's core.
+/// Returns the cases of Rollcall's core.
 ///
 /// # Panics
-/// When the core refuses its input, which is a bug in this file.
+/// If the core rejects the input of a case.
 pub fn core() -> Vec<Case> {
     let schemas = Schemas::built_in();
     let (users, groups) = (schemas.of(ResourceKind::User), schemas.of(ResourceKind::Group));
     let body = directory::user(1).to_string().into_bytes();
     let user = user(1);
     let resolved = Filter::parse(LONGEST_FILTER).and_then(|filter| filter.resolve(users)).expect("a filter");
-    let seen = represent(&user, &[], None, BASE_URL);
+    let representation = represent(&user, &[], None, BASE_URL);
     let patch = entra_patch().to_string().into_bytes();
     let names = ["userName".to_owned(), "name.familyName".to_owned(), "emails.value".to_owned()];
-    let few = Projection::new(Some(&names), None, users).expect("a projection");
-    let all = || Projection::new(None, None, users).expect("a projection");
-    let (all_of_one, all_of_page) = (all(), all());
+    let three_attributes = Projection::new(Some(&names), None, users).expect("a projection");
+    let all_attributes = || Projection::new(None, None, users).expect("a projection");
+    let (user_projection, page_projection) = (all_attributes(), all_attributes());
     let page: Vec<Resource> = (0..100).map(self::user).collect();
     let group =
-        resource(ResourceKind::Group, Document::from_iter([("displayName".into(), "Everybody".into())]));
+        resource(ResourceKind::Group, Document::from_iter([("displayName".into(), "Everyone".into())]));
     let members: Vec<Member> = (0..100_000)
         .map(|_| Member {
             id: ::directory::secrets::new_resource_id(),
@@ -64,14 +64,14 @@ pub fn core() -> Vec<Case> {
             display: None,
         })
         .collect();
-    let whole_group = Projection::new(None, None, groups).expect("a projection");
+    let group_projection = Projection::new(None, None, groups).expect("a projection");
     let document = user.document.clone();
     vec![
         case("parse the longest filter", || Filter::parse(black_box(LONGEST_FILTER))),
         case("parse and resolve it", || {
             Filter::parse(LONGEST_FILTER).and_then(|filter| filter.resolve(users))
         }),
-        case("evaluate it on a user", move || resolved.matches(black_box(&seen))),
+        case("evaluate it on a user", move || resolved.matches(black_box(&representation))),
         case("normalise a user", move || {
             normalise(&parse_object(&body).expect("an object"), users).expect("a user")
         }),
@@ -81,25 +81,26 @@ pub fn core() -> Vec<Case> {
         }),
         case("represent a user", {
             let user = user.clone();
-            move || serialise(&user, &all_of_one)
+            move || serialise(&user, &user_projection)
         }),
-        case("project three attributes of a user", move || serialise(&user, &few)),
+        case("project three attributes of a user", move || serialise(&user, &three_attributes)),
         case("serialise a page of 100 users", move || {
-            let users: Vec<Box<RawValue>> = page.iter().map(|user| serialise(user, &all_of_page)).collect();
+            let users: Vec<Box<RawValue>> =
+                page.iter().map(|user| serialise(user, &page_projection)).collect();
             serde_json::to_vec(&ListResponse::by_index(100_000, 1, &users)).expect("JSON")
         }),
         case("serialise a group of 100,000 members", move || {
             let mut out = represent(&group, &[], Some(&members), BASE_URL);
-            whole_group.apply(&mut out, groups);
+            group_projection.apply(&mut out, groups);
             serde_json::to_vec(&out).expect("JSON")
         }),
     ]
 }
 
-/// The same filter, parsed by other crates.
+/// Returns cases that parse the same filter with other crates.
 ///
 /// # Panics
-/// When a parser refuses the filter.
+/// If one of the crates rejects the filter.
 pub fn others() -> Vec<Case> {
     vec![
         case("scim_v2", || scim_v2::filter::Filter::from_str(black_box(LONGEST_FILTER)).expect("a filter")),
@@ -128,7 +129,7 @@ fn resource(kind: ResourceKind, document: Document) -> Resource {
     Resource { kind, id, version: 1, created: now, last_modified: now, origin: Origin::Scim, document }
 }
 
-/// An update as Entra ID sends it: dotted keys, value filters, a name and a department.
+/// Returns a PATCH as Entra ID sends it: dotted keys, value filters, a name and a department.
 fn entra_patch() -> Value {
     json!({
         "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"],

@@ -1,4 +1,5 @@
-//! Cold starts: runs a function's process against a stand-in for the Lambda runtime API, which records the time of each call.
+//! Measures cold starts: runs each function as a process, with a local substitute for the Lambda runtime API that records
+//! the time of each request.
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr};
@@ -30,56 +31,57 @@ use tokio::process::Command;
 use tokio::sync::Notify;
 use uuid::Uuid;
 
-/// The number of starts of each function.
+/// Starts per measured function. The result is the median.
 const STARTS: usize = 21;
 const MEMBERS: usize = 1_000;
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a function may take to handle its events.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The measurements of one start of a function.
+/// One start of a function.
 #[derive(Clone, Copy)]
 pub struct Start {
-    /// The time from the start of the process to its first request for an event, in seconds.
+    /// Seconds from the start of the process until it requests its first event.
     pub ready: f64,
-    /// The time from the start of the process to its first response, in seconds.
+    /// Seconds from the start of the process until its first response.
     pub answered: f64,
-    /// The memory at its first request for an event, in bytes.
-    pub at_rest: u64,
-    /// The maximum of its memory, in bytes.
+    /// Memory when it requests its first event, in bytes.
+    pub idle: u64,
+    /// Peak memory, in bytes.
     pub peak: u64,
 }
 
-/// A function of the project.
+/// The measurements of one Lambda function.
 pub struct Function {
-    /// Its name.
+    /// The name of its binary.
     pub name: &'static str,
-    /// The size of its zip archive, in bytes.
+    /// Zipped size, in bytes.
     pub zipped: usize,
-    /// Its start, and its memory for the heaviest event.
+    /// One start, with the memory that the work needs.
     pub start: Start,
-    /// The heaviest event.
+    /// The work: a description of the events.
     pub work: String,
-    /// The length of its longest response, in bytes.
-    pub longest_answer: usize,
+    /// The longest response, in bytes.
+    pub longest_response: usize,
 }
 
-/// All measurements.
-pub struct Cold {
-    /// The medians of `users-get`.
+/// All measurements of cold starts.
+pub struct ColdStarts {
+    /// Medians of `users-get`.
     pub rust: Start,
-    /// The medians of the function on Node.
+    /// Medians of the Node.js function.
     pub node: Start,
-    /// All functions.
+    /// Every function of the project.
     pub functions: Vec<Function>,
 }
 
-/// Measures the functions in a folder, and a function on Node.
-pub async fn measure(binaries: &Path, peers: &Path) -> Cold {
+/// Measures the functions in the folder `binaries`, and the Node.js function.
+pub async fn measure(binaries: &Path, peers: &Path) -> ColdStarts {
     let service = Service::start();
     let client = service.client().await;
     let ids = fill(&client).await;
     let endpoint = service.endpoint();
 
-    let (id, group_id) = (&ids[0], make(&client, "/Groups", &group("measured", &ids[..MEMBERS])).await);
+    let (id, group_id) = (&ids[0], create(&client, "/Groups", &group("measured", &ids[..MEMBERS])).await);
     let command = || function(binaries, "users-get", endpoint);
     let get_user = request(&client, "GET", &format!("/Users/{id}"), None);
     let rust = medians(&(command)(), &get_user).await;
@@ -97,13 +99,13 @@ pub async fn measure(binaries: &Path, peers: &Path) -> Cold {
     let mut functions = Vec::new();
     for (name, events, work) in work(&client, &ids, &group_id) {
         let path = binaries.join(name);
-        let (start, longest_answer) = start(&function(binaries, name, endpoint), &events).await;
-        functions.push(Function { name, zipped: zipped(&path), start, work, longest_answer });
+        let (start, longest_response) = start(&function(binaries, name, endpoint), &events).await;
+        functions.push(Function { name, zipped: zipped(&path), start, work, longest_response });
     }
-    Cold { rust, node, functions }
+    ColdStarts { rust, node, functions }
 }
 
-/// The events that each function gets, one after another.
+/// Returns the events of each function, in order, and a description of the work.
 fn work(client: &Client, ids: &[String], group_id: &str) -> Vec<(&'static str, Vec<Value>, String)> {
     let user_path = format!("/Users/{}", ids[1]);
     let group_path = format!("/Groups/{group_id}");
@@ -118,21 +120,22 @@ fn work(client: &Client, ids: &[String], group_id: &str) -> Vec<(&'static str, V
         "schemas": ["urn:ietf:params:scim:api:messages:2.0:BulkRequest"], "Operations": operations
     });
     let members = json!(ids.iter().take(MEMBERS).map(|id| json!({ "value": id })).collect::<Vec<_>>());
-    let ask = |method: &str, path: &str, body: Option<Value>| request(client, method, path, body.as_ref());
+    let event = |method: &str, path: &str, body: Option<Value>| request(client, method, path, body.as_ref());
     let mut all: Vec<(&'static str, Vec<Value>, String)> = Vec::new();
     for name in ROUTES.iter().map(|route| route.function).chain([FALLBACK]) {
         let (events, work) = match name {
             "users-list" => {
-                let pages = (0..5)
-                    .map(|page| ask("GET", &format!("/Users?startIndex={}&count=100", page * 100 + 1), None));
+                let pages = (0..5).map(|page| {
+                    event("GET", &format!("/Users?startIndex={}&count=100", page * 100 + 1), None)
+                });
                 (pages.collect(), "5 pages of 100")
             }
             "users-search" => {
-                (vec![ask("POST", "/Users/.search", Some(query.clone()))], "a sorted page of 100")
+                (vec![event("POST", "/Users/.search", Some(query.clone()))], "a sorted page of 100")
             }
-            "root-search" => (vec![ask("POST", "/.search", Some(query.clone()))], "a sorted page of 100"),
+            "root-search" => (vec![event("POST", "/.search", Some(query.clone()))], "a sorted page of 100"),
             "groups-search" => (
-                vec![ask(
+                vec![event(
                     "POST",
                     "/Groups/.search",
                     Some(json!({
@@ -142,22 +145,25 @@ fn work(client: &Client, ids: &[String], group_id: &str) -> Vec<(&'static str, V
                 "a page with a group of 1,000",
             ),
             "users-create" => {
-                ((0..20).map(|n| ask("POST", "/Users", Some(user(600_000 + n)))).collect(), "20 users")
+                ((0..20).map(|n| event("POST", "/Users", Some(user(600_000 + n)))).collect(), "20 creates")
             }
-            "users-get" => (vec![ask("GET", &user_path, None); 20], "20 times"),
-            "users-replace" => (vec![ask("PUT", &user_path, Some(user(1)))], "once"),
+            "users-get" => (vec![event("GET", &user_path, None); 20], "20 gets"),
+            "users-replace" => (vec![event("PUT", &user_path, Some(user(1)))], "1 request"),
             "users-patch" => {
                 let title = |n: usize| patch("replace", "title", Some(json!(format!("T{n}"))));
-                ((0..20).map(|n| ask("PATCH", &user_path, Some(title(n)))).collect(), "20 times")
+                ((0..20).map(|n| event("PATCH", &user_path, Some(title(n)))).collect(), "20 PATCHes")
             }
-            "users-delete" => (vec![ask("DELETE", &format!("/Users/{}", ids[2]), None)], "a user in a group"),
-            "groups-list" => (vec![ask("GET", "/Groups", None)], "a page with a group of 1,000"),
-            "groups-create" => {
-                (vec![ask("POST", "/Groups", Some(group("another", &ids[10..MEMBERS])))], "a group of 1,000")
+            "users-delete" => {
+                (vec![event("DELETE", &format!("/Users/{}", ids[2]), None)], "a user in a group")
             }
-            "groups-get" => (vec![ask("GET", &group_path, None); 5], "a group of 1,000, 5 times"),
+            "groups-list" => (vec![event("GET", "/Groups", None)], "a page with a group of 1,000"),
+            "groups-create" => (
+                vec![event("POST", "/Groups", Some(group("another", &ids[10..MEMBERS])))],
+                "a group of 1,000",
+            ),
+            "groups-get" => (vec![event("GET", &group_path, None); 5], "a group of 1,000, 5 times"),
             "groups-replace" => (
-                vec![ask(
+                vec![event(
                     "PUT",
                     &group_path,
                     Some(json!({
@@ -165,28 +171,30 @@ fn work(client: &Client, ids: &[String], group_id: &str) -> Vec<(&'static str, V
                         "displayName": "measured", "members": []
                     })),
                 )],
-                "1,000 members taken out",
+                "1,000 members removed",
             ),
             "groups-patch" => (
-                vec![ask("PATCH", &group_path, Some(patch("add", "members", Some(members.clone()))))],
-                "1,000 members put in",
+                vec![event("PATCH", &group_path, Some(patch("add", "members", Some(members.clone()))))],
+                "1,000 members added",
             ),
-            "groups-delete" => (vec![ask("DELETE", &group_path, None)], "a group of 1,000"),
-            "bulk-process" => (vec![ask("POST", "/Bulk", Some(bulk.clone()))], "1,000 creates"),
-            "service-provider-config-get" => (vec![ask("GET", "/ServiceProviderConfig", None)], "once"),
-            "resource-types-list" => (vec![ask("GET", "/ResourceTypes", None)], "once"),
-            "resource-types-get" => (vec![ask("GET", "/ResourceTypes/User", None)], "once"),
-            "schemas-list" => (vec![ask("GET", "/Schemas", None)], "once"),
-            "schemas-get" => {
-                (vec![ask("GET", "/Schemas/urn:ietf:params:scim:schemas:core:2.0:User", None)], "once")
+            "groups-delete" => (vec![event("DELETE", &group_path, None)], "a group of 1,000"),
+            "bulk-process" => (vec![event("POST", "/Bulk", Some(bulk.clone()))], "1,000 creates"),
+            "service-provider-config-get" => {
+                (vec![event("GET", "/ServiceProviderConfig", None)], "1 request")
             }
-            _ => (vec![ask("GET", "/Me", None)], "once"),
+            "resource-types-list" => (vec![event("GET", "/ResourceTypes", None)], "1 request"),
+            "resource-types-get" => (vec![event("GET", "/ResourceTypes/User", None)], "1 request"),
+            "schemas-list" => (vec![event("GET", "/Schemas", None)], "1 request"),
+            "schemas-get" => {
+                (vec![event("GET", "/Schemas/urn:ietf:params:scim:schemas:core:2.0:User", None)], "1 request")
+            }
+            _ => (vec![event("GET", "/Me", None)], "1 request"),
         };
-        if all.iter().all(|(present, ..)| *present != name) {
+        if all.iter().all(|(other, ..)| *other != name) {
             all.push((name, events, work.to_owned()));
         }
     }
-    // Delete the resources last that other functions need.
+    // The functions that replace or delete run last, because the other functions need the resources.
     all.sort_by_key(|(name, ..)| (name.ends_with("-delete"), name.ends_with("-replace")));
     all
 }
@@ -195,18 +203,18 @@ fn work(client: &Client, ids: &[String], group_id: &str) -> Vec<(&'static str, V
 async fn fill(client: &Client) -> Vec<String> {
     let mut ids = Vec::new();
     for number in 0..MEMBERS + 100 {
-        ids.push(make(client, "/Users", &user(number)).await);
+        ids.push(create(client, "/Users", &user(number)).await);
     }
     ids
 }
 
-async fn make(client: &Client, path: &str, body: &Value) -> String {
+async fn create(client: &Client, path: &str, body: &Value) -> String {
     let reply = client.post(path, body).await;
     assert_eq!(reply.status, 201, "{path}");
     reply.json()["id"].as_str().expect("an id").to_owned()
 }
 
-/// Makes the event for a request of this client.
+/// Returns the event for a request of this client.
 fn request(client: &Client, method: &str, path: &str, body: Option<&Value>) -> Value {
     let base = client.base_url.splitn(4, '/').nth(3).expect("a path");
     let body = body.map(Value::to_string).unwrap_or_default();
@@ -227,14 +235,14 @@ fn request(client: &Client, method: &str, path: &str, body: Option<&Value>) -> V
     event(&request.into_parts().0, body.as_bytes(), &arrival)
 }
 
-/// A program with its arguments and environment.
+/// A program with its arguments, and its environment.
 type Program = (Vec<String>, Vec<(&'static str, String)>);
 
 fn function(binaries: &Path, name: &str, endpoint: &str) -> Program {
     (vec![binaries.join(name).display().to_string()], environment(endpoint))
 }
 
-/// The environment variables of Lambda, and the endpoint of DynamoDB.
+/// Returns the environment of a function: the variables that Lambda sets, and the endpoint of DynamoDB.
 fn environment(endpoint: &str) -> Vec<(&'static str, String)> {
     let path = std::env::var("PATH").unwrap_or_default();
     [
@@ -266,37 +274,37 @@ async fn medians(program: &Program, event: &Value) -> Start {
     Start {
         ready: median(|start| start.ready),
         answered: median(|start| start.answered),
-        at_rest: median(|start| start.at_rest as f64) as u64,
+        idle: median(|start| start.idle as f64) as u64,
         peak: median(|start| start.peak as f64) as u64,
     }
 }
 
-/// The calls that the stand-in received.
+/// What the local runtime API observed.
 #[derive(Default)]
-struct Seen {
+struct Observations {
     events: VecDeque<Bytes>,
     pid: u32,
     ready: Option<Instant>,
     answered: Option<Instant>,
-    at_rest: u64,
-    longest_answer: usize,
+    idle: u64,
+    longest_response: usize,
 }
 
 struct RuntimeApi {
-    seen: Mutex<Seen>,
-    is_done: Notify,
+    observed: Mutex<Observations>,
+    is_finished: Notify,
 }
 
-/// Starts a function, sends it these events and stops it.
+/// Starts a function, sends it these events and kills it. Returns the measurements and the size of the longest response.
 async fn start((program, environment): &Program, events: &[Value]) -> (Start, usize) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("a bound address");
     let events = events.iter().map(|event| Bytes::from(event.to_string())).collect();
-    let seen = Mutex::new(Seen { events, ..Seen::default() });
-    let api = Arc::new(RuntimeApi { seen, is_done: Notify::new() });
+    let observed = Mutex::new(Observations { events, ..Observations::default() });
+    let api = Arc::new(RuntimeApi { observed, is_finished: Notify::new() });
     let router = Router::new()
         .route("/2018-06-01/runtime/invocation/next", get(next))
-        .route("/2018-06-01/runtime/invocation/{id}/response", post(answer))
+        .route("/2018-06-01/runtime/invocation/{id}/response", post(response))
         .layer(axum::extract::DefaultBodyLimit::disable())
         .with_state(Arc::clone(&api));
     let served = tokio::spawn(async move { axum::serve(listener, router).await });
@@ -308,41 +316,41 @@ async fn start((program, environment): &Program, events: &[Value]) -> (Start, us
         .kill_on_drop(true);
     let began = Instant::now();
     let (mut child, pid) = {
-        // It may request an event before this thread continues.
-        let mut seen = api.seen.lock().expect("no thread panicked with the lock");
+        // Hold the lock until the pid is set: the function may request its first event at once.
+        let mut observed = api.observed.lock().expect("no thread panicked with the lock");
         let child = command.spawn().expect("the function starts");
-        seen.pid = child.id().expect("it runs");
-        (child, seen.pid)
+        observed.pid = child.id().expect("it runs");
+        (child, observed.pid)
     };
     tokio::select! {
-        done = tokio::time::timeout(PATIENCE, api.is_done.notified()) => done.expect("the function answers"),
+        done = tokio::time::timeout(TIMEOUT, api.is_finished.notified()) => done.expect("the function answers"),
         ended = child.wait() => panic!("{program:?} ended: {ended:?}"),
     }
     let peak = memory(pid, "VmHWM:");
-    child.kill().await.expect("it is ended");
+    child.kill().await.expect("the function can be killed");
     served.abort();
-    let seen = api.seen.lock().expect("no thread panicked with the lock");
+    let observed = api.observed.lock().expect("no thread panicked with the lock");
     let after = |time: Option<Instant>| time.map_or(0.0, |time| (time - began).as_secs_f64());
     let start =
-        Start { ready: after(seen.ready), answered: after(seen.answered), at_rest: seen.at_rest, peak };
-    (start, seen.longest_answer)
+        Start { ready: after(observed.ready), answered: after(observed.answered), idle: observed.idle, peak };
+    (start, observed.longest_response)
 }
 
 async fn next(State(api): State<Arc<RuntimeApi>>) -> Response<Body> {
     let now = Instant::now();
     let event = {
-        let mut seen = api.seen.lock().expect("no thread panicked with the lock");
-        if seen.ready.is_none() {
-            seen.ready = Some(now);
-            seen.at_rest = memory(seen.pid, "VmRSS:");
+        let mut observed = api.observed.lock().expect("no thread panicked with the lock");
+        if observed.ready.is_none() {
+            observed.ready = Some(now);
+            observed.idle = memory(observed.pid, "VmRSS:");
         }
-        seen.events.pop_front()
+        observed.events.pop_front()
     };
     let Some(event) = event else {
-        api.is_done.notify_one();
+        api.is_finished.notify_one();
         return std::future::pending().await;
     };
-    let deadline = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock past 1970") + PATIENCE;
+    let deadline = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock past 1970") + TIMEOUT;
     Response::builder()
         .header(CONTENT_TYPE, "application/json")
         .header("lambda-runtime-aws-request-id", Uuid::new_v4().to_string())
@@ -355,18 +363,18 @@ async fn next(State(api): State<Arc<RuntimeApi>>) -> Response<Body> {
         .expect("an event")
 }
 
-async fn answer(State(api): State<Arc<RuntimeApi>>, body: Bytes) -> http::StatusCode {
+async fn response(State(api): State<Arc<RuntimeApi>>, body: Bytes) -> http::StatusCode {
     let now = Instant::now();
-    let answer: Value = serde_json::from_slice(&body).expect("an answer");
-    let status = answer["statusCode"].as_i64().expect("a status");
-    assert!(status < 300 || status == 501, "{answer}");
-    let mut seen = api.seen.lock().expect("no thread panicked with the lock");
-    seen.answered.get_or_insert(now);
-    seen.longest_answer = seen.longest_answer.max(body.len());
+    let response: Value = serde_json::from_slice(&body).expect("a response");
+    let status = response["statusCode"].as_i64().expect("a status");
+    assert!(status < 300 || status == 501, "{response}");
+    let mut observed = api.observed.lock().expect("no thread panicked with the lock");
+    observed.answered.get_or_insert(now);
+    observed.longest_response = observed.longest_response.max(body.len());
     http::StatusCode::ACCEPTED
 }
 
-/// Reads a value of /proc/PID/status, in bytes.
+/// Reads a value from `/proc/PID/status` and converts it to bytes.
 fn memory(pid: u32, name: &str) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("a running process");
     let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("a line of this name");
@@ -374,7 +382,7 @@ fn memory(pid: u32, name: &str) -> u64 {
     kilobytes * 1_024
 }
 
-/// The size of a file in a zip archive, in bytes, without the headers of the archive (about 100 bytes).
+/// Returns the size of a file when it is compressed as in a zip archive, in bytes, without the archive's headers (about 100 bytes).
 fn zipped(file: &Path) -> usize {
     let bytes = std::fs::read(file).expect("the functions are built");
     let mut encoder = DeflateEncoder::new(Vec::new(), Compression::default());

@@ -1,4 +1,4 @@
-//! Times the core without I/O, with criterion.
+//! Measures the core without I/O, with criterion.
 
 use std::path::Path;
 use std::time::Duration;
@@ -7,20 +7,20 @@ use bench::cases::{self, Case};
 use criterion::Criterion;
 use serde_json::Value;
 
-/// The time of a piece of work.
-pub struct Timed {
-    /// The name of the work.
+/// The measured time of a case.
+pub struct CaseTime {
+    /// The name of the case.
     pub name: &'static str,
-    /// The median, in seconds.
+    /// Median time, in seconds.
     pub median: f64,
 }
 
-/// Times the work of Rollcall's core and of other crates.
-pub fn measure(folder: &Path) -> (Vec<Timed>, Vec<Timed>) {
+/// Measures the cases of Rollcall's core, and those of other crates.
+pub fn measure(folder: &Path) -> (Vec<CaseTime>, Vec<CaseTime>) {
     (time(cases::core(), &folder.join("core")), time(cases::others(), &folder.join("others")))
 }
 
-fn time(cases: Vec<Case>, folder: &Path) -> Vec<Timed> {
+fn time(cases: Vec<Case>, folder: &Path) -> Vec<CaseTime> {
     let mut criterion = Criterion::default()
         .output_directory(folder)
         .without_plots()
@@ -29,11 +29,11 @@ fn time(cases: Vec<Case>, folder: &Path) -> Vec<Timed> {
         .measurement_time(Duration::from_secs(3));
     let time = |case: &Case| {
         criterion.bench_function(case.name, |bencher| bencher.iter(|| (case.run)()));
-        let estimates =
-            std::fs::read(folder.join(case.name).join("new/estimates.json")).expect("an estimate");
+        let estimates = std::fs::read(folder.join(case.name).join("new/estimates.json"))
+            .expect("criterion writes its estimates");
         let estimates: Value = serde_json::from_slice(&estimates).expect("JSON");
         let nanoseconds = estimates["median"]["point_estimate"].as_f64().expect("a median");
-        Timed { name: case.name, median: nanoseconds / 1e9 }
+        CaseTime { name: case.name, median: nanoseconds / 1e9 }
     };
     cases.iter().map(time).collect()
 }

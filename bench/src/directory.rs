@@ -1,4 +1,4 @@
-//! The users and groups of the measurements. They are the same for every server.
+//! The users and groups of all measurements. They are the same for every server.
 
 use serde_json::{Value, json};
 
@@ -6,12 +6,12 @@ const USER: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
 const GROUP: &str = "urn:ietf:params:scim:schemas:core:2.0:Group";
 const PATCH: &str = "urn:ietf:params:scim:api:messages:2.0:PatchOp";
 
-/// The userName of a user.
+/// Returns the userName of a user.
 pub fn user_name(number: usize) -> String {
     format!("user{number:07}@example.com")
 }
 
-/// A user as Okta sends it.
+/// Returns a user as Okta sends it.
 pub fn user(number: usize) -> Value {
     let user_name = user_name(number);
     json!({
@@ -28,13 +28,13 @@ pub fn user(number: usize) -> Value {
     })
 }
 
-/// A group with these members.
+/// Returns a group with these members.
 pub fn group(name: &str, members: &[String]) -> Value {
     let members: Vec<Value> = members.iter().map(|id| json!({ "value": id })).collect();
     json!({ "schemas": [GROUP], "displayName": name, "members": members })
 }
 
-/// A PATCH of one operation.
+/// Returns a PATCH request with one operation.
 pub fn patch(op: &str, path: &str, value: Option<Value>) -> Value {
     let mut operation = json!({ "op": op, "path": path });
     if let Some(value) = value {

@@ -1,4 +1,4 @@
-//! Shared by the measurements: the work of the core, and the directory that they measure.
+//! What the measurements share: the cases of the core, and the users and groups.
 
 pub mod cases;
 pub mod directory;

@@ -1,8 +1,8 @@
-//! `make bench` and `make profile`: measures Rollcall on this machine, and writes the results into a folder of documents.
+//! `make bench` and `make profile`: measures Rollcall on this machine and writes the results to `docs/`.
 
 mod cold;
 mod core;
-mod far;
+mod delayed;
 mod growth;
 mod load;
 mod plot;
@@ -14,8 +14,8 @@ mod throughput;
 
 use std::path::PathBuf;
 
-/// The sizes of the directories in the measurement of growth. Larger ones only on request, because a million users take half
-/// an hour to create.
+/// The numbers of users with which growth is measured. The environment variable `LARGEST` is the limit; its default is
+/// 100,000, because it takes half an hour to create a million users.
 const SIZES: [usize; 4] = [1_000, 10_000, 100_000, 1_000_000];
 
 fn main() {
@@ -25,40 +25,40 @@ fn main() {
     match std::env::args().nth(1).as_deref() {
         Some("serve-in-memory") => runtime.block_on(server::serve_in_memory()),
         Some("profile") => {
-            make_anew(&work);
+            recreate(&work);
             std::fs::create_dir_all(&docs).expect("a folder");
             runtime.block_on(profile::run(&work, &docs));
         }
-        Some(other) => panic!("{other:?} is not known"),
+        Some(other) => panic!("Unknown command {other:?}; the commands are `profile` and `serve-in-memory`."),
         None => {
-            make_anew(&work);
+            recreate(&work);
             std::fs::create_dir_all(&docs).expect("a folder");
             let largest = std::env::var("LARGEST").ok().and_then(|largest| largest.parse().ok());
             let largest: usize = largest.unwrap_or(100_000);
             let sizes: Vec<usize> = SIZES.into_iter().filter(|size| *size <= largest).collect();
             let peers = PathBuf::from(".tools/peers");
-            let (ours, others) = core::measure(&work);
+            let (core, other_parsers) = core::measure(&work);
             let report = runtime.block_on(async {
                 eprintln!("Cold starts");
-                let cold = cold::measure(&server::folder(), &peers).await;
-                eprintln!("A distant DynamoDB");
-                let far = far::measure().await;
+                let cold = cold::measure(&server::binaries(), &peers).await;
+                eprintln!("DynamoDB with network latency");
+                let delayed = delayed::measure().await;
                 eprintln!("Growth");
                 let growth = growth::measure(&sizes, &work).await;
                 let few = throughput::measure(3_000, &work, &peers).await;
                 let many = throughput::measure(100_000.min(largest), &work, &peers).await;
-                report::Report { few, many, growth, cold, far, core: ours, other_parsers: others }
+                report::Report { few, many, growth, cold, delayed, core, other_parsers }
             });
             report.write(&docs, &peers);
-            println!("Written: docs/performance.md");
+            println!("Wrote docs/performance.md");
         }
     }
 }
 
-/// Makes an empty temporary folder.
-fn make_anew(folder: &PathBuf) {
+/// Deletes the folder of the last run and creates an empty one.
+fn recreate(folder: &PathBuf) {
     if folder.exists() {
-        std::fs::remove_dir_all(folder).expect("the last run's folder can be removed");
+        std::fs::remove_dir_all(folder).expect("the folder of the last run can be removed");
     }
     std::fs::create_dir_all(folder).expect("a folder");
 }

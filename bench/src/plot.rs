@@ -16,10 +16,10 @@ const COLOURS: [RGBColor; 8] = [
     RGBColor(127, 127, 127),
 ];
 
-/// A line of a plot: its name and its points.
+/// The name and the points of a line.
 pub type Series<'a> = (&'a str, Vec<(f64, f64)>);
 
-/// Plots lines. Both axes are logarithmic, so a value that does not grow is a horizontal line.
+/// Draws lines. Both axes are logarithmic, so a constant value is a level line.
 pub fn lines(file: &Path, title: &str, y: &str, series: &[Series<'_>]) {
     let points = || series.iter().flat_map(|(_, points)| points.iter());
     let (left, right) = range(points().map(|point| point.0));
@@ -43,7 +43,7 @@ pub fn lines(file: &Path, title: &str, y: &str, series: &[Series<'_>]) {
         .light_line_style(WHITE)
         .draw()
         .expect("a plot");
-    // The names are at the ends of the lines, and are moved apart if they would overlap.
+    // Names are at the ends of the lines. Move them apart if they would overlap.
     let mut ends: Vec<(i32, &str, RGBColor)> = Vec::new();
     for ((name, points), colour) in series.iter().zip(COLOURS.into_iter().cycle()) {
         chart.draw_series(LineSeries::new(points.iter().copied(), colour.stroke_width(2))).expect("a plot");
@@ -64,7 +64,7 @@ pub fn lines(file: &Path, title: &str, y: &str, series: &[Series<'_>]) {
     area.present().expect("the plot is written");
 }
 
-/// Plots a group of bars for each name, with a bar for each series. The length is logarithmic.
+/// Draws a group of bars for each name, with one bar for each series. The scale is logarithmic.
 pub fn bars(file: &Path, title: &str, names: &[&str], series: &[(&str, Vec<Option<f64>>)]) {
     let values = || series.iter().flat_map(|(_, values)| values.iter().flatten().copied());
     let (low, high) = range(values());
@@ -97,16 +97,16 @@ pub fn bars(file: &Path, title: &str, names: &[&str], series: &[(&str, Vec<Optio
         for (place, ((_, values), colour)) in series.iter().zip(COLOURS).enumerate() {
             let top = row as f64 + 0.1 + 0.8 * place as f64 / down;
             let label = ("sans-serif", 12).into_font().color(&colour);
-            let text = match values[row] {
+            let (end, label_text) = match values[row] {
                 Some(value) => {
                     let bar = Rectangle::new([(low, top), (value, top + 0.7 / down)], colour.filled());
                     chart.draw_series([bar]).expect("a plot");
                     (value, grouped(value))
                 }
-                None => (low, "no answer".to_owned()),
+                None => (low, "not measured".to_owned()),
             };
-            let (x, y) = chart.backend_coord(&(text.0, top));
-            area.draw(&Text::new(text.1, (x + 4, y), label)).expect("a plot");
+            let (x, y) = chart.backend_coord(&(end, top));
+            area.draw(&Text::new(label_text, (x + 4, y), label)).expect("a plot");
         }
     }
     for (place, ((name, _), colour)) in series.iter().zip(COLOURS).enumerate() {
@@ -121,7 +121,7 @@ fn range(values: impl Iterator<Item = f64>) -> (f64, f64) {
     values.fold((f64::MAX, 0.0), |(low, high), value| (low.min(value), high.max(value)))
 }
 
-/// Formats a number with separators of thousands.
+/// Formats a number with commas between thousands.
 pub fn grouped(value: f64) -> String {
     if value < 10.0 {
         return short(value);
@@ -137,7 +137,7 @@ pub fn grouped(value: f64) -> String {
     out
 }
 
-/// Formats a number with few significant digits.
+/// Formats a number with about three significant digits.
 pub fn short(value: f64) -> String {
     match value {
         value if value >= 100.0 => format!("{value:.0}"),

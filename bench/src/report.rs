@@ -1,56 +1,56 @@
-//! Writes docs/performance.md: the measurements of one run, compared with the targets.
+//! Writes docs/performance.md: all measurements of one run, compared with the targets.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::Command;
 
-use crate::cold::Cold;
-use crate::core::Timed;
-use crate::far::{DELAY, Far, MEMBERS};
+use crate::cold::ColdStarts;
+use crate::core::CaseTime;
+use crate::delayed::{DELAY, DelayedRequests, MEMBERS};
 use crate::growth::Point;
 use crate::plot::{self, grouped, short};
 use crate::targets::ratio;
 use crate::throughput::{Measured, OPERATIONS};
 
-/// On-demand prices of DynamoDB's standard tables in us-east-1, in US dollars per million units.
+/// On-demand prices of DynamoDB standard tables in us-east-1, in dollars per million units.
 const WRITE_PRICE: f64 = 0.625;
 const READ_PRICE: f64 = 0.125;
-/// Bytes.
+/// The number of bytes in a megabyte.
 pub const MEGABYTE: f64 = 1024.0 * 1024.0;
 
-/// The average number of requests for each operation, per user and year.
-const HABITS: [(&str, f64, &str); 8] = [
+/// The average number of operations per user and year, and the reason for each.
+const YEARLY_OPERATIONS: [(&str, f64, &str); 8] = [
     ("create", 0.2, "one user in five joins"),
-    ("deactivate", 0.2, "as many leave"),
-    ("delete", 0.2, "those who left are deleted later"),
+    ("deactivate", 0.2, "as many users leave"),
+    ("delete", 0.2, "as many users are deleted later"),
     ("PATCH one attribute", 12.0, "an attribute changes every month"),
-    ("add a member to a group of a tenth", 5.0, "joins five groups"),
-    ("remove a member of a group of a tenth", 5.0, "leaves five groups"),
-    ("userName eq", 22.6, "one look-up before each of these requests"),
-    ("page of 100 at the end", 0.12, "all users are read once a month"),
+    ("add a member to the large group", 5.0, "the user joins five groups"),
+    ("remove a member of the large group", 5.0, "the user leaves five groups"),
+    ("userName eq", 22.6, "a look-up before each of the operations above"),
+    ("page of 100 at the end", 0.12, "all users are listed once a month"),
 ];
 
 /// All measurements.
 pub struct Report {
-    /// Requests per second, few users.
+    /// Requests per second with 3,000 users.
     pub few: Vec<Measured>,
-    /// Requests per second, many users.
+    /// Requests per second with 100,000 users.
     pub many: Vec<Measured>,
-    /// Costs while the directory grows.
+    /// Cost and latency while the number of users grows.
     pub growth: Vec<Point>,
     /// Cold starts.
-    pub cold: Cold,
-    /// DynamoDB with latency.
-    pub far: Far,
-    /// The core.
-    pub core: Vec<Timed>,
-    /// Other crates' parsers.
-    pub other_parsers: Vec<Timed>,
+    pub cold: ColdStarts,
+    /// Requests with network latency to DynamoDB.
+    pub delayed: DelayedRequests,
+    /// The core without I/O.
+    pub core: Vec<CaseTime>,
+    /// The filter parsers of other crates.
+    pub other_parsers: Vec<CaseTime>,
 }
 
 impl Report {
-    /// Writes the document and its plots into a folder.
+    /// Writes the document and its plots to this folder.
     pub fn write(&self, docs: &Path, peers: &Path) {
         let mut text = String::new();
         self.machine(&mut text, peers);
@@ -58,10 +58,10 @@ impl Report {
         throughput(&mut text, "3,000 users", &self.few);
         text.push_str("![requests per second with 3,000 users](performance-throughput.svg)\n\n");
         throughput(&mut text, "100,000 users", &self.many);
-        self.ledger(&mut text);
+        self.costs(&mut text);
         self.growth(&mut text);
         self.cold_starts(&mut text);
-        self.distance(&mut text);
+        self.delayed(&mut text);
         self.core(&mut text);
         std::fs::write(docs.join("performance.md"), text).expect("the document is written");
         self.plots(docs);
@@ -81,32 +81,33 @@ impl Report {
         let python = peers.join("venv/bin/python");
         let python = python.to_str().expect("a path of text");
         let scim2_server =
-            said(python, &["-c", "import importlib.metadata as m; print(m.version('scim2-server'))"]);
+            output_of(python, &["-c", "import importlib.metadata as m; print(m.version('scim2-server'))"]);
         writeln!(
             text,
             "# Performance\n\n\
-             Written by `make bench` on {}. All figures are from this run, on one machine: {processor}, {cores} cores, \
-             {:.0} GB of memory, {}, {}. The clients run on the same cores as the servers.\n\n\
-             The other servers are alternatives that a user could choose. They get the same load:\n\n\
-             | | version | where it keeps users |\n| --- | --- | --- |\n\
-             | Rollcall, on disk | `make run`, release build | an embedded DynamoDB, in SQLite, on disk |\n\
-             | Rollcall, in memory | the same | the same, in memory; the data is lost when the process ends |\n\
-             | SCIMMY | scimmy {}, scimmy-routers {}, Express {}, Node {} | a JavaScript `Map`, as in its documentation; it has no store of its own |\n\
+             `make bench` wrote this file on {}. All figures are from one run on one machine: {processor}, {cores} cores, \
+             {:.0} GB of memory, {}, {}. The load generator runs on the same cores as the server.\n\n\
+             Rollcall and two other service providers (the peers) get the same load:\n\n\
+             | | version | where it stores users |\n| --- | --- | --- |\n\
+             | Rollcall, on disk | `make run`, release build | embedded DynamoDB engine (SQLite), on disk |\n\
+             | Rollcall, in memory | the same | the same, in memory: the data is lost when the process ends |\n\
+             | SCIMMY | scimmy {}, scimmy-routers {}, Express {}, Node {} | it has no store: a JavaScript `Map`, \
+             as in its documentation |\n\
              | scim2-server | {scim2_server}, {} | in memory |\n",
             jiff::Timestamp::now().strftime("%Y-%m-%d"),
             memory / MEGABYTE,
-            said("uname", &["-sr"]),
-            said("rustc", &["--version"]),
+            output_of("uname", &["-sr"]),
+            output_of("rustc", &["--version"]),
             version("scimmy"),
             version("scimmy-routers"),
             version("express"),
-            said("node", &["--version"]),
-            said(python, &["--version"]),
+            output_of("node", &["--version"]),
+            output_of(python, &["--version"]),
         )
         .expect("memory");
     }
 
-    /// The cost of an operation at one size.
+    /// Returns the measurements of an operation with this number of users.
     pub fn point(&self, operation: &str, users: usize) -> Option<&Point> {
         self.growth.iter().find(|point| point.operation == operation && point.users == users)
     }
@@ -122,14 +123,16 @@ impl Report {
         self.growth.iter().filter(|point| point.users == first).map(|point| point.operation).collect()
     }
 
-    fn ledger(&self, text: &mut String) {
+    fn costs(&self, text: &mut String) {
         let size = 10_000;
         write!(
             text,
-            "## The ledger\n\n\
-             Sequential round trips to DynamoDB, and the capacity units that DynamoDB reports for each operation, with 10,000 users; the maximum of 21 times. Dollars at the on-demand price of us-east-1: ${WRITE_PRICE} for a million write units, \
-             ${READ_PRICE} for a million read units. Lambda, API Gateway and storage are not included.\n\n\
-             | operation | round trips | RCU | WCU | $ for a million |\n| --- | ---: | ---: | ---: | ---: |\n"
+            "## Cost of each operation\n\n\
+             Sequential round trips to DynamoDB, and the capacity units that DynamoDB reports, with 10,000 users: the maximum of \
+             21 requests. A tenth of the users are members of the large group. Dollars are at the on-demand price in us-east-1: \
+             ${WRITE_PRICE} per million write units, ${READ_PRICE} per million read units. Lambda, API Gateway and storage cost \
+             extra.\n\n\
+             | operation | round trips | RCU | WCU | $ per million |\n| --- | ---: | ---: | ---: | ---: |\n"
         )
         .expect("memory");
         for operation in self.operations() {
@@ -145,17 +148,17 @@ impl Report {
             )
             .expect("memory");
         }
-        text.push_str("\nThe yearly cost of an organisation with these requests for each user and year:\n\n| | times | |\n| --- | ---: | --- |\n");
-        for (operation, times, why) in HABITS {
+        text.push_str("\nThe cost per year, if each user causes these operations on average:\n\n| operation | times a year | reason |\n| --- | ---: | --- |\n");
+        for (operation, times, why) in YEARLY_OPERATIONS {
             writeln!(text, "| {operation} | {times} | {why} |").expect("memory");
         }
-        text.push_str("\n| users | requests in a year | $ in a year |\n| ---: | ---: | ---: |\n");
+        text.push_str("\n| users | requests per year | $ per year |\n| ---: | ---: | ---: |\n");
         for users in [10_000.0, 100_000.0, 1_000_000.0] {
-            let requests: f64 = HABITS.iter().map(|(_, times, _)| times * users).sum();
+            let requests: f64 = YEARLY_OPERATIONS.iter().map(|(_, times, _)| times * users).sum();
             let price = |(operation, times, _): &(&str, f64, &str)| {
                 self.point(operation, size).map_or(0.0, |point| dollars(point) / 1e6 * times * users)
             };
-            let year: f64 = HABITS.iter().map(price).sum();
+            let year: f64 = YEARLY_OPERATIONS.iter().map(price).sum();
             writeln!(text, "| {} | {} | {year:.2} |", grouped(users), grouped(requests)).expect("memory");
         }
         text.push('\n');
@@ -163,8 +166,10 @@ impl Report {
 
     fn growth(&self, text: &mut String) {
         text.push_str(
-            "## Growth\n\nOne request at a time, in the process of the engine, whose data is on disk; the median of 21. Users and members were created with the operations that requests use. A horizontal line means that the cost does not depend on the number of users.\n\n![time and number of users](performance-growth-latency.svg)\n\n\
-             ![units and number of users](performance-growth-units.svg)\n\n| operation |",
+            "## Growth\n\nOne request at a time, in the same process as the engine, with the data on disk. The time is the median of \
+             21 requests; round trips and capacity units are the maximum. A level line means that the number of users makes no \
+             difference.\n\n![time by number of users](performance-growth-latency.svg)\n\n\
+             ![capacity units by number of users](performance-growth-units.svg)\n\n| operation |",
         );
         let sizes = self.sizes();
         for size in &sizes {
@@ -179,10 +184,10 @@ impl Report {
                 let Some(point) = self.point(operation, *size) else { continue };
                 write!(
                     text,
-                    " {} ms, {} trips, {} units |",
+                    " {} ms, {}, {} |",
                     short(point.latency * 1e3),
-                    point.cost.round_trips,
-                    point.cost.read_units + point.cost.write_units
+                    counted(point.cost.round_trips as f64, "round trip"),
+                    counted(point.cost.read_units + point.cost.write_units, "unit")
                 )
                 .expect("memory");
             }
@@ -192,28 +197,29 @@ impl Report {
     }
 
     fn cold_starts(&self, text: &mut String) {
-        let Cold { rust, node, functions } = &self.cold;
+        let ColdStarts { rust, node, functions } = &self.cold;
         write!(
             text,
             "## Cold starts\n\n\
-             A function's process over a stand-in for Lambda's runtime API, from its start; medians of 21. The function on Node \
-             is the shortest that reads one item with `@aws-sdk/client-dynamodb`; `users-get` checks a password, reads the \
-             connector and the user, and answers SCIM. Lambda adds its own time for making a sandbox to both.\n\n\
-             | | asks for work after | answers after | memory at rest | most memory |\n| --- | ---: | ---: | ---: | ---: |\n"
+             Each function runs as a process with a local substitute for Lambda's runtime API. Times are from the start of the \
+             process. The first table shows medians of 21 starts. The Node.js function is the shortest one that reads an item \
+             with `@aws-sdk/client-dynamodb`. `users-get` checks a password, reads the connector and the user, and returns a SCIM \
+             response. Lambda adds the time to create a sandbox to both.\n\n\
+             | | requests an event after | responds after | idle memory | peak memory |\n| --- | ---: | ---: | ---: | ---: |\n"
         )
         .expect("memory");
-        for (name, start) in [("`users-get`", rust), ("on Node", node)] {
+        for (name, start) in [("`users-get`", rust), ("Node.js function", node)] {
             writeln!(
                 text,
                 "| {name} | {} ms | {} ms | {:.1} MB | {:.1} MB |",
                 short(start.ready * 1e3),
                 short(start.answered * 1e3),
-                start.at_rest as f64 / MEGABYTE,
+                start.idle as f64 / MEGABYTE,
                 start.peak as f64 / MEGABYTE
             )
             .expect("memory");
         }
-        text.push_str("\n| function | zipped | asks for work after | memory at rest | most memory | at what | longest answer |\n| --- | ---: | ---: | ---: | ---: | --- | ---: |\n");
+        text.push_str("\n| function | zipped | requests an event after | idle memory | peak memory | work | longest response |\n| --- | ---: | ---: | ---: | ---: | --- | ---: |\n");
         for function in functions {
             writeln!(
                 text,
@@ -221,40 +227,43 @@ impl Report {
                 function.name,
                 function.zipped as f64 / MEGABYTE,
                 short(function.start.ready * 1e3),
-                function.start.at_rest as f64 / MEGABYTE,
+                function.start.idle as f64 / MEGABYTE,
                 function.start.peak as f64 / MEGABYTE,
                 function.work,
-                function.longest_answer / 1024
+                function.longest_response / 1024
             )
             .expect("memory");
         }
         text.push('\n');
     }
 
-    fn distance(&self, text: &mut String) {
+    fn delayed(&self, text: &mut String) {
         writeln!(
             text,
-            "## A distant DynamoDB\n\n\
-             Every call to DynamoDB takes {} ms longer, as from a function; the group has {} members.\n\n\
-             | | s |\n| --- | ---: |\n| PUT of all members into an empty group | {} |\n\
-             | PUT that changes half of them for others | {} |\n| GET of the group | {} |\n",
+            "## DynamoDB with network latency\n\n\
+             Every call to DynamoDB is delayed by {} ms, to simulate the network between a function and DynamoDB. The group has \
+             {} members.\n\n\
+             | | seconds |\n| --- | ---: |\n| PUT that adds all members to an empty group | {} |\n\
+             | PUT that replaces half of the members | {} |\n| GET of the group | {} |\n",
             DELAY.as_millis(),
             grouped(MEMBERS as f64),
-            short(self.far.replace),
-            short(self.far.replace_half),
-            short(self.far.get)
+            short(self.delayed.replace),
+            short(self.delayed.replace_half),
+            short(self.delayed.get)
         )
         .expect("memory");
     }
 
     fn core(&self, text: &mut String) {
-        text.push_str("## The core alone\n\nNo I/O; medians, by criterion.\n\n| | µs |\n| --- | ---: |\n");
-        for timed in &self.core {
-            writeln!(text, "| {} | {} |", timed.name, short(timed.median * 1e6)).expect("memory");
+        text.push_str(
+            "## The core without I/O\n\nMedians, measured with criterion.\n\n| | µs |\n| --- | ---: |\n",
+        );
+        for case in &self.core {
+            writeln!(text, "| {} | {} |", case.name, short(case.median * 1e6)).expect("memory");
         }
         text.push_str("\nThe same filter, parsed by other crates:\n\n| | µs |\n| --- | ---: |\n");
-        for timed in &self.other_parsers {
-            writeln!(text, "| {} | {} |", timed.name, short(timed.median * 1e6)).expect("memory");
+        for case in &self.other_parsers {
+            writeln!(text, "| {} | {} |", case.name, short(case.median * 1e6)).expect("memory");
         }
     }
 
@@ -281,13 +290,13 @@ impl Report {
         };
         plot::lines(
             &docs.join("performance-growth-latency.svg"),
-            "Time of one request while the directory grows",
+            "Time of one request by number of users",
             "milliseconds",
             &lines(|point| point.latency * 1e3),
         );
         plot::lines(
             &docs.join("performance-growth-units.svg"),
-            "Capacity units of one request while the directory grows",
+            "Capacity units of one request by number of users",
             "read and write units",
             &lines(|point| point.cost.read_units + point.cost.write_units),
         );
@@ -297,14 +306,15 @@ impl Report {
 fn throughput(text: &mut String, title: &str, all: &[Measured]) {
     write!(
         text,
-        "## Requests per second, {title}\n\n16 connections, each sending one request after another: requests per second, and in \
-         brackets the 50th and 99th percentile in ms.\n\n| |"
+        "## Requests per second, {title}\n\nEach of 16 connections sends one request after another. A cell shows requests per \
+         second and, in brackets, the 50th and 99th percentile of the latency in ms. The last column divides the rate of Rollcall \
+         on disk by the rate of the best peer.\n\n| |"
     )
     .expect("memory");
     for measured in all {
         write!(text, " {} |", measured.server).expect("memory");
     }
-    text.push_str(" against the best peer |\n| --- |");
+    text.push_str(" ratio to the best peer |\n| --- |");
     text.push_str(&" ---: |".repeat(all.len() + 1));
     text.push('\n');
     let mut missing: BTreeMap<String, Vec<&str>> = BTreeMap::new();
@@ -336,15 +346,21 @@ fn throughput(text: &mut String, title: &str, all: &[Measured]) {
     if !missing.is_empty() {
         text.push_str("\nNot measured:\n\n");
         for (why, operations) in missing {
-            let is_all = operations.len() == OPERATIONS.len();
-            let operations =
-                if is_all { "nothing could be measured".to_owned() } else { operations.join("; ") };
+            let is_every = operations.len() == OPERATIONS.len();
+            let operations = if is_every { "all operations".to_owned() } else { operations.join("; ") };
             writeln!(text, "- {why}: {operations}").expect("memory");
         }
     }
     text.push('\n');
 }
 
+/// Returns a count with its noun: `1 unit`, `2 units`.
+fn counted(count: f64, noun: &str) -> String {
+    let plural = if count == 1.0 { "" } else { "s" };
+    format!("{count} {noun}{plural}")
+}
+
+/// Returns the price of a million requests, in dollars.
 fn dollars(point: &Point) -> f64 {
     point.cost.read_units * READ_PRICE + point.cost.write_units * WRITE_PRICE
 }
@@ -355,7 +371,7 @@ fn file_line(file: &str, name: &str) -> Option<String> {
     Some(line.split_once(':')?.1.trim().to_owned())
 }
 
-fn said(program: &str, arguments: &[&str]) -> String {
-    let output = Command::new(program).args(arguments).output().expect("a program that is there");
+fn output_of(program: &str, arguments: &[&str]) -> String {
+    let output = Command::new(program).args(arguments).output().expect("the program is installed");
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }

@@ -1,4 +1,4 @@
-//! The measured servers. Each is a process of its own.
+//! Starts the measured servers, each in a separate process.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -27,15 +27,15 @@ const PASSWORD: &str = "password-of-the-bench";
 
 /// A server that runs until it is dropped.
 pub struct Server {
-    /// Its address.
+    /// Its address and credentials.
     pub target: Target,
     child: Child,
 }
 
 impl Server {
-    /// Starts the server of `make run`, with its data in a folder.
+    /// Starts the server of `make run`, with its data in this folder.
     pub async fn rollcall(data: &Path) -> Self {
-        let mut command = Command::new(folder().join("local"));
+        let mut command = Command::new(binaries().join("local"));
         command
             .env_clear()
             .env("DATA_DIR", data)
@@ -46,14 +46,14 @@ impl Server {
         Self::start(command, "Endpoint URL:", basic()).await
     }
 
-    /// Starts the same server with an engine in memory: [`serve_in_memory`] in a process of its own.
+    /// Starts the same service with its data in memory: [`serve_in_memory`] in a separate process.
     pub async fn rollcall_in_memory() -> Self {
         let mut command = Command::new(std::env::current_exe().expect("a running program"));
         command.arg("serve-in-memory");
         Self::start(command, "Endpoint URL:", basic()).await
     }
 
-    /// Starts SCIMMY with scimmy-routers, on Node.
+    /// Starts SCIMMY with scimmy-routers, on Node.js.
     pub async fn scimmy(folder: &Path) -> Self {
         let mut command = Command::new("node");
         command.arg(folder.join("server.mjs")).env("NODE_ENV", "production").env("PASSWORD", PASSWORD);
@@ -69,13 +69,13 @@ impl Server {
         Self::start(command, "Serving SCIM on", format!("Bearer {PASSWORD}")).await
     }
 
-    /// Starts a server that prints its endpoint URL after these words in its first line.
+    /// Starts a server. The first line that it prints must be `words`, followed by its endpoint URL.
     async fn start(mut command: Command, words: &str, authorization: String) -> Self {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().expect("a server");
         let mut lines = BufReader::new(child.stdout.take().expect("it is piped")).lines();
         let first = lines.next_line().await.expect("its output").expect("a first line");
-        // If its log is not read, it blocks when the pipe is full.
+        // Read the rest of the output, so that the server does not block on a full pipe.
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
         let url = first.strip_prefix(words).expect("an endpoint URL").trim();
         let (address, base) = url.strip_prefix("http://").and_then(|url| url.split_once('/')).expect("a URL");
@@ -85,13 +85,13 @@ impl Server {
         }
     }
 
-    /// The id of its process.
+    /// Returns the process id.
     pub fn pid(&self) -> u32 {
         self.child.id().expect("it runs")
     }
 }
 
-/// Serves over an engine in memory until it is killed. `make run` does the same over an engine on disk.
+/// Runs the service of `make run` with its data in memory, until the process is killed.
 pub async fn serve_in_memory() {
     logging::start(logging::Format::Text, "info");
     let engine = Engine::start(None, 0).await.expect("an engine");
@@ -114,7 +114,7 @@ fn basic() -> String {
     format!("Basic {}", BASE64.encode(format!("{USERNAME}:{PASSWORD}")))
 }
 
-/// Where the binaries are that were built with this one.
-pub fn folder() -> PathBuf {
+/// Returns the folder of this binary, which contains the other binaries of the build.
+pub fn binaries() -> PathBuf {
     std::env::current_exe().expect("a running program").parent().expect("it is in a folder").to_owned()
 }

@@ -25,7 +25,7 @@ pub struct Settings {
     pub audit_days: u32,
     /// Which users and groups the directory shows.
     pub rules: Rules,
-    /// The attributes from which entries are made.
+    /// The attributes from which entries are created.
     pub mapping: Mapping,
 }
 
@@ -68,7 +68,7 @@ pub struct Rules {
     pub exclude_groups: Vec<String>,
 }
 
-/// The attributes from which entries are made. Paths have the syntax of PATCH paths (RFC 7644 §3.5.2).
+/// The attributes from which entries are created. Paths have the syntax of PATCH paths (RFC 7644 §3.5.2).
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Mapping {
@@ -84,7 +84,7 @@ pub struct Mapping {
     pub last_name: String,
     /// The path of the email address.
     pub email: String,
-    /// How the display name is made.
+    /// How the display name is composed.
     pub display_name: DisplayName,
     /// The path of the name of a group.
     pub group_name: String,
@@ -103,7 +103,7 @@ pub enum UsernameCase {
     Upper,
 }
 
-/// How the display name is made.
+/// How the display name is composed.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum DisplayName {

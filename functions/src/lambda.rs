@@ -1,4 +1,5 @@
-//! A handler as a Lambda function behind an HTTP API: events of payload format 2.0 in, answers out.
+//! Runs a handler as a Lambda function of an HTTP API. Converts events (payload format 2.0) to requests, and responses to
+//! the form that API Gateway expects.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -20,19 +21,19 @@ use shared::error::{ErrorKind, ScimError};
 use shared::schema::Schemas;
 use tokio::time::Instant;
 
-/// What the runtime says when it cannot go on.
+/// The error with which the Lambda runtime ends the process.
 pub type Error = lambda_http::Error;
 
-/// The timeout of a function, as template.yaml sets it.
+/// The timeout of a function, as in `template.yaml`.
 const TIMEOUT: Duration = Duration::from_secs(29);
 
-/// What is kept back of the time that Lambda gives, to answer that there was too little.
+/// The part of an invocation's time that is reserved for sending a response after the request's deadline.
 const TIME_TO_ANSWER: Duration = Duration::from_millis(1_500);
 
 /// Runs a function until Lambda stops it.
 ///
 /// # Errors
-/// When the environment is not that of a Lambda function, or the runtime API is out of reach.
+/// If the process does not have the environment of a Lambda function, or cannot reach the runtime API.
 pub fn run(handler: Handler) -> Result<(), Error> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(serve(handler))
 }
@@ -64,15 +65,19 @@ fn to_request(event: LambdaEvent<ApiGatewayV2httpRequest>, start: SystemTime) ->
     let LambdaEvent { payload: event, context } = event;
     let time = time_to_work(context.deadline(), start, SystemTime::now());
     let body = event.body.unwrap_or_default();
-    // HTTP API hands a body of a type that it does not take for text over in base64.
+    // An HTTP API encodes the body in base64 if the Content-Type is not text.
     let body = if event.is_base64_encoded {
-        let invalid =
-            |_| ScimError::new(ErrorKind::InvalidSyntax, "The body is not the base64 that it is said to be");
+        let invalid = |_| {
+            ScimError::new(
+                ErrorKind::InvalidSyntax,
+                "The event's isBase64Encoded is true, but its body is not base64",
+            )
+        };
         STANDARD.decode(body).map_err(invalid)?
     } else {
         body.into_bytes()
     };
-    // The domain that API Gateway was reached by, and not a header that a client can make up.
+    // Use the domain that API Gateway reports: a client can set the Host header to any value.
     let domain = event.request_context.domain_name.unwrap_or_default();
     Ok(Request {
         id: context.request_id,
@@ -103,7 +108,7 @@ fn to_event(response: Response) -> ApiGatewayV2httpResponse {
     let is_text = !parts.headers.contains_key(CONTENT_ENCODING);
     event.headers = parts.headers;
     if !body.is_empty() {
-        // What was compressed is no text; the SDK's types write it in base64.
+        // A compressed body is not text. The event type writes it in base64.
         let body = match packed(&body, is_text).0 {
             Packing::Base64 => Body::Binary(body),
             Packing::Text => {
@@ -127,11 +132,11 @@ mod tests {
             (600, 1_000_000, 1_000_005, 27_500),
             (0, 1_000_000, 1_000_005, 27_500),
             (999_999, 1_000_000, 1_000_005, 27_500),
-            // Expired, as the deadline is a time at which the process ran.
+            // Expired: the process was running at the time of the deadline.
             (1_000_000, 1_000_000, 1_000_005, 0),
             (1_000_004, 1_000_000, 1_000_005, 0),
             (1_000_005, 1_000_000, 1_000_005, 0),
-            // Too short even for an answer.
+            // Less time than the response needs.
             (1_000_006, 1_000_000, 1_000_005, 0),
             (1_000_007, 1_000_000, 1_000_005, 500),
             (1_000_034, 1_000_000, 1_000_005, 27_500),

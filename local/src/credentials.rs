@@ -51,16 +51,16 @@ impl Credentials {
 
     fn read_or_generate(folder: &Path) -> Result<Self, String> {
         let file = folder.join(FILE);
-        let said = |error: &dyn std::fmt::Display| format!("{} cannot be used: {error}", file.display());
+        let message = |error: &dyn std::fmt::Display| format!("{} cannot be used: {error}", file.display());
         match fs::read(&file) {
-            Ok(text) => return serde_json::from_slice(&text).map_err(|error| said(&error)),
+            Ok(text) => return serde_json::from_slice(&text).map_err(|error| message(&error)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(said(&error)),
+            Err(error) => return Err(message(&error)),
         }
-        let password = generate_secret().map_err(|error| said(&error))?;
+        let password = generate_secret().map_err(|error| message(&error))?;
         let generated = Self { username: USERNAME.to_owned(), password };
-        let text = serde_json::to_vec(&generated).map_err(|error| said(&error))?;
-        write_privately(&file, &text).map_err(|error| said(&error))?;
+        let text = serde_json::to_vec(&generated).map_err(|error| message(&error))?;
+        write_privately(&file, &text).map_err(|error| message(&error))?;
         Ok(generated)
     }
 
@@ -69,14 +69,15 @@ impl Credentials {
     /// # Errors
     /// A sentence for the user if DynamoDB fails.
     pub async fn install(&self, table: &Table, is_chosen: bool) -> Result<(), String> {
-        let said = |error: ScimError| format!("connector {CONNECTOR} cannot be created: {}", chain(&error));
+        let message =
+            |error: ScimError| format!("connector {CONNECTOR} cannot be created: {}", chain(&error));
         let id = ConnectorId::parse(CONNECTOR).ok_or("the connector has no name")?;
         let now = Timestamp::now();
         let presented =
             PresentedCredentials::Basic { username: self.username.clone(), password: self.password.clone() };
         let kind = CredentialKind::Basic { username: self.username.clone() };
         let connectors = Connectors::new(table.clone(), actor(), now);
-        let present = table.connector(&id).await.map_err(said)?;
+        let present = table.connector(&id).await.map_err(message)?;
         let credentials = present.as_ref().map(|present| present.credentials.as_slice());
         if presented.find(credentials.unwrap_or_default(), now).is_some() {
             return Ok(());
@@ -86,17 +87,17 @@ impl Credentials {
         } else {
             credential_of_generated(kind, &self.password, now)
         };
-        let credentials = vec![credential.map_err(said)?];
+        let credentials = vec![credential.map_err(message)?];
         if present.is_none()
             && connectors
                 .create(&id, "Default".to_owned(), credentials.clone(), Schemas::built_in())
                 .await
-                .map_err(said)?
+                .map_err(message)?
                 .is_some()
         {
             return Ok(());
         }
-        connectors.replace_credentials(&id, &credentials).await.map_err(said).map(|_| ())
+        connectors.replace_credentials(&id, &credentials).await.map_err(message).map(|_| ())
     }
 }
 

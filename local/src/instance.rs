@@ -117,8 +117,8 @@ impl Instance {
             }
         };
         if let Some(engine) = &engine {
-            let said = |error| format!("{} cannot be written to: {error}", folder.display());
-            data_folder::write_endpoint(folder, &engine.endpoint).map_err(said)?;
+            let message = |error| format!("{} cannot be written to: {error}", folder.display());
+            data_folder::write_endpoint(folder, &engine.endpoint).map_err(message)?;
         }
         let client = match &engine {
             Some(engine) => engine.client().await,
@@ -204,15 +204,15 @@ impl Instance {
 /// Locks a folder while the file is open.
 fn lock(folder: &Path) -> Result<File, String> {
     let path = folder.join(LOCK_FILE);
-    let said = |error| format!("{} cannot be locked: {error}", path.display());
-    let file = File::create(&path).map_err(said)?;
+    let message = |error| format!("{} cannot be locked: {error}", path.display());
+    let file = File::create(&path).map_err(message)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(format!(
             "another process is using {}; stop it, or give this one a DATA_DIR of its own",
             folder.display()
         )),
-        Err(TryLockError::Error(error)) => Err(said(error)),
+        Err(TryLockError::Error(error)) => Err(message(error)),
     }
 }
 

@@ -12,7 +12,7 @@ impl Signals {
     /// Starts to listen. Signals that came before stop the process.
     ///
     /// # Errors
-    /// A sentence that says why signals cannot be received.
+    /// A message that explains why signals cannot be received.
     pub fn listen() -> Result<Self, String> {
         let listen = || -> std::io::Result<Self> {
             let (terminated, interrupted) =

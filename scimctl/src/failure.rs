@@ -6,7 +6,7 @@ use shared::error::{ErrorKind, ScimError, chain};
 
 use crate::outage::Outage;
 
-/// A sentence that tells the operator why a command failed, and what to do.
+/// A message that explains to the operator why a command failed, and what to do.
 #[derive(Debug)]
 pub struct Failure(pub String);
 

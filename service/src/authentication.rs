@@ -55,7 +55,7 @@ impl Authenticator {
     /// Creates an authenticator with empty caches.
     ///
     /// # Errors
-    /// When the system has no randomness.
+    /// If the system's random number generator fails.
     pub fn new() -> Result<Self, ScimError> {
         let key = Sha256::digest(generate_secret()?).into();
         Ok(Self {
@@ -70,7 +70,7 @@ impl Authenticator {
     /// Authenticates a request for a connector.
     ///
     /// # Errors
-    /// - 401 for invalid credentials, and in the same words for an unknown connector.
+    /// - 401 for invalid credentials. An unknown connector gets the same response.
     /// - 403 for a disabled connector.
     /// - 429 after many wrong passwords from the client's address, unless this process knows the header to be
     ///   valid.

@@ -1,4 +1,4 @@
-//! The routes. An entry of [`ROUTES`] says everything about a route. `make routes` writes the rest from it:
+//! The routes. An entry of [`ROUTES`] declares everything about a route. `make routes` writes the rest from it:
 //! the functions in `template.yaml`, the router of `cargo lambda watch`, the binaries, and the table in
 //! README.md.
 
@@ -20,17 +20,17 @@ pub struct Route {
     pub api: Api,
     /// The method.
     pub method: &'static str,
-    /// The path after the base of the API. `{id}` stands for one segment.
+    /// The path after the base of the API. `{id}` matches one segment.
     pub path: &'static str,
     /// The name of the Lambda function and of its binary. Several routes can share a function.
     pub function: &'static str,
     /// Answers the requests.
     pub handler: Handler,
-    /// What the function may do with the table.
+    /// The rights of the function on the table.
     pub rights: TableRights,
 }
 
-/// What a function may do with the table. Each includes the ones before it.
+/// The rights of a function on the table. Each value includes the rights of the values before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum TableRights {
     /// Read connectors and their credentials, which every request needs.
@@ -113,7 +113,7 @@ impl Route {
     }
 }
 
-/// The part of a route that says which requests are its own.
+/// The part of a route that decides which requests it matches.
 #[derive(Clone, Copy)]
 struct Endpoint {
     api: Api,

@@ -1,4 +1,4 @@
-//! The way of a request: authentication, checks, handler, response, log.
+//! Handles a request: authentication, checks, handler, response, log.
 
 use std::sync::Arc;
 
@@ -38,7 +38,7 @@ impl Service {
     /// each request if it is `None`.
     ///
     /// # Errors
-    /// When the system has no randomness.
+    /// If the system's random number generator fails.
     pub fn new(
         table: Table,
         public_url: Option<String>,

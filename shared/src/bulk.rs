@@ -31,7 +31,7 @@ pub struct BulkRequest {
     pub operations: Vec<BulkOperation>,
 }
 
-/// An operation of a Bulk request. [`BulkOperation::check`] says whether it can run.
+/// An operation of a Bulk request. [`BulkOperation::check`] returns an error if it cannot run.
 #[derive(Clone, Debug)]
 pub struct BulkOperation {
     /// The HTTP method, in upper case.

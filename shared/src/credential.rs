@@ -4,8 +4,8 @@
 //! hash would add no protection. A password that a person chose is stored as argon2id. Both are stored as PHC
 //! strings: `$sha256$…` and `$argon2id$v=19$…`.
 //!
-//! Every check that fails computes two argon2id hashes. So the response time does not tell an unknown connector or
-//! username from a wrong password. The number is two because one username can have two passwords during a rotation.
+//! Every check that fails computes two argon2id hashes. So an unknown connector, an unknown username and
+//! a wrong password take the same time. The number is two because one username can have two passwords during a rotation.
 
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};

@@ -27,7 +27,7 @@
 //! }
 //! ```
 //!
-//! - `name` says what happens in one sentence, `why` what the client needs, and `does` what a step is for.
+//! - `name` describes in one sentence what happens, `why` what the client needs, and `does` what a step is for.
 //! - `target` is sent unchanged after the base URL. `body` is sent as JSON. `raw` is sent unchanged in place
 //!   of `body`.
 //! - `headers` of the conversation are sent with every request; its Content-Type only with requests that have

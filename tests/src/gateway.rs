@@ -1,4 +1,4 @@
-//! A stand-in for an HTTP API of API Gateway: it finds the route of a request, sends the event to the
+//! A local substitute for an HTTP API of API Gateway: it finds the route of a request, sends the event to the
 //! function and returns the answer. With it, tests send HTTP requests to the same binaries that are deployed.
 
 use std::net::{Ipv4Addr, SocketAddr};

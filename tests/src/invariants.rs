@@ -347,7 +347,7 @@ impl Directory {
         for (group, member) in memberships {
             let place = format!("member {member} of group {group}");
             let sides = (group.clone(), member.clone());
-            let (said, partition) = (self.group_sides.get(&sides), self.member_sides.get(&sides));
+            let (stated_kind, partition) = (self.group_sides.get(&sides), self.member_sides.get(&sides));
             let kind_of = |id: &str| {
                 let resource = self.resources.get(id).filter(|resource| resource.is_present());
                 resource.map(|resource| resource.kind)
@@ -369,12 +369,14 @@ impl Directory {
             if kind == Some(Kind::Group) && !is_marked {
                 broken.push(Invariant::NestedGroupsAreMarked);
             }
-            if said.is_none() || partition.is_none() {
+            if stated_kind.is_none() || partition.is_none() {
                 broken.push(Invariant::MembershipsHaveBothSides);
             }
             if let Some(kind) = kind {
                 let name = if kind == Kind::User { "User" } else { "Group" };
-                if said.is_some_and(|said| said != name) || partition.is_some_and(|found| *found != kind) {
+                if stated_kind.is_some_and(|stated| stated != name)
+                    || partition.is_some_and(|found| *found != kind)
+                {
                     broken.push(Invariant::CopiesAgree);
                 }
             }

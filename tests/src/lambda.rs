@@ -1,4 +1,4 @@
-//! A stand-in for AWS Lambda: it starts function processes and sends them invocations over the runtime API
+//! A local substitute for AWS Lambda: it starts function processes and sends them invocations over the runtime API
 //! (`/2018-06-01/runtime/…`).
 //!
 //! The first invocation of a function starts its process. A process handles one invocation at a time, and

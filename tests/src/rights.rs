@@ -1,4 +1,4 @@
-//! A stand-in for IAM: a proxy before DynamoDB that refuses every request for which `template.yaml` gives the
+//! A local substitute for IAM: a proxy before DynamoDB that refuses every request for which `template.yaml` gives the
 //! function no right.
 
 use std::collections::{BTreeSet, HashMap};
@@ -28,7 +28,7 @@ struct Proxy {
     rights: Arc<HashMap<String, Vec<Statement>>>,
 }
 
-/// Starts the proxy and returns its URL. `{function}` in the URL stands for the name of the function.
+/// Starts the proxy and returns its URL. `{function}` in the URL is a placeholder for the name of the function.
 ///
 /// # Panics
 /// When no port is free, or the template cannot be read.

@@ -144,8 +144,8 @@ impl Service {
             credential_of_generated(kind, password, now).expect("the password is valid"),
             credential_of_generated(CredentialKind::Bearer, &token, now).expect("the token is valid"),
         ];
-        let made = self.connectors().create(&id, name.to_owned(), credentials, Schemas::built_in()).await;
-        assert!(made.expect("DynamoDB answers").is_some(), "there is a connector {name} already");
+        let created = self.connectors().create(&id, name.to_owned(), credentials, Schemas::built_in()).await;
+        assert!(created.expect("DynamoDB answers").is_some(), "there is a connector {name} already");
         TestConnector { id, username: username.to_owned(), password: password.to_owned(), token }
     }
 

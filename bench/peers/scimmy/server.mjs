@@ -1,4 +1,4 @@
-// SCIMMY behind scimmy-routers and Express, as their READMEs show it. They come with no store: these maps are one.
+// SCIMMY, served by scimmy-routers and Express as in their READMEs. They have no store, so the resources are in maps.
 import { randomUUID } from "node:crypto";
 import express from "express";
 import SCIMMY from "scimmy";
@@ -11,12 +11,12 @@ function store(type) {
   type.ingress((resource, data) => {
     const id = resource.id ?? randomUUID();
     const now = new Date().toISOString();
-    const present = resources.get(id);
-    if (resource.id && !present) throw new SCIMMY.Types.Error(404, null, `no ${id}`);
-    const kept = { ...JSON.parse(JSON.stringify(data)), id };
-    kept.meta = { created: present?.meta.created ?? now, lastModified: now };
-    resources.set(id, kept);
-    return kept;
+    const existing = resources.get(id);
+    if (resource.id && !existing) throw new SCIMMY.Types.Error(404, null, `no ${id}`);
+    const stored = { ...JSON.parse(JSON.stringify(data)), id };
+    stored.meta = { created: existing?.meta.created ?? now, lastModified: now };
+    resources.set(id, stored);
+    return stored;
   });
   type.egress((resource) => {
     if (!resource.id) return [...resources.values()];
@@ -41,7 +41,7 @@ app.use(
   new SCIMMYRouters({
     type: "basic",
     handler: (request) => {
-      if (request.header("authorization") !== expected) throw new Error("not known");
+      if (request.header("authorization") !== expected) throw new Error("wrong user name or password");
       return "okta";
     },
   }),

@@ -1,4 +1,4 @@
-//! The conditions of transactions. Each has a name, so that a refused transaction says which of its conditions failed.
+//! The conditions of transactions. Each has a name, so that the error of a refused transaction names the conditions that failed.
 
 use shared::resource::ResourceId;
 

@@ -1,6 +1,6 @@
 //! Resources and memberships as items, and back.
 //!
-//! The item of a resource has its SCIM JSON in `doc`. Beside it stand the attributes that conditions use: `version`,
+//! The item of a resource has its SCIM JSON in `doc`. It also has the attributes that conditions use: `version`,
 //! `created`, `modified`, `origin`, `active` (users only) and the unique name, `userName` or `displayName`. Three markers
 //! are set to true or are missing: `going` (the deletion has begun), `kept` (the client deleted the user, and operators
 //! keep it) and `nested` (the group has been a member of another group).
@@ -127,7 +127,7 @@ pub fn to_stored(kind: ResourceKind, item: &Item) -> Result<Stored, ScimError> {
     })
 }
 
-/// Whether the item of a user says that the user is active; `None` if it says nothing.
+/// Whether the user of an item is active; `None` if the item does not have this attribute.
 pub fn stored_active(item: &Item) -> Option<bool> {
     item.get("active")?.as_bool().ok().copied()
 }

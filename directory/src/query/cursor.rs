@@ -21,7 +21,7 @@ const MAC_LENGTH: usize = 16;
 
 #[derive(Deserialize, Serialize)]
 struct Sealed {
-    /// When the cursor was made, in seconds since 1970-01-01T00:00:00Z.
+    /// When the cursor was created, in seconds since 1970-01-01T00:00:00Z.
     at: i64,
     /// The page size.
     count: usize,
@@ -51,7 +51,7 @@ pub fn seal(
 /// Checks a cursor, and returns its position.
 ///
 /// # Errors
-/// RFC 9865 §2.1: `invalidCursor` if the cursor was not made with this key for this query, `expiredCursor` if
+/// RFC 9865 §2.1: `invalidCursor` if the cursor was not created with this key for this query, `expiredCursor` if
 /// it is too old, `invalidCount` if the page size has changed.
 pub fn open(
     key: &[u8],

@@ -306,17 +306,17 @@ mod tests {
         });
         let mut document = barbara();
         document["displayName"] = json!("Babs");
-        let made = entry(&lower, document.clone());
-        assert_eq!((made.username.as_str(), made.display_name.as_str()), ("barbara", "Babs"));
-        assert_eq!(made.email.as_deref(), Some("home@example.com"));
+        let created = entry(&lower, document.clone());
+        assert_eq!((created.username.as_str(), created.display_name.as_str()), ("barbara", "Babs"));
+        assert_eq!(created.email.as_deref(), Some("home@example.com"));
         let names = mapping(Mapping {
             display_name: DisplayName::Names,
             username_case: UsernameCase::Upper,
             ..Mapping::default()
         });
-        let made = entry(&names, document);
+        let created = entry(&names, document);
         assert_eq!(
-            (made.username.as_str(), made.display_name.as_str()),
+            (created.username.as_str(), created.display_name.as_str()),
             ("BARBARA@EXAMPLE.COM", "Barbara Jensen")
         );
         let bare = entry(&Settings::default(), json!({ "userName": "x" }));
@@ -342,15 +342,15 @@ mod tests {
             (&["carl"], &[], Some(Hidden::NotIncluded)),
             (&["carl", "b*@*.com"], &["carl"], None),
         ] {
-            let made = entry(&rules(include, exclude), barbara());
-            assert_eq!(made.hidden, hidden, "{include:?} {exclude:?}");
-            assert_eq!(made.groups, ["Sales"]);
+            let created = entry(&rules(include, exclude), barbara());
+            assert_eq!(created.hidden, hidden, "{include:?} {exclude:?}");
+            assert_eq!(created.groups, ["Sales"]);
         }
         let mut document = barbara();
         document["active"] = json!(false);
-        let made = entry(&rules(&["carl"], &[]), document);
-        assert_eq!(made.hidden, Some(Hidden::Deactivated));
-        assert!(!made.effective_groups.contains(&PUBLIC.to_owned()), "a hidden user is not in public");
+        let created = entry(&rules(&["carl"], &[]), document);
+        assert_eq!(created.hidden, Some(Hidden::Deactivated));
+        assert!(!created.effective_groups.contains(&PUBLIC.to_owned()), "a hidden user is not in public");
     }
 
     #[test]

@@ -19,7 +19,7 @@ pub async fn find(open: &OpenDirectory, user: &str) -> Result<ResourceId, Failur
     }
 }
 
-/// Says that no user has this name. Names the ids of deleted users that had it, because only their ids can find them.
+/// Returns the error for an unknown name. It has the ids of deleted users that had it, because only their ids can find them.
 async fn explain_missing(open: &OpenDirectory, user: &str) -> Result<String, Failure> {
     let mut deleted = Vec::new();
     for_each_user(&open.directory, |candidate| {
@@ -43,7 +43,7 @@ async fn explain_missing(open: &OpenDirectory, user: &str) -> Result<String, Fai
     })
 }
 
-/// Says that no user has this name or id.
+/// Returns the error for an unknown name or id.
 pub fn missing(open: &OpenDirectory, user: &str) -> String {
     format!("connector {} has no user {user}", open.connector)
 }

@@ -57,7 +57,7 @@ pub async fn list(
     print_hidden_count(shown, hidden)
 }
 
-/// Parses a SCIM filter into a function that says whether it matches a user. Without a filter, all users match.
+/// Parses a SCIM filter into a function that returns whether it matches a user. Without a filter, all users match.
 fn parse_filter(filter: Option<&str>) -> Result<impl Fn(&StoredUser, &Groups) -> bool, Failure> {
     let schema = Schemas::built_in().of(ResourceKind::User);
     let filter = filter.map(|text| Filter::parse(text)?.resolve(schema)).transpose()?;

@@ -1,5 +1,5 @@
-//! POST /Bulk (RFC 7644 §3.7). Each operation is a request of its own, which the handler of its route
-//! answers.
+//! POST /Bulk (RFC 7644 §3.7). Each operation is a separate request, which the handler of its
+//! route answers.
 //!
 //! Operations that do not depend on each other run at the same time (one by one if the client sends
 //! `failOnErrors`). An operation waits for the operations whose bulkIds it refers to, and for earlier ones
@@ -210,7 +210,7 @@ fn dependencies(operations: &[BulkOperation]) -> Vec<BTreeSet<usize>> {
     dependencies.collect()
 }
 
-/// Runs operations as requests of their own.
+/// Runs operations as separate requests.
 #[derive(Clone, Copy)]
 struct Runner<'a> {
     call: &'a Arc<Call>,

@@ -357,7 +357,7 @@ fn operations_on_members_are_read_in_order() {
             vec![add(&[a])],
         ),
         (
-            json!([{ "op": "Remove", "path": "members", "value": [{ "$ref": null, "value": a.to_string() }, { "value": "nobody" }] }]),
+            json!([{ "op": "Remove", "path": "members", "value": [{ "$ref": null, "value": a.to_string() }, { "value": "unknown" }] }]),
             vec![remove(&[a])],
         ),
         (json!([{ "op": "Remove", "path": "members", "value": [] }]), vec![remove(&[])]),
@@ -366,7 +366,7 @@ fn operations_on_members_are_read_in_order() {
             json!([{ "op": "remove", "path": format!("members[value eq \"{a}\" or value eq \"{b}\"]") }]),
             vec![remove(&[a, b])],
         ),
-        (json!([{ "op": "remove", "path": "members[value eq \"nobody\"]" }]), vec![remove(&[])]),
+        (json!([{ "op": "remove", "path": "members[value eq \"unknown\"]" }]), vec![remove(&[])]),
         (
             json!([{ "op": "add", "value": { "members": [{ "value": a.to_string() }, { "value": a.to_string() }] } }]),
             vec![add(&[a])],

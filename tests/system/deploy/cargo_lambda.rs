@@ -91,8 +91,8 @@ async fn cargo_lambda_answers_every_event_and_every_okta_conversation() {
             .output()
             .await
             .unwrap();
-        let said = String::from_utf8_lossy(&invoked.stderr);
-        assert!(invoked.status.success(), "{name}: {said}");
+        let printed = String::from_utf8_lossy(&invoked.stderr);
+        assert!(invoked.status.success(), "{name}: {printed}");
         let answer: Value = serde_json::from_slice(&invoked.stdout).unwrap();
         // The events name the host of a deployed API.
         let pattern = pattern.to_string().replace(

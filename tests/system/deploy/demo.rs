@@ -77,7 +77,7 @@ async fn demo_provisions_a_company_and_a_repetition_changes_nothing() {
     let groups = demo.scimctl(&["group", "list", "default"]);
     assert!(groups.contains("Company") && !groups.contains("Service Accounts"), "{groups}");
 
-    // The commands that it prints work as they are printed.
+    // The printed commands succeed without changes.
     let printed: Vec<&str> = demo.printed.lines().filter_map(|line| line.strip_prefix("  ")).collect();
     assert_eq!(printed.len(), 5, "{}", demo.printed);
     for line in printed {
@@ -115,9 +115,9 @@ fn demo_says_that_another_program_uses_its_port() {
     let output = command(&folder, &port).output().unwrap();
     drop(answer.join().unwrap());
     assert_eq!(output.status.code(), Some(1));
-    let said = String::from_utf8(output.stderr).unwrap();
+    let printed = String::from_utf8(output.stderr).unwrap();
     assert_eq!(
-        said,
+        printed,
         format!("rollcall: another program answers at http://127.0.0.1:{port}; stop it, or set PORT\n")
     );
 }

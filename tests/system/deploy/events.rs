@@ -130,7 +130,7 @@ async fn every_example_event_is_answered_by_its_function() {
         assert_answer(name, &answer, status, &pattern);
         seen.insert(name.to_owned());
     }
-    assert_eq!(seen, file_names("events", "json"), "each event on file is replayed");
+    assert_eq!(seen, file_names("events", "json"), "every file in events/ is replayed");
     assert_invariants(&service, &connector.id).await;
 }
 

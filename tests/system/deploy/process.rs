@@ -114,10 +114,10 @@ async fn answered_writes_survive_a_restart_and_a_kill() {
     let (status, log) = first.end("-TERM");
     assert!(status.success(), "{status}");
     assert!(log.contains("method=POST path=\"/default/scim/v2/Users\" status=201 ms="), "{log}");
-    assert!(!log.contains(&lines[2]) && !log.contains("Basic"), "no secret reaches the log: {log}");
+    assert!(!log.contains(&lines[2]) && !log.contains("Basic"), "the log contains no secret: {log}");
 
     let second = Running::start(folder.path(), &[]);
-    assert_eq!(second.lines[1..], lines[1..], "the credentials are kept");
+    assert_eq!(second.lines[1..], lines[1..], "the credentials are unchanged");
     assert_eq!(second.client().post("/Users", &user("before the kill")).await.status, 201);
     second.end("-KILL");
 
@@ -141,10 +141,7 @@ async fn credentials_and_public_url_come_from_the_environment() {
     let running = Running::start(folder.path(), &environment);
     assert_eq!(running.lines, ["https://scim.example.com/default/scim/v2", "me", "a chosen password"]);
     assert!(running.end("-TERM").0.success());
-    assert!(
-        !folder.path().join("credentials.json").exists(),
-        "there is no other password that would be of no use"
-    );
+    assert!(!folder.path().join("credentials.json").exists(), "no password is generated");
 }
 
 #[tokio::test]
@@ -156,8 +153,8 @@ async fn dynamodb_endpoint_is_used_and_its_missing_table_is_created() {
     assert_eq!(running.client().post("/Users", &user("ann")).await.status, 201);
     let (status, log) = running.end("-TERM");
     assert!(status.success(), "{status}");
-    assert!(!log.contains("WARN"), "on this machine it takes no credentials: {log}");
-    assert!(!folder.path().join("dynamodb.sqlite").exists(), "the embedded engine was not needed");
+    assert!(!log.contains("WARN"), "a loopback DynamoDB needs no credentials: {log}");
+    assert!(!folder.path().join("dynamodb.sqlite").exists(), "the embedded engine is not started");
     let again = Running::start(folder.path(), &environment);
     assert_eq!(again.client().get("/Users").await.json()["totalResults"], 1);
 }
@@ -185,10 +182,10 @@ fn failed_start_prints_one_line_with_the_reason() {
         ),
         (folder.path(), &[unreachable], "rollcall: DynamoDB did not respond: ".to_owned()),
     ] {
-        let (code, said) = start_and_fail(folder, environment);
-        assert_eq!(code, Some(1), "{said}");
-        assert!(said.starts_with(&expected), "{said}");
-        assert_eq!(said.lines().count(), 1, "{said}");
+        let (code, printed) = start_and_fail(folder, environment);
+        assert_eq!(code, Some(1), "{printed}");
+        assert!(printed.starts_with(&expected), "{printed}");
+        assert_eq!(printed.lines().count(), 1, "{printed}");
     }
 }
 
@@ -198,14 +195,14 @@ fn second_process_over_the_same_data_folder_is_refused() {
     let first = Running::start(folder.path(), &[]);
     let endpoint = || std::fs::read_to_string(folder.path().join("dynamodb-endpoint")).unwrap();
     let before = endpoint();
-    let (code, said) = start_and_fail(folder.path(), &[]);
-    assert_eq!(code, Some(1), "{said}");
+    let (code, printed) = start_and_fail(folder.path(), &[]);
+    assert_eq!(code, Some(1), "{printed}");
     assert!(
-        said.starts_with(&format!("rollcall: another process is using {}; ", folder.path().display())),
-        "{said}"
+        printed.starts_with(&format!("rollcall: another process is using {}; ", folder.path().display())),
+        "{printed}"
     );
-    assert_eq!(said.lines().count(), 1, "{said}");
-    assert_eq!(endpoint(), before, "operators still find the first");
+    assert_eq!(printed.lines().count(), 1, "{printed}");
+    assert_eq!(endpoint(), before, "the file still names the endpoint of the first process");
     assert!(first.end("-TERM").0.success());
 }
 
@@ -252,11 +249,11 @@ async fn second_signal_stops_the_process_at_once() {
     let mut line = String::new();
     while !line.contains("another signal stops at once") {
         line.clear();
-        assert_ne!(running.out.read_line(&mut line).unwrap(), 0, "the first signal is heard");
+        assert_ne!(running.out.read_line(&mut line).unwrap(), 0, "the process logs the first signal");
     }
     let (status, log) = running.end("-TERM");
     assert_eq!(status.code(), Some(1));
-    assert!(!log.contains("method=GET"), "the request is not waited for: {log}");
+    assert!(!log.contains("method=GET"), "the process does not wait for the request: {log}");
 }
 
 #[tokio::test]
@@ -287,7 +284,7 @@ async fn request_with_a_refused_body_is_logged() {
     }
 }
 
-/// Answers as AWS does while it creates a table: the first descriptions say CREATING, and the table cannot be
+/// Answers as AWS does while it creates a table: the first descriptions have the status CREATING, and the table cannot be
 /// changed until then.
 async fn create_slowly(
     State((engine, descriptions_left)): State<(Forward, Arc<AtomicUsize>)>,
@@ -324,7 +321,7 @@ async fn start_waits_until_a_new_table_is_active() {
     );
     let environment = [("DYNAMODB_ENDPOINT", endpoint.as_str()), ("TABLE_NAME", &table)];
     let running = Running::start(folder.path(), &environment);
-    assert_eq!(descriptions_left.load(Ordering::SeqCst), 0, "it was looked at until it was there");
+    assert_eq!(descriptions_left.load(Ordering::SeqCst), 0, "the process waits until the table is active");
     assert_eq!(ttl_attribute(&table).await.as_deref(), Some("expires"));
     assert!(running.end("-TERM").0.success());
 }

@@ -49,8 +49,8 @@ async fn health_is_ok_or_unavailable_with_the_reason() {
     let healthy = start_page(service.table()).await;
     let reply = healthy.send("GET", "/health", &[("authorization", "")], "").await;
     assert_eq!((reply.status, reply.json()), (200, json!({ "status": "ok" })));
-    let gone = runtime::dynamodb::client_at("http://127.0.0.1:9").await;
-    let unhealthy = start_page(directory::Table::new(gone, TABLE.to_owned())).await;
+    let unreachable = runtime::dynamodb::client_at("http://127.0.0.1:9").await;
+    let unhealthy = start_page(directory::Table::new(unreachable, TABLE.to_owned())).await;
     let reply = unhealthy.send("GET", "/health", &[("authorization", "")], "").await;
     let body: Value = reply.json();
     assert_eq!((reply.status, &body["status"]), (503, &json!("unavailable")));

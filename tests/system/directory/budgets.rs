@@ -69,7 +69,7 @@ async fn groups_that_a_filter_finds_are_read_in_one_batch() {
     let target = "/Groups?filter=displayName%20sw%20%22group%22&excludedAttributes=members&count=100";
     let (cost, found) = counted.cost("GET", target, None, 200).await;
     assert_eq!(json_of(&found)["totalResults"], 60);
-    assert_eq!(cost.requests, 2, "one for the index, one for the groups");
+    assert_eq!(cost.requests, 2, "one request for the index, one for the groups");
 }
 
 #[tokio::test]
@@ -133,7 +133,7 @@ async fn every_request_stays_within_its_budget() {
         let page = json_of(&page);
         assert_eq!((&page["totalResults"], &page["itemsPerPage"]), (&json!(USERS), &json!(100)), "{place}");
         let expected = json!(users[start - 1].to_string());
-        assert_eq!(page["Resources"][0]["id"], expected, "the page begins where it should, {place}");
+        assert_eq!(page["Resources"][0]["id"], expected, "the first user of the page {place}");
         ledger.record(&format!("a page of 100 of {USERS} users {place}"), cost, (5, 200.0, 0.0));
         units.push(cost.read_units);
     }
@@ -168,7 +168,7 @@ async fn every_request_stays_within_its_budget() {
         let (cost, _) = counted.cost("PATCH", &format!("/Groups/{group_id}"), Some(&add), status).await;
         ledger.record(&format!("add a member to a group of {size}"), cost, (3, 20.0, 12.0));
         let (cost, _) = counted.cost("PATCH", &format!("/Groups/{group_id}"), Some(&add), status).await;
-        ledger.record(&format!("add a member who is one to a group of {size}"), cost, (2, 20.0, 0.0));
+        ledger.record(&format!("add an existing member to a group of {size}"), cost, (2, 20.0, 0.0));
         let remove = patch(json!({ "op": "remove", "path": format!("members[value eq \"{last}\"]") }));
         let (cost, _) = counted.cost("PATCH", &format!("/Groups/{group_id}"), Some(&remove), status).await;
         ledger.record(&format!("remove a member of a group of {size}"), cost, (3, 20.0, 12.0));

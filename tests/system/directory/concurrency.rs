@@ -1,5 +1,5 @@
-//! Concurrent requests: each succeeds or is refused as if they came one after another, and every invariant of
-//! the table holds afterwards.
+//! Concurrent requests: each one succeeds or is refused as if the requests ran one after another, and every
+//! invariant of the table holds afterwards.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -74,12 +74,12 @@ async fn concurrent_creates_of_one_user_name_make_one_user() {
         async move { client.post("/Users", &body).await }
     });
     let replies = join_all(posts).await;
-    let made = replies.iter().filter(|reply| reply.status == 201).count();
+    let created = replies.iter().filter(|reply| reply.status == 201).count();
     let refused = replies
         .iter()
         .filter(|reply| reply.status == 409 && reply.json()["scimType"] == "uniqueness")
         .count();
-    assert_eq!((made, refused), (1, 23));
+    assert_eq!((created, refused), (1, 23));
     assert_eq!(total_of(&client, "/Users").await, 1);
     assert_invariants(service(), &connector.id).await;
 }

@@ -16,7 +16,7 @@ use tests::provisioning::{
 };
 use tests::service::{TIME_LIMIT, TestConnector, service};
 
-/// A connector, and a service for it behind a faulty DynamoDB.
+/// A connector, and a service for it with a faulty DynamoDB.
 struct Faulty {
     connector: TestConnector,
     dynamodb: FaultyDynamoDb,
@@ -142,7 +142,7 @@ async fn one_fault_at_any_request_is_retried_and_no_change_is_made_twice() {
             faults_met += 1;
         }
     }
-    assert!(faults_met > FAULTS.len() * 10, "only {faults_met} faults were met");
+    assert!(faults_met > FAULTS.len() * 10, "only {faults_met} faults were interrupted");
     assert_eq!(client.get("/Users?count=0").await.json()["totalResults"], users_made);
     assert_invariants(service(), &faulty.connector.id).await;
 }
@@ -226,7 +226,7 @@ async fn user_reactivated_during_deactivation_keeps_new_memberships() {
         faulty.dynamodb.interrupt(at, interruption);
         assert_eq!(faulty.send("PATCH", &path, &set_active_body(false)).await.status(), 200, "{at}");
         if !faulty.heal_and_was_reached(at) {
-            assert!(at > 4, "only {at} requests were met");
+            assert!(at > 4, "only {at} requests were interrupted");
             break;
         }
         // The user is active and a member, or neither: it depends on which request came last.
@@ -301,7 +301,7 @@ async fn interrupted_member_replacement_leaves_one_complete_set() {
         faulty.dynamodb.interrupt(at, interruption);
         assert_eq!(faulty.send("PATCH", &path, &replaced).await.status(), 200, "{at}");
         if !faulty.heal_and_was_reached(at) {
-            assert!(at > 4, "only {at} requests were met");
+            assert!(at > 4, "only {at} requests were interrupted");
             break;
         }
         let left = members_of(&client, path.trim_start_matches("/Groups/")).await;
@@ -343,19 +343,22 @@ async fn version_of_a_group_is_never_newer_than_the_members_in_the_same_answer()
             assert_eq!(answer.status(), 200, "{method} {at}");
             if !faulty.heal_and_was_reached(at) {
                 is_member = !is_member;
-                assert!(at > 1, "only {at} requests of {method} were met");
+                assert!(at > 1, "only {at} requests of {method} were interrupted");
                 break;
             }
             let now = client.get(&path).await;
             let answered = version(answer.headers()["etag"].to_str().unwrap());
             let current = version(now.header("etag").unwrap());
-            assert!(answered <= current, "{method} {at}: version {answered}, and the group has {current}");
+            assert!(
+                answered <= current,
+                "{method} {at}: the response has version {answered}, the group has {current}"
+            );
             if answered == current {
                 assert_eq!(now.json()["members"], json_of(&answer)["members"], "{method} {at}");
                 same_version += 1;
             }
         }
-        assert!(same_version > 0, "no answer to {method} had the version that the group has now");
+        assert!(same_version > 0, "no response to {method} had the current version of the group");
     }
     assert_invariants(service(), &faulty.connector.id).await;
 }
@@ -409,7 +412,7 @@ async fn user_deleted_while_pages_are_read_does_not_repeat_or_skip_others() {
         }
         assert_eq!(seen, remaining, "{at}");
         if !faulty.heal_and_was_reached(at) {
-            assert!(at > 8, "only {at} requests were met");
+            assert!(at > 8, "only {at} requests were interrupted");
             break;
         }
     }

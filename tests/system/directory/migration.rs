@@ -92,8 +92,8 @@ async fn table_of_format_1_is_served_before_and_after_its_migration() {
     let reply = restarted.send("GET", "/Users", None, TIME_LIMIT).await;
     assert_eq!(reply.status(), 200);
     assert_served(&service).await;
-    let made = scimctl(&service, &["connector", "create", "--name", "google"]);
-    assert!(made.ok().contains("Endpoint URL"));
+    let created = scimctl(&service, &["connector", "create", "--name", "google"]);
+    assert!(created.ok().contains("Endpoint URL"));
     for connector in ["okta", "default", "entra", "onelogin", "google"] {
         let connector = service.table().connector(&id(connector)).await.unwrap().unwrap();
         assert_eq!(connector.format, FORMAT, "{}", connector.id);

@@ -45,15 +45,15 @@ async fn names_with_special_characters_are_kept_found_and_unique() {
     for (endpoint, schema, attribute) in [("Users", USER, "userName"), ("Groups", GROUP, "displayName")] {
         for (name, other) in names() {
             let path = format!("/{endpoint}");
-            let made = client.post(&path, &json!({ "schemas": [schema], attribute: name })).await;
-            assert_eq!(made.status, 201, "{name:?}: {}", String::from_utf8_lossy(&made.body));
-            let made = made.json();
-            assert_eq!(made[attribute], name);
+            let created = client.post(&path, &json!({ "schemas": [schema], attribute: name })).await;
+            assert_eq!(created.status, 201, "{name:?}: {}", String::from_utf8_lossy(&created.body));
+            let created = created.json();
+            assert_eq!(created[attribute], name);
             for spelling in [&name, &other] {
                 let found = find(&client, endpoint, attribute, spelling).await;
                 assert_eq!(
                     (&found["totalResults"], &found["Resources"][0]),
-                    (&json!(1), &made),
+                    (&json!(1), &created),
                     "{spelling:?}"
                 );
                 let again = client.post(&path, &json!({ "schemas": [schema], attribute: spelling })).await;

@@ -198,7 +198,7 @@ async fn missing_index_is_reported_by_doctor_and_check_and_built_by_reindex() {
     let id = versions.connector.id.to_string();
     let older = versions.older().await;
     create(&older, "ann", "Cook").await;
-    // The record says that the index of display names is not built yet.
+    // In the connector's record, the index of display names is not built yet.
     let mut connector = versions.read().await;
     let record = serde_json::to_value(&connector.record).unwrap();
     let mut indexes = record["indexes"].clone();

@@ -55,7 +55,7 @@ async fn toy_function() {
         let answer_target = format!("/invocation/{id}/response");
         match event["rawPath"].as_str().unwrap_or_default().rsplit('/').next() {
             Some("fails") => {
-                let error = json!({ "errorType": "Toy.Error", "errorMessage": "was asked to" });
+                let error = json!({ "errorType": "Toy.Error", "errorMessage": "fails on request" });
                 runtime.post(&format!("/invocation/{id}/error"), &error).await;
             }
             Some("ends") => std::process::exit(1),
@@ -153,7 +153,7 @@ async fn failed_invocation_returns_the_error_type_and_message() {
     let event = |path: &str| json!({ "rawPath": path });
     assert_eq!(
         lambda.invoke("toy", &event("/fails")).await.unwrap_err().to_string(),
-        "Toy.Error: was asked to"
+        "Toy.Error: fails on request"
     );
     assert_eq!(lambda.invoke("toy", &event("/ends")).await.unwrap_err().kind, "Runtime.ExitError");
     let failure = lambda.invoke("toy", &event("/answers-too-much")).await.unwrap_err();
@@ -188,7 +188,7 @@ async fn function_has_one_process_that_ends_with_the_gateway() {
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        assert!(!is_running().await, "process {} was left behind", process(&reply));
+        assert!(!is_running().await, "process {} is still running", process(&reply));
     }
 }
 
@@ -222,7 +222,7 @@ async fn conversation_with_the_expected_answers_succeeds() {
             "capture": { "ids[]": "/pathParameters/id", "last": "/pathParameters/id" }
         },
         {
-            "does": "sends what it was told",
+            "does": "sends the captured values",
             "request": {
                 "method": "POST",
                 "target": "/Groups?last=${last}",

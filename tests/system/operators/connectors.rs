@@ -29,9 +29,9 @@ fn origin() -> String {
 #[tokio::test]
 async fn connector_create_prints_the_endpoint_url_and_new_credentials_once() {
     let (name, origin) = (new_name(), origin());
-    let made = scimctl(service(), &["connector", "create", "--name", &name, "--url", &origin]);
+    let created = scimctl(service(), &["connector", "create", "--name", &name, "--url", &origin]);
     let (url, username, password) =
-        (made.value("Endpoint URL:"), made.value("Username:"), made.value("Password:"));
+        (created.value("Endpoint URL:"), created.value("Username:"), created.value("Password:"));
     assert_eq!((url.as_str(), username), (format!("{origin}/{name}/scim/v2").as_str(), name.clone()));
     assert_eq!(Client::new(&url, &name, &password).get("/Users").await.json()["totalResults"], 0);
     let again = scimctl(service(), &["connector", "create", "--name", &name]);
@@ -43,30 +43,32 @@ async fn connector_create_prints_the_endpoint_url_and_new_credentials_once() {
     );
 
     let bearer = format!("{name}b");
-    let made = scimctl(service(), &["connector", "create", "--name", &bearer, "--url", &origin, "--bearer"]);
-    let client = Client::new(&format!("{origin}/{bearer}/scim/v2"), "", "").with_token(&made.value("Token:"));
+    let created =
+        scimctl(service(), &["connector", "create", "--name", &bearer, "--url", &origin, "--bearer"]);
+    let client =
+        Client::new(&format!("{origin}/{bearer}/scim/v2"), "", "").with_token(&created.value("Token:"));
     assert_eq!(client.send("GET", "/Users", &[("authorization", &client.bearer())], "").await.status, 200);
 
     let chosen = format!("{name}p");
     let create =
         ["connector", "create", "--name", &chosen, "--url", &origin, "--username", "okta", "--password", "-"];
     assert!(scimctl_with(service(), &create, "short\n").failed().contains("12 characters"));
-    let made = scimctl_with(service(), &create, "correct horse battery\n");
-    assert!(!made.out.contains("horse"), "a password that somebody chose is not shown");
-    let url = made.value("Endpoint URL:");
+    let created = scimctl_with(service(), &create, "correct horse battery\n");
+    assert!(!created.out.contains("horse"), "a password from standard input is not printed");
+    let url = created.value("Endpoint URL:");
     assert_eq!(Client::new(&url, "okta", "correct horse battery").get("/Users").await.status, 200);
     let on_command_line = ["connector", "create", "--name", "x", "--password", "secret"];
     assert_eq!(scimctl(service(), &on_command_line).code, 2, "a password on the command line is refused");
 
-    let made =
+    let created =
         scimctl(service(), &["connector", "create", "--name", "okta", "--unguessable", "--url", &origin]);
-    let url = made.value("Endpoint URL:");
+    let url = created.value("Endpoint URL:");
     let id = url.split('/').nth(3).unwrap();
     assert!(id.starts_with("okta-") && id.len() == 25 && ConnectorId::parse(id).is_some(), "{id}");
 }
 
 #[tokio::test]
-async fn rotated_credential_works_beside_the_old_one_until_it_is_retired() {
+async fn old_and_rotated_credentials_are_valid_until_one_is_retired() {
     let (name, origin) = (new_name(), origin());
     let run = |arguments: &[&str]| scimctl(service(), &[&["connector"], arguments].concat());
     let first = run(&["create", "--name", &name, "--url", &origin]);
@@ -74,8 +76,8 @@ async fn rotated_credential_works_beside_the_old_one_until_it_is_retired() {
     assert_eq!((second.code, second.value("Username:")), (0, name.clone()));
     let url = first.value("Endpoint URL:");
     let client = |password: &str| Client::new(&url, &name, password);
-    for made in [&first, &second] {
-        assert_eq!(client(&made.value("Password:")).get("/Users?count=0").await.status, 200);
+    for created in [&first, &second] {
+        assert_eq!(client(&created.value("Password:")).get("/Users?count=0").await.status, 200);
     }
     assert!(run(&["rotate", &name]).failed().starts_with("2 Basic credentials are live"));
     let token = run(&["rotate", &name, "--bearer"]).value("Token:");
@@ -99,9 +101,9 @@ async fn rotated_credential_works_beside_the_old_one_until_it_is_retired() {
     let shown = run(&["show", &name]).ok();
     assert!(!shown.contains(&id(old)) && shown.contains("2026-01-01 00:00 UTC (expired)"), "{shown}");
     // Every function reads the connector again within a minute. This is what it reads.
-    let present = service().table().connector(&ConnectorId::parse(&name).unwrap()).await.unwrap().unwrap();
+    let stored = service().table().connector(&ConnectorId::parse(&name).unwrap()).await.unwrap().unwrap();
     let find = |presented: shared::credential::PresentedCredentials| {
-        presented.find(&present.credentials, Timestamp::now()).is_some()
+        presented.find(&stored.credentials, Timestamp::now()).is_some()
     };
     let basic = |password: String| shared::credential::PresentedCredentials::Basic {
         username: name.clone(),
@@ -112,7 +114,11 @@ async fn rotated_credential_works_beside_the_old_one_until_it_is_retired() {
     let table = service().table();
     table.credential_usage(&connector).record_use(&id(bearer), Timestamp::now()).await.unwrap();
     run(&["rotate", &name]).ok();
-    assert_eq!(used(&id(bearer)).await, None, "a credential that had ended made room");
+    assert_eq!(
+        used(&id(bearer)).await,
+        None,
+        "rotate deletes an expired credential and the record of its last use"
+    );
 }
 
 #[tokio::test]
@@ -136,14 +142,14 @@ async fn connector_is_disabled_renamed_and_deleted_with_its_directory() {
     assert_eq!(who, ["ada", "ada", "ada", "test"]);
     assert!(records.iter().all(|record| record["kind"] == "Connector"));
     assert_eq!(
-        run(&["show", "nobody"]).failed(),
-        "there is no connector nobody; `scimctl connector list` lists all connectors"
+        run(&["show", "unknown"]).failed(),
+        "there is no connector unknown; `scimctl connector list` lists all connectors"
     );
 
     let connector = service().connector().await;
     let (id, client) = (connector.id.to_string(), connector.local(service()));
-    let made = create_users(&client, 5).await;
-    let inner = create_group(&client, "inner", &made).await;
+    let created = create_users(&client, 5).await;
+    let inner = create_group(&client, "inner", &created).await;
     create_group(&client, "outer", &[inner]).await;
     let wrong = scimctl_with(service(), &["connector", "delete", &id], "yes\n");
     assert_eq!(
@@ -155,7 +161,7 @@ async fn connector_is_disabled_renamed_and_deleted_with_its_directory() {
     // not.
     let long_ago = Timestamp::now() - SignedDuration::from_hours(1);
     service().connectors().begin_deletion(&connector.id, long_ago).await.unwrap();
-    let first = ResourceId::parse(&made[0]).unwrap();
+    let first = ResourceId::parse(&created[0]).unwrap();
     take_item(service(), &layout::resource(&connector.id, ResourceKind::User, first)).await;
     let folder = Folder::new();
     let file = folder.write("users.csv", "username\nann@example.com\n");
@@ -260,7 +266,7 @@ async fn settings_can_be_set_applied_from_a_file_and_exported() {
     run(&["apply", &id, path]).ok();
     assert_eq!(run(&["apply", &id, path]).ok(), format!("connector {id} already has these settings\n"));
     assert_eq!(run(&["export", &id]).ok(), std::fs::read_to_string(path).unwrap());
-    for (text, said) in [
+    for (text, expected) in [
         ("on-delte = \"refuse\"", "1: on-delte = \"refuse\": unknown field `on-delte`"),
         (
             "attribute-only = true\non-delete = \"x\"\n",
@@ -271,9 +277,9 @@ async fn settings_can_be_set_applied_from_a_file_and_exported() {
     ] {
         folder.write("settings.toml", text);
         let wrong = run(&["apply", &id, path]).failed();
-        assert!(wrong.starts_with(&format!("{path}:{said}")), "{wrong}");
+        assert!(wrong.starts_with(&format!("{path}:{expected}")), "{wrong}");
     }
-    for (setting, said) in [
+    for (setting, expected) in [
         (
             "mapping.email=emials.value",
             "mapping.email: \"emials.value\" does not name an attribute of a User",
@@ -291,7 +297,7 @@ async fn settings_can_be_set_applied_from_a_file_and_exported() {
         ("rules=x", "there is no setting rules; `scimctl connector export` prints all settings"),
         ("on-delete", "\"on-delete\" is not SETTING=VALUE"),
     ] {
-        assert_eq!(run(&["set", &id, setting]).failed(), said);
+        assert_eq!(run(&["set", &id, setting]).failed(), expected);
     }
     // Rules do not change the answers over SCIM.
     let names = client.get("/Users?attributes=userName").await.json();

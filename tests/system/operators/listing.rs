@@ -102,12 +102,12 @@ async fn user_deleted_by_the_client_and_kept_is_found_by_id_only() {
     let lines: Vec<&str> = listed.lines().collect();
     assert!(lines[0].ends_with("  ID") && lines[1].ends_with(&ann), "{listed}");
     for verb in ["show", "set", "delete"] {
-        let said = run(&connector, &["user", verb, "ANN"]).failed();
+        let printed = run(&connector, &["user", verb, "ANN"]).failed();
         let expected = format!(
             "connector {} has no user ANN; the identity provider deleted a user of this name: use its id {ann}",
             connector.id
         );
-        assert_eq!(said, expected);
+        assert_eq!(printed, expected);
     }
     assert!(run(&connector, &["user", "show", "bob"]).failed().ends_with("has no user bob"));
     run(&connector, &["user", "delete", &ann]).ok();
@@ -162,8 +162,8 @@ async fn control_characters_in_names_are_escaped_in_tables() {
     let id = create_user(&client, "a\u{1b}[2J\nb").await;
     create_group(&client, "g\r", std::slice::from_ref(&id)).await;
     for arguments in [&["user", "list"][..], &["user", "show", &id], &["group", "members", "g\r"]] {
-        let said = run(&connector, arguments).ok();
-        assert!(said.contains("a\\u{1b}[2J\\nb") && !said.contains('\u{1b}'), "{said:?}");
+        let printed = run(&connector, arguments).ok();
+        assert!(printed.contains("a\\u{1b}[2J\\nb") && !printed.contains('\u{1b}'), "{printed:?}");
     }
     assert!(run(&connector, &["group", "list"]).ok().contains("g\\r "));
     let json = run(&connector, &["user", "show", &id, "--json"]).ok();
@@ -190,9 +190,9 @@ async fn doctor_reports_each_problem_with_its_remedy() {
         &format!("ok      {origin}/{id}/scim/v2/ServiceProviderConfig requires authentication"),
         "ok      the service accepts the credential",
     ] {
-        assert!(done.out.lines().any(|said| said == line), "{line} in {}", done.out);
+        assert!(done.out.lines().any(|printed| printed == line), "{line} in {}", done.out);
     }
-    assert_eq!(done.code, 1, "the embedded engine is no deployed stack");
+    assert_eq!(done.code, 1, "doctor reports problems, because the embedded engine is not a deployed stack");
     assert!(
         look(&client.username, "wrong").out.contains("FAILED  the service refuses the credential with 401")
     );

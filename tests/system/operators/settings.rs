@@ -24,18 +24,18 @@ async fn connector_with(settings: Settings) -> (TestConnector, Client) {
 async fn on_deactivate_keep_groups_keeps_memberships() {
     let (_, client) =
         connector_with(Settings { on_deactivate: OnDeactivate::KeepGroups, ..Settings::default() }).await;
-    let made = create_users(&client, 2).await;
-    let group = create_group(&client, "Tour Guides", &made[..1]).await;
-    let path = format!("/Users/{}", made[0]);
+    let created = create_users(&client, 2).await;
+    let group = create_group(&client, "Tour Guides", &created[..1]).await;
+    let path = format!("/Users/{}", created[0]);
     let away = client.patch(&path, &set_active_body(false)).await.json();
     assert_eq!((&away["active"], &away["groups"][0]["value"]), (&json!(false), &json!(group)));
     assert_eq!(client.get(&path).await.json(), away);
     assert_eq!(client.patch(&path, &set_active_body(true)).await.json()["groups"][0]["value"], json!(group));
     // A deactivated user can join a group with this setting.
-    client.patch(&format!("/Users/{}", made[1]), &set_active_body(false)).await;
-    let joins = add_members_body(&made[1..]);
+    client.patch(&format!("/Users/{}", created[1]), &set_active_body(false)).await;
+    let joins = add_members_body(&created[1..]);
     assert_eq!(client.patch(&format!("/Groups/{group}"), &joins).await.status, 200);
-    assert_eq!(members_of(&client, &group).await, made.iter().cloned().collect());
+    assert_eq!(members_of(&client, &group).await, created.iter().cloned().collect());
 }
 
 #[tokio::test]
@@ -96,23 +96,33 @@ async fn attribute_only_client_cannot_create_users_but_takes_over_local_ones() {
 #[tokio::test]
 async fn client_takes_over_a_local_user_with_the_same_id() {
     let (connector, client) = connector_with(Settings::default()).await;
-    let made = |name: &str| {
-        let said = run(&connector, &["user", "create", name, "--first-name", "Ann", "--email", "a@b.c"]).ok();
-        said.trim().rsplit(' ').next().unwrap().to_owned()
+    let create_user_named = |name: &str| {
+        let printed =
+            run(&connector, &["user", "create", name, "--first-name", "Ann", "--email", "a@b.c"]).ok();
+        printed.trim().rsplit(' ').next().unwrap().to_owned()
     };
     let owner = |id: &str| {
         let entry: Value =
             serde_json::from_str(&run(&connector, &["user", "show", id, "--json"]).ok()).unwrap();
         entry["origin"].clone()
     };
-    let (posted, put, patched, seen) = (made("posted"), made("put"), made("patched"), made("seen"));
+    let (posted, put, patched, seen) = (
+        create_user_named("posted"),
+        create_user_named("put"),
+        create_user_named("patched"),
+        create_user_named("seen"),
+    );
     let found = client.get("/Users?filter=userName%20eq%20%22POSTED%22").await.json();
     assert_eq!(found["Resources"][0]["id"], json!(posted), "a look-up finds the operator's user");
     let reply =
         client.post("/Users", &json!({ "schemas": [USER], "userName": "Posted", "title": "x" })).await;
     let body = reply.json();
     assert_eq!((reply.status, &body["id"], &body["title"]), (201, &json!(posted), &json!("x")));
-    assert_eq!((body.get("name"), body.get("emails")), (None, None), "it is what the client says");
+    assert_eq!(
+        (body.get("name"), body.get("emails")),
+        (None, None),
+        "attributes that the client omits are removed"
+    );
     assert!(reply.header("location").unwrap().ends_with(&posted));
     let again = client.post("/Users", &json!({ "schemas": [USER], "userName": "posted" })).await;
     assert_eq!((again.status, &again.json()["scimType"]), (409, &json!("uniqueness")));
@@ -143,8 +153,8 @@ async fn client_cannot_see_or_change_local_groups_and_roles() {
     let (connector, client) = connector_with(Settings::default()).await;
     let ann = create_user(&client, "ann").await;
     let sales = create_group(&client, "Sales", std::slice::from_ref(&ann)).await;
-    let said = run(&connector, &["group", "create", "Stewards"]).ok();
-    let stewards = said.trim().rsplit(' ').next().unwrap().to_owned();
+    let printed = run(&connector, &["group", "create", "Stewards"]).ok();
+    let stewards = printed.trim().rsplit(' ').next().unwrap().to_owned();
     run(&connector, &["group", "add", "Stewards", "ann", "Sales"]).ok();
     run(&connector, &["role", "create", "approver"]).ok();
     run(&connector, &["role", "assign", "approver", "Sales"]).ok();
@@ -216,9 +226,9 @@ async fn each_change_leaves_one_audit_record_without_values() {
     run(&connector, &["group", "create", "Stewards"]).ok();
     let read = |arguments: &[&str]| -> Vec<Value> {
         let id = connector.id.to_string();
-        let said = scimctl(service(), &[&["audit", &id, "--json"], arguments].concat()).ok();
-        assert!(!said.contains("Secret") && !said.contains("Hidden"), "{said}");
-        said.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        let printed = scimctl(service(), &[&["audit", &id, "--json"], arguments].concat()).ok();
+        assert!(!printed.contains("Secret") && !printed.contains("Hidden"), "{printed}");
+        printed.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     };
     let short = |record: &Value| {
         let attributes = record["attributes"].as_array().unwrap().iter().map(|name| name.as_str().unwrap());
@@ -265,7 +275,7 @@ async fn each_change_leaves_one_audit_record_without_values() {
         .filter(|((pk, _), _)| pk.contains("#audit/"))
         .map(|(_, item)| item["expires"].as_n().unwrap().parse().unwrap())
         .collect();
-    assert_eq!(expires.len(), all.len(), "every record is an item");
+    assert_eq!(expires.len(), all.len(), "every audit record is a separate item");
     let year = jiff::Timestamp::now().as_second() + 365 * 86_400;
     assert!(expires.iter().all(|expires| (year - 600..=year).contains(expires)), "{expires:?}");
 }

@@ -10,7 +10,7 @@ use tests::sample::SampleDirectory;
 use tests::scimctl::run;
 use tests::service::{TestConnector, service};
 
-const AS_IT_WAS: &str = "0 created, 0 updated, 1 unchanged, 0 refused\n";
+const UNCHANGED: &str = "0 created, 0 updated, 1 unchanged, 0 refused\n";
 
 #[tokio::test]
 async fn exported_directory_can_be_imported_elsewhere_repeatedly() {
@@ -30,7 +30,7 @@ async fn exported_directory_can_be_imported_elsewhere_repeatedly() {
         let nested = run(&other, &["import", "groups", &groups]);
         assert_eq!(nested.out, "1 created, 0 updated, 0 unchanged, 1 refused\n");
         assert!(nested.err.contains("has no group Sales, EMEA of the identity provider"), "{nested:?}");
-        assert_eq!(run(&other, &["import", "users", &users]).ok(), AS_IT_WAS);
+        assert_eq!(run(&other, &["import", "users", &users]).ok(), UNCHANGED);
         let again = run(&other, &["import", "groups", &groups]);
         assert_eq!(again.out, "0 created, 0 updated, 1 unchanged, 1 refused\n");
         let show = |connector: &TestConnector| -> Value {
@@ -66,9 +66,9 @@ async fn refused_rows_are_reported_and_the_other_rows_are_imported() {
     );
     let imported = run(&connector, &["import", "users", &csv]);
     assert_eq!((imported.code, imported.out.as_str()), (1, "2 created, 0 updated, 0 unchanged, 3 refused\n"));
-    let said: Vec<&str> = imported.err.lines().collect();
-    let [nobody, owned, short, last] = said[..] else { panic!("{said:?}") };
-    assert_eq!(nobody, format!("{csv}:3: the row has no username"));
+    let printed: Vec<&str> = imported.err.lines().collect();
+    let [no_name, owned, short, last] = printed[..] else { panic!("{printed:?}") };
+    assert_eq!(no_name, format!("{csv}:3: the row has no username"));
     assert!(owned.starts_with(&format!("{csv}:4: User ")) && owned.contains("belongs to"), "{owned}");
     assert_eq!(short, format!("{csv}:5: the row has 2 cells, but the heading has 3"));
     assert_eq!(last, "scimctl: 3 rows were refused");
@@ -248,12 +248,12 @@ async fn duplicate_name_in_a_file_is_refused_with_both_line_numbers() {
     let folder = Folder::new();
     let users = folder.write("users.csv", "username,first_name\nann,Ann\nbob,Bob\nANN,Anna\n");
     let groups = folder.write("groups.jsonl", "{\"name\": \"Team\"}\n\n{\"name\": \"team \"}\n");
-    for (what, file, made, line) in [
+    for (what, file, created, line) in [
         ("users", &users, 2, "4: username \"ANN\" is already in line 2"),
         ("groups", &groups, 1, "3: name \"team \" is already in line 1"),
     ] {
         let imported = run(&connector, &["import", what, file]);
-        assert_eq!(imported.out, format!("{made} created, 0 updated, 0 unchanged, 1 refused\n"));
+        assert_eq!(imported.out, format!("{created} created, 0 updated, 0 unchanged, 1 refused\n"));
         assert!(imported.err.contains(&format!("{file}:{line}\n")), "{imported:?}");
     }
     assert_eq!(run(&connector, &["user", "show", "ann"]).value("First name:"), "Ann");
@@ -269,8 +269,8 @@ async fn file_with_an_unknown_column_is_refused_before_any_import() {
         ("users", csv, "columns \"firstname\", \"last_nam\"; the columns are username, "),
         ("groups", lines, "column \"member\"; the columns are name, "),
     ] {
-        let said = run(&connector, &["import", what, &file]).failed();
-        assert!(said.starts_with(&format!("{file}: unknown {unknown}")), "{said}");
+        let printed = run(&connector, &["import", what, &file]).failed();
+        assert!(printed.starts_with(&format!("{file}: unknown {unknown}")), "{printed}");
     }
     let nothing =
         run(&connector, &["user", "list", "--json"]).ok() + &run(&connector, &["group", "list"]).ok();
@@ -284,8 +284,8 @@ async fn import_of_a_folder_fails_with_one_line() {
     for name in ["folder.jsonl", "folder.csv"] {
         let path = folder.file_path(name);
         std::fs::create_dir(&path).unwrap();
-        let said = run(&connector, &["import", "users", &path]).failed();
-        assert!(said.starts_with(&format!("{path}: ")), "{said}");
+        let printed = run(&connector, &["import", "users", &path]).failed();
+        assert!(printed.starts_with(&format!("{path}: ")), "{printed}");
     }
 }
 

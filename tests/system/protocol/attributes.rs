@@ -45,7 +45,7 @@ async fn attributes_and_excluded_attributes_select_what_every_answer_contains() 
             vec!["schemas", "id", "userName"],
         ),
     ] {
-        let other = full_user(&format!("made by {query}"));
+        let other = full_user(&format!("created by {query}"));
         for reply in [
             client.get(&format!("/Users/{id}?{query}")).await,
             client.put(&format!("/Users/{id}?{query}"), &full_user("ann")).await,
@@ -62,9 +62,9 @@ async fn attributes_and_excluded_attributes_select_what_every_answer_contains() 
     let one = client.get(&format!("/Users/{id}?attributes=name.givenName")).await.json();
     assert_eq!(one["name"], json!({ "givenName": "Ann" }));
     let group = json!({ "schemas": [GROUP], "displayName": "g", "members": [{ "value": id }] });
-    let made = client.post("/Groups?excludedAttributes=members", &group).await;
+    let created = client.post("/Groups?excludedAttributes=members", &group).await;
     assert_eq!(
-        (made.status, names(&made)),
+        (created.status, names(&created)),
         (201, ["schemas", "id", "displayName", "meta"].map(str::to_owned).into())
     );
 }
@@ -101,7 +101,7 @@ async fn stale_if_match_is_rejected_and_if_none_match_gives_304() {
         assert_eq!(reply.status, status, "{method} {name} {version}");
         assert_eq!(reply.body.is_empty(), status == 304, "{method} {name} {version}: only a 304 has no body");
     }
-    // The second and the third PUT changed nothing, so they made no new version.
+    // The second and the third PUT changed nothing, so the version is unchanged.
     let before = client.get(&path).await;
     assert_eq!(
         (before.header("etag"), &before.json()["meta"]["version"]),
@@ -128,7 +128,11 @@ async fn stale_if_match_is_rejected_and_if_none_match_gives_304() {
         assert_eq!(listed["Resources"][0]["meta"]["version"], after.json()["meta"]["version"], "{query}");
     }
     let versions = [("if-none-match", "W/\"7\""), ("if-none-match", after.header("etag").unwrap())];
-    assert_eq!(client.send("GET", &path, &versions, "").await.status, 304, "a list in two lines is one list");
+    assert_eq!(
+        client.send("GET", &path, &versions, "").await.status,
+        304,
+        "a header in two lines is one list"
+    );
     assert_eq!(send("GET", "if-none-match", "W/\"2\"", none()).await.status, 200);
     assert_eq!(send("DELETE", "if-match", after.header("etag").unwrap(), none()).await.status, 204);
 }
@@ -189,7 +193,11 @@ async fn discovery_endpoints_describe_the_service() {
         assert_eq!(schema["meta"]["location"], format!("{}/Schemas/{id}", client.base_url));
         let file = workspace().join(format!("shared/schemas/{}.json", schema["name"].as_str().unwrap()));
         let file: Value = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
-        assert_eq!((&schema["id"], &schema["attributes"]), (&file["id"], &file["attributes"]), "as on file");
+        assert_eq!(
+            (&schema["id"], &schema["attributes"]),
+            (&file["id"], &file["attributes"]),
+            "the schema is the same as in the file"
+        );
     }
     let types = client.get("/ResourceTypes").await.json();
     assert_eq!(types["Resources"][0], client.get("/ResourceTypes/User").await.json());
@@ -228,7 +236,7 @@ async fn pages_stay_below_the_response_limit_and_a_too_large_group_is_400() {
     for query in ["count=20", "count=20&sortBy=userName", "count=20&filter=title%20pr"] {
         let seen = walk_pages(&client, query, async |_| {}).await;
         let distinct: BTreeSet<&String> = seen.iter().collect();
-        assert_eq!((seen.len(), distinct.len()), (20, 20), "{query}: each is on one page");
+        assert_eq!((seen.len(), distinct.len()), (20, 20), "{query}: each user is on one page");
     }
     let large = create_group(&client, "large", &[]).await;
     let members: Vec<ResourceId> = (0..40_000).map(|_| directory::secrets::new_resource_id()).collect();
@@ -246,8 +254,13 @@ async fn pages_stay_below_the_response_limit_and_a_too_large_group_is_400() {
     // selects attributes.
     let renamed = patch_body(json!([{ "op": "replace", "path": "displayName", "value": "larger" }]));
     assert_eq!(client.patch(&path, &renamed).await.status, 204);
-    let asked = client.patch(&format!("{path}?attributes=displayName,members.value"), &renamed).await;
-    assert_eq!((asked.status, &asked.json()["displayName"]), (200, &json!("larger")));
+    let with_attributes =
+        client.patch(&format!("{path}?attributes=displayName,members.value"), &renamed).await;
+    assert_eq!((with_attributes.status, &with_attributes.json()["displayName"]), (200, &json!("larger")));
     let compressed = client.send("GET", &path, &[("accept-encoding", "gzip")], "").await;
-    assert_eq!(compressed.json()["members"].as_array().unwrap().len(), 40_000, "compressed, it fits");
+    assert_eq!(
+        compressed.json()["members"].as_array().unwrap().len(),
+        40_000,
+        "the compressed group is below the limit"
+    );
 }

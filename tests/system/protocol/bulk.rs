@@ -122,8 +122,8 @@ async fn circular_references_are_complete_before_later_operations() {
         (&user["title"], &user[ENTERPRISE]["manager"]["value"]),
         (&json!("Boss"), &json!(id(&done[1])))
     );
-    for made in &done[..3] {
-        assert_eq!(client.delete(&format!("/Users/{}", id(made))).await.status, 204);
+    for created in &done[..3] {
+        assert_eq!(client.delete(&format!("/Users/{}", id(created))).await.status, 204);
     }
     let [ann, bob, cat] = cycle;
     let done = send(&client, bulk(json!([ann, bob, cat, of_ann("DELETE", Value::Null)]))).await;

@@ -15,7 +15,7 @@ async fn invalid_bodies_and_queries_are_refused_and_change_nothing() {
     let guides = create_group(&client, "Tour Guides", std::slice::from_ref(&ann)).await;
     let (of_ann, of_guides) = (format!("/Users/{ann}"), format!("/Groups/{guides}"));
 
-    let nobody = "00000000-0000-4000-8000-000000000000";
+    let unknown_id = "00000000-0000-4000-8000-000000000000";
     let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
     let emails: Vec<Value> =
         (0..50).map(|number| json!({ "value": format!("{number}@example.com") })).collect();
@@ -48,11 +48,11 @@ async fn invalid_bodies_and_queries_are_refused_and_change_nothing() {
         ("POST", "/Users", json!({ "schemas": [USER], "userName": "ANN" }).to_string(), 409, "uniqueness", "userName \"ANN\" is taken by another user"),
         ("POST", "/Groups", json!({ "schemas": [GROUP] }).to_string(), 400, "invalidValue", "displayName is missing or empty; it is required"),
         ("POST", "/Groups", json!({ "schemas": [GROUP], "displayName": "tour guides" }).to_string(), 409, "uniqueness", "displayName \"tour guides\" is taken by another group"),
-        ("POST", "/Groups", json!({ "schemas": [GROUP], "displayName": "g", "members": [{ "value": ann }, { "value": nobody }] }).to_string(), 400, "invalidValue", "members: there is no user or group with the id 00000000-0000-4000-8000-000000000000"),
+        ("POST", "/Groups", json!({ "schemas": [GROUP], "displayName": "g", "members": [{ "value": ann }, { "value": unknown_id }] }).to_string(), 400, "invalidValue", "members: there is no user or group with the id 00000000-0000-4000-8000-000000000000"),
         ("POST", "/Groups", json!({ "schemas": [GROUP], "displayName": "g", "members": [{ "value": "x" }] }).to_string(), 400, "invalidValue", "members: there is no user or group with the id \"x\""),
         ("POST", "/Groups", json!({ "schemas": [GROUP], "displayName": "g", "members": [{ "display": "x" }] }).to_string(), 400, "invalidValue", "members.value is missing; it is required"),
         ("PUT", of_ann.as_str(), json!({ "schemas": [USER] }).to_string(), 400, "invalidValue", "userName is missing or empty; it is required"),
-        ("PATCH", &of_guides, add(json!([{ "value": nobody }])), 400, "invalidValue", "members: there is no user or group with the id 00000000-0000-4000-8000-000000000000"),
+        ("PATCH", &of_guides, add(json!([{ "value": unknown_id }])), 400, "invalidValue", "members: there is no user or group with the id 00000000-0000-4000-8000-000000000000"),
         ("PATCH", &of_guides, add(json!([{ "value": guides }])), 400, "invalidValue", ""),
         ("PATCH", &of_ann, json!({ "schemas": [USER], "Operations": [] }).to_string(), 400, "invalidSyntax", "schemas must contain urn:ietf:params:scim:api:messages:2.0:PatchOp"),
         ("PATCH", &of_ann, json!({ "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"] }).to_string(), 400, "invalidSyntax", "Operations is missing; it must be an array of 1 to 1000 operations"),
@@ -115,7 +115,7 @@ async fn all_wrong_credentials_get_the_same_401() {
     let good = client.basic();
     let with = |username: &str, password: &str| Client::new(&client.base_url, username, password).basic();
     let wrong = with(&client.username, "wrong");
-    let unknown_username = with("stranger", &client.password);
+    let unknown_username = with("unknown", &client.password);
     let unknown = client.base_url.replace(&connector.id.to_string(), "unknown");
     let unknown = Client::new(&unknown, &client.username, &client.password);
     let mut answers = Vec::new();

@@ -52,12 +52,12 @@ async fn extension_schema_needs_only_a_schema_file() {
         "NUMBER": "A7", "issued": "2026-01-01T00:00:00Z", "doors": ["north", { "value": "south" }], "pin": "0000",
         "note": "n", "unknown": 1
     });
-    let made = send("POST", "/Users", &user("ann", badge)).await;
-    assert_eq!(made.status(), 201);
-    let made = json_of(&made);
-    let kept = json!({ "number": "A7", "issued": "2026-01-01T00:00:00Z", "doors": [{ "value": "north" }, { "value": "south" }] });
-    assert_eq!((&made[BADGE], &made["schemas"]), (&kept, &json!([USER, BADGE])));
-    let path = format!("/Users/{}", made["id"].as_str().unwrap());
+    let created = send("POST", "/Users", &user("ann", badge)).await;
+    assert_eq!(created.status(), 201);
+    let created = json_of(&created);
+    let stored = json!({ "number": "A7", "issued": "2026-01-01T00:00:00Z", "doors": [{ "value": "north" }, { "value": "south" }] });
+    assert_eq!((&created[BADGE], &created["schemas"]), (&stored, &json!([USER, BADGE])));
+    let path = format!("/Users/{}", created["id"].as_str().unwrap());
 
     for (badge, status, scim_type) in [
         (json!({ "issued": "yesterday" }), 400, "invalidValue"),
@@ -91,8 +91,9 @@ async fn extension_schema_needs_only_a_schema_file() {
     );
     // The badge number that the first user no longer has is free.
     assert_eq!(send("POST", "/Users", &user("bob", json!({ "number": "A7" }))).await.status(), 201);
-    let asked = json_of(&get(&format!("{path}?attributes={BADGE}:note,{BADGE}:number")).await);
-    assert_eq!(asked[BADGE], json!({ "number": "B8", "note": "n" }));
-    let gone = json_of(&send("PATCH", &path, &patch_body(json!([{ "op": "remove", "path": BADGE }]))).await);
-    assert_eq!((gone.get(BADGE), &gone["schemas"]), (None, &json!([USER])));
+    let selected = json_of(&get(&format!("{path}?attributes={BADGE}:note,{BADGE}:number")).await);
+    assert_eq!(selected[BADGE], json!({ "number": "B8", "note": "n" }));
+    let without_badge =
+        json_of(&send("PATCH", &path, &patch_body(json!([{ "op": "remove", "path": BADGE }]))).await);
+    assert_eq!((without_badge.get(BADGE), &without_badge["schemas"]), (None, &json!([USER])));
 }

@@ -108,7 +108,7 @@ async fn assert_same_matches(client: &Client, endpoint: &str, everything: &[Valu
     let found = read_all(client, &format!("/{endpoint}?count=1000&filter={encoded}")).await;
     let ids: BTreeSet<&str> = found.iter().map(|resource| resource["id"].as_str().unwrap()).collect();
     assert_eq!(ids, expected, "{filter}");
-    assert_eq!(found.len(), ids.len(), "{filter}: no resource is answered twice");
+    assert_eq!(found.len(), ids.len(), "{filter}: no resource is returned twice");
 }
 
 #[tokio::test]
@@ -250,11 +250,11 @@ async fn search_request_supports_the_parameters_of_a_url() {
         body["schemas"] = json!(["urn:ietf:params:scim:api:messages:2.0:SearchRequest"]);
         body
     };
-    let asked = request(json!({
+    let search = request(json!({
         "filter": "userName ne \"bob\"", "sortBy": "userName", "sortOrder": "descending", "attributes": ["userName"],
         "startIndex": 1, "count": 5
     }));
-    let answer = client.post("/Users/.search", &asked).await.json();
+    let answer = client.post("/Users/.search", &search).await.json();
     let found: Vec<&str> = answer["Resources"]
         .as_array()
         .unwrap()

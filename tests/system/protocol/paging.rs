@@ -44,8 +44,8 @@ async fn start_index_and_count_select_the_page() {
         );
     }
     let first = &read_page(&client, "startIndex=1&count=1").await["Resources"][0];
-    let of_first = client.get(&format!("/Users/{}", all[0])).await.json();
-    assert_eq!(*first, of_first, "a page shows a user as it is, groups and version and all");
+    let first_user = client.get(&format!("/Users/{}", all[0])).await.json();
+    assert_eq!(*first, first_user, "a page has the same representation as a GET, with groups and version");
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ mod counts;
 mod dynamodb;
 mod group_graph;
 mod index;
+mod intents;
 mod member_changes;
 mod memberships;
 mod nesting;
@@ -24,12 +25,14 @@ pub use check::Finding;
 pub use counts::{Counted, Histogram};
 pub use dynamodb::items::Stored;
 pub use dynamodb::table::Table;
+pub use intents::Swept;
 pub use memberships::Memberships;
 pub use query::{Found, KindQuery, Page, Position, Queries, Query, Start, Walk};
 pub use resources::CreatedGroup;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
+use std::time::Instant;
 
 use jiff::Timestamp;
 
@@ -45,6 +48,7 @@ pub struct Directory {
     connector: Arc<Connector>,
     schemas: &'static Schemas,
     now: Timestamp,
+    started: Instant,
     actor: Actor,
     /// The number of audit records of this request, which keeps them in order.
     records: Arc<AtomicU32>,
@@ -59,7 +63,12 @@ impl Directory {
         now: Timestamp,
         actor: Actor,
     ) -> Self {
-        Self { table, connector, schemas, now, actor, records: Arc::default() }
+        Self { table, connector, schemas, now, started: Instant::now(), actor, records: Arc::default() }
+    }
+
+    /// The present time. `now` is the time at which the request began.
+    fn time(&self) -> Timestamp {
+        self.now + self.started.elapsed()
     }
 
     fn settings(&self) -> &Settings {
@@ -96,4 +105,12 @@ pub struct StoredUser {
     pub groups: Vec<ResourceId>,
     /// Whether the groups were read.
     pub has_groups: bool,
+}
+
+impl StoredUser {
+    /// The group that the member joined last, if the membership was not read. It was ended since then, or the transaction that
+    /// began it was not visible as a whole: a query is not isolated from transactions.
+    fn unseen_group(&self) -> Option<ResourceId> {
+        self.stored.last_group.filter(|group| !self.groups.contains(group))
+    }
 }

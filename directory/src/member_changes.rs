@@ -8,7 +8,7 @@ use shared::patch::{MemberOperation, MemberValue};
 use shared::resource::{Member, ResourceId, ResourceKind};
 
 /// A member that joins or leaves.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Change {
     /// The member joins the group.
     Join(Member),
@@ -17,6 +17,13 @@ pub(crate) enum Change {
 }
 
 impl Change {
+    /// The member.
+    pub fn member(&self) -> &Member {
+        match self {
+            Self::Join(member) | Self::Leave(member) => member,
+        }
+    }
+
     /// The id of the group that joins, if a group does.
     pub fn joining_group(&self) -> Option<ResourceId> {
         match self {

@@ -2,34 +2,34 @@
 //! transaction.
 //!
 //! Every transaction increments the version of the group once, on condition that the group's deletion has not begun. For
-//! each member who joins, it also checks that the member exists and is active (unless `on-deactivate` is `keep-groups`). So
-//! only existing, active users can join, and only a group that is not being deleted can be joined.
+//! each member who joins, it also requires that the member exists and is active (unless `on-deactivate` is `keep-groups`).
+//! So only existing, active users can join, and only a group that is not being deleted can be joined.
+//!
+//! A member's item counts how often it joined a group. The transaction that deactivates or deletes the member requires the
+//! count that was read before the memberships. So it removes all of them, and none can be added meanwhile.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use shared::error::ScimError;
 use shared::resource::{Member, ResourceId, ResourceKind};
 
-use crate::Directory;
-use crate::audit::Operation;
 use crate::dynamodb::attributes::{is_true, number, text};
 use crate::dynamodb::conditions::{Condition, Requirement};
+use crate::dynamodb::expressions::Update;
 use crate::dynamodb::items;
 use crate::dynamodb::keys::{self, Key};
-use crate::dynamodb::table::{Outcome, Range};
-use crate::dynamodb::transaction::{Expression, Transaction};
+use crate::dynamodb::table::Range;
+use crate::dynamodb::transaction::Transaction;
 use crate::member_changes::{Change, FoundMembers};
-use crate::nesting::NestingGuard;
 use crate::settings::OnDeactivate;
+use crate::{Directory, StoredUser};
 
-/// The number of items that a transaction needs for one member that joins: both sides, and the check of the
-/// member.
+/// The number of items that a transaction needs for one member that joins: both sides, and the member.
 const ITEMS_TO_JOIN: usize = 3;
 /// The number of items that a transaction needs for one member that leaves: both sides.
 const ITEMS_TO_LEAVE: usize = 2;
-/// The number of groups that a member leaves in one transaction. Each group needs three items: both sides and
-/// the group's version. The check of the member and the audit record need one each.
-const GROUPS_LEFT_AT_ONCE: usize = 32;
+/// The number of items that a transaction needs for one group that a member leaves: both sides, and the group's version.
+const ITEMS_TO_LEAVE_A_GROUP: usize = 3;
 /// The number of memberships of a deleted group that are read and deleted at once.
 const MEMBERS_REMOVED_AT_ONCE: i32 = 1_000;
 
@@ -108,56 +108,60 @@ impl Memberships<'_> {
     }
 
     /// The update that increments the version of a group whose attributes do not change.
-    pub(crate) fn next_group_version(&self) -> Expression {
-        Expression::new("SET modified = :modified ADD version :one")
-            .with(":modified", text(self.directory.now.to_string()))
-            .with(":one", number(1))
+    pub(crate) fn next_group_version(&self) -> Update {
+        Update::new().set("modified", text(self.directory.now.to_string())).add("version", number(1))
     }
 
-    /// Adds one change to a transaction. Returns `false` when it does not fit.
-    pub(crate) fn write_change(
+    /// Adds as many of the changes as fit to a transaction, which keeps room for this many more items. Leaves out the members
+    /// in `skipped`. Returns the number of changes that are done with the transaction.
+    pub(crate) fn fill(
+        &self,
+        transaction: &mut Transaction,
+        group: ResourceId,
+        changes: &[Change],
+        skipped: &HashSet<ResourceId>,
+        reserved: usize,
+    ) -> Result<usize, ScimError> {
+        for (position, change) in changes.iter().enumerate() {
+            if skipped.contains(&change.member().id) {
+                continue;
+            }
+            let needed = match change {
+                Change::Join(_) => ITEMS_TO_JOIN,
+                Change::Leave(_) => ITEMS_TO_LEAVE,
+            };
+            if transaction.remaining_items() < needed + reserved {
+                return Ok(position);
+            }
+            self.write_change(transaction, group, change)?;
+        }
+        Ok(changes.len())
+    }
+
+    fn write_change(
         &self,
         transaction: &mut Transaction,
         group: ResourceId,
         change: &Change,
-        guard: &mut Option<NestingGuard>,
-    ) -> Result<bool, ScimError> {
+    ) -> Result<(), ScimError> {
+        let Member { id, kind, .. } = *change.member();
+        let [group_side, member_side] = self.both_sides(group, kind, id);
         match change {
-            Change::Leave(member) => {
-                if transaction.remaining_items() < ITEMS_TO_LEAVE {
-                    return Ok(false);
-                }
-                for key in self.both_sides(group, member.kind, member.id) {
-                    transaction.delete(&key)?;
-                }
+            Change::Leave(_) => {
+                transaction.delete(&group_side)?;
+                transaction.delete(&member_side)
             }
             Change::Join(member) => {
-                let guard_items = usize::from(member.kind == ResourceKind::Group);
-                if transaction.remaining_items() < ITEMS_TO_JOIN + guard_items {
-                    return Ok(false);
-                }
-                let key = keys::resource(&self.directory.connector.id, member.kind, member.id);
-                match (member.kind, guard.as_mut()) {
-                    (ResourceKind::Group, Some(guard)) => {
-                        guard.write_once(transaction)?;
-                        transaction.update(
-                            &key,
-                            items::mark_nested(),
-                            Some(Requirement::stays(member.id)),
-                        )?;
-                    }
-                    _ => {
-                        let is_inactive_allowed = self.lets_inactive_join();
-                        transaction
-                            .check(&key, Requirement::may_be_member(member.id, is_inactive_allowed))?;
-                    }
-                }
-                let [group_side, member_side] = self.both_sides(group, member.kind, member.id);
+                let requirement = match kind {
+                    ResourceKind::Group => Requirement::stays(id),
+                    _ => Requirement::may_be_member(id, self.lets_inactive_join()),
+                };
+                let key = keys::resource(&self.directory.connector.id, kind, id);
+                transaction.update(&key, items::join(kind, group), Some(requirement))?;
                 transaction.put(items::from_member(&group_side, member))?;
-                transaction.put(member_side.attributes())?;
+                transaction.put(member_side.attributes())
             }
         }
-        Ok(true)
     }
 
     /// Whether inactive users can join groups. They can if the connector keeps the memberships of deactivated
@@ -186,71 +190,47 @@ impl Memberships<'_> {
         Ok(items.iter().filter_map(|item| items::ids(item)?.1).collect())
     }
 
-    /// Removes a member that is inactive, or whose deletion has begun, from all groups, beginning with the
-    /// `known` ones. Stops if the member is active again, because it can have joined groups since then.
-    pub(crate) async fn leave_all_groups(
+    /// Adds the removal of members of a group that is deleted to a transaction. Returns `false` when it does not fit.
+    pub(crate) fn write_removal(
         &self,
-        kind: ResourceKind,
-        member: ResourceId,
-        known: Vec<ResourceId>,
-    ) -> Result<(), ScimError> {
-        let mut groups = known;
-        loop {
-            for chunk in groups.chunks(GROUPS_LEFT_AT_ONCE) {
-                if !self.leave_groups(kind, member, chunk).await? {
-                    return Ok(());
-                }
-            }
-            // A transaction that was checked before the deactivation may have added a membership.
-            groups = self.groups_of(kind, member).await?;
-            if groups.is_empty() {
-                return Ok(());
+        transaction: &mut Transaction,
+        group: ResourceId,
+        members: &[Member],
+    ) -> Result<bool, ScimError> {
+        if transaction.remaining_items() < members.len() * ITEMS_TO_LEAVE {
+            return Ok(false);
+        }
+        for member in members {
+            for key in self.both_sides(group, member.kind, member.id) {
+                transaction.delete(&key)?;
             }
         }
+        Ok(true)
     }
 
-    /// Removes a member from some groups. Returns `false` if the member is active again.
-    async fn leave_groups(
+    /// Adds to a transaction that a member leaves as many of its groups as fit, and keeps room for this many more items.
+    /// Returns the number of groups.
+    pub(crate) fn fill_leaving(
         &self,
-        kind: ResourceKind,
-        member: ResourceId,
-        groups: &[ResourceId],
-    ) -> Result<bool, ScimError> {
-        // A group that was deleted has no version to increment.
-        let mut deleted: BTreeSet<ResourceId> = BTreeSet::new();
-        loop {
-            let mut transaction = self.directory.table.transaction();
-            let member_key = keys::resource(&self.directory.connector.id, kind, member);
-            transaction.check(&member_key, Requirement::must_leave_groups())?;
-            for group in groups {
-                if !deleted.contains(group) {
-                    let key = keys::resource(&self.directory.connector.id, ResourceKind::Group, *group);
-                    transaction.update(
-                        &key,
-                        self.next_group_version(),
-                        Some(Requirement::group_exists(*group)),
-                    )?;
-                }
-                for key in self.both_sides(*group, kind, member) {
-                    transaction.delete(&key)?;
-                }
+        transaction: &mut Transaction,
+        (kind, member): (ResourceKind, ResourceId),
+        groups: &[GroupToLeave],
+        reserved: usize,
+    ) -> Result<usize, ScimError> {
+        for (position, GroupToLeave { group, has_version }) in groups.iter().enumerate() {
+            if transaction.remaining_items() < ITEMS_TO_LEAVE_A_GROUP + reserved {
+                return Ok(position);
             }
-            self.directory.record(
-                &mut transaction,
-                Operation::Update,
-                kind,
-                member,
-                vec!["groups".to_owned()],
-            )?;
-            match self.directory.table.commit(&transaction).await? {
-                Outcome::Committed => return Ok(true),
-                Outcome::Refused(failed) if failed.contains(&Condition::MustLeaveGroups) => return Ok(false),
-                Outcome::Refused(failed) => deleted.extend(failed.iter().filter_map(|failed| match failed {
-                    Condition::GroupExists(group) => Some(*group),
-                    _ => None,
-                })),
+            if *has_version {
+                let key = keys::resource(&self.directory.connector.id, ResourceKind::Group, *group);
+                let exists = Requirement::group_exists(*group);
+                transaction.update(&key, self.next_group_version(), Some(exists))?;
+            }
+            for key in self.both_sides(*group, kind, member) {
+                transaction.delete(&key)?;
             }
         }
+        Ok(groups.len())
     }
 
     /// Removes all members of a group whose deletion has begun, so that no member can join it.
@@ -275,4 +255,31 @@ impl Memberships<'_> {
             self.directory.table.delete_all(&group_sides).await?;
         }
     }
+}
+
+/// A group that a member leaves.
+#[derive(Clone, Debug)]
+pub(crate) struct GroupToLeave {
+    group: ResourceId,
+    /// Whether to increment the version of the group. A role, a group that was deleted, and a group whose membership was not
+    /// seen have none.
+    has_version: bool,
+}
+
+/// The groups that a member has to leave.
+pub(crate) fn groups_to_leave(found: &StoredUser) -> Vec<GroupToLeave> {
+    let seen = found.groups.iter().map(|group| GroupToLeave { group: *group, has_version: true });
+    let unseen = found.unseen_group().map(|group| GroupToLeave { group, has_version: false });
+    seen.chain(unseen).collect()
+}
+
+/// Learns from the conditions that failed which of these groups have no version. Returns `false` if none of the conditions is
+/// about that.
+pub(crate) fn learn_versions(groups: &mut [GroupToLeave], failed: &[Condition]) -> bool {
+    let mut has_learned = false;
+    for one in groups.iter_mut().filter(|one| failed.contains(&Condition::GroupExists(one.group))) {
+        has_learned |= one.has_version;
+        one.has_version = false;
+    }
+    has_learned
 }

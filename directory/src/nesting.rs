@@ -2,16 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use futures_util::FutureExt as _;
 
 use crate::Directory;
-use crate::dynamodb::attributes::{get_number, get_text, number};
+use crate::dynamodb::attributes::{Item, get_number, get_text, number};
 use crate::dynamodb::conditions::Requirement;
+use crate::dynamodb::expressions::Update;
 use crate::dynamodb::items;
 use crate::dynamodb::keys::{self, Key};
 use crate::dynamodb::table::concurrently;
-use crate::dynamodb::transaction::{Expression, Transaction};
+use crate::dynamodb::transaction::Transaction;
 use crate::group_graph::{Belonging, GroupGraph};
+use crate::member_changes::Change;
 use shared::error::ScimError;
 use shared::resource::{GroupReference, ResourceId, ResourceKind};
 
@@ -60,6 +63,15 @@ pub(crate) struct Nesting<'d>(&'d Directory);
 impl Nesting<'_> {
     /// Reads some groups and, level by level, all groups that contain them.
     pub async fn ancestry(&self, groups: BTreeSet<ResourceId>) -> Result<Ancestry, ScimError> {
+        self.ancestry_with(groups, &Joining::default()).await
+    }
+
+    /// The same, as if these groups had joined already.
+    async fn ancestry_with(
+        &self,
+        groups: BTreeSet<ResourceId>,
+        joining: &Joining,
+    ) -> Result<Ancestry, ScimError> {
         let mut ancestry = Ancestry::default();
         let mut seen = groups;
         let mut level: Vec<ResourceId> = seen.iter().copied().collect();
@@ -71,8 +83,8 @@ impl Nesting<'_> {
             let mut reads = Vec::new();
             for item in self.0.table.get_all(&keys).await? {
                 let Some((id, None)) = items::ids(&item) else { continue };
-                // A group that was deleted, or is being deleted, has no members.
-                if items::is_deleting(&item) {
+                // A group that is deleted, or is being deleted, has no members.
+                if items::is_deleting(&item) && !joining.0.contains_key(&id) {
                     continue;
                 }
                 if let Some(name) = get_text(&item, items::unique_attribute(ResourceKind::Group)) {
@@ -81,7 +93,8 @@ impl Nesting<'_> {
                 reads.push(self.with_parents(id, items::is_nested(&item)).boxed());
             }
             level.clear();
-            for (id, parents) in concurrently(reads).await? {
+            for (id, mut parents) in concurrently(reads).await? {
+                parents.extend(joining.parents(id));
                 level.extend(parents.iter().copied().filter(|id| seen.insert(*id)));
                 ancestry.graph.insert(id, parents);
             }
@@ -107,13 +120,15 @@ impl Nesting<'_> {
 
     /// Counts the levels of groups from `groups` downwards, including `groups`. Stops one level after the
     /// maximum.
-    async fn levels_below(&self, groups: Vec<ResourceId>) -> Result<usize, ScimError> {
+    async fn levels_below(&self, groups: Vec<ResourceId>, joining: &Joining) -> Result<usize, ScimError> {
         let mut levels = 0;
         let mut level = groups;
         while !level.is_empty() && levels <= MAX_NESTING {
             levels += 1;
             let below = level.iter().map(|id| self.groups_in(*id).boxed()).collect();
-            let below: BTreeSet<ResourceId> = concurrently(below).await?.into_iter().flatten().collect();
+            let found = concurrently(below).await?.into_iter().flatten();
+            let below: BTreeSet<ResourceId> =
+                found.chain(level.iter().flat_map(|id| joining.children(*id))).collect();
             level = below.into_iter().collect();
         }
         Ok(levels)
@@ -127,7 +142,7 @@ impl Nesting<'_> {
     }
 
     /// Checks that groups can join a group: none of them is that group or contains it. Returns the guard that keeps this
-    /// true until the transaction, or `None` when no group joins.
+    /// true until the transaction, or `None` when no group joins. Groups that an intent will add count as members.
     ///
     /// # Errors
     /// `invalidValue` when a group would contain itself (the error names it), or when the nesting would be too deep.
@@ -142,21 +157,59 @@ impl Nesting<'_> {
         }
         // The guard is read before the groups: every later change of the nesting changes the guard.
         let key = keys::nesting(&self.0.connector.id);
-        let item = self.0.table.get(&key).await?;
-        let seen = item.and_then(|item| get_number(&item, "n")).unwrap_or_default();
-        let ancestry = self.ancestry(BTreeSet::from([group])).await?;
+        let item = self.0.table.get(&key).await?.unwrap_or_default();
+        let seen = get_number(&item, "n").unwrap_or_default();
+        let begun = self.begun(&item).await?;
+        let ancestry = self.ancestry_with(BTreeSet::from([group]), &begun).await?;
         if let Some(cycle) = joining.iter().find(|id| **id == group || ancestry.graph.contains(**id)) {
             return Err(ScimError::invalid_value(format!(
                 "members: group {cycle} cannot be a member of group {group}, because it is that group or contains it"
             )));
         }
         // The levels above include the group itself; the levels below include the groups that join.
-        if ancestry.depth + self.levels_below(joining).await? > MAX_NESTING + 1 {
+        if ancestry.depth + self.levels_below(joining, &begun).await? > MAX_NESTING + 1 {
             return Err(ScimError::invalid_value(format!(
                 "members: groups would be nested deeper than {MAX_NESTING} levels at group {group}, the maximum"
             )));
         }
-        Ok(Some(NestingGuard { key, seen, is_written: false }))
+        Ok(Some(NestingGuard { key, seen }))
+    }
+
+    /// Reads which groups will join which, because an intent that the guard names has not ended.
+    async fn begun(&self, guard: &Item) -> Result<Joining, ScimError> {
+        let mut joining = Joining::default();
+        let named = guard.get(BEGUN).and_then(|named| named.as_ss().ok()).into_iter().flatten();
+        for group in named.filter_map(|id| ResourceId::parse(id)) {
+            let Some(progress) = self.0.progress(ResourceKind::Group, group).await? else { continue };
+            let found = self.0.intent_changes(ResourceKind::Group, group, &progress.intent).await?;
+            let changes = found.map(|(changes, _)| changes).unwrap_or_default();
+            let children = changes.iter().skip(progress.done).filter_map(Change::joining_group);
+            joining.0.insert(group, children.collect());
+        }
+        Ok(joining)
+    }
+
+    /// Adds to the last transaction of an intent that the guard need not name its group any more.
+    pub fn end_intent(&self, transaction: &mut Transaction, group: ResourceId) -> Result<(), ScimError> {
+        let update = Update::new().delete(BEGUN, AttributeValue::Ss(vec![group.to_string()]));
+        transaction.update(&keys::nesting(&self.0.connector.id), update, None)
+    }
+}
+
+/// The attribute of the guard with the groups that other groups will join, because an intent has not ended.
+const BEGUN: &str = "begun";
+
+/// The groups that will join a group, by that group.
+#[derive(Debug, Default)]
+struct Joining(BTreeMap<ResourceId, Vec<ResourceId>>);
+
+impl Joining {
+    fn parents(&self, child: ResourceId) -> impl Iterator<Item = ResourceId> {
+        self.0.iter().filter(move |(_, children)| children.contains(&child)).map(|(parent, _)| *parent)
+    }
+
+    fn children(&self, parent: ResourceId) -> impl Iterator<Item = ResourceId> {
+        self.0.get(&parent).into_iter().flatten().copied()
     }
 }
 
@@ -165,26 +218,17 @@ impl Nesting<'_> {
 pub(crate) struct NestingGuard {
     key: Key,
     seen: u64,
-    is_written: bool,
 }
 
 impl NestingGuard {
-    /// Adds the guard to a transaction, unless the transaction already has it.
-    pub fn write_once(&mut self, transaction: &mut Transaction) -> Result<(), ScimError> {
-        if self.is_written {
-            return Ok(());
-        }
-        self.is_written = true;
-        transaction.update(
-            &self.key,
-            Expression::new("ADD n :one").with(":one", number(1)),
-            Some(Requirement::nesting_is_unchanged(self.seen)),
-        )
-    }
-
-    /// Prepares for the next transaction, after one was committed.
-    pub fn next_transaction(&mut self) {
-        self.seen += u64::from(self.is_written);
-        self.is_written = false;
+    /// Adds the guard to the transaction that nests the groups. If that is only the first transaction of an intent, the guard
+    /// names the group of the intent.
+    pub fn write(&self, transaction: &mut Transaction, intent: Option<ResourceId>) -> Result<(), ScimError> {
+        let update = Update::new().add("n", number(1));
+        let update = match intent {
+            Some(group) => update.add(BEGUN, AttributeValue::Ss(vec![group.to_string()])),
+            None => update,
+        };
+        transaction.update(&self.key, update, Some(Requirement::nesting_is_unchanged(self.seen)))
     }
 }

@@ -1,5 +1,6 @@
 //! Rollcall as Lambda functions. Each binary in `src/bin` is a function: it runs its handler through
 //! [`lambda`], which turns the events of API Gateway into requests, and responses into what API Gateway
-//! expects.
+//! expects. [`sweep`] is the function that a schedule starts.
 
 pub mod lambda;
+pub mod sweep;

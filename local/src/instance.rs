@@ -17,6 +17,7 @@ use crate::credentials::{CONNECTOR, Credentials};
 use crate::engine::Engine;
 use crate::server;
 use crate::start_page::StartPage;
+use crate::sweeper;
 
 const DEFAULT_PORT: u16 = 3000;
 const DEFAULT_FOLDER: &str = ".local";
@@ -187,11 +188,14 @@ impl Instance {
         match part {
             Part::Engine => stop.await,
             Part::Everything => {
-                let service = Service::new(table, public_url, Schemas::built_in(), Timestamp::now);
+                let service = Service::new(table.clone(), public_url, Schemas::built_in(), Timestamp::now);
                 let service = service.map_err(|error| error.to_string())?;
-                server::serve_with_start_page(listener, service, page, stop)
-                    .await
-                    .map_err(|error| error.to_string())?;
+                tokio::select! {
+                    served = server::serve_with_start_page(listener, service, page, stop) => {
+                        served.map_err(|error| error.to_string())?;
+                    }
+                    () = sweeper::sweep(table) => {}
+                }
             }
         }
         if let Some(engine) = engine {

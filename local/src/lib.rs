@@ -8,4 +8,5 @@ pub mod instance;
 pub mod server;
 pub mod signals;
 pub mod start_page;
+mod sweeper;
 pub mod table;

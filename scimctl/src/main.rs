@@ -14,6 +14,7 @@ mod output;
 mod progress;
 mod reindex;
 mod role;
+mod sweep;
 mod transfer;
 mod user;
 
@@ -115,6 +116,8 @@ enum Command {
     Migrate(migrate::Command),
     /// Build the indexes that a connector lacks after an upgrade, while the service runs
     Reindex(reindex::Command),
+    /// Finish changes that were interrupted
+    Sweep(sweep::Command),
     /// Check a deployed stack, a connector and the service, and say how to solve problems
     Doctor(doctor::Command),
     /// Print a completion script for a shell
@@ -161,6 +164,7 @@ async fn run(command: Command, location: TableLocation) -> Result<(), Failure> {
         Command::Check(command) => check::run(command, &context).await,
         Command::Migrate(command) => migrate::run(command, &context).await,
         Command::Reindex(command) => reindex::run(command, &context).await,
+        Command::Sweep(command) => sweep::run(command, &context).await,
         Command::Doctor(command) => doctor::run(command, &context).await,
         Command::Completions { shell } => print_completions(shell),
     }

@@ -57,7 +57,7 @@ pub const FALLBACK: &str = "fallback";
 
 /// The functions with other triggers than requests, such as a stream or a schedule. Their binaries, events and resources in
 /// `template.yaml` (outside the generated block) are written by hand.
-pub const OTHER_FUNCTIONS: &[&str] = &[];
+pub const OTHER_FUNCTIONS: &[&str] = &["directory-sweep"];
 
 /// All routes.
 pub const ROUTES: &[Route] = &[

@@ -58,6 +58,8 @@ pub enum Invariant {
     ResourcesAreReadable,
     /// A resource has an index item for each value of an indexed attribute.
     ResourcesHaveIndexItems,
+    /// No change of more than one transaction is unfinished.
+    WorkIsFinished,
 }
 
 /// An invariant that does not hold, and its items.
@@ -235,7 +237,13 @@ impl Directory {
             self.index_items.insert((pk.to_owned(), sk.to_owned()), text_of(item, "id"));
             true
         } else {
-            space.starts_with("audit/") || (space == "connector" && sk.starts_with("credential/"))
+            if space == "intent" {
+                self.report(Invariant::WorkIsFinished, format!("the intent {sk}"));
+            }
+            space.starts_with("audit/")
+                || space == "intent"
+                || space.starts_with("intent/")
+                || (space == "connector" && sk.starts_with("credential/"))
         };
         if !is_known {
             self.report(Invariant::ItemsAreKnown, format!("{sk:?} of {pk}"));
@@ -267,6 +275,11 @@ impl Directory {
         let mut found = Vec::new();
         for (id, resource) in &self.resources {
             let place = |what: &str| format!("{what} of {:?} {id}", resource.kind);
+            for mark in ["intent", "leaving", "creating"] {
+                if resource.item.contains_key(mark) {
+                    found.push((Invariant::WorkIsFinished, place(mark)));
+                }
+            }
             if !resource.is_present() {
                 if !resource.is_set("kept") {
                     found.push((Invariant::DeletionsAreComplete, place("the deletion")));

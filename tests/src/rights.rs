@@ -49,11 +49,7 @@ async fn answer(State(proxy): State<Proxy>, uri: Uri, headers: HeaderMap, body: 
     let request: Value = serde_json::from_slice(&body).expect("the request is JSON");
     for (action, pk) in required_rights(operation, &request) {
         let allows = |statement: &Statement| {
-            let matches = |pattern: &String| match (pattern.strip_prefix('*'), pattern.strip_suffix('*')) {
-                (Some(suffix), _) => pk.ends_with(suffix),
-                (None, Some(prefix)) => pk.starts_with(prefix),
-                (None, None) => pk == *pattern,
-            };
+            let matches = |pattern: &String| is_like(&pk, pattern);
             statement.actions.contains(action)
                 && statement.leading_keys.as_ref().is_none_or(|keys| keys.iter().any(matches))
         };
@@ -78,6 +74,16 @@ fn required_rights<'r>(operation: &'r str, request: &Value) -> Vec<(&'r str, Str
         let items = request["TransactItems"].as_array().expect("a transaction has items").iter();
         return items.map(|item| ("GetItem", pk(&item["Get"]["Key"]))).collect();
     }
+    if operation == "BatchWriteItem" {
+        let tables = request["RequestItems"].as_object().expect("a batch names its tables");
+        let requests =
+            tables.values().flat_map(|requests| requests.as_array().expect("a table has requests"));
+        let pks = requests.map(|request| match request.get("DeleteRequest") {
+            Some(delete) => pk(&delete["Key"]),
+            None => pk(&request["PutRequest"]["Item"]),
+        });
+        return pks.map(|pk| (operation, pk)).collect();
+    }
     if operation != "TransactWriteItems" {
         return vec![(operation, pk(&request["Key"]))];
     }
@@ -89,6 +95,16 @@ fn required_rights<'r>(operation: &'r str, request: &Value) -> Vec<(&'r str, Str
         item => ("ConditionCheckItem", pk(&item["ConditionCheck"]["Key"])),
     };
     items.map(action).collect()
+}
+
+/// Whether a text matches a pattern of IAM, in which `*` stands for any characters.
+fn is_like(text: &str, pattern: &str) -> bool {
+    match pattern.split_once('*') {
+        None => text == pattern,
+        Some((before, after)) => text.strip_prefix(before).is_some_and(|rest| {
+            rest.char_indices().map(|(at, _)| at).chain([rest.len()]).any(|at| is_like(&rest[at..], after))
+        }),
+    }
 }
 
 /// The statements of the policies of each function.
@@ -131,6 +147,20 @@ mod tests {
     use super::*;
 
     #[test]
+    fn star_stands_for_any_characters() {
+        for (text, pattern, expected) in [
+            ("okta#user", "*#user", true),
+            ("okta#group/1", "*#group/*", true),
+            ("okta#group", "*#group/*", false),
+            ("used/okta", "used/*", true),
+            ("connectors", "connectors", true),
+            ("okta#user", "*#group", false),
+        ] {
+            assert_eq!(is_like(text, pattern), expected, "{text} {pattern}");
+        }
+    }
+
+    #[test]
     fn rights_of_each_function_are_read_from_the_template() {
         let rights = rights(&template::read());
         let set =
@@ -140,7 +170,7 @@ mod tests {
             Statement { actions: set(&["GetItem", "Query", "BatchGetItem"]), leading_keys: None },
             Statement { actions: set(&["UpdateItem"]), leading_keys: Some(keys) },
         ];
-        assert_eq!((rights.len(), &rights["users-get"][..]), (22, &expected[..]));
+        assert_eq!((rights.len(), &rights["users-get"][..]), (23, &expected[..]));
         assert_eq!(rights["fallback"].len(), 3);
         let credentials =
             Statement { actions: set(&["Query"]), leading_keys: Some(vec!["*#connector".to_owned()]) };

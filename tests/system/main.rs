@@ -21,6 +21,7 @@ mod directory {
     mod check;
     mod concurrency;
     mod faults;
+    mod interrupted;
     mod migration;
     mod names;
     mod reindex;

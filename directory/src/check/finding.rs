@@ -21,8 +21,8 @@ pub(super) enum Violation {
     HalfMembership(ResourceId, ResourceId),
     /// A membership of this group and this member remains, but one of them is deleted or inactive.
     DanglingMembership(ResourceId, ResourceId),
-    /// A deletion began and did not end.
-    UnfinishedDeletion(ResourceKind, ResourceId),
+    /// Work that a resource names (see `intents`) began more than five minutes ago, or has no intent.
+    UnfinishedWork(ResourceKind, ResourceId),
     /// The count of a bucket is wrong.
     WrongCount(ResourceKind, u8),
     /// The item of a user and its document disagree about whether the user is active.
@@ -43,7 +43,7 @@ impl Finding {
             Violation::StrayEntry(_) => "stray-entry",
             Violation::HalfMembership(..) => "half-membership",
             Violation::DanglingMembership(..) => "dangling-membership",
-            Violation::UnfinishedDeletion(..) => "unfinished-deletion",
+            Violation::UnfinishedWork(..) => "unfinished-work",
             Violation::WrongCount(..) => "wrong-count",
             Violation::WrongActive(_) => "wrong-active",
             Violation::UnmarkedGroup(_) => "unmarked-group",
@@ -68,8 +68,8 @@ impl fmt::Display for Finding {
             Violation::DanglingMembership(group, member) => {
                 write!(f, "{member} is a member of group {group}, but one of them is deleted or inactive")
             }
-            Violation::UnfinishedDeletion(kind, id) => {
-                write!(f, "the deletion of {} {id} is incomplete", kind.name())
+            Violation::UnfinishedWork(kind, id) => {
+                write!(f, "a change of {} {id} was interrupted and not finished", kind.name())
             }
             Violation::WrongCount(kind, bucket) => {
                 write!(f, "the count of {}s whose ids begin with {bucket:02x} is wrong", kind.name())

@@ -12,6 +12,7 @@ pub use finding::Finding;
 use std::collections::BTreeSet;
 
 use futures_util::FutureExt as _;
+use jiff::SignedDuration;
 use shared::error::ScimError;
 use shared::resource::{ResourceId, ResourceKind};
 
@@ -22,10 +23,13 @@ use crate::dynamodb::items::{self, Stored};
 use crate::dynamodb::keys::{self, Key};
 use crate::dynamodb::table::{Range, Table, concurrently};
 use crate::index::{self, Entry};
+use crate::intents::Intent;
 use crate::settings::OnDeactivate;
 use finding::Violation;
 use survey::Survey;
 
+/// The sweeper finishes interrupted work within two minutes. After this time the check reports it.
+const OVERDUE: SignedDuration = SignedDuration::from_mins(5);
 /// The segments of the table that are read at the same time.
 const SEGMENTS: i32 = 4;
 
@@ -85,18 +89,23 @@ impl<'d> Checker<'d> {
             Violation::StrayEntry(key) => {
                 self.is_still_checked(key).await?.is_some() && self.is_stray(key).await?
             }
-            Violation::HalfMembership(group, member) => {
+            Violation::HalfMembership(group, member) if !self.is_changing(*group, *member).await? => {
                 let membership = self.membership(*group, *member).await?;
                 membership.kinds.is_some() && membership.sides.len() == 1
             }
-            Violation::DanglingMembership(group, member) => {
+            Violation::DanglingMembership(group, member) if !self.is_changing(*group, *member).await? => {
                 let membership = self.membership(*group, *member).await?;
                 membership.kinds.is_none() && !membership.sides.is_empty()
             }
-            Violation::UnfinishedDeletion(kind, id) => {
-                self.directory.read(*kind, *id).await?.is_some_and(|found| {
-                    found.stored.is_deleting && (!found.stored.is_retained || !found.groups.is_empty())
-                })
+            // The work that is being carried out will end this.
+            Violation::HalfMembership(..) | Violation::DanglingMembership(..) => false,
+            Violation::UnfinishedWork(kind, id) => {
+                let item = self.directory.table.get(&self.key_of(*kind, *id)).await?;
+                let stored = item.map(|item| items::to_stored(*kind, &item)).transpose()?;
+                match self.intent(*kind, *id).await? {
+                    Some(intent) => self.is_overdue(&intent),
+                    None => stored.is_some_and(|stored| stored.has_intent()),
+                }
             }
             Violation::WrongCount(kind, bucket) => {
                 self.recount(*kind, *bucket).await?.is_some_and(|count| count.stored != count.actual)
@@ -122,6 +131,29 @@ impl<'d> Checker<'d> {
             Violation::Unreadable(kind, key, _) => self.read_error(*kind, key).await?.is_some(),
             Violation::StrayItem(key) => self.directory.table.get(key).await?.is_some(),
         })
+    }
+
+    /// Reads the intent of a resource.
+    async fn intent(self, kind: ResourceKind, id: ResourceId) -> Result<Option<Intent>, ScimError> {
+        let item = self.directory.table.get(&keys::intent(self.connector(), kind, id)).await?;
+        Ok(item.as_ref().and_then(Intent::from_item))
+    }
+
+    /// Whether the work of an intent should have been finished long ago.
+    fn is_overdue(self, intent: &Intent) -> bool {
+        self.directory.time().duration_since(intent.since) > OVERDUE
+    }
+
+    /// Whether work on a group or its member is being carried out.
+    async fn is_changing(self, group: ResourceId, member: ResourceId) -> Result<bool, ScimError> {
+        let groups = ResourceKind::WITH_MEMBERS.into_iter().map(|kind| (kind, group));
+        let members = [ResourceKind::User, ResourceKind::Group].map(|kind| (kind, member));
+        for (kind, id) in groups.chain(members) {
+            if self.intent(kind, id).await?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Whether an index entry exists and its resource does not require it.

@@ -11,10 +11,11 @@ use super::{BucketCount, Checker, Finding, Membership};
 use crate::audit::Operation;
 use crate::dynamodb::attributes::{boolean, get_number, number};
 use crate::dynamodb::conditions::{Condition, Requirement};
+use crate::dynamodb::expressions::Expression;
 use crate::dynamodb::items;
 use crate::dynamodb::keys::{self, Key};
 use crate::dynamodb::table::Outcome;
-use crate::dynamodb::transaction::{Expression, Transaction};
+use crate::dynamodb::transaction::Transaction;
 
 impl Checker<'_> {
     pub(super) async fn repair(self, finding: &Finding) -> Result<bool, ScimError> {
@@ -54,12 +55,16 @@ impl Checker<'_> {
                 // Every change of a group's members increments its version.
                 let group_key = self.key_of(group_kind, group);
                 let Some(version) = self.version(&group_key).await? else { return Ok(false) };
-                self.require_version(&mut transaction, kind, member).await?;
+                // A deletion of the member requires that it has joined no group meanwhile.
+                let member_version =
+                    Requirement::has_version(self.version(&self.key_of(kind, member)).await?);
                 if !self.is_violated(&finding.0).await? {
                     return Ok(false);
                 }
                 let next_version = Expression::new("ADD version :one").with(":one", number(1));
                 transaction.update(&group_key, next_version, Some(Requirement::is_unchanged(version)))?;
+                let join = items::join(kind, group);
+                transaction.update(&self.key_of(kind, member), join, Some(member_version))?;
                 let side = keys::group_side(connector, group, member);
                 transaction.put(items::from_member(&side, &Member { id: member, kind, display: None }))?;
                 transaction.put(keys::member_side(connector, kind, member, group).attributes())?;
@@ -76,19 +81,11 @@ impl Checker<'_> {
                     transaction.delete(&side)?;
                 }
             }
-            Violation::UnfinishedDeletion(kind, id) => {
-                let (kind, id) = (*kind, *id);
-                let Some(found) = self.directory.read(kind, id).await? else { return Ok(false) };
-                self.directory.record(
-                    &mut transaction,
-                    Operation::Repair,
-                    kind,
-                    id,
-                    vec![finding.name().to_owned()],
-                )?;
+            Violation::UnfinishedWork(kind, id) => {
+                let attributes = vec![finding.name().to_owned()];
+                self.directory.record(&mut transaction, Operation::Repair, *kind, *id, attributes)?;
                 self.directory.table.commit(&transaction).await?;
-                self.directory.finish_deletion(kind, id, found.groups, found.stored.is_retained).await?;
-                return Ok(true);
+                return self.directory.finish(*kind, *id, true).await;
             }
             Violation::WrongCount(kind, bucket) => {
                 let kind = *kind;

@@ -1,6 +1,6 @@
 //! One pass over all items of a directory, which collects what may violate an invariant. It keeps hashes, not items.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use sha2::{Digest, Sha256};
 use shared::error::{ScimError, chain};
@@ -11,6 +11,7 @@ use super::{Checker, signed};
 use crate::dynamodb::attributes::{Item, get_text};
 use crate::dynamodb::items::{self, Stored};
 use crate::dynamodb::keys::{self, ItemKind, Key};
+use crate::intents::Intent;
 use crate::settings::OnDeactivate;
 
 /// What is known of a resource.
@@ -19,7 +20,6 @@ struct Known {
     kind: ResourceKind,
     is_active: bool,
     is_deleting: bool,
-    is_retained: bool,
     is_nested: bool,
 }
 
@@ -37,6 +37,10 @@ pub(super) struct Survey<'d> {
     memberships: HashMap<(ResourceId, ResourceId), u8>,
     /// For each bucket, the resources that were seen less the count: all, and the active ones.
     counts: BTreeMap<(ResourceKind, u8), (i64, i64)>,
+    /// The resources of which work is being carried out.
+    changing: HashSet<ResourceId>,
+    /// The resources that name work, and whose intent was not seen yet.
+    without_intent: BTreeSet<(ResourceKind, ResourceId)>,
     found: BTreeSet<Violation>,
 }
 
@@ -49,6 +53,8 @@ impl<'d> Survey<'d> {
             entries: HashMap::new(),
             memberships: HashMap::new(),
             counts: BTreeMap::new(),
+            changing: HashSet::new(),
+            without_intent: BTreeSet::new(),
             found: BTreeSet::new(),
         }
     }
@@ -74,6 +80,13 @@ impl<'d> Survey<'d> {
                     self.pair_entry(&key, string("id"), Violation::StrayEntry(key.clone()));
                 }
             }
+            ItemKind::Intent(kind, id) => {
+                self.changing.insert(id);
+                let intent = Intent::from_item(item);
+                if intent.is_none_or(|intent| self.checker.is_overdue(&intent)) {
+                    self.found.insert(Violation::UnfinishedWork(kind, id));
+                }
+            }
             ItemKind::Other => {}
             ItemKind::Unknown => drop(self.found.insert(Violation::StrayItem(key))),
         }
@@ -88,13 +101,13 @@ impl<'d> Survey<'d> {
                 return;
             }
         };
-        let Stored { resource, is_deleting, is_retained, is_nested } = stored;
+        if stored.has_intent() {
+            self.without_intent.insert((kind, id));
+        }
+        let Stored { resource, is_deleting, is_nested, .. } = stored;
         let is_active = kind != ResourceKind::User || resource.is_active();
-        self.resources.insert(id, Known { kind, is_active, is_deleting, is_retained, is_nested });
+        self.resources.insert(id, Known { kind, is_active, is_deleting, is_nested });
         if is_deleting {
-            if !is_retained {
-                self.found.insert(Violation::UnfinishedDeletion(kind, id));
-            }
             return;
         }
         if kind == ResourceKind::User && items::stored_active(item) != Some(is_active) {
@@ -126,15 +139,18 @@ impl<'d> Survey<'d> {
     pub fn suspects(self, on_deactivate: OnDeactivate) -> BTreeSet<Violation> {
         let mut found = self.found;
         found.extend(self.entries.into_values());
+        let without_intent = self.without_intent.into_iter().filter(|(_, id)| !self.changing.contains(id));
+        found.extend(without_intent.map(|(kind, id)| Violation::UnfinishedWork(kind, id)));
         for ((group, member), sides) in self.memberships {
+            if self.changing.contains(&group) || self.changing.contains(&member) {
+                continue;
+            }
             let is_group = |known: &&Known| known.kind != ResourceKind::User && !known.is_deleting;
             let is_member = |known: &&Known| {
                 !known.is_deleting && (known.is_active || on_deactivate == OnDeactivate::KeepGroups)
             };
             let (of_group, of_member) = (self.resources.get(&group), self.resources.get(&member));
-            if let Some(known) = of_member.filter(|known| known.is_retained) {
-                found.insert(Violation::UnfinishedDeletion(known.kind, member));
-            } else if of_group.filter(is_group).is_none() || of_member.filter(is_member).is_none() {
+            if of_group.filter(is_group).is_none() || of_member.filter(is_member).is_none() {
                 found.insert(Violation::DanglingMembership(group, member));
             } else if sides != GROUP_SIDE | MEMBER_SIDE {
                 found.insert(Violation::HalfMembership(group, member));

@@ -6,9 +6,9 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::ConnectorId;
 use crate::dynamodb::attributes::{Item, get_number, get_text, number};
+use crate::dynamodb::expressions::Expression;
 use crate::dynamodb::keys::{self, Key};
 use crate::dynamodb::table::{Range, Table};
-use crate::dynamodb::transaction::Expression;
 use shared::error::ScimError;
 
 /// Failed sign-ins are forgotten after this time without another one.

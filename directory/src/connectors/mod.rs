@@ -9,6 +9,7 @@ mod leftovers;
 mod operations;
 mod reindex;
 mod stored;
+mod sweep;
 
 pub use format::{FORMAT, Migrated};
 pub use id::ConnectorId;

@@ -16,9 +16,10 @@ use super::format::{FORMAT, FORMAT_OF_RECORDS_WITH_CREDENTIALS, STORED_FORMAT};
 use super::{Connector, ConnectorId, Record};
 use crate::dynamodb::attributes::{Item, get_number, get_text, number, text};
 use crate::dynamodb::conditions::{Condition, Requirement};
+use crate::dynamodb::expressions::Expression;
 use crate::dynamodb::keys;
 use crate::dynamodb::table::{Range, Table, concurrently};
-use crate::dynamodb::transaction::{Expression, Transaction};
+use crate::dynamodb::transaction::Transaction;
 
 /// The maximum size of a record. An item of DynamoDB holds at most 400 KB.
 const MAX_RECORD_BYTES: usize = 300_000;
@@ -67,13 +68,27 @@ impl Table {
         }
     }
 
+    /// Reads a connector without its credentials, for work that is no client's request.
+    pub(super) async fn connector_without_credentials(
+        &self,
+        id: &ConnectorId,
+    ) -> Result<Option<Connector>, ScimError> {
+        let item = self.get(&keys::connector(id)).await?;
+        item.map(|item| to_connector(id, &item, Vec::new())).transpose()
+    }
+
+    /// Reads the ids of all connectors, in order.
+    pub(super) async fn connector_ids(&self) -> Result<Vec<ConnectorId>, ScimError> {
+        let items = self.query(keys::CONNECTORS, &Range::All).await?;
+        Ok(items.iter().filter_map(|item| ConnectorId::parse(get_text(item, "sk")?)).collect())
+    }
+
     /// Reads all connectors, in the order of their ids.
     ///
     /// # Errors
     /// As for one connector.
     pub async fn connectors(&self) -> Result<Vec<Connector>, ScimError> {
-        let items = self.query(keys::CONNECTORS, &Range::All).await?;
-        let ids = items.iter().filter_map(|item| ConnectorId::parse(get_text(item, "sk")?));
+        let ids = self.connector_ids().await?.into_iter();
         let reads = ids.map(|id| async move { self.connector(&id).await }.boxed());
         Ok(concurrently(reads.collect()).await?.into_iter().flatten().collect())
     }

@@ -3,10 +3,20 @@
 use shared::resource::ResourceId;
 
 use super::attributes::{boolean, number, text};
-use super::transaction::Expression;
+use super::expressions::Expression;
 
-/// The stored attribute that marks a resource whose deletion has begun.
+/// The stored attribute that marks a resource that clients cannot see: its deletion has begun, or its creation has not ended.
 pub const DELETING: &str = "going";
+/// The stored attribute that marks a user whom the client deleted and operators keep.
+pub const RETAINED: &str = "kept";
+/// The stored attribute that counts how often a member has joined a group.
+pub const JOINS: &str = "joins";
+/// The stored attribute with the id of the change because of which a member is leaving all its groups.
+pub const LEAVING: &str = "leaving";
+/// The stored attribute with the id of the intent that changes a group's members.
+pub const INTENT: &str = "intent";
+/// The stored attribute with the process that is carrying out the intent.
+pub const OWNER: &str = "intent_owner";
 
 /// The name of a condition: what must be true for the transaction to be applied.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,8 +29,6 @@ pub enum Condition {
     Stays(ResourceId),
     /// This member exists and may be in groups: its deletion has not begun, and it is active.
     MayBeMember(ResourceId),
-    /// The member may be in no group: it does not exist, its deletion has begun, or it is inactive.
-    MustLeaveGroups,
     /// This group exists.
     GroupExists(ResourceId),
     /// No other resource has this value in a unique index.
@@ -40,6 +48,10 @@ pub enum Condition {
     CountIsUnchanged,
     /// The connector's record has the revision that was read.
     RecordIsUnchanged,
+    /// The resource still names the intent, and the same process is carrying it out.
+    OwnsIntent,
+    /// The resource names no intent.
+    IsSettled,
 }
 
 /// A condition's name and expression.
@@ -65,6 +77,49 @@ impl Requirement {
     pub fn is_unchanged(version: u64) -> Self {
         let expression = format!("version = :expected AND attribute_not_exists({DELETING})");
         Self::new(Condition::IsUnchanged, Expression::new(expression).with(":expected", number(version)))
+    }
+
+    /// Requires what this requires, and that the member has joined groups this many times: no group has been joined since the
+    /// member was read.
+    pub fn with_joins(self, joins: u64) -> Self {
+        let expression = if joins == 0 {
+            Expression::new(format!("attribute_not_exists({JOINS})"))
+        } else {
+            Expression::new(format!("{JOINS} = :joined")).with(":joined", number(joins))
+        };
+        Self { expression: self.expression.and(expression), ..self }
+    }
+
+    /// Requires what this requires, and that the group names no other intent than this one.
+    pub fn with_intent(self, intent: Option<&str>) -> Self {
+        let is_absent = format!("attribute_not_exists({INTENT})");
+        let expression = match intent {
+            None => Expression::new(is_absent),
+            Some(intent) => Expression::new(format!("{is_absent} OR {INTENT} = :known_intent"))
+                .with(":known_intent", text(intent)),
+        };
+        Self { expression: self.expression.and(expression), ..self }
+    }
+
+    /// Requires [`Condition::OwnsIntent`] of the group that this owner changes.
+    pub fn owns_intent(owner: &str) -> Self {
+        let expression = Expression::new(format!("{OWNER} = :known_owner")).with(":known_owner", text(owner));
+        Self::new(Condition::OwnsIntent, expression)
+    }
+
+    /// Requires [`Condition::OwnsIntent`] of the member that leaves all groups because of this change.
+    pub fn is_leaving(leaving: &str) -> Self {
+        let expression = Expression::new(format!("{LEAVING} = :known")).with(":known", text(leaving));
+        Self::new(Condition::OwnsIntent, expression)
+    }
+
+    /// Requires [`Condition::IsSettled`].
+    pub fn is_settled() -> Self {
+        let expression = format!(
+            "attribute_not_exists({INTENT}) AND attribute_not_exists({LEAVING}) \
+             AND (attribute_not_exists({DELETING}) OR attribute_exists({RETAINED}))"
+        );
+        Self::new(Condition::IsSettled, Expression::new(expression))
     }
 
     /// Requires that a resource has this version, also while it is being deleted; `None` requires that it does not exist.
@@ -99,13 +154,6 @@ impl Requirement {
             stays().and(Expression::new("active = :true").with(":true", boolean(true)))
         };
         Self::new(Condition::MayBeMember(id), expression)
-    }
-
-    /// Requires [`Condition::MustLeaveGroups`].
-    pub fn must_leave_groups() -> Self {
-        let expression =
-            format!("attribute_not_exists(pk) OR attribute_exists({DELETING}) OR active = :false");
-        Self::new(Condition::MustLeaveGroups, Expression::new(expression).with(":false", boolean(false)))
     }
 
     /// Requires [`Condition::GroupExists`].

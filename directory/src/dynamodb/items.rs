@@ -4,22 +4,33 @@
 //! `created`, `modified`, `origin`, `active` (users only) and the unique name, `userName` or `displayName`. Three markers
 //! are set to true or are missing: `going` (the deletion has begun), `kept` (the client deleted the user, and operators
 //! keep it) and `nested` (the group has been a member of another group).
+//!
+//! A member has `joins`, which counts how often it joined a group, and `last_group`, the group that it joined last. Work that
+//! needs more than one transaction is named in its resource: `leaving`, or `intent` with `intent_owner`, `intent_done`,
+//! `intent_due` and `creating` (see `intents`).
 
+use jiff::Timestamp;
 use shared::error::{ErrorKind, ScimError};
 use shared::resource::{Member, Origin, Resource, ResourceId, ResourceKind};
 
 use super::attributes::{Item, boolean, get_number, get_text, is_true, number, text};
-use super::conditions::DELETING;
+use super::conditions::{DELETING, INTENT, JOINS, LEAVING, OWNER, RETAINED};
+use super::expressions::Update;
 use super::keys::{self, Key};
-use super::transaction::Expression;
 
 /// The most bytes of a document and its name. An item holds at most 400 KB, with its keys.
 const MAX_DOCUMENT_BYTES: usize = 300_000;
 
-/// The stored attribute that marks a user whom the client deleted and operators keep.
-const RETAINED: &str = "kept";
 /// The stored attribute that marks a group that has been a member of another group.
 const NESTED: &str = "nested";
+/// The stored attribute with the group that a member joined last.
+const LAST_GROUP: &str = "last_group";
+/// The stored attribute that marks a group whose creation has not ended.
+const CREATING: &str = "creating";
+/// The stored attribute that counts the changes of an intent that are carried out.
+const DONE: &str = "intent_done";
+/// The stored attribute with the time after which the owner of an intent counts as dead, in milliseconds since 1970.
+const DUE: &str = "intent_due";
 
 /// A resource with its markers.
 #[derive(Clone, Debug)]
@@ -32,6 +43,36 @@ pub struct Stored {
     pub is_retained: bool,
     /// Whether it has been a member of another group.
     pub is_nested: bool,
+    /// How often it has joined a group.
+    pub(crate) joins: u64,
+    /// The group that it joined last.
+    pub(crate) last_group: Option<ResourceId>,
+    /// The id of the change because of which it is leaving all its groups.
+    pub(crate) leaving: Option<String>,
+    /// The change of its members that is being carried out.
+    pub(crate) intent: Option<Progress>,
+}
+
+/// How far the change of a group's members is carried out, which needs several transactions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// The id of the intent.
+    pub intent: String,
+    /// The process that carries it out; an id that each process makes for itself.
+    pub owner: String,
+    /// The number of changes that are carried out.
+    pub done: usize,
+    /// When the owner counts as dead, unless it makes progress before.
+    pub due: Timestamp,
+    /// Whether the group is being created, and is invisible until all is done.
+    pub is_creation: bool,
+}
+
+impl Stored {
+    /// Whether work that needs several transactions is named in the resource.
+    pub(crate) fn has_intent(&self) -> bool {
+        self.leaving.is_some() || self.intent.is_some() || (self.is_deleting && !self.is_retained)
+    }
 }
 
 /// The name of the unique attribute of a kind of resource.
@@ -51,22 +92,93 @@ pub fn from_resource(key: &Key, resource: &Resource) -> Result<Item, ScimError> 
 }
 
 /// Makes the update that writes the next version of a resource.
-pub fn update_to(resource: &Resource) -> Result<Expression, ScimError> {
-    let attributes = changing_attributes(resource)?;
-    let assignments: Vec<String> = attributes.iter().map(|(name, _)| format!("{name} = :{name}")).collect();
-    let update = Expression::new(format!("SET {}", assignments.join(", ")));
-    Ok(attributes.into_iter().fold(update, |update, (name, value)| update.with(format!(":{name}"), value)))
+pub fn update_to(resource: &Resource) -> Result<Update, ScimError> {
+    let attributes = changing_attributes(resource)?.into_iter();
+    Ok(attributes.fold(Update::new(), |update, (name, value)| update.set(name, value)))
 }
 
-/// Makes the update that begins a deletion.
-pub fn begin_deletion(is_retained: bool) -> Expression {
-    let retained = if is_retained { format!(", {RETAINED} = :true") } else { String::new() };
-    Expression::new(format!("SET {DELETING} = :true{retained}")).with(":true", boolean(true))
+/// Makes the update that begins a deletion. It ends the work that the resource names. `leaving` is the id of the change by
+/// which a user whom operators keep leaves all groups.
+pub fn begin_deletion(is_retained: bool, leaving: Option<&str>) -> Update {
+    let update = without_intent().set(DELETING, boolean(true));
+    let update = if is_retained { update.set(RETAINED, boolean(true)) } else { update };
+    match leaving {
+        Some(change) => update.and(begin_leaving(change)),
+        None => update.and(end_leaving()),
+    }
+}
+
+/// Makes the update of a member that joins a group.
+pub fn join(kind: ResourceKind, group: ResourceId) -> Update {
+    let update = Update::new().add(JOINS, number(1)).set(LAST_GROUP, text(group.to_string()));
+    if kind == ResourceKind::Group { update.and(mark_nested()) } else { update }
 }
 
 /// Makes the update that marks a group as one that has been a member of another.
-pub fn mark_nested() -> Expression {
-    Expression::new(format!("SET {NESTED} = :true")).with(":true", boolean(true))
+pub fn mark_nested() -> Update {
+    Update::new().set(NESTED, boolean(true))
+}
+
+/// Makes the update that marks a member as leaving all its groups, because of this change.
+pub fn begin_leaving(change: &str) -> Update {
+    Update::new().set(LEAVING, text(change))
+}
+
+/// Makes the update that ends the leaving of all groups.
+pub fn end_leaving() -> Update {
+    Update::new().remove(&[LEAVING])
+}
+
+/// Makes the update that names an intent in its group.
+pub fn begin_intent(progress: &Progress) -> Update {
+    take_intent(&progress.owner, progress.due)
+        .set(INTENT, text(&progress.intent))
+        .set(DONE, number(progress.done))
+}
+
+/// Makes the update that makes another process the owner of an intent.
+pub fn take_intent(owner: &str, due: Timestamp) -> Update {
+    Update::new().set(OWNER, text(owner)).set(DUE, number(due.as_millisecond()))
+}
+
+/// Makes the update that counts changes of an intent as carried out.
+pub fn advance_intent(done: usize, due: Timestamp) -> Update {
+    Update::new().set(DONE, number(done)).set(DUE, number(due.as_millisecond()))
+}
+
+/// Makes the update that ends an intent.
+pub fn without_intent() -> Update {
+    Update::new().remove(&[INTENT, OWNER, DONE, DUE, CREATING])
+}
+
+/// Makes the update that ends the creation of a group, and makes it visible.
+pub fn end_creation() -> Update {
+    without_intent().remove(&[DELETING])
+}
+
+/// Makes the item of a group that is being created, which clients cannot see.
+pub fn from_incomplete(key: &Key, group: &Resource, progress: &Progress) -> Result<Item, ScimError> {
+    let mut item = from_resource(key, group)?;
+    item.extend([
+        (DELETING.to_owned(), boolean(true)),
+        (CREATING.to_owned(), boolean(true)),
+        (INTENT.to_owned(), text(&progress.intent)),
+        (OWNER.to_owned(), text(&progress.owner)),
+        (DONE.to_owned(), number(progress.done)),
+        (DUE.to_owned(), number(progress.due.as_millisecond())),
+    ]);
+    Ok(item)
+}
+
+/// Reads how far the change of a group's members is carried out; `None` if no intent changes them.
+pub fn to_progress(item: &Item) -> Option<Progress> {
+    Some(Progress {
+        intent: get_text(item, INTENT)?.to_owned(),
+        owner: get_text(item, OWNER)?.to_owned(),
+        done: get_number(item, DONE)?,
+        due: Timestamp::from_millisecond(get_number(item, DUE)?).ok()?,
+        is_creation: is_true(item, CREATING),
+    })
 }
 
 fn changing_attributes(
@@ -124,6 +236,10 @@ pub fn to_stored(kind: ResourceKind, item: &Item) -> Result<Stored, ScimError> {
         is_deleting: is_true(item, DELETING),
         is_retained: is_true(item, RETAINED),
         is_nested: is_true(item, NESTED),
+        joins: get_number(item, JOINS).unwrap_or_default(),
+        last_group: get_text(item, LAST_GROUP).and_then(ResourceId::parse),
+        leaving: get_text(item, LEAVING).map(str::to_owned),
+        intent: to_progress(item),
     })
 }
 

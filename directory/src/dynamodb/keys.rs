@@ -15,6 +15,8 @@
 //! | entry of another index | `c#user.emails.value` | folded value, `\0`, id |
 //! | count of the resources of a bucket | `c#count` | `user/00` to `role/ff` |
 //! | guard of the nesting of groups | `c#count` | `nesting` |
+//! | intent: work that needs several transactions | `c#intent` | `user/` or `group/`, id |
+//! | member changes of an intent that do not fit into its item | `c#intent/`, intent id | number |
 //! | audit record | `c#audit/YYYY-MM/`, first digit of the resource's id | time, `/`, order, random |
 //! | last use of a credential | `used/c` | credential id |
 //! | failed sign-ins of an address | `attempts/c/`, address | `failures` |
@@ -229,6 +231,33 @@ pub fn nesting(connector: &ConnectorId) -> Key {
     Key { pk: counts(connector), sk: "nesting".to_owned() }
 }
 
+/// The partition of a connector's intents.
+pub fn intents(connector: &ConnectorId) -> String {
+    format!("{connector}#intent")
+}
+
+/// The intent of a resource.
+pub fn intent(connector: &ConnectorId, kind: ResourceKind, id: ResourceId) -> Key {
+    Key { pk: intents(connector), sk: format!("{}/{id}", word(kind)) }
+}
+
+/// The resource of the intent with this sort key.
+pub fn parse_intent(sk: &str) -> Option<(ResourceKind, ResourceId)> {
+    let (kind, id) = sk.split_once('/')?;
+    let kind = ResourceKind::ALL.into_iter().find(|known| word(*known) == kind)?;
+    Some((kind, ResourceId::parse(id)?))
+}
+
+/// The partition of the member changes that do not fit into the item of their intent.
+pub fn intent_changes(connector: &ConnectorId, intent: &str) -> String {
+    format!("{connector}#intent/{intent}")
+}
+
+/// One item of these changes.
+pub fn intent_part(connector: &ConnectorId, intent: &str, part: usize) -> Key {
+    Key { pk: intent_changes(connector, intent), sk: format!("{part:06}") }
+}
+
 /// The digits that spread the audit records of a month over partitions, so that no partition takes all writes.
 pub const AUDIT_SHARDS: &str = "0123456789abcdef";
 
@@ -285,7 +314,9 @@ pub enum ItemKind<'k> {
     Count(ResourceKind, u8),
     /// An entry of this index of a kind of resource.
     IndexEntry(ResourceKind, &'k str),
-    /// An audit record, a credential, or the guard of nesting: these have no invariants.
+    /// The intent of a resource.
+    Intent(ResourceKind, ResourceId),
+    /// An audit record, a credential, a part of an intent, or the guard of nesting: these have no invariants.
     Other,
     /// The key is none that this version writes.
     Unknown,
@@ -318,7 +349,8 @@ pub fn classify<'k>(connector: &ConnectorId, pk: &'k str, sk: &str) -> ItemKind<
             kind.zip(bucket).map_or(ItemKind::Unknown, |(kind, bucket)| ItemKind::Count(kind, bucket))
         }
         "connector" if sk.starts_with(CREDENTIAL_PREFIX) => ItemKind::Other,
-        _ if space.starts_with("audit/") => ItemKind::Other,
+        "intent" => parse_intent(sk).map_or(ItemKind::Unknown, |(kind, id)| ItemKind::Intent(kind, id)),
+        _ if space.starts_with("audit/") || space.starts_with("intent/") => ItemKind::Other,
         _ => ItemKind::Unknown,
     }
 }
@@ -380,6 +412,8 @@ mod tests {
                 ItemKind::IndexEntry(user, "emails.value"),
             ),
             (nesting(&c), ItemKind::Other),
+            (intent(&c, ResourceKind::Group, group), ItemKind::Intent(ResourceKind::Group, group)),
+            (intent_part(&c, "x", 1), ItemKind::Other),
             (credential(&c, "1"), ItemKind::Other),
             (Key { pk: audit(&c, "2026-11", 'a'), sk: String::new() }, ItemKind::Other),
             (Key { pk: resources(&c, user), sk: "x".to_owned() }, ItemKind::Unknown),

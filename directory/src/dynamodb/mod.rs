@@ -3,6 +3,7 @@
 
 pub mod attributes;
 pub mod conditions;
+pub mod expressions;
 pub mod items;
 pub mod keys;
 pub mod table;

@@ -12,7 +12,8 @@ use aws_sdk_dynamodb::operation::transact_get_items::TransactGetItemsError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{
-    DeleteRequest, Get, KeysAndAttributes, ReturnConsumedCapacity, ReturnValue, TransactGetItem, WriteRequest,
+    DeleteRequest, Get, KeysAndAttributes, PutRequest, ReturnConsumedCapacity, ReturnValue, TransactGetItem,
+    WriteRequest,
 };
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
@@ -22,8 +23,9 @@ use uuid::Uuid;
 
 use super::attributes::{Item, get_text, text};
 use super::conditions::Condition;
+use super::expressions::Expression;
 use super::keys::Key;
-use super::transaction::{Expression, Transaction};
+use super::transaction::Transaction;
 use shared::error::{ErrorKind, ScimError, chain};
 
 /// The most requests that one call sends at the same time.
@@ -309,17 +311,30 @@ impl Table {
 
     /// Deletes any number of items, each for itself. A call that was interrupted can be repeated.
     pub(crate) async fn delete_all(&self, keys: &[Key]) -> Result<(), ScimError> {
-        let batches = keys.chunks(BATCH_WRITE_LIMIT).map(|batch| self.delete_batch(batch).boxed()).collect();
-        concurrently(batches).await.map(|_: Vec<()>| ())
+        let delete = |key: &Key| {
+            let request = DeleteRequest::builder().set_key(Some(key.attributes())).build();
+            request.map(|request| WriteRequest::builder().delete_request(request).build())
+        };
+        self.write_all(keys.iter().map(delete).collect::<Result<_, _>>().map_err(ScimError::internal)?).await
     }
 
-    async fn delete_batch(&self, keys: &[Key]) -> Result<(), ScimError> {
-        let delete = |key: &Key| {
-            let request = DeleteRequest::builder().set_key(Some(key.attributes())).build()?;
-            Ok(WriteRequest::builder().delete_request(request).build())
+    /// Writes any number of items, each for itself. A call that was interrupted can be repeated.
+    pub(crate) async fn put_all(&self, items: Vec<Item>) -> Result<(), ScimError> {
+        let put = |item: Item| {
+            let request = PutRequest::builder().set_item(Some(item)).build();
+            request.map(|request| WriteRequest::builder().put_request(request).build())
         };
-        let built: Result<Vec<_>, aws_sdk_dynamodb::error::BuildError> = keys.iter().map(delete).collect();
-        let mut requests = built.map_err(ScimError::internal)?;
+        self.write_all(items.into_iter().map(put).collect::<Result<_, _>>().map_err(ScimError::internal)?)
+            .await
+    }
+
+    async fn write_all(&self, requests: Vec<WriteRequest>) -> Result<(), ScimError> {
+        let batches =
+            requests.chunks(BATCH_WRITE_LIMIT).map(|batch| self.write_batch(batch.to_vec()).boxed());
+        concurrently(batches.collect()).await.map(|_: Vec<()>| ())
+    }
+
+    async fn write_batch(&self, mut requests: Vec<WriteRequest>) -> Result<(), ScimError> {
         let mut backoff = Backoff::new(self.deadline);
         loop {
             let request = self
@@ -339,11 +354,6 @@ impl Table {
     /// Makes a handle with this deadline.
     pub fn until(&self, deadline: Instant) -> Self {
         Self { deadline, ..self.clone() }
-    }
-
-    /// Makes a handle with this much more time, to undo what could not be finished.
-    pub(crate) fn with_extra_time(&self, extra: Duration) -> Self {
-        Self { deadline: self.deadline.max(Instant::now()) + extra, ..self.clone() }
     }
 
     /// Makes the pauses between the attempts of an operation that conflicts with other writers.
@@ -433,7 +443,8 @@ impl Backoff {
     }
 }
 
-fn busy() -> ScimError {
+/// The error of a request that could not be done in its time.
+pub(crate) fn busy() -> ScimError {
     ScimError::new(
         ErrorKind::TooManyRequests(RETRY_AFTER_SECONDS),
         "The directory is busy. Retry the request: it will complete any partial work",

@@ -10,6 +10,7 @@ use shared::error::{ErrorKind, ScimError};
 
 use super::attributes::Item;
 use super::conditions::{Condition, Requirement};
+use super::expressions::Expression;
 use super::keys::Key;
 
 /// The most items that one transaction can hold (TransactWriteItems).
@@ -28,42 +29,6 @@ pub struct Transaction {
     bytes: usize,
 }
 
-/// A condition or an update: an expression and the values in it.
-#[derive(Clone, Debug)]
-pub struct Expression {
-    text: String,
-    values: Vec<(String, AttributeValue)>,
-}
-
-impl Expression {
-    /// Makes an expression without values.
-    pub fn new(text: impl Into<String>) -> Self {
-        Self { text: text.into(), values: Vec::new() }
-    }
-
-    /// Adds a value under its placeholder in the text, such as `:one`.
-    pub fn with(mut self, placeholder: impl Into<String>, value: AttributeValue) -> Self {
-        self.values.push((placeholder.into(), value));
-        self
-    }
-
-    /// Makes an expression that requires both.
-    pub fn and(mut self, other: Expression) -> Self {
-        self.text = format!("({}) AND ({})", self.text, other.text);
-        self.values.extend(other.values);
-        self
-    }
-
-    pub(super) fn text(&self) -> &str {
-        &self.text
-    }
-
-    pub(super) fn values(&self) -> Option<Item> {
-        let values: Item = self.values.iter().cloned().collect();
-        (!values.is_empty()).then_some(values)
-    }
-}
-
 impl Transaction {
     pub(super) fn new(table: &str) -> Self {
         Self {
@@ -78,6 +43,11 @@ impl Transaction {
     /// The number of items that can still be added.
     pub fn remaining_items(&self) -> usize {
         MAX_ITEMS - self.items.len().min(MAX_ITEMS)
+    }
+
+    /// The number of items.
+    pub fn len(&self) -> usize {
+        self.items.len()
     }
 
     pub(super) fn items(&self) -> &[TransactWriteItem] {
@@ -130,7 +100,7 @@ impl Transaction {
         let put = Put::builder()
             .table_name(&self.table)
             .set_item(Some(item.clone()))
-            .set_condition_expression(requirement.as_ref().map(|one| one.expression.text.clone()))
+            .set_condition_expression(requirement.as_ref().map(|one| one.expression.text().to_owned()))
             .build()
             .map_err(ScimError::internal)?;
         let put = TransactWriteItem::builder().put(put).build();
@@ -152,7 +122,7 @@ impl Transaction {
             .table_name(&self.table)
             .set_key(Some(key.attributes()))
             .set_expression_attribute_values(requirement.as_ref().and_then(|one| one.expression.values()))
-            .set_condition_expression(requirement.as_ref().map(|one| one.expression.text.clone()))
+            .set_condition_expression(requirement.as_ref().map(|one| one.expression.text().to_owned()))
             .build()
             .map_err(ScimError::internal)?;
         let delete = TransactWriteItem::builder().delete(delete).build();
@@ -163,17 +133,18 @@ impl Transaction {
     pub fn update(
         &mut self,
         key: &Key,
-        update: Expression,
+        update: impl Into<Expression>,
         requirement: Option<Requirement>,
     ) -> Result<(), ScimError> {
+        let update = update.into();
         let written = update.values().unwrap_or_default();
         let mut values = written.clone();
         values.extend(requirement.as_ref().and_then(|one| one.expression.values()).unwrap_or_default());
         let update = Update::builder()
             .table_name(&self.table)
             .set_key(Some(key.attributes()))
-            .update_expression(update.text)
-            .set_condition_expression(requirement.as_ref().map(|one| one.expression.text.clone()))
+            .update_expression(update.text())
+            .set_condition_expression(requirement.as_ref().map(|one| one.expression.text().to_owned()))
             .set_expression_attribute_values((!values.is_empty()).then_some(values))
             .build()
             .map_err(ScimError::internal)?;
@@ -187,7 +158,7 @@ impl Transaction {
             .table_name(&self.table)
             .set_key(Some(key.attributes()))
             .set_expression_attribute_values(requirement.expression.values())
-            .condition_expression(requirement.expression.text)
+            .condition_expression(requirement.expression.text())
             .build()
             .map_err(ScimError::internal)?;
         let check = TransactWriteItem::builder().condition_check(check).build();

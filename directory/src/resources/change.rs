@@ -3,18 +3,23 @@
 use shared::entity_tags::EntityTags;
 use shared::error::ScimError;
 use shared::resource::{Document, GroupReference, Resource, ResourceId, ResourceKind, is_active};
+use uuid::Uuid;
 
 use super::{check_entity_tag, name_conflict, unexpected_refusal};
 use crate::audit::{self, Operation};
-use crate::dynamodb::conditions::Condition;
+use crate::dynamodb::conditions::{Condition, Requirement};
+use crate::dynamodb::expressions::Update;
+use crate::dynamodb::items::{self, Stored};
 use crate::dynamodb::table::Outcome;
+use crate::dynamodb::transaction::Transaction;
+use crate::memberships::{groups_to_leave, learn_versions};
 use crate::settings::OnDeactivate;
 use crate::{Directory, StoredUser};
 
 impl Directory {
     /// Changes a user. `change` makes the new document from the present one; it is called again when another writer was
-    /// faster. An inactive user leaves all groups, unless the connector keeps memberships. A client that changes an
-    /// operator's user takes it over.
+    /// faster. An inactive user leaves all groups in the same transaction (about 30 groups fit), unless the connector keeps
+    /// memberships. A client that changes an operator's user takes it over.
     ///
     /// # Errors
     /// 404; 412 when `if_match` does not match; `uniqueness`; 403 when an operator changes a user of the client; and every
@@ -36,50 +41,93 @@ impl Directory {
     ) -> Result<(Resource, Vec<GroupReference>), ScimError> {
         let mut backoff = self.table.backoff();
         loop {
-            let StoredUser { stored, groups, .. } = self.user(id).await?;
-            let present = stored.resource;
+            let found = self.user(id).await?;
+            if let Some(leaving) = &found.stored.leaving {
+                // An earlier deactivation was interrupted.
+                self.finish_leaving((ResourceKind::User, id), leaving, groups_to_leave(&found)).await?;
+                continue;
+            }
+            let present = &found.stored.resource;
             if if_match.is_some() {
-                check_entity_tag(if_match, &present, &self.group_references(&groups).await?)?;
+                check_entity_tag(if_match, present, &self.group_references(&found.groups).await?)?;
             }
-            let document = change(&present)?;
-            self.check_owner(&present)?;
-            let is_changed = document != present.document || present.origin != self.origin();
-            let leaves = !is_active(&document) && self.settings().on_deactivate == OnDeactivate::LeaveGroups;
-            let user = if is_changed { self.next_version(&present, document) } else { present.clone() };
-            let read_groups =
-                async { if leaves { Ok(Vec::new()) } else { self.group_references(&groups).await } };
-            if !is_changed {
-                let references = read_groups.await?;
-                // A repeated request completes a deactivation that was interrupted.
-                if leaves && !groups.is_empty() {
-                    self.memberships().leave_all_groups(ResourceKind::User, id, groups).await?;
-                }
-                return Ok((user, references));
+            let document = change(present)?;
+            self.check_owner(present)?;
+            let must_leave =
+                !is_active(&document) && self.settings().on_deactivate == OnDeactivate::LeaveGroups;
+            // If a connector kept the memberships of inactive users before, such a user leaves its groups now.
+            let leaves = must_leave && (present.is_active() || !found.groups.is_empty());
+            if document == present.document && present.origin == self.origin() && !leaves {
+                let references =
+                    if must_leave { Vec::new() } else { self.group_references(&found.groups).await? };
+                return Ok((found.stored.resource, references));
             }
-            let (is_written, references) = tokio::join!(self.write(&present, &user), read_groups);
+            let user = self.next_version(present, document);
+            let read_references = async {
+                if must_leave { Ok(Vec::new()) } else { self.group_references(&found.groups).await }
+            };
+            let (is_written, references) =
+                tokio::join!(self.write_user(&found, &user, leaves), read_references);
             if is_written? {
-                if leaves && (present.is_active() || !groups.is_empty()) {
-                    self.memberships().leave_all_groups(ResourceKind::User, id, groups).await?;
-                }
                 return Ok((user, references?));
             }
             backoff.wait().await?;
         }
     }
 
-    /// Writes the next version of a resource. Returns `false` when another writer was faster.
-    async fn write(&self, present: &Resource, next: &Resource) -> Result<bool, ScimError> {
-        let mut transaction = self.table.transaction();
-        self.write_version(&mut transaction, present, next)?;
-        let operation = if present.origin == next.origin { Operation::Update } else { Operation::Adopt };
-        let attributes = audit::changed(&present.document, &next.document);
-        self.record(&mut transaction, operation, next.kind, next.id, attributes)?;
-        match self.table.commit(&transaction).await? {
-            Outcome::Committed => Ok(true),
-            Outcome::Refused(failed) if failed.contains(&Condition::IsUnchanged) => Ok(false),
-            Outcome::Refused(failed) => {
-                Err(name_conflict(next, &failed).unwrap_or_else(|| unexpected_refusal(&failed)))
+    /// Writes the next version of a user. `leaves` says whether the user leaves all groups. Returns `false` when another writer
+    /// was faster.
+    async fn write_user(&self, found: &StoredUser, next: &Resource, leaves: bool) -> Result<bool, ScimError> {
+        let member = (next.kind, next.id);
+        let mut groups = if leaves { groups_to_leave(found) } else { Vec::new() };
+        loop {
+            let mut transaction = self.table.transaction();
+            self.write_user_version(&mut transaction, &found.stored, next, leaves, Update::new())?;
+            let mut left = self.memberships().fill_leaving(&mut transaction, member, &groups, 0)?;
+            let mut leaving = None;
+            if left < groups.len() {
+                let change = leaving.insert(Uuid::new_v4().simple().to_string());
+                let also = items::begin_leaving(change);
+                transaction = self.table.transaction();
+                self.write_user_version(&mut transaction, &found.stored, next, leaves, also)?;
+                self.write_intent(&mut transaction, next.kind, next.id, None)?;
+                left = self.memberships().fill_leaving(&mut transaction, member, &groups, 0)?;
+            }
+            match self.table.commit(&transaction).await? {
+                Outcome::Committed => {
+                    if let Some(leaving) = leaving {
+                        self.finish_leaving(member, &leaving, groups.split_off(left)).await?;
+                    }
+                    return Ok(true);
+                }
+                Outcome::Refused(failed) if failed.contains(&Condition::IsUnchanged) => return Ok(false),
+                Outcome::Refused(failed) => {
+                    if let Some(error) = name_conflict(next, &failed) {
+                        return Err(error);
+                    }
+                    if !learn_versions(&mut groups, &failed) {
+                        return Err(unexpected_refusal(&failed));
+                    }
+                }
             }
         }
+    }
+
+    fn write_user_version(
+        &self,
+        transaction: &mut Transaction,
+        stored: &Stored,
+        next: &Resource,
+        leaves: bool,
+        also: Update,
+    ) -> Result<(), ScimError> {
+        let present = &stored.resource;
+        let is_unchanged = Requirement::is_unchanged(present.version);
+        let requirement = if leaves { is_unchanged.with_joins(stored.joins) } else { is_unchanged };
+        self.write_version(transaction, present, next, also, requirement)?;
+        let operation = if present.origin == next.origin { Operation::Update } else { Operation::Adopt };
+        let mut attributes = audit::changed(&present.document, &next.document);
+        attributes.extend(leaves.then(|| "groups".to_owned()));
+        self.record(transaction, operation, next.kind, next.id, attributes)
     }
 }

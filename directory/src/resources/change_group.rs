@@ -4,28 +4,37 @@
 //! Every other operation on members, and every request with If-Match, requires the version that was read before the members.
 //! If another writer was faster, it starts again from the current members. So if two replacements complete, the group has the
 //! members of one of them, never a mixture.
+//!
+//! Changes that do not fit into one transaction become an intent. While it is carried out, a change that commutes with it
+//! goes on: one that adds or removes other members by their ids, or changes attributes. Every other change waits for its end.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use shared::entity_tags::EntityTags;
 use shared::error::ScimError;
 use shared::patch::MemberOperation;
 use shared::resource::{Document, Resource, ResourceId, ResourceKind};
 
-use super::{check_entity_tag, name_conflict};
+use super::check_entity_tag;
 use crate::Directory;
 use crate::audit::{self, Operation};
 use crate::dynamodb::conditions::{Condition, Requirement};
-use crate::dynamodb::items::Stored;
+use crate::dynamodb::expressions::Update;
+use crate::dynamodb::items::{self, Stored};
 use crate::dynamodb::keys;
 use crate::dynamodb::table::Outcome;
 use crate::dynamodb::transaction::Transaction;
+use crate::intents::{Ended, StagedChanges, Work};
 use crate::member_changes::{self, Change, check_found, joining_ids, leaving_ids};
 
-/// A group, and the changes of its members.
-struct Changes {
-    group: Resource,
+/// A change of a group, ready to be written.
+struct GroupChange {
+    present: Stored,
+    /// The next version. It has the same document if only members change.
+    next: Resource,
     changes: Vec<Change>,
+    /// Whether the change depends on the version that was read.
+    requires_version: bool,
 }
 
 impl Directory {
@@ -35,7 +44,7 @@ impl Directory {
     /// # Errors
     /// 404; 412 if `if_match` does not match; `uniqueness`; `noTarget` if a filter matches no member; `invalidValue` for an
     /// unknown member, a cycle, or nesting that is too deep; 403 if an operator changes a group of the client; and every error
-    /// of `change`.
+    /// of `change`. Each of these comes before anything is written.
     pub async fn change_group(
         &self,
         kind: ResourceKind,
@@ -45,41 +54,61 @@ impl Directory {
         members: &[MemberOperation],
     ) -> Result<Resource, ScimError> {
         let mut backoff = self.table.backoff();
-        let mut if_match = if_match;
-        let mut has_written_part = false;
+        // These depend on all members: operations that do not commute, and If-Match.
+        let requires_version = if_match.is_some() || !members.iter().all(MemberOperation::commutes);
+        let named: HashSet<ResourceId> =
+            joining_ids(members).into_iter().chain(leaving_ids(members)).collect();
         loop {
-            // These depend on all members: operations that do not commute, and If-Match.
-            let requires_version = if_match.is_some() || !members.iter().all(MemberOperation::commutes);
-            let Changes { group, changes } =
-                self.read_changes(kind, id, members, requires_version, has_written_part).await?;
-            self.check_owner(&group)?;
-            check_entity_tag(if_match, &group, &[])?;
-            let document = change(&group.document)?;
-            let is_new = document != group.document;
-            if !is_new && changes.is_empty() {
-                return Ok(group);
+            let (present, changes) = self.read_changes(kind, id, members, requires_version).await?;
+            if let Some(progress) = &present.intent
+                && (requires_version || !self.is_independent(kind, id, progress, &named).await?)
+            {
+                self.wait_or_take_over(kind, id, progress, &mut backoff).await?;
+                continue;
             }
-            let next = is_new.then(|| self.next_version(&group, document));
-            match self.write_changes(&group, next, &changes, requires_version).await? {
+            let group = &present.resource;
+            self.check_owner(group)?;
+            check_entity_tag(if_match, group, &[])?;
+            let changes = changes?;
+            let document = change(&group.document)?;
+            if document == group.document && changes.is_empty() {
+                return Ok(present.resource);
+            }
+            let next = self.next_version(group, document);
+            let change = GroupChange { present, next, changes, requires_version };
+            let failed = match self.write_group(change).await? {
                 Written::All(group) => return Ok(group),
-                Written::Part => (has_written_part, if_match) = (true, None),
-                Written::Nothing => {}
+                Written::Begun(work) => return self.finish_change(work).await,
+                Written::MustWait(progress) => {
+                    self.wait_or_take_over(kind, id, &progress, &mut backoff).await?;
+                    continue;
+                }
+                Written::Nothing(next, failed) => {
+                    // If the group changed since it was read, this group itself may have the name: another writer renamed
+                    // it. So a name conflict is reported only if the group is unchanged; otherwise the change is retried.
+                    if failed.contains(&Condition::IsUnchanged) { None } else { Some((next, failed)) }
+                }
+            };
+            if let Some((next, failed)) = failed
+                && let Some(error) = self.settle_name_conflict(&next, &failed).await?
+            {
+                return Err(error);
             }
             backoff.wait().await?;
         }
     }
 
-    /// Reads the group, and finds the changes that are still to be written.
+    /// Reads the group, and finds the changes of its members. A group that does not exist is an error before any error of the
+    /// changes.
     async fn read_changes(
         &self,
         kind: ResourceKind,
         id: ResourceId,
         operations: &[MemberOperation],
         requires_version: bool,
-        has_written_part: bool,
-    ) -> Result<Changes, ScimError> {
+    ) -> Result<(Stored, Result<Vec<Change>, ScimError>), ScimError> {
         if operations.is_empty() {
-            return Ok(Changes { group: self.group(kind, id).await?.resource, changes: Vec::new() });
+            return Ok((self.group(kind, id).await?, Ok(Vec::new())));
         }
         let memberships = self.memberships();
         let wanted = joining_ids(operations);
@@ -102,93 +131,108 @@ impl Directory {
             Ok((group?, present?))
         };
         let (read, found) = tokio::join!(group_then_present, memberships.find(wanted.clone()));
-        let ((Stored { resource: group, .. }, present), found) = (read?, found?);
-        // A member who was deleted after the first transaction is not the client's mistake, and is skipped.
-        if !has_written_part {
-            check_found(operations, &found)?;
-        }
-        Ok(Changes { group, changes: member_changes::changes(operations, present, &found)? })
+        let ((group, present), found) = (read?, found?);
+        let changes = check_found(operations, &found)
+            .and_then(|()| member_changes::changes(operations, present, &found));
+        Ok((group, changes))
     }
 
-    /// Writes the changes, as many in each transaction as fit. If attributes of the group itself change, `next` is its next
-    /// version, and the first transaction writes it.
-    async fn write_changes(
-        &self,
-        group: &Resource,
-        next: Option<Resource>,
-        changes: &[Change],
-        requires_version: bool,
-    ) -> Result<Written, ScimError> {
-        let mut guard =
-            self.nesting().guard(group.id, changes.iter().filter_map(Change::joining_group)).await?;
-        let mut latest = next.clone().unwrap_or_else(|| self.next_version(group, group.document.clone()));
-        let mut rest = changes;
-        let mut is_first = true;
-        loop {
-            let mut transaction = self.table.transaction();
-            match &next {
-                Some(next) if is_first => self.write_version(&mut transaction, group, next)?,
-                _ => self.increment_version(&mut transaction, &latest, requires_version)?,
+    /// Writes a change, or its first transaction if it needs several.
+    async fn write_group(&self, change: GroupChange) -> Result<Written, ScimError> {
+        let GroupChange { present, next, changes, .. } = &change;
+        let (kind, id) = (next.kind, next.id);
+        let guard = self.nesting().guard(id, changes.iter().filter_map(Change::joining_group)).await?;
+        let none = HashSet::new();
+        let mut transaction = self.table.transaction();
+        self.write_group_version(&mut transaction, &change, Update::new())?;
+        if let Some(guard) = &guard {
+            guard.write(&mut transaction, None)?;
+        }
+        let items_beside_members = transaction.len();
+        if self.memberships().fill(&mut transaction, id, changes, &none, 0)? == changes.len() {
+            return Ok(match self.table.commit(&transaction).await? {
+                Outcome::Committed => Written::All(change.next),
+                Outcome::Refused(failed) => Written::Nothing(change.next, failed),
+            });
+        }
+        if let Some(progress) = &present.intent {
+            // A group has one intent at a time.
+            return Ok(Written::MustWait(progress.clone()));
+        }
+        let staged = StagedChanges::new(changes)?;
+        self.write_parts(&staged).await?;
+        let mut transaction = self.table.transaction();
+        // The item of the group says how many changes the transaction makes, so it comes after them. One more item is the intent.
+        let done = self.memberships().fill(&mut transaction, id, changes, &none, items_beside_members + 1)?;
+        let progress = self.new_progress(&staged.intent, done, false);
+        self.write_group_version(&mut transaction, &change, items::begin_intent(&progress))?;
+        if let Some(guard) = &guard {
+            guard.write(&mut transaction, (kind == ResourceKind::Group).then_some(id))?;
+        }
+        self.write_intent(&mut transaction, kind, id, Some(&staged))?;
+        match self.table.commit(&transaction).await? {
+            Outcome::Committed => {
+                let parts = staged.parts();
+                Ok(Written::Begun(Work { group: change.next, progress, changes: change.changes, parts }))
             }
-            let mut attributes =
-                if is_first { audit::changed(&group.document, &latest.document) } else { Vec::new() };
-            if !rest.is_empty() {
-                attributes.push("members".to_owned());
+            Outcome::Refused(failed) => {
+                self.discard(&staged).await?;
+                Ok(Written::Nothing(change.next, failed))
             }
-            self.record(&mut transaction, Operation::Update, group.kind, group.id, attributes)?;
-            while let Some((change, others)) = rest.split_first() {
-                if !self.memberships().write_change(&mut transaction, group.id, change, &mut guard)? {
-                    break;
-                }
-                rest = others;
-            }
-            match self.table.commit(&transaction).await? {
-                Outcome::Committed => {}
-                Outcome::Refused(failed) => {
-                    // If the group changed since it was read, this group itself may have the name: another writer renamed
-                    // it. So a name conflict is reported only if the group is unchanged; otherwise the change is retried.
-                    let is_unchanged = !failed.contains(&Condition::IsUnchanged);
-                    if let Some(error) = name_conflict(&latest, &failed).filter(|_| is_unchanged) {
-                        return Err(error);
-                    }
-                    return Ok(if is_first { Written::Nothing } else { Written::Part });
-                }
-            }
-            if rest.is_empty() {
-                return Ok(Written::All(latest));
-            }
-            if let Some(guard) = &mut guard {
-                guard.next_transaction();
-            }
-            latest = self.next_version(&latest, latest.document.clone());
-            is_first = false;
         }
     }
 
-    /// Increments the version of a group whose attributes do not change. If `requires_version`, requires the previous version;
-    /// otherwise any version, if the group is not being deleted.
-    fn increment_version(
+    /// Adds the next version of a group, with its audit record, to a transaction. `also` is what else changes in its item.
+    fn write_group_version(
         &self,
         transaction: &mut Transaction,
-        group: &Resource,
-        requires_version: bool,
+        GroupChange { present, next, changes, requires_version }: &GroupChange,
+        also: Update,
     ) -> Result<(), ScimError> {
-        let requirement = if requires_version {
-            Requirement::is_unchanged(group.version - 1)
+        let group = &present.resource;
+        let intent = present.intent.as_ref().map(|progress| progress.intent.as_str());
+        if next.document != group.document {
+            let requirement = Requirement::is_unchanged(group.version).with_intent(intent);
+            self.write_version(transaction, group, next, also, requirement)?;
         } else {
-            Requirement::stays(group.id)
-        };
-        let key = keys::resource(&self.connector.id, group.kind, group.id);
-        transaction.update(&key, self.memberships().next_group_version(), Some(requirement))
+            // Changes that commute require no version.
+            let requirement = if *requires_version {
+                Requirement::is_unchanged(group.version)
+            } else {
+                Requirement::stays(group.id)
+            };
+            let key = keys::resource(&self.connector.id, group.kind, group.id);
+            let update = self.memberships().next_group_version().and(also);
+            transaction.update(&key, update, Some(requirement.with_intent(intent)))?;
+        }
+        let mut attributes = audit::changed(&group.document, &next.document);
+        attributes.extend((!changes.is_empty()).then(|| "members".to_owned()));
+        self.record(transaction, Operation::Update, group.kind, group.id, attributes)
+    }
+
+    /// Carries out the rest of a change, or waits for the process that took it over.
+    async fn finish_change(&self, work: Work) -> Result<Resource, ScimError> {
+        match self.carry_out(&work).await? {
+            Ended::Done { transactions, .. } => {
+                let version = work.group.version + transactions;
+                Ok(Resource { version, ..work.group })
+            }
+            Ended::Lost => {
+                self.complete_intent(work.group.kind, work.group.id, &work.progress.intent).await?;
+                Ok(work.group)
+            }
+        }
     }
 }
 
-/// How many of the changes were written.
+/// How much of a change was written.
 enum Written {
-    /// All; with the group's last version.
+    /// All; with the group's next version.
     All(Resource),
-    /// Some, then another writer was faster.
-    Part,
-    /// None: another writer was faster.
-    Nothing,
+    /// The first transaction. This process has to carry out the rest.
+    Begun(Work),
+    /// Nothing: an intent has to end first.
+    MustWait(items::Progress),
+    /// Nothing of this next version: these conditions failed.
+    Nothing(Resource, Vec<Condition>),
 }

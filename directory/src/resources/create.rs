@@ -1,34 +1,32 @@
 //! Creating users, groups and roles (RFC 7644 §3.3).
 
-use std::time::Duration;
+use std::collections::HashSet;
 
 use shared::error::{ErrorKind, ScimError};
 use shared::patch::MemberOperation;
 use shared::resource::{Document, Member, Origin, Resource, ResourceKind};
 
-use super::{CountChange, name_conflict, unexpected_refusal};
+use super::{name_conflict, unexpected_refusal};
 use crate::Directory;
 use crate::audit::{self, Operation};
 use crate::dynamodb::conditions::Condition;
 use crate::dynamodb::items;
 use crate::dynamodb::keys;
-use crate::dynamodb::table::Outcome;
+use crate::dynamodb::table::{Outcome, busy};
 use crate::dynamodb::transaction::Transaction;
 use crate::index;
+use crate::intents::{Ended, StagedChanges, Work};
 use crate::member_changes::{self, Change, check_found, joining_ids};
+use crate::nesting::NestingGuard;
 use crate::secrets::new_resource_id;
-
-/// The time after the deadline in which a group that could not get its members is deleted again. It is less than the time
-/// that a function keeps for its response.
-const UNDO_TIME: Duration = Duration::from_secs(1);
 
 /// A group that was created.
 #[derive(Clone, Debug)]
 pub struct CreatedGroup {
     /// The group.
     pub group: Resource,
-    /// Its members in the order of their ids, if one transaction wrote all of them.
-    pub members: Option<Vec<Member>>,
+    /// Its members in the order of their ids.
+    pub members: Vec<Member>,
 }
 
 impl Directory {
@@ -51,7 +49,9 @@ impl Directory {
                 )
             });
         }
-        match self.table.commit(&self.creation(&user, false)?).await? {
+        let mut transaction = self.table.transaction();
+        self.write_creation(&mut transaction, &user, false)?;
+        match self.table.commit(&transaction).await? {
             Outcome::Committed => Ok(user),
             Outcome::Refused(failed) => {
                 let error = name_conflict(&user, &failed).unwrap_or_else(|| unexpected_refusal(&failed));
@@ -60,11 +60,12 @@ impl Directory {
         }
     }
 
-    /// Creates a group or role with members. The transaction that creates it also adds the members if they fit (31 users do). So
-    /// other clients see a group that is complete, and an interrupted request leaves nothing.
+    /// Creates a group or role with members. The transaction that creates it also adds the members if they fit (31 users do).
+    /// A group with more members is invisible until it has all of them, and its name is reserved.
     ///
     /// # Errors
-    /// `uniqueness` when the displayName is taken; `invalidValue` when a member does not exist.
+    /// `uniqueness` when the displayName is taken; `invalidValue` when a member does not exist; 429 when another request is
+    /// creating a group with this name.
     pub async fn create_group(
         &self,
         kind: ResourceKind,
@@ -73,55 +74,96 @@ impl Directory {
     ) -> Result<CreatedGroup, ScimError> {
         let group = self.new_resource(kind, document);
         let mut backoff = self.table.backoff();
-        let (changes, written) = loop {
+        loop {
             let found = self.memberships().find(joining_ids(&members)).await?;
             check_found(&members, &found)?;
             let changes = member_changes::changes(&members, Vec::new(), &found)?;
             let joining = changes.iter().filter_map(Change::joining_group);
-            let mut guard = self.nesting().guard(group.id, joining).await?;
-            let mut transaction = self.creation(&group, !changes.is_empty())?;
-            let mut written = 0;
-            for change in &changes {
-                if !self.memberships().write_change(&mut transaction, group.id, change, &mut guard)? {
-                    break;
-                }
-                written += 1;
+            let guard = self.nesting().guard(group.id, joining).await?;
+            let failed = match self.creation_with_all(&group, &changes, guard.as_ref())? {
+                Some(transaction) => match self.table.commit(&transaction).await? {
+                    Outcome::Committed => return Ok(created(group, changes, &HashSet::new())),
+                    Outcome::Refused(failed) => failed,
+                },
+                None => match self.begin_creation(&group, changes, guard.as_ref()).await? {
+                    Begun::Work(work) => {
+                        // If another process has taken it over, it has rolled it back.
+                        let Ended::Done { skipped, .. } = self.carry_out(&work).await? else {
+                            return Err(busy());
+                        };
+                        return Ok(created(work.group, work.changes, &skipped));
+                    }
+                    Begun::Refused(failed) => failed,
+                },
+            };
+            if let Some(error) = self.settle_name_conflict(&group, &failed).await? {
+                return Err(error);
             }
-            match self.table.commit(&transaction).await? {
-                Outcome::Committed => break (changes, written),
-                Outcome::Refused(failed) => {
-                    if let Some(error) = name_conflict(&group, &failed) {
-                        return Err(error);
-                    }
-                    // A member was deleted or deactivated, or the nesting changed, after they were read.
-                    let is_about_members = |condition: &Condition| {
-                        matches!(condition, Condition::MayBeMember(_) | Condition::Stays(_))
-                            || *condition == Condition::NestingIsUnchanged
-                    };
-                    if !failed.iter().all(is_about_members) {
-                        return Err(unexpected_refusal(&failed));
-                    }
-                }
+            // A member was deleted or deactivated, or the nesting changed, after they were read; or the name is free now.
+            let may_pass = |condition: &Condition| {
+                matches!(
+                    condition,
+                    Condition::MayBeMember(_)
+                        | Condition::Stays(_)
+                        | Condition::NestingIsUnchanged
+                        | Condition::IsUnique { .. }
+                )
+            };
+            if !failed.iter().all(may_pass) {
+                return Err(unexpected_refusal(&failed));
             }
             backoff.wait().await?;
-        };
-        if written == changes.len() {
-            let joined = changes.into_iter().filter_map(|change| match change {
-                Change::Join(member) => Some(member),
-                Change::Leave(_) => None,
-            });
-            return Ok(CreatedGroup { group, members: Some(joined.collect()) });
         }
-        let unchanged = |document: &Document| Ok(document.clone());
-        match self.change_group(kind, group.id, None, unchanged, &members).await {
-            Ok(group) => Ok(CreatedGroup { group, members: None }),
-            // Without its members the group is not what the client asked for, and its name would refuse the next try.
-            Err(error) => {
-                let directory = Self { table: self.table.with_extra_time(UNDO_TIME), ..self.clone() };
-                if let Err(cause) = directory.undo_creation(kind, group.id).await {
-                    tracing::error!(%cause, group = %group.id, "an incomplete group could not be deleted");
-                }
-                Err(error)
+    }
+
+    /// Makes the transaction that creates a group with all its members. `None` if they do not fit.
+    fn creation_with_all(
+        &self,
+        group: &Resource,
+        changes: &[Change],
+        guard: Option<&NestingGuard>,
+    ) -> Result<Option<Transaction>, ScimError> {
+        let mut transaction = self.table.transaction();
+        self.write_creation(&mut transaction, group, !changes.is_empty())?;
+        if let Some(guard) = guard {
+            guard.write(&mut transaction, None)?;
+        }
+        let count = self.memberships().fill(&mut transaction, group.id, changes, &HashSet::new(), 0)?;
+        Ok((count == changes.len()).then_some(transaction))
+    }
+
+    /// Writes the first transaction of a group whose members do not fit into it. It reserves the name.
+    async fn begin_creation(
+        &self,
+        group: &Resource,
+        changes: Vec<Change>,
+        guard: Option<&NestingGuard>,
+    ) -> Result<Begun, ScimError> {
+        let staged = StagedChanges::new(&changes)?;
+        self.write_parts(&staged).await?;
+        let mut transaction = self.table.transaction();
+        if let Some(guard) = guard {
+            guard.write(&mut transaction, (group.kind == ResourceKind::Group).then_some(group.id))?;
+        }
+        self.write_intent(&mut transaction, group.kind, group.id, Some(&staged))?;
+        let entries = self.index_entries(group.kind, &group.document)?;
+        index::check_limit(&entries, self.schemas.of(group.kind))?;
+        let names = entries.into_iter().filter(|entry| entry.is_unique).collect();
+        self.add_entries(&mut transaction, group, &names)?;
+        let none = HashSet::new();
+        // The item of the group says how many members the transaction adds, so it comes last.
+        let done = self.memberships().fill(&mut transaction, group.id, &changes, &none, 1)?;
+        let progress = self.new_progress(&staged.intent, done, true);
+        let key = keys::resource(&self.connector.id, group.kind, group.id);
+        transaction.put_new(items::from_incomplete(&key, group, &progress)?, Condition::IsNew)?;
+        match self.table.commit(&transaction).await? {
+            Outcome::Committed => {
+                let work = Work { group: group.clone(), progress, changes, parts: staged.parts() };
+                Ok(Begun::Work(Box::new(work)))
+            }
+            Outcome::Refused(failed) => {
+                self.discard(&staged).await?;
+                Ok(Begun::Refused(failed))
             }
         }
     }
@@ -138,20 +180,52 @@ impl Directory {
         }
     }
 
-    /// Makes the transaction that creates a resource. `has_members` is for its audit record.
-    fn creation(&self, resource: &Resource, has_members: bool) -> Result<Transaction, ScimError> {
+    /// Adds the creation of a resource to a transaction. `has_members` is for its audit record.
+    fn write_creation(
+        &self,
+        transaction: &mut Transaction,
+        resource: &Resource,
+        has_members: bool,
+    ) -> Result<(), ScimError> {
         let kind = resource.kind;
         let entries = self.index_entries(kind, &resource.document)?;
         index::check_limit(&entries, self.schemas.of(kind))?;
-        let mut transaction = self.table.transaction();
         let key = keys::resource(&self.connector.id, kind, resource.id);
         transaction.put_new(items::from_resource(&key, resource)?, Condition::IsNew)?;
-        self.add_entries(&mut transaction, resource, &entries)?;
-        let active = i8::from(kind == ResourceKind::User && resource.is_active());
-        self.count(&mut transaction, kind, resource.id, &CountChange { resources: 1, active })?;
+        self.add_entries(transaction, resource, &entries)?;
+        self.count_created(transaction, resource)?;
+        self.record_creation(transaction, resource, has_members)
+    }
+
+    /// Adds the audit record of a creation.
+    pub(crate) fn record_creation(
+        &self,
+        transaction: &mut Transaction,
+        resource: &Resource,
+        has_members: bool,
+    ) -> Result<(), ScimError> {
         let mut attributes = audit::changed(&Document::new(), &resource.document);
         attributes.extend(has_members.then(|| "members".to_owned()));
-        self.record(&mut transaction, Operation::Create, kind, resource.id, attributes)?;
-        Ok(transaction)
+        self.record(transaction, Operation::Create, resource.kind, resource.id, attributes)
     }
+}
+
+/// The result of the first transaction of a group whose members do not fit into it.
+enum Begun {
+    /// This process has to carry out the rest.
+    Work(Box<Work>),
+    /// Nothing was written: these conditions failed.
+    Refused(Vec<Condition>),
+}
+
+fn created(
+    group: Resource,
+    changes: Vec<Change>,
+    skipped: &HashSet<shared::resource::ResourceId>,
+) -> CreatedGroup {
+    let joined = changes.into_iter().filter_map(|change| match change {
+        Change::Join(member) if !skipped.contains(&member.id) => Some(member),
+        _ => None,
+    });
+    CreatedGroup { group, members: joined.collect() }
 }

@@ -1,20 +1,27 @@
 //! Deleting users, groups and roles (RFC 7644 §3.6).
 //!
-//! The first transaction marks the resource as deleting and frees its name: from then on clients get 404. Then the
-//! memberships are deleted, and the item last. A request that was interrupted is completed by the next one.
+//! A resource and its memberships are deleted in one transaction if they fit. Otherwise the first transaction marks the
+//! resource as deleting, frees its name, and writes an intent: from then on clients get 404. Then the memberships are
+//! deleted, and the item last.
 
 use shared::entity_tags::EntityTags;
 use shared::error::{ErrorKind, ScimError};
-use shared::resource::{Origin, Resource, ResourceId, ResourceKind};
+use shared::resource::{Member, Origin, Resource, ResourceId, ResourceKind};
+use uuid::Uuid;
 
-use super::{CountChange, check_entity_tag};
-use crate::Directory;
+use super::{CountChange, check_entity_tag, unexpected_refusal};
 use crate::audit::Operation;
-use crate::dynamodb::conditions::Requirement;
-use crate::dynamodb::items;
+use crate::dynamodb::conditions::{Condition, Requirement};
+use crate::dynamodb::items::{self, Progress, Stored};
 use crate::dynamodb::keys;
 use crate::dynamodb::table::Outcome;
+use crate::dynamodb::transaction::Transaction;
+use crate::memberships::{GroupToLeave, groups_to_leave, learn_versions};
 use crate::settings::OnDelete;
+use crate::{Directory, StoredUser};
+
+/// The most members that are read to delete a group in one transaction. Each needs two of its 100 items.
+const MAX_MEMBERS_AT_ONCE: usize = 48;
 
 impl Directory {
     /// Deletes a resource. Where the connector's `on-delete` is `deactivate`, a user whom the client deletes is kept for
@@ -39,33 +46,52 @@ impl Directory {
         let is_retained =
             is_client && kind == ResourceKind::User && self.settings().on_delete == OnDelete::Deactivate;
         let mut backoff = self.table.backoff();
-        let groups = loop {
+        loop {
             let found = self.read(kind, id).await?.ok_or_else(|| ScimError::not_found(id))?;
             if found.stored.is_deleting {
-                // To the client, a retained user does not exist. But its memberships may remain from a request that was
-                // interrupted.
-                if is_client && found.stored.is_retained && found.groups.is_empty() {
-                    return Err(ScimError::not_found(id));
-                }
-                break found.groups;
+                return self.delete_again(kind, found, is_retained).await;
             }
-            let resource = found.stored.resource;
-            if !self.is_abandoned(&resource).await? {
-                self.check_owner(&resource)?;
+            let resource = &found.stored.resource;
+            if !self.is_abandoned(resource).await? {
+                self.check_owner(resource)?;
             }
             if if_match.is_some() {
                 let references = match kind {
                     ResourceKind::User => self.group_references(&found.groups).await?,
                     _ => Vec::new(),
                 };
-                check_entity_tag(if_match, &resource, &references)?;
+                check_entity_tag(if_match, resource, &references)?;
             }
-            if self.begin_deletion(&resource, is_retained).await? {
-                break found.groups;
+            // The members are read after the group's version, which the transaction requires.
+            let members = match kind {
+                ResourceKind::User => (Vec::new(), false),
+                _ => self.memberships().members(id, MAX_MEMBERS_AT_ONCE).await?,
+            };
+            if self.write_deletion(&found, members, is_retained).await? {
+                return Ok(());
             }
             backoff.wait().await?;
-        };
-        self.finish_deletion(kind, id, groups, is_retained).await
+        }
+    }
+
+    /// Handles the deletion of a resource that clients cannot see.
+    async fn delete_again(
+        &self,
+        kind: ResourceKind,
+        found: StoredUser,
+        is_retained: bool,
+    ) -> Result<(), ScimError> {
+        let id = found.stored.resource.id;
+        let is_creation = found.stored.intent.as_ref().is_some_and(|progress| progress.is_creation);
+        // To the client, a retained user does not exist. But its memberships may remain from a request that was interrupted.
+        let is_done = found.stored.is_retained && found.stored.leaving.is_none();
+        if is_creation || (is_done && self.origin() == Origin::Scim) {
+            return Err(ScimError::not_found(id));
+        }
+        match found.stored.leaving.clone().filter(|_| is_retained) {
+            Some(leaving) => self.finish_leaving((kind, id), &leaving, groups_to_leave(&found)).await,
+            None => self.finish_deletion((kind, id), groups_to_leave(&found)).await,
+        }
     }
 
     /// Whether the client no longer uses a resource: a user that it deactivated, or a group that it emptied.
@@ -77,48 +103,136 @@ impl Directory {
         }
     }
 
-    /// Deletes a group that this request created.
-    pub(super) async fn undo_creation(&self, kind: ResourceKind, id: ResourceId) -> Result<(), ScimError> {
-        let mut backoff = self.table.backoff();
-        while let Some(found) = self.read(kind, id).await? {
-            if found.stored.is_deleting || self.begin_deletion(&found.stored.resource, false).await? {
-                return self.finish_deletion(kind, id, found.groups, false).await;
+    /// Writes a deletion. Returns `false` when another writer was faster.
+    async fn write_deletion(
+        &self,
+        found: &StoredUser,
+        (members, has_more): (Vec<Member>, bool),
+        is_retained: bool,
+    ) -> Result<bool, ScimError> {
+        let (kind, id) = (found.stored.resource.kind, found.stored.resource.id);
+        let mut groups = groups_to_leave(found);
+        loop {
+            let mut transaction = self.table.transaction();
+            self.write_deleted(&mut transaction, &found.stored, is_retained)?;
+            self.write_end_of(&mut transaction, &found.stored)?;
+            if found.stored.has_intent() {
+                self.end_intent(&mut transaction, kind, id)?;
             }
-            backoff.wait().await?;
+            let has_no_members =
+                !has_more && self.memberships().write_removal(&mut transaction, id, &members)?;
+            let mut left = self.memberships().fill_leaving(&mut transaction, (kind, id), &groups, 0)?;
+            let fits = has_no_members && left == groups.len();
+            let leaving = is_retained.then(|| Uuid::new_v4().simple().to_string());
+            if !fits {
+                transaction = self.table.transaction();
+                let update = items::begin_deletion(is_retained, leaving.as_deref());
+                let key = keys::resource(&self.connector.id, kind, id);
+                transaction.update(&key, update, Some(has_no_new_membership(&found.stored)))?;
+                self.write_end_of(&mut transaction, &found.stored)?;
+                self.write_intent(&mut transaction, kind, id, None)?;
+                left = self.memberships().fill_leaving(&mut transaction, (kind, id), &groups, 0)?;
+            }
+            match self.table.commit(&transaction).await? {
+                Outcome::Committed if fits => return Ok(true),
+                Outcome::Committed => {
+                    let groups = groups.split_off(left);
+                    match leaving {
+                        Some(leaving) => self.finish_leaving((kind, id), &leaving, groups).await?,
+                        None => self.finish_deletion((kind, id), groups).await?,
+                    }
+                    return Ok(true);
+                }
+                Outcome::Refused(failed) if failed.contains(&Condition::IsUnchanged) => return Ok(false),
+                Outcome::Refused(failed) if learn_versions(&mut groups, &failed) => {}
+                Outcome::Refused(failed) => return Err(unexpected_refusal(&failed)),
+            }
         }
-        Ok(())
     }
 
-    /// Deletes the memberships and the item of a resource whose deletion has begun.
-    pub(crate) async fn finish_deletion(
+    /// Adds the deletion of a resource's item to a transaction; the item of a user whom operators keep is only marked.
+    fn write_deleted(
         &self,
-        kind: ResourceKind,
-        id: ResourceId,
-        groups: Vec<ResourceId>,
+        transaction: &mut Transaction,
+        stored: &Stored,
         is_retained: bool,
     ) -> Result<(), ScimError> {
-        self.memberships().leave_all_groups(kind, id, groups).await?;
+        let key = keys::resource(&self.connector.id, stored.resource.kind, stored.resource.id);
         if is_retained {
-            return Ok(());
+            let update = items::begin_deletion(true, None);
+            transaction.update(&key, update, Some(has_no_new_membership(stored)))
+        } else {
+            transaction.delete_if(&key, has_no_new_membership(stored))
         }
-        if kind != ResourceKind::User {
-            self.memberships().remove_all_members(id).await?;
-        }
-        self.table.delete_all(&[keys::resource(&self.connector.id, kind, id)]).await
     }
 
-    async fn begin_deletion(&self, resource: &Resource, is_retained: bool) -> Result<bool, ScimError> {
+    /// Adds what ends with a resource to a transaction: its index entries, its part of the count, and the groups that it was
+    /// about to get.
+    fn write_end_of(&self, transaction: &mut Transaction, stored: &Stored) -> Result<(), ScimError> {
+        let resource = &stored.resource;
         let (kind, id) = (resource.kind, resource.id);
-        let mut transaction = self.table.transaction();
-        let key = keys::resource(&self.connector.id, kind, id);
-        let is_unchanged = Requirement::is_unchanged(resource.version);
-        transaction.update(&key, items::begin_deletion(is_retained), Some(is_unchanged))?;
         for entry in self.index_entries(kind, &resource.document)? {
             transaction.delete(&entry.key(&self.connector.id, kind, id))?;
         }
         let active = -i8::from(kind == ResourceKind::User && resource.is_active());
-        self.count(&mut transaction, kind, id, &CountChange { resources: -1, active })?;
-        self.record(&mut transaction, Operation::Delete, kind, id, Vec::new())?;
-        Ok(self.table.commit(&transaction).await? == Outcome::Committed)
+        self.count(transaction, kind, id, &CountChange { resources: -1, active })?;
+        if kind == ResourceKind::Group && stored.intent.is_some() {
+            self.nesting().end_intent(transaction, id)?;
+        }
+        self.record(transaction, Operation::Delete, kind, id, Vec::new())
     }
+
+    /// Deletes the memberships and the item of a resource whose deletion has begun, and its intent.
+    pub(crate) async fn finish_deletion(
+        &self,
+        (kind, id): (ResourceKind, ResourceId),
+        mut groups: Vec<GroupToLeave>,
+    ) -> Result<(), ScimError> {
+        if kind != ResourceKind::User {
+            self.memberships().remove_all_members(id).await?;
+        }
+        loop {
+            let mut transaction = self.table.transaction();
+            let count = self.memberships().fill_leaving(&mut transaction, (kind, id), &groups, 2)?;
+            let is_last = count == groups.len();
+            if is_last {
+                transaction.delete(&keys::resource(&self.connector.id, kind, id))?;
+                self.end_intent(&mut transaction, kind, id)?;
+            }
+            match self.table.commit(&transaction).await? {
+                Outcome::Committed if is_last => return Ok(()),
+                Outcome::Committed => drop(groups.drain(..count)),
+                Outcome::Refused(failed) if learn_versions(&mut groups, &failed) => {}
+                Outcome::Refused(failed) => return Err(unexpected_refusal(&failed)),
+            }
+        }
+    }
+
+    /// Rolls back the incomplete creation of a group whose creator is dead: frees its name, then deletes it. Does nothing if
+    /// its creator made progress meanwhile.
+    pub(crate) async fn roll_back(&self, stored: &Stored, progress: &Progress) -> Result<(), ScimError> {
+        let group = &stored.resource;
+        let (kind, id) = (group.kind, group.id);
+        let mut transaction = self.table.transaction();
+        let key = keys::resource(&self.connector.id, kind, id);
+        let requirement = Requirement::owns_intent(&progress.owner);
+        transaction.update(&key, items::without_intent(), Some(requirement))?;
+        for entry in self.index_entries(kind, &group.document)?.iter().filter(|entry| entry.is_unique) {
+            transaction.delete(&entry.key(&self.connector.id, kind, id))?;
+        }
+        if kind == ResourceKind::Group {
+            self.nesting().end_intent(&mut transaction, id)?;
+        }
+        // The intent of the creation becomes that of the deletion.
+        self.write_intent(&mut transaction, kind, id, None)?;
+        if self.table.commit(&transaction).await? == Outcome::Committed {
+            self.finish_deletion((kind, id), Vec::new()).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Requires that a resource is as it was read, and has joined no group since.
+fn has_no_new_membership(stored: &Stored) -> Requirement {
+    Requirement::is_unchanged(stored.resource.version).with_joins(stored.joins)
 }

@@ -1,15 +1,19 @@
 //! Users, groups and roles: creating, reading, changing and deleting them.
 //!
-//! Each write is one transaction that holds the resource, the index entries that change, the count and the audit record.
+//! Each write is one transaction that holds the resource, the index entries that change, the count, the audit record, and the
+//! memberships that begin or end. If it does not fit into one, its first transaction writes an intent (see `intents`).
 
 mod adopt;
 mod change;
 mod change_group;
 mod create;
 mod delete;
+mod names;
 mod read;
 
 pub use create::CreatedGroup;
+
+use names::{name_conflict, name_taken, name_taken_elsewhere};
 
 use std::collections::BTreeSet;
 
@@ -20,9 +24,10 @@ use shared::resource::{Document, GroupReference, Origin, Resource, ResourceId, R
 use crate::Directory;
 use crate::dynamodb::attributes::number;
 use crate::dynamodb::conditions::{Condition, Requirement};
+use crate::dynamodb::expressions::{Expression, Update};
 use crate::dynamodb::items;
 use crate::dynamodb::keys;
-use crate::dynamodb::transaction::{Expression, Transaction};
+use crate::dynamodb::transaction::Transaction;
 use crate::index::{self, Entry};
 use crate::view::is_built_in;
 
@@ -37,7 +42,11 @@ impl Directory {
     ///
     /// # Errors
     /// Fails when the connector has an index that this version does not know.
-    fn index_entries(&self, kind: ResourceKind, document: &Document) -> Result<BTreeSet<Entry>, ScimError> {
+    pub(crate) fn index_entries(
+        &self,
+        kind: ResourceKind,
+        document: &Document,
+    ) -> Result<BTreeSet<Entry>, ScimError> {
         self.connector.record.indexes.check_writable(self.schemas, &self.connector.id)?;
         Ok(index::entries(document, self.schemas.of(kind)))
     }
@@ -74,6 +83,16 @@ impl Directory {
             transaction.check(&name.key(&self.connector.id, other, id), is_free)?;
         }
         Ok(())
+    }
+
+    /// Adds a new resource to the count of its bucket.
+    pub(crate) fn count_created(
+        &self,
+        transaction: &mut Transaction,
+        resource: &Resource,
+    ) -> Result<(), ScimError> {
+        let active = i8::from(resource.kind == ResourceKind::User && resource.is_active());
+        self.count(transaction, resource.kind, resource.id, &CountChange { resources: 1, active })
     }
 
     fn count(
@@ -113,20 +132,22 @@ impl Directory {
         Resource { version, last_modified: self.now, origin: self.origin(), document, ..present.clone() }
     }
 
-    /// Adds the next version of a resource to a transaction, with the index entries and the count that change.
+    /// Adds the next version of a resource to a transaction, with the index entries and the count that change. `also` is what
+    /// else changes in the item of the resource, and `requirement` what it requires.
     pub(crate) fn write_version(
         &self,
         transaction: &mut Transaction,
         present: &Resource,
         next: &Resource,
+        also: Update,
+        requirement: Requirement,
     ) -> Result<(), ScimError> {
         let (kind, id) = (present.kind, present.id);
         let before = self.index_entries(kind, &present.document)?;
         let after = self.index_entries(kind, &next.document)?;
         index::check_limit(&after, self.schemas.of(kind))?;
         let key = keys::resource(&self.connector.id, kind, id);
-        let is_unchanged = Requirement::is_unchanged(present.version);
-        transaction.update(&key, items::update_to(next)?, Some(is_unchanged))?;
+        transaction.update(&key, items::update_to(next)?.and(also), Some(requirement))?;
         self.add_entries(transaction, next, &after.difference(&before).cloned().collect())?;
         for entry in before.difference(&after) {
             transaction.delete(&entry.key(&self.connector.id, kind, id))?;
@@ -139,39 +160,9 @@ impl Directory {
     }
 }
 
-/// The error for a name that another resource has, if one of the failed conditions is about a name.
-pub(crate) fn name_conflict(resource: &Resource, failed: &[Condition]) -> Option<ScimError> {
-    failed.iter().find_map(|condition| match condition {
-        Condition::IsUnique { index, value } => {
-            let sent = resource.document.get(index).and_then(|value| value.as_str());
-            Some(name_taken(index, sent.unwrap_or(value), resource))
-        }
-        Condition::IsFreeInOtherOrigin => Some(name_taken_elsewhere(resource)),
-        _ => None,
-    })
-}
-
 /// The error of a transaction whose conditions failed for a reason that its operation cannot have.
 pub(crate) fn unexpected_refusal(failed: &[Condition]) -> ScimError {
     ScimError::internal(format!("transaction refused by {failed:?}"))
-}
-
-fn name_taken(attribute: &str, value: &str, resource: &Resource) -> ScimError {
-    let kind = resource.kind.name().to_lowercase();
-    ScimError::new(ErrorKind::Uniqueness, format!("{attribute} {value:?} is taken by another {kind}"))
-}
-
-/// The error for a group name that the built-in group or a group of the other origin has.
-fn name_taken_elsewhere(resource: &Resource) -> ScimError {
-    let name = resource.document.get("displayName").and_then(|name| name.as_str()).unwrap_or_default();
-    let owner = match (is_built_in(name), resource.kind) {
-        (true, _) => "a built-in group",
-        (false, ResourceKind::Group) => "a group that an operator created",
-        (false, _) => "a group of the identity provider",
-    };
-    let advice =
-        if resource.kind == ResourceKind::Group { "; rename the group in the identity provider" } else { "" };
-    ScimError::new(ErrorKind::Uniqueness, format!("displayName {name:?} is taken by {owner}{advice}"))
 }
 
 /// Refuses a request whose If-Match does not match (RFC 7644 §3.14).

@@ -32,11 +32,7 @@ pub fn create(call: Arc<Call>) -> ResponseFuture {
         let members = if members.is_empty() { Vec::new() } else { vec![MemberOperation::Add(members)] };
         let CreatedGroup { group, members } =
             call.directory.create_group(ResourceKind::Group, document, members).await?;
-        // The members are read only if they do not fit into the transaction that creates the group. Otherwise this request could
-        // fail after the group was created, and its repetition would get 409.
-        let Some(members) = members else {
-            return write_response(&call, StatusCode::CREATED, &group, &projection).await;
-        };
+        // The members are known here. A read could fail after the group was created, and a repeated request would get 409.
         let members = projection.wants("members").then_some(members);
         group_response(&call, StatusCode::CREATED, &group, members.as_deref(), &projection)
     })

@@ -8,7 +8,7 @@ use std::fs;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Value, json};
-use service::routes::{FALLBACK, ROUTES};
+use service::routes::{FALLBACK, OTHER_FUNCTIONS, ROUTES};
 use shared::resource::ResourceId;
 use tests::invariants::assert_invariants;
 use tests::pattern::differences;
@@ -130,6 +130,8 @@ async fn every_example_event_is_answered_by_its_function() {
         assert_answer(name, &answer, status, &pattern);
         seen.insert(name.to_owned());
     }
+    let other = OTHER_FUNCTIONS.iter().map(|name| (*name).to_owned());
+    seen.extend(other);
     assert_eq!(seen, file_names("events", "json"), "every file in events/ is replayed");
     assert_invariants(&service, &connector.id).await;
 }
@@ -144,7 +146,9 @@ fn template_router_readme_binaries_and_events_match_the_routes() {
     assert_eq!(readme_routes(), routes, "README.md");
     routes.insert(("ANY".to_owned(), "$default".to_owned(), FALLBACK.to_owned()));
     assert_eq!(template_routes(), routes, "template.yaml");
-    let functions: BTreeSet<String> = routes.into_iter().map(|(_, _, function)| function).collect();
+    let other = OTHER_FUNCTIONS.iter().map(|name| (*name).to_owned());
+    let functions: BTreeSet<String> =
+        routes.into_iter().map(|(_, _, function)| function).chain(other).collect();
     assert_eq!(file_names("functions/src/bin", "rs"), functions, "src/bin");
     assert_eq!(file_names("events", "json"), functions, "events");
 }
@@ -153,7 +157,8 @@ fn template_router_readme_binaries_and_events_match_the_routes() {
 fn only_functions_that_write_may_write_to_the_table() {
     let template = template::read();
     let functions = template::functions(&template);
-    assert_eq!(functions.len(), ROUTES.iter().map(|route| route.function).collect::<BTreeSet<_>>().len() + 1);
+    let routed = ROUTES.iter().map(|route| route.function).collect::<BTreeSet<_>>().len();
+    assert_eq!(functions.len(), routed + 1 + OTHER_FUNCTIONS.len());
     for (function, properties) in functions {
         let writes = ["create", "replace", "patch", "delete", "process", "fallback"]
             .iter()
@@ -171,7 +176,8 @@ fn only_functions_that_write_may_write_to_the_table() {
 fn template_routes() -> BTreeSet<(String, String, String)> {
     let template = template::read();
     let mut routes = BTreeSet::new();
-    for (function, properties) in template::functions(&template) {
+    let functions = template::functions(&template).into_iter();
+    for (function, properties) in functions.filter(|(function, _)| !OTHER_FUNCTIONS.contains(function)) {
         for event in properties["Events"].as_object().unwrap().values() {
             assert_eq!(event["Type"], "HttpApi", "{function}");
             let text = |name: &str| event["Properties"][name].as_str().unwrap().to_owned();

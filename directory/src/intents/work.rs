@@ -1,0 +1,220 @@
+//! Carrying out the member changes of an intent, transaction by transaction.
+
+use std::collections::HashSet;
+
+use shared::error::ScimError;
+use shared::resource::{Resource, ResourceId, ResourceKind};
+use uuid::Uuid;
+
+use crate::Directory;
+use crate::dynamodb::conditions::{Condition, Requirement};
+use crate::dynamodb::expressions::Update;
+use crate::dynamodb::items::{self, Progress};
+use crate::dynamodb::keys;
+use crate::dynamodb::table::{Backoff, Outcome};
+use crate::dynamodb::transaction::Transaction;
+use crate::index::Entry;
+use crate::member_changes::Change;
+use crate::resources::unexpected_refusal;
+
+/// The member changes of an intent that this process owns.
+#[derive(Debug)]
+pub(crate) struct Work {
+    /// The group as the first transaction wrote it.
+    pub group: Resource,
+    /// How far the changes are carried out.
+    pub progress: Progress,
+    /// All changes.
+    pub changes: Vec<Change>,
+    /// The number of items with changes beside the item of the intent.
+    pub parts: usize,
+}
+
+/// How the work of a process ended.
+pub(crate) enum Ended {
+    /// All changes are carried out, except those of members who were deleted or deactivated meanwhile.
+    Done {
+        /// The members who did not join.
+        skipped: HashSet<ResourceId>,
+        /// The number of transactions.
+        transactions: u64,
+    },
+    /// Another process took the work over, or the group was deleted.
+    Lost,
+}
+
+impl Directory {
+    /// Makes the progress of a new intent, which this process owns.
+    pub(crate) fn new_progress(&self, intent: &str, done: usize, is_creation: bool) -> Progress {
+        Progress { intent: intent.to_owned(), owner: new_owner(), done, due: self.due(), is_creation }
+    }
+
+    /// Carries out what is left of the work, and ends the intent. No client's condition is checked here: a member who was
+    /// deleted or deactivated meanwhile is skipped.
+    pub(crate) async fn carry_out(&self, work: &Work) -> Result<Ended, ScimError> {
+        let Work { group, progress, changes, parts } = work;
+        let mut done = progress.done;
+        let mut skipped = HashSet::new();
+        let mut transactions = 0;
+        loop {
+            let mut transaction = self.table.transaction();
+            let position = {
+                let rest = changes.get(done..).unwrap_or_default();
+                done + self.memberships().fill(&mut transaction, group.id, rest, &skipped, 1)?
+            };
+            let is_last = position >= changes.len() && self.end_work(&mut transaction, work)?;
+            if !is_last {
+                let mut update = items::advance_intent(position, self.due());
+                if !progress.is_creation {
+                    update = update.and(self.memberships().next_group_version());
+                }
+                self.update_owned(&mut transaction, work, update)?;
+            }
+            match self.table.commit(&transaction).await? {
+                Outcome::Committed if is_last => {
+                    if let Err(error) = self.delete_parts(&progress.intent, *parts).await {
+                        tracing::debug!(%error, "the changes of a finished intent remain until they expire");
+                    }
+                    return Ok(Ended::Done { skipped, transactions: transactions + 1 });
+                }
+                Outcome::Committed => {
+                    done = position;
+                    transactions += 1;
+                }
+                Outcome::Refused(failed) if failed.contains(&Condition::OwnsIntent) => {
+                    return Ok(Ended::Lost);
+                }
+                Outcome::Refused(failed) => {
+                    let count = skipped.len();
+                    skipped.extend(failed.iter().filter_map(|failed| match failed {
+                        Condition::MayBeMember(id) | Condition::Stays(id) => Some(*id),
+                        _ => None,
+                    }));
+                    if skipped.len() == count {
+                        return Err(unexpected_refusal(&failed));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Adds what ends the intent to a transaction. Returns `false` when it does not fit.
+    fn end_work(&self, transaction: &mut Transaction, work: &Work) -> Result<bool, ScimError> {
+        let Work { group, progress, .. } = work;
+        let (kind, id) = (group.kind, group.id);
+        let entries: Vec<Entry> = if progress.is_creation {
+            self.index_entries(kind, &group.document)?.into_iter().filter(|entry| !entry.is_unique).collect()
+        } else {
+            Vec::new()
+        };
+        // The group, the intent, the guard of nesting, the count and the audit record.
+        if transaction.remaining_items() < entries.len() + 5 {
+            return Ok(false);
+        }
+        let update = if progress.is_creation {
+            items::end_creation()
+        } else {
+            items::without_intent().and(self.memberships().next_group_version())
+        };
+        self.update_owned(transaction, work, update)?;
+        self.end_intent(transaction, kind, id)?;
+        if kind == ResourceKind::Group && work.changes.iter().any(|change| change.joining_group().is_some()) {
+            self.nesting().end_intent(transaction, id)?;
+        }
+        if progress.is_creation {
+            for entry in &entries {
+                transaction.put(entry.item(&self.connector.id, kind, id))?;
+            }
+            self.count_created(transaction, group)?;
+            self.record_creation(transaction, group, true)?;
+        }
+        Ok(true)
+    }
+
+    fn update_owned(
+        &self,
+        transaction: &mut Transaction,
+        Work { group, progress, .. }: &Work,
+        update: Update,
+    ) -> Result<(), ScimError> {
+        let key = keys::resource(&self.connector.id, group.kind, group.id);
+        transaction.update(&key, update, Some(Requirement::owns_intent(&progress.owner)))
+    }
+
+    /// Waits until an intent has ended, or carries out what is left of it if its owner is dead.
+    ///
+    /// # Errors
+    /// 429 when it has not ended at the deadline.
+    pub(crate) async fn complete_intent(
+        &self,
+        kind: ResourceKind,
+        group: ResourceId,
+        intent: &str,
+    ) -> Result<(), ScimError> {
+        let mut backoff = self.table.backoff();
+        while let Some(progress) =
+            self.progress(kind, group).await?.filter(|progress| progress.intent == intent)
+        {
+            self.wait_or_take_over(kind, group, &progress, &mut backoff).await?;
+        }
+        Ok(())
+    }
+
+    /// Waits for a moment if the owner of an intent lives, and otherwise carries out what is left.
+    pub(crate) async fn wait_or_take_over(
+        &self,
+        kind: ResourceKind,
+        group: ResourceId,
+        progress: &Progress,
+        backoff: &mut Backoff,
+    ) -> Result<(), ScimError> {
+        if self.time() < progress.due {
+            return backoff.wait().await;
+        }
+        self.take_over(kind, group, progress).await.map(drop)
+    }
+
+    /// Becomes the owner of an intent whose owner is dead, and carries out what is left. Returns `false` when another process
+    /// was faster.
+    pub(crate) async fn take_over(
+        &self,
+        kind: ResourceKind,
+        group: ResourceId,
+        progress: &Progress,
+    ) -> Result<bool, ScimError> {
+        let mut transaction = self.table.transaction();
+        let key = keys::resource(&self.connector.id, kind, group);
+        let owner = new_owner();
+        let requirement = Requirement::owns_intent(&progress.owner);
+        transaction.update(&key, items::take_intent(&owner, self.due()), Some(requirement))?;
+        if self.table.commit(&transaction).await? != Outcome::Committed {
+            return Ok(false);
+        }
+        // The old owner can have made progress before it lost the work.
+        let Some(item) = self.table.get(&key).await? else { return Ok(false) };
+        let stored = items::to_stored(kind, &item)?;
+        let Some(progress) = stored.intent.filter(|progress| progress.owner == owner) else {
+            return Ok(false);
+        };
+        let found = self.intent_changes(kind, group, &progress.intent).await?;
+        // Without its list of changes, an intent cannot be carried out. Only damage can cause this, and `check` finds what is
+        // wrong with the memberships. The group must not wait for it for ever.
+        let (changes, parts) = found.unwrap_or_default();
+        let work = Work { group: stored.resource, progress, changes, parts };
+        Ok(matches!(self.carry_out(&work).await?, Ended::Done { .. }))
+    }
+
+    /// Reads how far the intent of a group is carried out.
+    pub(crate) async fn progress(
+        &self,
+        kind: ResourceKind,
+        group: ResourceId,
+    ) -> Result<Option<Progress>, ScimError> {
+        let item = self.table.get(&keys::resource(&self.connector.id, kind, group)).await?;
+        Ok(item.as_ref().and_then(items::to_progress))
+    }
+}
+
+fn new_owner() -> String {
+    Uuid::new_v4().simple().to_string()
+}

@@ -1,0 +1,48 @@
+//! The function that a schedule starts every minute: it finishes the work of requests that died.
+
+use std::time::{Duration, SystemTime};
+
+use directory::connectors::Connectors;
+use directory::{Actor, By, Swept, Table};
+use jiff::Timestamp;
+use lambda_http::{LambdaEvent, lambda_runtime, service_fn};
+use runtime::{environment, logging};
+use serde_json::{Value, json};
+use shared::schema::Schemas;
+use tokio::time::Instant;
+
+use crate::lambda::Error;
+
+/// The part of an invocation's time that is left for the last request to DynamoDB and for the result.
+const TIME_TO_END: Duration = Duration::from_secs(2);
+
+/// Runs the function until Lambda stops it.
+///
+/// # Errors
+/// If the process does not have the environment of a Lambda function, or cannot reach the runtime API.
+pub fn run() -> Result<(), Error> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(serve())
+}
+
+async fn serve() -> Result<(), Error> {
+    logging::start(logging::Format::Json, "info");
+    let table = Table::new(runtime::dynamodb::client().await, environment::table_name());
+    lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| {
+        let table = table.clone();
+        async move {
+            let time = event.context.deadline().duration_since(SystemTime::now()).unwrap_or_default();
+            let table = table.until(Instant::now() + time.saturating_sub(TIME_TO_END));
+            // What the sweeper does needs no audit record: the first transaction of each change has it.
+            let actor = Actor { by: By::Operator("sweeper".to_owned()), request: event.context.request_id };
+            let connectors = Connectors::new(table, actor, Timestamp::now());
+            let Swept { finished, left, failures } =
+                connectors.sweep(None, Schemas::built_in()).await.map_err(|error| error.to_string())?;
+            for failure in &failures {
+                tracing::error!(failure, "interrupted work could not be finished");
+            }
+            tracing::info!(finished, left, failed = failures.len(), "interrupted work was swept");
+            Ok::<_, Error>(json!({ "finished": finished, "left": left, "failed": failures.len() }))
+        }
+    }))
+    .await
+}

@@ -24,6 +24,7 @@ mod directory {
     mod migration;
     mod names;
     mod reindex;
+    mod storm;
 }
 
 mod kit {

@@ -322,7 +322,7 @@ impl Client {
             let Some(Sighting { document: Some(Some(document)), .. }) = document else { return };
             names.push(document.name);
         }
-        let spare = format!("shared-{}", self.choices.below(12));
+        let spare = self.world.shared_user_name(&mut self.choices);
         for (id, name) in [(&one, &spare), (&other, &names[0]), (&one, &names[1])] {
             let request = Request::patch_user(id, Some(name), None, &self.tag());
             self.send(&request).await;

@@ -174,3 +174,17 @@ pub struct Record {
     /// The results of filters by name.
     pub lookups: Vec<Lookup>,
 }
+
+/// A resource at a rest point.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resource {
+    /// Its kind.
+    pub kind: Kind,
+    /// Its document.
+    pub document: Document,
+    /// The direct groups of a user, or the members of a group.
+    pub links: BTreeSet<String>,
+}
+
+/// The resources that existed at a rest point, by id.
+pub type State = BTreeMap<String, Resource>;

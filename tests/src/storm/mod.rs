@@ -19,7 +19,11 @@
 //! | `history` | records |
 //! | `registers` | what a request does to a register of the model |
 //! | `linear` | checks whether the history of a register has an order |
-//! | `model` | makes the histories of the registers, and checks them |
+//! | `subjects` | sorts records by the resources that they concern |
+//! | `histories` | makes the histories of the registers from them |
+//! | `model` | checks all registers |
+//! | `unanswered` | checks that requests without an answer did everything or nothing |
+//! | `violation` | broken rules |
 //! | `rest` | waits for a rest point, and reads the state |
 //! | `report` | counts, and prints violations |
 //! | `phase` | runs one phase: clients, events, rest point, check |
@@ -27,6 +31,7 @@
 mod answer;
 mod choices;
 mod client;
+mod histories;
 mod history;
 mod linear;
 mod model;
@@ -37,6 +42,9 @@ mod registers;
 mod report;
 mod request;
 mod rest;
+mod subjects;
+mod unanswered;
+mod violation;
 mod weather;
 mod wire;
 mod world;
@@ -58,8 +66,8 @@ pub use report::Report;
 
 use choices::Choices;
 use client::{Client, Habits};
-use model::State;
-use phase::Place;
+use history::State;
+use phase::Site;
 use processes::Process;
 use proxy::{Proxy, Writes};
 use rest::Scimctl;
@@ -163,7 +171,7 @@ struct Storm {
     proxies: Vec<Proxy>,
     writes: Writes,
     scimctl: Scimctl,
-    places: Vec<Place>,
+    sites: Vec<Site>,
     is_calm: Arc<AtomicBool>,
     /// The folders of the processes. They are removed after the processes have ended.
     _folders: Vec<Folder>,
@@ -190,7 +198,7 @@ impl Storm {
         let origins: Vec<String> = services.iter().map(|service| service.url.clone()).collect();
         let is_calm = Arc::new(AtomicBool::new(true));
         let habits = Habits { members: options.members, repeats: options.repeats };
-        let places = CONNECTORS.iter().zip(passwords).enumerate().map(|(number, (id, password))| {
+        let sites = CONNECTORS.iter().zip(passwords).enumerate().map(|(number, (id, password))| {
             let connector = Arc::new(Connector::new(id, &started.username, &password));
             let world = Arc::new(World::new(options.members));
             let client = |client: usize| {
@@ -198,7 +206,7 @@ impl Storm {
                 let choices = Choices::new(options.seed, weather::stream(3, number, client));
                 Client::new(sender, &world, choices, habits, &is_calm)
             };
-            Place {
+            Site {
                 clients: (0..options.clients).map(client).collect(),
                 reader: Sender::new(&run, &connector, &origins, "rest point"),
                 connector: Arc::clone(&connector),
@@ -207,7 +215,7 @@ impl Storm {
                 since: Timestamp::now(),
             }
         });
-        let places = places.collect();
+        let sites = sites.collect();
         let scimctl = Scimctl::new(binaries, &engine.url, TABLE);
         Self {
             options: *options,
@@ -217,7 +225,7 @@ impl Storm {
             proxies,
             writes,
             scimctl,
-            places,
+            sites,
             is_calm,
             _folders: folders,
         }

@@ -4,7 +4,7 @@
 //! 1. A 2xx is visible to every later read: its step must take effect before its answer.
 //! 2. A 4xx other than 429 wrote nothing: it has no step, so a read that shows its tag or its effect is
 //!    impossible.
-//! 3. A request without a definite answer did everything or nothing: see [`Model::check_unanswered`].
+//! 3. A request without a definite answer did everything or nothing: see [`unanswered`](super::unanswered).
 //! 4. A read shows only values that an overlapping or earlier request left.
 //!
 //! Some checks are weaker than they could be, so that they never report what is allowed:
@@ -18,79 +18,14 @@
 //! - If-Match is compared with the document, not with the members of a group.
 //! - A page need not be complete. It is complete at a rest point.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt::Debug;
+use std::hash::Hash;
 
-use super::history::{Change, Document, Kind, Outcome, Record};
+use super::history::{Kind, Record, State};
 use super::linear::{Effect, Step, Verdict, check};
-use super::registers::{DocumentEffect, MembershipEffect, OwnerEffect};
-
-/// A broken rule.
-#[derive(Clone, Debug)]
-pub struct Violation {
-    /// What is wrong.
-    pub what: String,
-    /// The register, if it is about one.
-    pub register: Option<String>,
-    /// The positions of the requests that concern the register, with what each means for it.
-    pub records: Vec<(usize, String)>,
-    /// The position of the request that cannot be explained.
-    pub at: Option<usize>,
-}
-
-impl Violation {
-    /// A violation that no register has.
-    pub fn general(what: String) -> Self {
-        Self { what, register: None, records: Vec::new(), at: None }
-    }
-}
-
-/// A resource at a rest point.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Resource {
-    /// Its kind.
-    pub kind: Kind,
-    /// Its document.
-    pub document: Document,
-    /// The direct groups of a user, or the members of a group.
-    pub links: BTreeSet<String>,
-}
-
-/// The resources that existed at the last rest point, by id.
-pub type State = BTreeMap<String, Resource>;
-
-/// A change that was not refused.
-struct Attempt<'h> {
-    change: &'h Change,
-    record: usize,
-    from: u64,
-    /// The time of the answer. `None` if there is no definite one.
-    until: Option<u64>,
-    /// The id of the resource. `None` for a creation without an answer.
-    id: Option<&'h str>,
-    shown: Option<&'h Document>,
-}
-
-impl Attempt<'_> {
-    /// The time after which it has no effect.
-    fn end(&self) -> u64 {
-        self.until.unwrap_or(u64::MAX)
-    }
-}
-
-/// What is known of one resource.
-struct Subject<'h> {
-    kind: Kind,
-    /// Its state at the last rest point. `None` if it was created after that.
-    before: Option<&'h Resource>,
-    /// The change that created it, and the times between which it was created.
-    creation: Option<(&'h Change, usize, u64, u64)>,
-    /// The changes of it.
-    attempts: Vec<usize>,
-    /// The positions of requests that show it, and of its sightings in them.
-    sightings: Vec<(usize, usize)>,
-    /// The time from which every read shows it, if it was not deleted.
-    visible_from: u64,
-}
+use super::subjects::Subjects;
+use super::unanswered::find_partial_changes;
+use super::violation::{Violation, described};
 
 /// The result of a check.
 #[derive(Debug, Default)]
@@ -103,175 +38,47 @@ pub struct Findings {
     pub undecided: usize,
 }
 
-/// The requests between two rest points, by what they concern.
-pub struct Model<'h> {
-    records: &'h [Record],
-    attempts: Vec<Attempt<'h>>,
-    subjects: BTreeMap<&'h str, Subject<'h>>,
-    /// The time at which all requests had ended, before the state was read at the new rest point.
-    quiet: u64,
-    findings: Findings,
+/// Checks all registers. `before` is the state at the last rest point. At the time `quiet` all changes had
+/// ended; the requests after it read the state at the new rest point.
+pub fn check_history(before: &State, records: &[Record], quiet: u64) -> Findings {
+    let (subjects, violations) = Subjects::new(before, records);
+    let mut findings = Findings { violations, ..Findings::default() };
+    let known: Vec<(&str, Kind)> = subjects.known().collect();
+    for (id, kind) in &known {
+        let (initial, steps) = subjects.document_history(id);
+        findings.judge(&format!("document of {kind:?} {id}"), &[initial], &steps);
+    }
+    for (kind, name) in subjects.names() {
+        let (initial, steps) = subjects.owner_history(kind, &name);
+        findings.judge(&format!("owner of the {} {name:?}", kind.name_attribute()), &[initial], &steps);
+    }
+    for (group, _) in known.iter().filter(|(_, kind)| *kind == Kind::Group) {
+        for member in subjects.possible_members(group).into_iter().filter(|id| subjects.is_known(id)) {
+            let (initial, steps) = subjects.membership_history(group, member);
+            findings.judge(&format!("membership of {member} in group {group}"), &initial, &steps);
+        }
+    }
+    // A register without an order would make every request a partial one.
+    if findings.violations.is_empty() {
+        findings.violations = find_partial_changes(&subjects, quiet);
+    }
+    findings
 }
 
-impl<'h> Model<'h> {
-    /// Sorts the requests by what they concern. `before` is the state at the last rest point. At the time `quiet`
-    /// all changes had ended; the requests after it read the state at the new rest point.
-    pub fn new(before: &'h State, records: &'h [Record], quiet: u64) -> Self {
-        let mut model = Self {
-            records,
-            attempts: Vec::new(),
-            subjects: BTreeMap::new(),
-            quiet,
-            findings: Findings::default(),
-        };
-        for (id, resource) in before {
-            let subject = Subject::new(resource.kind, Some(resource), 0);
-            model.subjects.insert(id, subject);
-        }
-        model.add_attempts();
-        model.add_sightings();
-        model.find_creations();
-        model
-    }
-
-    fn add_attempts(&mut self) {
-        for (position, record) in self.records.iter().enumerate() {
-            for (change, outcome) in &record.changes {
-                let (until, id, shown) = match outcome {
-                    Outcome::Refused(_) => continue,
-                    Outcome::Unknown => (None, change.id.as_deref(), None),
-                    Outcome::Done { id, shown } => (Some(record.answered), Some(id.as_str()), shown.as_ref()),
-                };
-                let attempt = self.attempts.len();
-                self.attempts.push(Attempt { change, record: position, from: record.sent, until, id, shown });
-                let Some(id) = id else { continue };
-                let subject =
-                    self.subjects.entry(id).or_insert_with(|| Subject::new(change.kind, None, u64::MAX));
-                if change.creation.is_none() {
-                    subject.attempts.push(attempt);
-                } else {
-                    subject.creation = Some((change, position, record.sent, record.answered));
-                    subject.visible_from = subject.visible_from.min(record.answered);
-                }
-            }
-        }
-    }
-
-    fn add_sightings(&mut self) {
-        for (position, record) in self.records.iter().enumerate() {
-            for (number, sighting) in record.sightings.iter().enumerate() {
-                let subject = self
-                    .subjects
-                    .entry(&sighting.id)
-                    .or_insert_with(|| Subject::new(sighting.kind, None, u64::MAX));
-                subject.sightings.push((position, number));
-                if matches!(sighting.document, Some(Some(_))) {
-                    subject.visible_from = subject.visible_from.min(record.answered);
-                }
-            }
-        }
-    }
-
-    /// Finds the request that created each new resource whose creation has no answer, by the tag in its document.
-    fn find_creations(&mut self) {
-        let mut unanswered: HashMap<&str, Vec<usize>> = HashMap::new();
-        for (number, attempt) in self.attempts.iter().enumerate() {
-            if let (Some(tag), None) = (&attempt.change.creation, attempt.until) {
-                unanswered.entry(tag).or_default().push(number);
-            }
-        }
-        let mut violations = Vec::new();
-        for (id, subject) in &mut self.subjects {
-            if subject.before.is_some() || subject.creation.is_some() {
-                continue;
-            }
-            let shown = subject.sightings.iter().find_map(|(position, number)| {
-                let document = self.records[*position].sightings[*number].document.as_ref()?.as_ref()?;
-                Some((*position, document))
-            });
-            let Some((position, document)) = shown else { continue };
-            // Each request creates one resource.
-            let attempts = unanswered.get_mut(document.creation.as_str());
-            // Which of several attempts it was is not known, so the creation can have begun with the first.
-            let taken = attempts.and_then(|attempts| {
-                let last = attempts.pop()?;
-                Some((attempts.first().copied().unwrap_or(last), last))
-            });
-            match taken {
-                Some((first, last)) => {
-                    let (change, record) = (self.attempts[last].change, self.attempts[last].record);
-                    subject.creation =
-                        Some((change, record, self.attempts[first].from, subject.visible_from));
-                }
-                None => {
-                    let requests = |record: &Record| {
-                        record
-                            .changes
-                            .iter()
-                            .any(|(change, _)| change.creation.as_deref() == Some(document.creation.as_str()))
-                    };
-                    let mut records: Vec<(usize, String)> = (0..self.records.len())
-                        .filter(|record| requests(&self.records[*record]))
-                        .map(|record| (record, "asks for the creation".to_owned()))
-                        .collect();
-                    records.push((position, "shows the resource".to_owned()));
-                    violations.push(Violation {
-                        what: "a resource exists that no request can have created: a request that was refused, or \
-                               that was answered with another id, has its tag"
-                            .to_owned(),
-                        register: Some(format!("{:?} {id}", subject.kind)),
-                        records,
-                        at: Some(position),
-                    });
-                }
-            }
-        }
-        self.findings.violations.extend(violations);
-    }
-
-    /// Checks all registers.
-    pub fn check(mut self) -> Findings {
-        let ids: Vec<&str> = self.subjects.keys().copied().collect();
-        let known: Vec<&str> = ids.into_iter().filter(|id| self.subjects[id].is_known()).collect();
-        for id in &known {
-            let (initial, steps) = self.document_history(id);
-            self.judge(&format!("document of {:?} {id}", self.subjects[id].kind), &[initial], &steps);
-        }
-        for (kind, name) in self.names() {
-            let (initial, steps) = self.owner_history(kind, &name);
-            self.judge(&format!("owner of the {} {name:?}", kind.name_attribute()), &[initial], &steps);
-        }
-        for group in known {
-            if self.subjects[group].kind != Kind::Group {
-                continue;
-            }
-            for member in self.possible_members(group) {
-                if !self.subjects.get(member).is_some_and(Subject::is_known) {
-                    continue;
-                }
-                let (initial, steps) = self.membership_history(group, member);
-                self.judge(&format!("membership of {member} in group {group}"), &initial, &steps);
-            }
-        }
-        if self.findings.violations.is_empty() {
-            self.check_unanswered();
-        }
-        self.findings
-    }
-
+impl Findings {
     fn judge<S, E>(&mut self, register: &str, initial: &[S], steps: &[Step<E>])
     where
-        S: Clone + Eq + std::hash::Hash + std::fmt::Debug,
-        E: Effect<S> + std::fmt::Debug,
+        S: Clone + Eq + Hash + Debug,
+        E: Effect<S> + Debug,
     {
-        self.findings.checked += 1;
+        self.checked += 1;
         match check(initial, steps) {
             Verdict::Ordered => {}
-            Verdict::Undecided => self.findings.undecided += 1,
+            Verdict::Undecided => self.undecided += 1,
             Verdict::Impossible { step, states } => {
                 let Step { effect, record, .. } = &steps[step];
                 let records = described(steps);
-                self.findings.violations.push(Violation {
+                self.violations.push(Violation {
                     what: format!("{effect:?} is impossible. Before it, the register can be: {states:?}"),
                     register: Some(format!("{register}; at the last rest point: {initial:?}")),
                     records,
@@ -280,376 +87,221 @@ impl<'h> Model<'h> {
             }
         }
     }
+}
 
-    fn attempts_of(&self, id: &str) -> impl Iterator<Item = &Attempt<'h>> {
-        let numbers = self.subjects.get(id).map(|subject| subject.attempts.as_slice()).unwrap_or_default();
-        numbers.iter().map(|number| &self.attempts[*number])
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::super::history::{Change, Document, Lookup, Outcome, Record, Resource, Sighting};
+    use super::*;
+
+    /// The end of all requests.
+    const QUIET: u64 = 1_000;
+
+    fn document(name: &str, active: bool, tag: &str) -> Document {
+        Document { name: name.to_owned(), active, creation: "c".to_owned(), tag: tag.to_owned() }
     }
 
-    /// The history of a document. It begins with the state at the last rest point, or with the creation.
-    fn document_history(&self, id: &str) -> (Option<Document>, Vec<Step<DocumentEffect>>) {
-        let subject = &self.subjects[id];
-        let mut steps: Vec<Step<DocumentEffect>> = self
-            .attempts_of(id)
-            .map(|attempt| Step {
-                from: attempt.from,
-                until: attempt.until,
-                effect: DocumentEffect::Changes(attempt.change.clone(), attempt.shown.cloned()),
-                record: attempt.record,
-            })
-            .collect();
-        for (position, number) in &subject.sightings {
-            let record = &self.records[*position];
-            if let Some(document) = &record.sightings[*number].document {
-                steps.push(read(*position, record, DocumentEffect::Shows(document.clone())));
-            }
-        }
-        for (position, record) in self.records.iter().enumerate() {
-            for (change, outcome) in &record.changes {
-                if *outcome == Outcome::Refused(404) && change.id.as_deref() == Some(id) {
-                    steps.push(read(position, record, DocumentEffect::Shows(None)));
-                }
-            }
-        }
-        (subject.first_document(), steps)
+    fn ids(ids: &[&str]) -> BTreeSet<String> {
+        ids.iter().map(|id| (*id).to_owned()).collect()
     }
 
-    /// Every name that a resource can have had, or that a filter looked for.
-    fn names(&self) -> BTreeSet<(Kind, String)> {
-        let mut names = BTreeSet::new();
-        for subject in self.subjects.values() {
-            names.extend(subject.first_document().map(|document| (subject.kind, document.name)));
-        }
-        for attempt in &self.attempts {
-            names.extend(attempt.change.name.clone().map(|name| (attempt.change.kind, name)));
-        }
-        for record in self.records {
-            names.extend(record.lookups.iter().map(|lookup| (lookup.kind, lookup.name.clone())));
-        }
-        names
+    /// User `u` with the name `ann`, active, in group `g` with the name `team`.
+    fn before() -> State {
+        let user = Resource { kind: Kind::User, document: document("ann", true, "t0"), links: ids(&["g"]) };
+        let group =
+            Resource { kind: Kind::Group, document: document("team", true, "t0"), links: ids(&["u"]) };
+        State::from([("u".to_owned(), user), ("g".to_owned(), group)])
     }
 
-    fn owner_history(&self, kind: Kind, name: &str) -> (Option<String>, Vec<Step<OwnerEffect>>) {
-        let mut owner = None;
-        let mut owners = BTreeSet::new();
-        let mut steps = Vec::new();
-        for (id, subject) in self.subjects.iter().filter(|(_, subject)| subject.kind == kind) {
-            let first = subject.first_document().is_some_and(|document| document.name == name);
-            if first && let Some((_, record, from, until)) = subject.creation {
-                let effect = OwnerEffect::Takes((*id).to_owned());
-                steps.push(Step { from, until: Some(until), effect, record });
-            } else if first {
-                owner = Some((*id).to_owned());
-            }
-            if first || self.attempts_of(id).any(|attempt| attempt.change.name.as_deref() == Some(name)) {
-                owners.insert(*id);
-            }
+    fn record(sent: u64, answered: u64) -> Record {
+        Record {
+            client: "client".to_owned(),
+            sent,
+            answered,
+            request: String::new(),
+            answer: String::new(),
+            changes: Vec::new(),
+            sightings: Vec::new(),
+            lookups: Vec::new(),
         }
-        for id in owners {
-            for attempt in self.attempts_of(id) {
-                let effect = match &attempt.change.name {
-                    Some(new) if new == name => OwnerEffect::Takes(id.to_owned()),
-                    Some(_) => OwnerEffect::Releases(id.to_owned()),
-                    None if attempt.change.deletes => OwnerEffect::Releases(id.to_owned()),
-                    None => continue,
-                };
-                steps.push(Step { from: attempt.from, until: attempt.until, effect, record: attempt.record });
-            }
-        }
-        for (position, record) in self.records.iter().enumerate() {
-            for lookup in record.lookups.iter().filter(|lookup| lookup.kind == kind && lookup.name == name) {
-                steps.push(read(position, record, OwnerEffect::Shows(lookup.found.clone())));
-            }
-            for (change, outcome) in &record.changes {
-                if *outcome == Outcome::Refused(409)
-                    && change.kind == kind
-                    && change.name.as_deref() == Some(name)
-                    && !self.may_be_reserved(kind, name, record)
-                {
-                    steps.push(read(position, record, OwnerEffect::IsTaken(change.id.clone())));
-                }
-            }
-        }
-        (owner, steps)
     }
 
-    /// Whether a group of this name may be in creation at the same time. Such a group may be given up, and is
-    /// invisible until then.
-    fn may_be_reserved(&self, kind: Kind, name: &str, during: &Record) -> bool {
-        kind == Kind::Group
-            && self.records.iter().any(|record| {
-                record.sent <= during.answered
-                    && record.changes.iter().any(|(change, outcome)| {
-                        let may_last = *outcome == Outcome::Unknown || record.answered >= during.sent;
-                        change.creation.is_some()
-                            && change.kind == kind
-                            && change.name.as_deref() == Some(name)
-                            && !matches!(outcome, Outcome::Done { .. })
-                            && may_last
-                            && !std::ptr::eq(record, during)
-                    })
-            })
+    fn changes(sent: u64, answered: u64, change: Change, outcome: Outcome) -> Record {
+        Record { changes: vec![(change, outcome)], ..record(sent, answered) }
     }
 
-    /// The users and groups that can have been members of a group.
-    fn possible_members(&self, group: &str) -> BTreeSet<&'h str> {
-        let subject = &self.subjects[group];
-        let mut members: BTreeSet<&'h str> = BTreeSet::new();
-        if let Some(before) = subject.before {
-            members.extend(before.links.iter().map(String::as_str));
-        }
-        if let Some((change, ..)) = subject.creation {
-            members.extend(change.members.keys().map(String::as_str));
-        }
-        for attempt in self.attempts_of(group) {
-            let joining = attempt.change.members.iter().filter(|(_, is_member)| **is_member);
-            members.extend(joining.map(|(id, _)| id.as_str()));
-        }
-        for (position, number) in &subject.sightings {
-            let links = &self.records[*position].sightings[*number].links;
-            members.extend(links.iter().flatten().map(String::as_str));
-        }
-        members
+    fn done(id: &str) -> Outcome {
+        Outcome::Done { id: id.to_owned(), shown: None }
     }
 
-    /// The history of a membership. It begins with the state at the last rest point, or with the creation of the
-    /// group: a group is visible only with all members that it was created with.
-    fn membership_history(&self, group: &str, member: &str) -> (Vec<bool>, Vec<Step<MembershipEffect>>) {
-        let (subject, of_member) = (&self.subjects[group], &self.subjects[member]);
-        let initial = match (subject.before, subject.creation) {
-            (Some(before), _) => vec![before.links.contains(member)],
-            (None, Some((change, _, from, until))) => match change.members.get(member) {
-                Some(true) if self.may_be_out(member, from, until) => vec![true, false],
-                Some(true) => vec![true],
-                _ => vec![false],
-            },
-            (None, None) => vec![false],
+    fn shows(time: u64, kind: Kind, id: &str, document: Option<Document>, links: &[&str]) -> Record {
+        let links = document.is_some().then(|| ids(links));
+        let sighting = Sighting { kind, id: id.to_owned(), document: Some(document), links };
+        Record { sightings: vec![sighting], ..record(time, time + 1) }
+    }
+
+    fn deactivation() -> Change {
+        Change { active: Some(false), tag: Some("t1".to_owned()), ..Change::of(Kind::User, "u") }
+    }
+
+    fn removal() -> Change {
+        Change { members: [("u".to_owned(), false)].into(), ..Change::of(Kind::Group, "g") }
+    }
+
+    fn creation() -> Change {
+        Change {
+            name: Some("bob".to_owned()),
+            active: Some(true),
+            creation: Some("c".to_owned()),
+            tag: Some("c".to_owned()),
+            ..Change::creation_of(Kind::User)
+        }
+    }
+
+    fn inactive() -> Option<Document> {
+        Some(document("ann", false, "t1"))
+    }
+
+    fn unchanged() -> Option<Document> {
+        Some(document("ann", true, "t0"))
+    }
+
+    fn team() -> Option<Document> {
+        Some(document("team", true, "t0"))
+    }
+
+    fn bob() -> Option<Document> {
+        Some(document("bob", true, "c"))
+    }
+
+    fn violations(records: &[Record]) -> Vec<Violation> {
+        check_history(&before(), records, QUIET).violations
+    }
+
+    #[track_caller]
+    fn assert_allowed(records: &[Record]) {
+        let found = violations(records);
+        assert!(found.is_empty(), "{found:?}");
+    }
+
+    /// Checks that there is a violation, and that this text describes it.
+    #[track_caller]
+    fn assert_violation(records: &[Record], text: &str) {
+        let found = violations(records);
+        assert!(found.iter().any(|violation| format!("{violation:?}").contains(text)), "{text}: {found:?}");
+    }
+
+    #[test]
+    fn answered_change_must_be_visible_and_be_complete() {
+        let change = changes(10, 20, deactivation(), done("u"));
+        let group = |links: &[&str]| shows(QUIET + 3, Kind::Group, "g", team(), links);
+        let user = |document, links: &[&str]| shows(QUIET + 1, Kind::User, "u", document, links);
+        assert_allowed(&[change.clone(), user(inactive(), &[]), group(&[])]);
+        assert_violation(&[change.clone(), user(unchanged(), &[]), group(&[])], "document of User u");
+        assert_violation(
+            &[change.clone(), user(inactive(), &["g"]), group(&[])],
+            "membership of u in group g",
+        );
+        assert_violation(&[change, user(inactive(), &[]), group(&["u"])], "membership of u in group g");
+    }
+
+    #[test]
+    fn unanswered_change_must_be_done_completely_or_not_at_all() {
+        let change = changes(10, 20, deactivation(), Outcome::Unknown);
+        let group = |links: &[&str]| shows(QUIET + 3, Kind::Group, "g", team(), links);
+        let user = |document, links: &[&str]| shows(QUIET + 1, Kind::User, "u", document, links);
+        assert_allowed(&[change.clone(), user(inactive(), &[]), group(&[])]);
+        assert_allowed(&[change.clone(), user(unchanged(), &["g"]), group(&["u"])]);
+        assert_violation(&[change.clone(), user(inactive(), &["g"]), group(&["u"])], "did a part");
+        assert_violation(&[change.clone(), user(unchanged(), &[]), group(&[])], "did a part");
+        // Another request may have removed the user.
+        let removal = changes(10, 20, removal(), done("g"));
+        assert_allowed(&[change, removal, user(unchanged(), &[]), group(&[])]);
+    }
+
+    #[test]
+    fn refused_change_must_change_nothing() {
+        let change = changes(10, 20, deactivation(), Outcome::Refused(412));
+        assert_allowed(&[change.clone(), shows(QUIET, Kind::User, "u", unchanged(), &["g"])]);
+        assert_violation(&[change, shows(QUIET, Kind::User, "u", inactive(), &[])], "document of User u");
+        let refused = changes(10, 20, creation(), Outcome::Refused(400));
+        assert_allowed(std::slice::from_ref(&refused));
+        assert_violation(&[refused, shows(30, Kind::User, "b", bob(), &[])], "no request can have created");
+    }
+
+    #[test]
+    fn unanswered_creation_makes_at_most_one_resource() {
+        let attempt = changes(10, 20, creation(), Outcome::Unknown);
+        let seen = |id| shows(30, Kind::User, id, bob(), &[]);
+        assert_allowed(&[attempt.clone(), seen("b")]);
+        assert_violation(&[attempt.clone(), seen("b"), seen("d")], "no request can have created");
+        let repeated = changes(40, 50, creation(), Outcome::Refused(409));
+        assert_allowed(&[attempt.clone(), seen("b"), repeated.clone()]);
+        assert_violation(&[repeated, seen("b")], "no request can have created");
+    }
+
+    #[test]
+    fn name_has_one_owner_and_a_refusal_has_a_reason() {
+        let rename = |name: &str| Change {
+            name: Some(name.to_owned()),
+            tag: Some("t1".to_owned()),
+            ..Change::of(Kind::User, "u")
         };
-        let mut steps = Vec::new();
-        let mut write = |attempt: &Attempt, effect| {
-            steps.push(Step { from: attempt.from, until: attempt.until, effect, record: attempt.record });
+        let second = |from, until| {
+            changes(from, until, Change { name: Some("ann".to_owned()), ..creation() }, done("b"))
         };
-        for attempt in self.attempts_of(group) {
-            let is_member = match attempt.change.deletes {
-                true => Some(false),
-                false => attempt.change.membership(of_member.kind, member),
-            };
-            match is_member {
-                Some(true) if self.may_be_out(member, attempt.from, attempt.end()) => {
-                    write(attempt, MembershipEffect::MayWrite(true));
-                }
-                Some(value) => write(attempt, MembershipEffect::Writes(value)),
-                None => {}
-            }
-        }
-        let (created_from, created_until) =
-            subject.creation.map_or((0, 0), |(_, _, from, until)| (from, until));
-        for attempt in self.attempts_of(member).filter(|attempt| attempt.end() >= created_from) {
-            match self.effect_on_memberships(member, attempt) {
-                // It may have been made before the group was created.
-                Some(MembershipEffect::Writes(value)) if attempt.from <= created_until => {
-                    write(attempt, MembershipEffect::MayWrite(value));
-                }
-                Some(effect) => write(attempt, effect),
-                None => {}
-            }
-        }
-        for (position, number) in &subject.sightings {
-            let record = &self.records[*position];
-            if let Some(links) = &record.sightings[*number].links {
-                steps.push(read(*position, record, MembershipEffect::Shows(links.contains(member))));
-            }
-        }
-        // Only users show their groups.
-        for (position, number) in of_member.sightings.iter().filter(|_| of_member.kind == Kind::User) {
-            let record = &self.records[*position];
-            let Some(links) = &record.sightings[*number].links else { continue };
-            let is_member = links.contains(group);
-            if is_member || record.sent >= subject.visible_from {
-                steps.push(read(*position, record, MembershipEffect::Shows(is_member)));
-            }
-        }
-        (initial, steps)
+        assert_violation(&[second(10, 20)], "owner of the userName");
+        assert_allowed(&[changes(10, 20, rename("zoe"), done("u")), second(15, 30)]);
+        assert_violation(&[second(5, 8), changes(10, 20, rename("zoe"), done("u"))], "owner of the userName");
+        let refused = changes(10, 20, rename("zoe"), Outcome::Refused(409));
+        assert_violation(std::slice::from_ref(&refused), "IsTaken");
+        let taken = changes(5, 8, Change { name: Some("zoe".to_owned()), ..creation() }, Outcome::Unknown);
+        let seen = shows(30, Kind::User, "b", Some(document("zoe", true, "c")), &[]);
+        assert_allowed(&[taken, refused, seen]);
+        let lookup = |found: Option<&str>| {
+            let found = found.map(str::to_owned);
+            let lookup = Lookup { kind: Kind::User, name: "ann".to_owned(), found };
+            Record { lookups: vec![lookup], ..record(10, 20) }
+        };
+        assert_allowed(&[lookup(Some("u"))]);
+        assert_violation(&[lookup(None)], "owner of the userName");
     }
 
-    /// What a change of a user or group does to its memberships in other groups.
-    fn effect_on_memberships(&self, id: &str, attempt: &Attempt) -> Option<MembershipEffect> {
-        let change = attempt.change;
-        if change.deletes {
-            return Some(MembershipEffect::Writes(false));
-        }
-        match (change.kind, change.active) {
-            (Kind::Group, _) | (Kind::User, Some(true)) => None,
-            // A user that is activated meanwhile keeps the memberships that are left.
-            (Kind::User, Some(false)) if self.may_be_activated(id, attempt) => {
-                Some(MembershipEffect::MayWrite(false))
-            }
-            (Kind::User, Some(false)) => Some(MembershipEffect::Writes(false)),
-            // A change of an inactive user completes a deactivation that was interrupted.
-            (Kind::User, None) => {
-                self.may_be_out(id, attempt.from, attempt.end()).then_some(MembershipEffect::MayWrite(false))
-            }
-        }
+    #[test]
+    fn new_group_is_visible_only_with_all_members() {
+        let creation = Change {
+            name: Some("new".to_owned()),
+            creation: Some("c".to_owned()),
+            tag: Some("c".to_owned()),
+            members: [("u".to_owned(), true)].into(),
+            ..Change::creation_of(Kind::Group)
+        };
+        let creation = changes(10, 50, creation, done("n"));
+        let seen = |links: &[&str]| shows(20, Kind::Group, "n", Some(document("new", true, "c")), links);
+        assert_allowed(&[creation.clone(), seen(&["u"])]);
+        assert_violation(&[creation.clone(), seen(&[])], "membership of u in group n");
+        // A user who is deactivated at the same time need not join.
+        assert_allowed(&[changes(5, 15, deactivation(), done("u")), creation.clone(), seen(&[])]);
+        // One who was deactivated and activated before that joins.
+        let activation =
+            Change { active: Some(true), tag: Some("t2".to_owned()), ..Change::of(Kind::User, "u") };
+        let gone = [changes(1, 2, deactivation(), done("u")), changes(4, 5, activation, done("u"))];
+        assert_violation(&[&gone[..], &[creation, seen(&[])]].concat(), "membership of u in group n");
     }
 
-    /// Whether another request may activate a user while this one is processed.
-    fn may_be_activated(&self, id: &str, during: &Attempt) -> bool {
-        self.attempts_of(id).any(|attempt| {
-            attempt.change.active == Some(true)
-                && attempt.from <= during.end()
-                && attempt.end() >= during.from
-        })
+    #[test]
+    fn lost_update_is_a_violation() {
+        let rename = Change {
+            name: Some("zoe".to_owned()),
+            tag: Some("t2".to_owned()),
+            ..Change::of(Kind::User, "u")
+        };
+        let both = [changes(10, 20, deactivation(), done("u")), changes(10, 20, rename, done("u"))];
+        let end = |name, active, tag| shows(QUIET, Kind::User, "u", Some(document(name, active, tag)), &[]);
+        assert_allowed(&[&both[..], &[end("zoe", false, "t1")]].concat());
+        assert_allowed(&[&both[..], &[end("zoe", false, "t2")]].concat());
+        assert_violation(&[&both[..], &[end("ann", false, "t1")]].concat(), "document of User u");
     }
-
-    /// Whether a user may be inactive, or a user or group may be deleted, at some time between these.
-    fn may_be_out(&self, id: &str, from: u64, until: u64) -> bool {
-        let Some(subject) = self.subjects.get(id) else { return true };
-        // The last activation that is certain before that.
-        let activation = self
-            .attempts_of(id)
-            .filter(|attempt| attempt.change.active == Some(true))
-            .filter(|attempt| attempt.until.is_some_and(|until| until < from))
-            .map(|attempt| attempt.from)
-            .max();
-        let is_out_first = subject.first_document().is_none_or(|document| !document.active);
-        if activation.is_none() && is_out_first {
-            return true;
-        }
-        self.attempts_of(id).any(|attempt| {
-            (attempt.change.deletes || attempt.change.active == Some(false))
-                && attempt.from <= until
-                && activation.is_none_or(|activation| attempt.end() >= activation)
-        })
-    }
-
-    /// Checks that each request without a definite answer did everything or nothing: that all registers that it
-    /// concerns have an order in which it took effect, or that all have one in which it did not. A creation
-    /// begins the histories of its registers, so it is not checked again.
-    fn check_unanswered(&mut self) {
-        for number in 0..self.attempts.len() {
-            let attempt = &self.attempts[number];
-            let (None, Some(id), None) = (attempt.until, attempt.id, &attempt.change.creation) else {
-                continue;
-            };
-            if !self.subjects.get(id).is_some_and(Subject::is_known) {
-                continue;
-            }
-            let mut evidence = Evidence::default();
-            let (record, end) = (attempt.record, self.quiet);
-            let (initial, steps) = self.document_history(id);
-            evidence.add("document".to_owned(), &[initial], steps, record, end);
-            for (group, member) in self.memberships_of(attempt, id) {
-                let (initial, steps) = self.membership_history(group, member);
-                evidence.add(format!("membership of {member} in {group}"), &initial, steps, record, end);
-            }
-            if let (Some(done), Some(not_done)) = (&evidence.only_done, &evidence.only_not_done) {
-                let violation = Violation {
-                    what: format!(
-                        "a request without a definite answer did a part: it took effect on the {done}, and not on the \
-                         {not_done}"
-                    ),
-                    register: Some(format!("{:?} {id}", attempt.change.kind)),
-                    records: evidence.records,
-                    at: Some(record),
-                };
-                self.findings.violations.push(violation);
-            }
-        }
-    }
-
-    /// The memberships that a change concerns, as pairs of a group and a member.
-    fn memberships_of(&self, attempt: &Attempt<'h>, id: &'h str) -> Vec<(&'h str, &'h str)> {
-        let mut pairs = Vec::new();
-        let change = attempt.change;
-        if change.kind == Kind::Group && (change.changes_members() || change.deletes) {
-            pairs.extend(self.possible_members(id).into_iter().map(|member| (id, member)));
-        }
-        if change.deletes || change.active == Some(false) {
-            for (group, subject) in &self.subjects {
-                if subject.kind == Kind::Group
-                    && subject.is_known()
-                    && self.possible_members(group).contains(id)
-                {
-                    pairs.push((*group, id));
-                }
-            }
-        }
-        pairs.retain(|(_, member)| self.subjects.get(member).is_some_and(Subject::is_known));
-        pairs
-    }
-}
-
-/// On which registers a request certainly took effect, and on which it certainly did not.
-#[derive(Default)]
-struct Evidence {
-    only_done: Option<String>,
-    only_not_done: Option<String>,
-    records: Vec<(usize, String)>,
-}
-
-impl Evidence {
-    /// Adds the history of a register. `record` is the request.
-    fn add<S, E>(&mut self, register: String, initial: &[S], steps: Vec<Step<E>>, record: usize, end: u64)
-    where
-        S: Clone + Eq + std::hash::Hash,
-        E: Effect<S> + Clone + std::fmt::Debug,
-    {
-        let concerns = |step: &Step<E>| step.record == record && !step.effect.is_read();
-        // A Bulk request changes a resource several times. Which of the changes were made is not known.
-        if steps.iter().filter(|step| concerns(step)).count() != 1 {
-            return;
-        }
-        let done: Vec<Step<E>> = steps
-            .iter()
-            .cloned()
-            .map(|step| if concerns(&step) { Step { until: Some(end), ..step } } else { step })
-            .collect();
-        let not_done: Vec<Step<E>> = steps.iter().filter(|step| !concerns(step)).cloned().collect();
-        let is_possible = |steps: &[Step<E>]| !matches!(check(initial, steps), Verdict::Impossible { .. });
-        match (is_possible(&done), is_possible(&not_done)) {
-            (true, false) if self.only_done.is_none() => self.only_done = Some(register),
-            (false, true) if self.only_not_done.is_none() => self.only_not_done = Some(register),
-            _ => return,
-        }
-        self.records.extend(described(&steps));
-    }
-}
-
-impl<'h> Subject<'h> {
-    fn new(kind: Kind, before: Option<&'h Resource>, visible_from: u64) -> Self {
-        Self { kind, before, creation: None, attempts: Vec::new(), sightings: Vec::new(), visible_from }
-    }
-
-    /// Whether its first state is known.
-    fn is_known(&self) -> bool {
-        self.before.is_some() || self.creation.is_some()
-    }
-
-    /// Its document at the last rest point, or the one with which it was created.
-    fn first_document(&self) -> Option<Document> {
-        if let Some(before) = self.before {
-            return Some(before.document.clone());
-        }
-        let (change, ..) = self.creation?;
-        Some(Document {
-            name: change.name.clone()?,
-            active: change.active.unwrap_or(true),
-            creation: change.creation.clone()?,
-            tag: change.tag.clone()?,
-        })
-    }
-}
-
-/// The requests of these steps, with what they do.
-fn described<E: std::fmt::Debug>(steps: &[Step<E>]) -> Vec<(usize, String)> {
-    let describe = |step: &Step<E>| {
-        let certainty = if step.until.is_some() { "" } else { " at a later time, or never" };
-        (step.record, format!("{:?}{certainty}", step.effect))
-    };
-    steps.iter().map(describe).collect()
-}
-
-/// A step that reads.
-fn read<E>(position: usize, record: &Record, effect: E) -> Step<E> {
-    Step { from: record.sent, until: Some(record.answered), effect, record: position }
 }

@@ -1,32 +1,32 @@
 //! One phase of a run: clients send requests while faults, kills and outages occur. Then comes a rest point, and
 //! the history is checked.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::Storm;
 use super::client::Client;
-use super::history::Kind;
-use super::model::{Model, State, Violation};
+use super::history::{Kind, Record, State};
+use super::model::check_history;
 use super::processes::Process;
 use super::proxy::{Outage, Proxy, Writes};
-use super::report::{Report, violation_text};
-use super::rest::read_state;
+use super::report::Report;
+use super::rest::{Known, Scimctl, read_state};
+use super::violation::Violation;
 use super::weather::{Event, Phase, Weather};
 use super::wire::{Connector, Sender};
 use super::world::World;
 
-/// The most violations that are printed for a connector. They often have one cause.
-const MAX_PRINTED: usize = 3;
+/// How often the state is read again because something was written meanwhile.
+const MAX_READS: usize = 10;
 
 /// A connector with its clients.
-pub struct Place {
+pub struct Site {
     /// The clients.
     pub clients: Vec<Client>,
     /// Reads the state at rest points.
@@ -44,7 +44,7 @@ pub struct Place {
 impl Storm {
     /// Creates users in all places, without faults.
     pub(super) async fn create_users(&mut self, report: &mut Report) {
-        let first = self.places.iter_mut().filter_map(|place| place.clients.first_mut());
+        let first = self.sites.iter_mut().filter_map(|site| site.clients.first_mut());
         join_all(first.map(Client::create_users)).await;
         self.rest(report).await;
         report.requests = 0;
@@ -60,7 +60,7 @@ impl Storm {
         self.is_calm.store(false, Ordering::Relaxed);
         let start = Instant::now();
         let is_over = AtomicBool::new(false);
-        let clients = self.places.iter_mut().flat_map(|place| &mut place.clients);
+        let clients = self.sites.iter_mut().flat_map(|site| &mut site.clients);
         let clients = join_all(clients.map(|client| client.run(&is_over)));
         let events = async {
             let mut director = Director {
@@ -84,54 +84,69 @@ impl Storm {
         self.rest(report).await;
     }
 
-    /// Waits for a rest point, reads the state, and checks the history since the last rest point.
+    /// Waits for a rest point, reads the state of each connector, and checks the history since the last rest point.
     async fn rest(&mut self, report: &mut Report) {
-        for place in &mut self.places {
-            let connector = &place.connector;
-            let mut history = connector.take_records();
-            report.requests += history.len();
-            let rested = self.scimctl.wait_for_rest(&self.proxies, &connector.id).await;
-            let quiet = self.run.now();
-            // Clocks of audit records have milliseconds.
-            let now = Timestamp::now() - SignedDuration::from_secs(1);
-            let names: BTreeMap<Kind, Vec<String>> =
-                [Kind::User, Kind::Group].map(|kind| (kind, place.world.names(kind))).into();
-            let (state, mut violations) = read_state(
-                &place.reader,
-                &self.scimctl,
-                &connector.id,
-                &names,
-                &place.state,
-                &history,
-                place.since,
-            )
-            .await;
-            history.extend(connector.take_records());
-            let before = std::mem::replace(&mut place.state, state);
+        let start = Instant::now();
+        let mut histories: Vec<Vec<Record>> =
+            self.sites.iter().map(|site| site.connector.take_records()).collect();
+        report.requests += histories.iter().map(Vec::len).sum::<usize>();
+        let rested = self.scimctl.wait_for_rest(&self.proxies).await;
+        for (site, history) in self.sites.iter_mut().zip(&mut histories) {
+            let (quiet, state, mut violations) =
+                read_at_rest(site, &self.scimctl, &self.proxies, history).await;
+            let before = std::mem::replace(&mut site.state, state);
             // The search takes no pause, and the runtime has other tasks.
-            let findings = tokio::task::block_in_place(|| Model::new(&before, &history, quiet).check());
+            let findings = tokio::task::block_in_place(|| check_history(&before, history, quiet));
             report.registers += findings.checked;
             report.undecided += findings.undecided;
             violations.splice(0..0, findings.violations);
-            violations.extend(rested.err());
-            let texts = violations.iter().map(|violation| violation_text(&connector.id, violation, &history));
-            report.violations.extend(texts.take(MAX_PRINTED));
-            if violations.len() > MAX_PRINTED {
-                let more = format!("{} more violations", violations.len() - MAX_PRINTED);
-                report.violations.push(violation_text(&connector.id, &Violation::general(more), &history));
-            }
-            for kind in [Kind::User, Kind::Group] {
-                let present: Vec<(String, String)> = place
-                    .state
-                    .iter()
-                    .filter(|(_, resource)| resource.kind == kind)
-                    .map(|(id, resource)| (id.clone(), resource.document.creation.clone()))
-                    .collect();
-                place.world.reconcile(kind, &present);
-            }
-            place.since = now;
+            report.add_violations(&site.connector.id, &violations, history);
+            site.reconcile();
         }
+        report.add_violations("any", rested.err().as_slice(), &[]);
         report.rest_points += 1;
+        report.rest_time += start.elapsed();
+    }
+}
+
+impl Site {
+    /// Lets the clients know what exists.
+    fn reconcile(&self) {
+        for kind in [Kind::User, Kind::Group] {
+            let of_kind = self.state.iter().filter(|(_, resource)| resource.kind == kind);
+            let present: Vec<(String, String)> =
+                of_kind.map(|(id, resource)| (id.clone(), resource.document.creation.clone())).collect();
+            self.world.reconcile(kind, &present);
+        }
+    }
+}
+
+/// Reads the state of a connector. If the service finishes interrupted work meanwhile, waits for rest and reads
+/// the state again. Returns the time from which nothing was written, and adds the reads to the history.
+async fn read_at_rest(
+    site: &mut Site,
+    scimctl: &Scimctl,
+    proxies: &[Proxy],
+    history: &mut Vec<Record>,
+) -> (u64, State, Vec<Violation>) {
+    let written = || proxies.iter().map(Proxy::writes).sum::<usize>();
+    // The clock of the audit records is that of this machine.
+    let since = std::mem::replace(&mut site.since, Timestamp::now());
+    let names = [Kind::User, Kind::Group].map(|kind| (kind, site.world.names(kind))).into();
+    let mut attempt = 0;
+    loop {
+        attempt += 1;
+        let (quiet, before) = (site.reader.run().now(), written());
+        let known = Known { names: &names, before: &site.state, history, since };
+        let (state, mut violations) = read_state(&site.reader, scimctl, &site.connector.id, &known).await;
+        history.extend(site.connector.take_records());
+        if before == written() || attempt == MAX_READS {
+            return (quiet, state, violations);
+        }
+        violations.clear();
+        if let Err(violation) = scimctl.wait_for_rest(proxies).await {
+            return (quiet, state, vec![violation]);
+        }
     }
 }
 

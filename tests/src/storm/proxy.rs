@@ -66,7 +66,8 @@ struct Shared {
     faults: Mutex<BTreeMap<Fault, usize>>,
     writes: Writes,
     running: AtomicUsize,
-    last_write: Mutex<Instant>,
+    /// How many writes were forwarded, and when the last one was.
+    written: Mutex<(usize, Instant)>,
 }
 
 /// A running proxy. It runs until the process ends.
@@ -94,7 +95,7 @@ impl Proxy {
             faults: Mutex::default(),
             writes: writes.clone(),
             running: AtomicUsize::new(0),
-            last_write: Mutex::new(Instant::now()),
+            written: Mutex::new((0, Instant::now())),
         });
         let router = Router::new().fallback(answer).with_state(Arc::clone(&shared));
         tokio::spawn(async move { axum::serve(listener, router).await });
@@ -116,7 +117,12 @@ impl Proxy {
         if self.shared.running.load(Ordering::SeqCst) > 0 {
             return Duration::ZERO;
         }
-        lock(&self.shared.last_write).elapsed()
+        lock(&self.shared.written).1.elapsed()
+    }
+
+    /// How many writes it has forwarded.
+    pub fn writes(&self) -> usize {
+        lock(&self.shared.written).0
     }
 
     /// How many faults of each kind it has injected.
@@ -195,7 +201,10 @@ impl Shared {
             return self.send(request).await;
         }
         let _permit = self.writes.0.read().await;
-        *lock(&self.last_write) = Instant::now();
+        {
+            let mut written = lock(&self.written);
+            *written = (written.0 + 1, Instant::now());
+        }
         let Some(token) = &request.token else { return self.send(request).await };
         // The lock must not be held over the match, which takes it again.
         let known = lock(&self.tokens).get(token).cloned();

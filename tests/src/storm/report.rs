@@ -6,11 +6,13 @@ use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use super::history::Record;
-use super::model::Violation;
+use super::violation::Violation;
 use super::weather::Fault;
 
 /// The most requests of a history that are printed: the last ones before the impossible one, and all after it.
 const MAX_PRINTED: usize = 120;
+/// The most violations that are printed for a connector at a rest point.
+const MAX_VIOLATIONS: usize = 3;
 
 /// The counts of a run.
 #[derive(Debug, Default)]
@@ -52,6 +54,8 @@ pub struct Report {
     pub outages: Vec<Duration>,
     /// How many rest points were checked.
     pub rest_points: usize,
+    /// How long the rest points took.
+    pub rest_time: Duration,
     /// How many registers were checked.
     pub registers: usize,
     /// How many registers had histories that were too large to check.
@@ -68,6 +72,16 @@ impl Report {
     /// Takes over the counts of the answers.
     pub fn set_statuses(&mut self, counts: &Counts) {
         self.statuses.clone_from(&counts.values());
+    }
+
+    /// Adds the violations of a connector. They often have one cause, so only the first ones are kept as text.
+    pub fn add_violations(&mut self, connector: &str, violations: &[Violation], records: &[Record]) {
+        let texts = violations.iter().map(|violation| violation_text(connector, violation, records));
+        self.violations.extend(texts.take(MAX_VIOLATIONS));
+        if let Some(more @ 1..) = violations.len().checked_sub(MAX_VIOLATIONS) {
+            let more = Violation::general(format!("{more} more violations"));
+            self.violations.push(violation_text(connector, &more, records));
+        }
     }
 
     /// The requests a second, while the clients sent requests.
@@ -96,8 +110,11 @@ impl Report {
         );
         let _ = writeln!(
             text,
-            "rest points     {}, with {} registers, of which {} were not decided",
-            self.rest_points, self.registers, self.undecided
+            "rest points     {} in {:.1} s, with {} registers, of which {} were not decided",
+            self.rest_points,
+            self.rest_time.as_secs_f64(),
+            self.registers,
+            self.undecided
         );
         let _ = writeln!(
             text,
@@ -113,7 +130,7 @@ impl Report {
 }
 
 /// A violation as text, with the whole history of its register.
-pub fn violation_text(connector: &str, violation: &Violation, records: &[Record]) -> String {
+fn violation_text(connector: &str, violation: &Violation, records: &[Record]) -> String {
     let mut text = format!("VIOLATION in connector {connector}: {}\n", violation.what);
     if let Some(register) = &violation.register {
         let _ = writeln!(text, "register: {register}");

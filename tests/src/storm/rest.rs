@@ -13,10 +13,10 @@ use tokio::process::Command;
 use tokio::time::{Instant, sleep};
 
 use super::answer::page;
-use super::history::{Kind, Outcome, Record};
-use super::model::{Resource, State, Violation};
+use super::history::{Kind, Outcome, Record, Resource, State};
 use super::proxy::Proxy;
 use super::request::Request;
+use super::violation::Violation;
 use super::wire::{Answer, Sender};
 
 /// How long interrupted work may take until it is finished.
@@ -57,17 +57,17 @@ impl Scimctl {
         output.unwrap_or_else(|error| panic!("{} cannot be run: {error}", self.program.display()))
     }
 
-    /// Waits until no write runs and `scimctl check` has no finding.
+    /// Waits until no write runs and `scimctl check` has no finding in any connector.
     ///
     /// # Errors
     /// A violation if findings are left after a minute.
-    pub async fn wait_for_rest(&self, proxies: &[Proxy], connector: &str) -> Result<(), Violation> {
+    pub async fn wait_for_rest(&self, proxies: &[Proxy]) -> Result<(), Violation> {
         let start = Instant::now();
         loop {
             while proxies.iter().any(|proxy| proxy.idle() < QUIET) && start.elapsed() < TIME_TO_REST {
                 sleep(POLL).await;
             }
-            let checked = self.run(&["check", connector]).await;
+            let checked = self.run(&["check"]).await;
             if checked.status.success() {
                 return Ok(());
             }
@@ -98,17 +98,26 @@ impl Scimctl {
     }
 }
 
-/// Reads the state of a connector, and checks that all ways of reading it agree. `history` has the requests
-/// since the last rest point, at `since`, with the state `before`.
+/// What is known before the state is read.
+pub struct Known<'a> {
+    /// Every name that a resource can have.
+    pub names: &'a BTreeMap<Kind, Vec<String>>,
+    /// The state at the last rest point.
+    pub before: &'a State,
+    /// The requests since the last rest point.
+    pub history: &'a [Record],
+    /// The time of the last rest point.
+    pub since: Timestamp,
+}
+
+/// Reads the state of a connector, and checks that all ways of reading it agree.
 pub async fn read_state(
     sender: &Sender,
     scimctl: &Scimctl,
     connector: &str,
-    names: &BTreeMap<Kind, Vec<String>>,
-    before: &State,
-    history: &[Record],
-    since: Timestamp,
+    known: &Known<'_>,
 ) -> (State, Vec<Violation>) {
+    let Known { names, before, history, since } = known;
     let mut problems = Problems::default();
     let mut state = State::new();
     for kind in KINDS {
@@ -125,7 +134,7 @@ pub async fn read_state(
     }
     check_memberships(&state, &mut problems);
     check_nesting(&state, &mut problems);
-    let audited = scimctl.audited(connector, since).await;
+    let audited = scimctl.audited(connector, *since).await;
     check_audit(&audited, before, history, &state, &mut problems);
     (state, problems.0)
 }

@@ -57,7 +57,7 @@ impl World {
         match kind {
             Kind::User => {
                 let own = (0..self.users()).map(own_name);
-                own.chain((0..SHARED_USER_NAMES).map(|number| format!("shared-{number}"))).collect()
+                own.chain((0..SHARED_USER_NAMES).map(shared_name)).collect()
             }
             Kind::Group => (0..GROUP_NAMES).map(|number| format!("team-{number}")).collect(),
         }
@@ -67,9 +67,14 @@ impl World {
     pub fn name(&self, choices: &mut Choices, kind: Kind, place: usize) -> String {
         match kind {
             Kind::User if choices.percent(60) => own_name(place),
-            Kind::User => format!("shared-{}", choices.below(SHARED_USER_NAMES)),
+            Kind::User => self.shared_user_name(choices),
             Kind::Group => format!("team-{}", choices.below(GROUP_NAMES)),
         }
+    }
+
+    /// A userName that all places share.
+    pub fn shared_user_name(&self, choices: &mut Choices) -> String {
+        shared_name(choices.below(SHARED_USER_NAMES))
     }
 
     /// A place for a new resource: a free one, if there is one after a place chosen by chance.
@@ -183,4 +188,8 @@ impl Places {
 
 fn own_name(place: usize) -> String {
     format!("user-{place}")
+}
+
+fn shared_name(number: usize) -> String {
+    format!("shared-{number}")
 }

@@ -51,6 +51,7 @@ impl Subjects<'_> {
         names
     }
 
+    /// The history of the owner of a name. It begins with the owner at the last rest point.
     pub fn owner_history(&self, kind: Kind, name: &str) -> (Option<String>, Vec<Step<OwnerEffect>>) {
         let mut owner = None;
         let mut owners = BTreeSet::new();

@@ -7,13 +7,17 @@ use super::violation::Violation;
 
 /// A change that was not refused.
 pub struct Attempt<'h> {
+    /// The change.
     pub change: &'h Change,
+    /// The position of its request.
     pub record: usize,
+    /// The time before the request was sent.
     pub from: u64,
     /// The time of the answer. `None` if there is no definite one.
     pub until: Option<u64>,
     /// The id of the resource. `None` for a creation without an answer.
     pub id: Option<&'h str>,
+    /// The document in the answer.
     pub shown: Option<&'h Document>,
 }
 
@@ -26,6 +30,7 @@ impl Attempt<'_> {
 
 /// What is known of one resource.
 pub struct Subject<'h> {
+    /// Its kind.
     pub kind: Kind,
     /// Its state at the last rest point. `None` if it was created after that.
     pub before: Option<&'h Resource>,
@@ -183,6 +188,7 @@ impl<'h> Subjects<'h> {
         violations
     }
 
+    /// The changes of a resource that exists already.
     pub fn attempts_of(&self, id: &str) -> impl Iterator<Item = &Attempt<'h>> {
         let numbers = self.by_id.get(id).map(|subject| subject.attempts.as_slice()).unwrap_or_default();
         numbers.iter().map(|number| &self.attempts[*number])
@@ -210,20 +216,23 @@ impl<'h> Subjects<'h> {
     }
 
     /// Whether a group of this name may be in creation at the same time. Such a group may be given up, and is
-    /// invisible until then.
+    /// invisible until then. A creation that was refused because of the name has not begun.
     pub fn may_be_reserved(&self, kind: Kind, name: &str, during: &Record) -> bool {
+        let reserves = |record: &Record, change: &Change, outcome: &Outcome| {
+            let overlaps = match outcome {
+                Outcome::Unknown => true,
+                Outcome::Refused(status) => *status != 409 && record.answered >= during.sent,
+                Outcome::Done { .. } => false,
+            };
+            overlaps
+                && change.creation.is_some()
+                && change.kind == kind
+                && change.name.as_deref() == Some(name)
+        };
+        let mut earlier = self.records.iter().filter(|record| record.sent <= during.answered);
         kind == Kind::Group
-            && self.records.iter().any(|record| {
-                record.sent <= during.answered
-                    && record.changes.iter().any(|(change, outcome)| {
-                        let may_last = *outcome == Outcome::Unknown || record.answered >= during.sent;
-                        change.creation.is_some()
-                            && change.kind == kind
-                            && change.name.as_deref() == Some(name)
-                            && !matches!(outcome, Outcome::Done { .. })
-                            && may_last
-                            && !std::ptr::eq(record, during)
-                    })
+            && earlier.any(|record| {
+                record.changes.iter().any(|(change, outcome)| reserves(record, change, outcome))
             })
     }
 

@@ -29,6 +29,8 @@ const POLL: Duration = Duration::from_millis(50);
 const PAGE: usize = 37;
 /// More pages than this mean that they never end.
 const MAX_PAGES: usize = 1_000;
+/// How often a request is sent that has no answer.
+const MAX_ATTEMPTS: usize = 3;
 /// The number of requests at the same time.
 const CONCURRENCY: usize = 8;
 /// The kinds of resources.
@@ -161,9 +163,21 @@ impl Problems {
     }
 }
 
+/// Sends a request to one of the service processes. A connection to a process that was killed may end without an
+/// answer, so the request is repeated then.
+async fn read(sender: &Sender, number: usize, request: &Request) -> Option<Answer> {
+    for _ in 0..MAX_ATTEMPTS {
+        let answer = sender.send(number % sender.services(), request, None).await;
+        if answer.as_ref().is_some_and(|answer| answer.status.is_some()) {
+            return answer;
+        }
+    }
+    None
+}
+
 /// Sends a request to one of the service processes. All must answer at rest.
 async fn send(sender: &Sender, number: usize, request: &Request, problems: &mut Problems) -> Option<Answer> {
-    let answer = sender.send(number % sender.services(), request, None).await;
+    let answer = read(sender, number, request).await;
     match answer.as_ref().and_then(|answer| answer.status) {
         Some(200 | 404) => answer,
         status => {
@@ -240,7 +254,7 @@ fn known_ids(kind: Kind, before: &State, history: &[Record]) -> BTreeSet<String>
 async fn read_all(sender: &Sender, kind: Kind, ids: &BTreeSet<String>, problems: &mut Problems) -> State {
     let read = |(number, id): (usize, &String)| {
         let request = Request::get(kind, id);
-        async move { sender.send(number % sender.services(), &request, None).await }
+        async move { read(sender, number, &request).await }
     };
     let reads: Vec<_> = ids.iter().enumerate().map(read).collect();
     let answers: Vec<Option<Answer>> = stream::iter(reads).buffered(CONCURRENCY).collect().await;
@@ -263,8 +277,15 @@ async fn read_all(sender: &Sender, kind: Kind, ids: &BTreeSet<String>, problems:
 
 /// Compares filters by name with the resources that have the names.
 async fn find_by_name(sender: &Sender, kind: Kind, names: &[String], state: &State, problems: &mut Problems) {
-    for (number, name) in names.iter().enumerate() {
-        let Some(answer) = send(sender, number, &Request::lookup(kind, name), problems).await else {
+    let find = |(number, name): (usize, &String)| {
+        let request = Request::lookup(kind, name);
+        async move { read(sender, number, &request).await }
+    };
+    let lookups: Vec<_> = names.iter().enumerate().map(find).collect();
+    let answers: Vec<Option<Answer>> = stream::iter(lookups).buffered(CONCURRENCY).collect().await;
+    for (name, answer) in names.iter().zip(answers) {
+        let Some(answer) = answer.filter(|answer| answer.status == Some(200)) else {
+            problems.add(format!("a filter on the name {name:?} is not answered with 200"));
             continue;
         };
         let found: BTreeSet<String> =

@@ -118,6 +118,11 @@ impl Subjects<'_> {
                 true => Some(false),
                 false => attempt.change.membership(of_member.kind, member),
             };
+            if let Some(value) = is_member
+                && attempt.may_be_split
+            {
+                write(attempt, MembershipEffect::MayRepeat(value));
+            }
             match is_member {
                 Some(true) if self.may_be_out(member, attempt.from, attempt.end()) => {
                     write(attempt, MembershipEffect::MayWrite(true));

@@ -17,6 +17,11 @@ pub trait Effect<S>: PartialEq {
 
     /// Whether the step never changes the state.
     fn is_read(&self) -> bool;
+
+    /// Whether it belongs to another step of the same request, which may be repeated.
+    fn is_repetition(&self) -> bool {
+        false
+    }
 }
 
 /// A step in the history of a register.

@@ -94,6 +94,9 @@ pub enum MembershipEffect {
     Writes(bool),
     /// It writes the membership or deletes it, or does nothing.
     MayWrite(bool),
+    /// It writes the membership or deletes it once more, or does nothing: a change that takes several transactions
+    /// begins again if another writer is faster.
+    MayRepeat(bool),
 }
 
 impl Effect<bool> for MembershipEffect {
@@ -101,12 +104,18 @@ impl Effect<bool> for MembershipEffect {
         match self {
             Self::Shows(value) => [(value == state).then_some(*state), None],
             Self::Writes(value) => [Some(*value), None],
-            Self::MayWrite(value) => [Some(*value), (value != state).then_some(*state)],
+            Self::MayWrite(value) | Self::MayRepeat(value) => {
+                [Some(*value), (value != state).then_some(*state)]
+            }
         }
     }
 
     fn is_read(&self) -> bool {
         matches!(self, Self::Shows(_))
+    }
+
+    fn is_repetition(&self) -> bool {
+        matches!(self, Self::MayRepeat(_))
     }
 }
 

@@ -2,8 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::history::{Change, Document, Kind, Outcome, Record, Resource, State};
+use super::history::{Change, Document, Kind, Outcome, Record, Removal, Resource, State};
 use super::violation::Violation;
+
+/// The most members that certainly fit into one transaction. Each needs at most five of its 100 items.
+const ONE_TRANSACTION: usize = 15;
 
 /// A change that was not refused.
 pub struct Attempt<'h> {
@@ -19,6 +22,8 @@ pub struct Attempt<'h> {
     pub id: Option<&'h str>,
     /// The document in the answer.
     pub shown: Option<&'h Document>,
+    /// Whether it may be too large for one transaction.
+    pub may_be_split: bool,
 }
 
 impl Attempt<'_> {
@@ -90,7 +95,19 @@ impl<'h> Subjects<'h> {
         subjects.add_attempts();
         subjects.add_sightings();
         let violations = subjects.find_creations();
+        subjects.find_removals_of_many();
         (subjects, violations)
+    }
+
+    /// Marks the changes that may remove many members without naming them.
+    fn find_removals_of_many(&mut self) {
+        let of_groups = self.by_id.iter().filter(|(_, subject)| subject.kind == Kind::Group);
+        let large = of_groups.filter(|(id, _)| self.possible_members(id).len() > ONE_TRANSACTION);
+        let attempts: Vec<usize> = large.flat_map(|(_, subject)| subject.attempts.iter().copied()).collect();
+        for attempt in attempts {
+            let attempt = &mut self.attempts[attempt];
+            attempt.may_be_split |= attempt.change.removal != Removal::Nothing;
+        }
     }
 
     fn add_attempts(&mut self) {
@@ -102,7 +119,15 @@ impl<'h> Subjects<'h> {
                     Outcome::Done { id, shown } => (Some(record.answered), Some(id.as_str()), shown.as_ref()),
                 };
                 let attempt = self.attempts.len();
-                self.attempts.push(Attempt { change, record: position, from: record.sent, until, id, shown });
+                self.attempts.push(Attempt {
+                    change,
+                    record: position,
+                    from: record.sent,
+                    until,
+                    id,
+                    shown,
+                    may_be_split: change.members.len() > ONE_TRANSACTION,
+                });
                 let Some(id) = id else { continue };
                 let subject =
                     self.by_id.entry(id).or_insert_with(|| Subject::new(change.kind, None, u64::MAX));

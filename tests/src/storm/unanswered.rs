@@ -83,14 +83,15 @@ impl Evidence {
         E: Effect<S> + Clone + Debug,
     {
         let concerns = |step: &Step<E>| step.record == self.record && !step.effect.is_read();
+        let is_first = |step: &Step<E>| concerns(step) && !step.effect.is_repetition();
         // A Bulk request changes a resource several times. Which of the changes were made is not known.
-        if steps.iter().filter(|step| concerns(step)).count() != 1 {
+        if steps.iter().filter(|step| is_first(step)).count() != 1 {
             return;
         }
         let done: Vec<Step<E>> = steps
             .iter()
             .cloned()
-            .map(|step| if concerns(&step) { Step { until: Some(self.quiet), ..step } } else { step })
+            .map(|step| if is_first(&step) { Step { until: Some(self.quiet), ..step } } else { step })
             .collect();
         let not_done: Vec<Step<E>> = steps.iter().filter(|step| !concerns(step)).cloned().collect();
         let is_possible = |steps: &[Step<E>]| !matches!(check(initial, steps), Verdict::Impossible { .. });

@@ -11,15 +11,16 @@ impl Subjects<'_> {
     /// The history of a document. It begins with the state at the last rest point, or with the creation.
     pub fn document_history(&self, id: &str) -> (Option<Document>, Vec<Step<DocumentEffect>>) {
         let subject = &self.by_id[id];
-        let mut steps: Vec<Step<DocumentEffect>> = self
-            .attempts_of(id)
-            .map(|attempt| Step {
-                from: attempt.from,
-                until: attempt.until,
-                effect: DocumentEffect::Changes(attempt.change.clone(), attempt.shown.cloned()),
-                record: attempt.record,
-            })
-            .collect();
+        let mut steps = Vec::new();
+        for attempt in self.attempts_of(id) {
+            let change = attempt.change.clone();
+            // The answer shows the document after the last transaction.
+            let shown = attempt.shown.filter(|_| !attempt.may_be_split).cloned();
+            if attempt.may_be_split && change.tag.is_some() {
+                steps.push(attempt.step(DocumentEffect::MayRepeat(change.clone())));
+            }
+            steps.push(attempt.step(DocumentEffect::Changes(change, shown)));
+        }
         for (position, number) in &subject.sightings {
             let record = &self.records[*position];
             if let Some(document) = &record.sightings[*number].document {
@@ -76,7 +77,10 @@ impl Subjects<'_> {
                     None if attempt.change.deletes => OwnerEffect::Releases(id.to_owned()),
                     None => continue,
                 };
-                steps.push(Step { from: attempt.from, until: attempt.until, effect, record: attempt.record });
+                if attempt.may_be_split {
+                    steps.push(attempt.step(effect.repeated()));
+                }
+                steps.push(attempt.step(effect));
             }
         }
         for (position, record) in self.records.iter().enumerate() {
@@ -111,7 +115,7 @@ impl Subjects<'_> {
         };
         let mut steps = Vec::new();
         let mut write = |attempt: &Attempt, effect| {
-            steps.push(Step { from: attempt.from, until: attempt.until, effect, record: attempt.record });
+            steps.push(attempt.step(effect));
         };
         for attempt in self.attempts_of(group) {
             let is_member = match attempt.change.deletes {

@@ -10,7 +10,7 @@
 //! Some checks are weaker than they could be, so that they never report what is allowed:
 //! - Each register is checked alone. That two replacements of members at the same time mix is found only if
 //!   one of them has no answer.
-//! - A change of many members may be seen, be undone by another request, and be seen again, before it ends.
+//! - A change of many members may be seen, be replaced by another request, and be seen again, before it ends.
 //! - A request that adds a user who may be inactive or deleted at that time may add it or not.
 //! - A user that is deactivated and activated at the same time may keep memberships.
 //! - A refusal because of a name must have a reason, except while a group of this name is being created.

@@ -16,6 +16,25 @@ pub enum DocumentEffect {
     Shows(Option<Document>),
     /// It makes this change. The answer shows the document afterwards, or nothing of it.
     Changes(Change, Option<Document>),
+    /// It makes this change once more, or does nothing: see [`MembershipEffect::MayRepeat`].
+    MayRepeat(Change),
+}
+
+impl DocumentEffect {
+    /// The document after a change.
+    fn changed(present: &Document, change: &Change) -> Document {
+        let mut next = present.clone();
+        if let Some(name) = &change.name {
+            next.name.clone_from(name);
+        }
+        if let Some(active) = change.active {
+            next.active = active;
+        }
+        if let Some(tag) = &change.tag {
+            next.tag.clone_from(tag);
+        }
+        next
+    }
 }
 
 impl Effect<Option<Document>> for DocumentEffect {
@@ -29,20 +48,15 @@ impl Effect<Option<Document>> for DocumentEffect {
                 if change.required_tag.as_ref().is_some_and(|required| *required != present.tag) {
                     return [None, None];
                 }
-                let mut next = present.clone();
-                if let Some(name) = &change.name {
-                    next.name.clone_from(name);
-                }
-                if let Some(active) = change.active {
-                    next.active = active;
-                }
-                if let Some(tag) = &change.tag {
-                    next.tag.clone_from(tag);
-                }
+                let next = Self::changed(present, change);
                 if shown.as_ref().is_some_and(|shown| *shown != next) {
                     return [None, None];
                 }
                 [Some(Some(next)), None]
+            }
+            Self::MayRepeat(change) => {
+                let changed = state.as_ref().map(|present| Self::changed(present, change));
+                [Some(state.clone()), changed.map(Some)]
             }
         }
     }
@@ -52,7 +66,12 @@ impl Effect<Option<Document>> for DocumentEffect {
             Self::Shows(_) => true,
             // A change that changes only members is a read of the document, because its answer shows the document.
             Self::Changes(change, _) => !change.deletes && change.tag.is_none(),
+            Self::MayRepeat(_) => false,
         }
+    }
+
+    fn is_repetition(&self) -> bool {
+        matches!(self, Self::MayRepeat(_))
     }
 }
 
@@ -65,13 +84,34 @@ pub enum OwnerEffect {
     Takes(String),
     /// The resource gives the name up, if it has it.
     Releases(String),
+    /// The resource takes the name once more if it is free, or does nothing: see [`MembershipEffect::MayRepeat`].
+    MayTakeAgain(String),
+    /// The resource gives the name up once more, or does nothing.
+    MayReleaseAgain(String),
     /// A request is refused, because another resource than this one has the name.
     IsTaken(Option<String>),
+}
+
+impl OwnerEffect {
+    /// The effect of making it once more, or not.
+    pub fn repeated(&self) -> Self {
+        match self {
+            Self::Takes(id) => Self::MayTakeAgain(id.clone()),
+            Self::Releases(id) => Self::MayReleaseAgain(id.clone()),
+            other => other.clone(),
+        }
+    }
 }
 
 impl Effect<Option<String>> for OwnerEffect {
     fn states_after(&self, state: &Option<String>) -> [Option<Option<String>>; 2] {
         let next = match self {
+            Self::MayTakeAgain(id) => {
+                return [Some(state.clone()), state.is_none().then(|| Some(id.clone()))];
+            }
+            Self::MayReleaseAgain(id) => {
+                return [Some(state.clone()), (state.as_ref() == Some(id)).then_some(None)];
+            }
             Self::Shows(owner) => (owner == state).then(|| state.clone()),
             Self::Takes(id) => state.as_ref().is_none_or(|owner| owner == id).then(|| Some(id.clone())),
             Self::Releases(id) => Some(state.clone().filter(|owner| owner != id)),

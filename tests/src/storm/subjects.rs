@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::history::{Change, Document, Kind, Outcome, Record, Removal, Resource, State};
+use super::linear::Step;
 use super::violation::Violation;
 
 /// The most members that certainly fit into one transaction. Each needs at most five of its 100 items.
@@ -30,6 +31,11 @@ impl Attempt<'_> {
     /// The time after which it has no effect.
     pub fn end(&self) -> u64 {
         self.until.unwrap_or(u64::MAX)
+    }
+
+    /// Its step in the history of a register.
+    pub fn step<E>(&self, effect: E) -> Step<E> {
+        Step { from: self.from, until: self.until, effect, record: self.record }
     }
 }
 

@@ -8,6 +8,8 @@ ARCHITECTURE ?= x86_64
 FUNCTION ?= users-list
 # `record`, for `make instructions`.
 RECORD ?=
+# The options of `make storm`.
+STORM ?=
 
 VENV := .tools/venv
 TOOLS := $(VENV)/installed
@@ -83,6 +85,12 @@ deploy: $(TOOLS) ## Deploy the build to an AWS account; asks for the parameters
 .PHONY: routes
 routes: ## Write the files that follow from the routes: template.yaml, binaries, events, README's table
 	@cargo run --quiet --locked --package routes
+
+# The same seed makes the same choices. `target/local/storm --help` prints the other options.
+.PHONY: storm
+storm: ## Simulate clients, faults and kills, and check every answer: STORM="--seed 7 --seconds 300"
+	cargo build --locked --profile local --package local --package scimctl --package tests --bins
+	target/local/storm $(STORM)
 
 # Measures release builds. LARGEST=1000000 measures growth up to a million users.
 .PHONY: bench

@@ -8,6 +8,7 @@
 //! - To check results: [`invariants`] (what must be true of the table), [`filter`], [`pattern`], [`refusal`],
 //!   [`ledger`] (costs).
 //! - To inject faults between the service and DynamoDB: [`faults`], [`away`], [`rights`].
+//! - To simulate clients, faults and kills, and check every answer: [`storm`].
 
 use std::path::Path;
 
@@ -39,6 +40,7 @@ pub mod schemas;
 pub mod scimctl;
 pub mod seed;
 pub mod service;
+pub mod storm;
 pub mod table;
 pub mod template;
 

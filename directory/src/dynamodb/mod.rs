@@ -3,6 +3,7 @@
 
 pub mod attributes;
 pub mod conditions;
+mod errors;
 pub mod items;
 pub mod keys;
 pub mod table;

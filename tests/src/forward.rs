@@ -51,3 +51,11 @@ pub fn dynamodb_answer(status: u16, body: &Value) -> Response<Body> {
         .insert("content-type", http::HeaderValue::from_static("application/x-amz-json-1.0"));
     response
 }
+
+/// The complete body of an answer.
+///
+/// # Panics
+/// When the answer ends early.
+pub async fn body_of(answer: Response<Body>) -> Bytes {
+    answer.into_body().collect().await.expect("the answer is complete").to_bytes()
+}

@@ -7,11 +7,13 @@
 //! - To prepare data: [`sample`], [`seed`], [`corruption`], [`schemas`].
 //! - To check results: [`invariants`] (what must be true of the table), [`filter`], [`pattern`], [`refusal`],
 //!   [`ledger`] (costs).
-//! - To inject faults between the service and DynamoDB: [`faults`], [`away`], [`rights`].
+//! - To inject faults between the service and DynamoDB: [`faults`], [`hooks`] ([`call`] is one request), [`away`],
+//!   [`rights`].
 
 use std::path::Path;
 
 pub mod away;
+pub mod call;
 pub mod captures;
 pub mod client;
 pub mod corruption;
@@ -22,6 +24,7 @@ pub mod fixture;
 pub mod folder;
 pub mod forward;
 pub mod gateway;
+pub mod hooks;
 pub mod in_process;
 pub mod invariants;
 pub mod lambda;

@@ -20,6 +20,7 @@ mod directory {
     mod budgets;
     mod check;
     mod concurrency;
+    mod error_codes;
     mod faults;
     mod migration;
     mod names;

@@ -15,6 +15,7 @@ use tokio::task::AbortHandle;
 use crate::call::Call;
 use crate::forward::{Forward, body_of, dynamodb_answer};
 use crate::hooks::{Action, Hook, Hooks};
+use crate::strict::Violations;
 
 /// How a request to DynamoDB fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -157,6 +158,7 @@ impl FaultyDynamoDb {
         self.hooks.clear();
         let plan = std::mem::take(&mut *lock(&self.plan));
         assert!(!plan.has_interruption_panicked, "an assertion of the interruption failed");
+        Violations::of_this_process().assert_none("");
         plan.requests
     }
 }

@@ -8,7 +8,7 @@
 //! - To check results: [`invariants`] (what must be true of the table), [`filter`], [`pattern`], [`refusal`],
 //!   [`ledger`] (costs).
 //! - To inject faults between the service and DynamoDB: [`faults`], [`hooks`] ([`call`] is one request), [`away`],
-//!   [`rights`].
+//!   [`rights`], [`strict`] (AWS's limits, in [`limits`]).
 
 use std::path::Path;
 
@@ -27,9 +27,11 @@ pub mod gateway;
 pub mod hooks;
 pub mod in_process;
 pub mod invariants;
+pub mod key_condition;
 pub mod lambda;
 pub mod layout;
 pub mod ledger;
+pub mod limits;
 pub mod pages;
 pub mod pattern;
 pub mod provisioning;
@@ -40,6 +42,7 @@ pub mod schemas;
 pub mod scimctl;
 pub mod seed;
 pub mod service;
+pub mod strict;
 pub mod table;
 pub mod template;
 

@@ -28,6 +28,7 @@ use crate::client::Client;
 use crate::gateway::{DEFAULT_ROUTE, Gateway};
 use crate::lambda::Lambda;
 use crate::rights;
+use crate::strict::{self, Violations};
 
 /// The name of the table.
 pub const TABLE: &str = "rollcall-test";
@@ -78,7 +79,9 @@ impl Service {
         let (send, receive) = mpsc::channel();
         runtime.spawn(async move {
             let engine = Engine::start(file.as_deref(), 0).await.expect("the engine starts");
-            let client = engine.client().await;
+            let violations = Violations::of_this_process();
+            let client = strict::client(&engine.client().await, &violations);
+            let endpoint = strict::start(&engine.endpoint, violations).await;
             table::ensure(&client, TABLE).await.expect("the table is created");
             let functions = Functions::new(
                 Table::new(client.clone(), TABLE.to_owned()),
@@ -88,7 +91,7 @@ impl Service {
             );
             let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
             let origin = format!("http://{}", listener.local_addr().expect("the listener has an address"));
-            send.send((client, engine.endpoint.clone(), origin)).expect("the receiver waits");
+            send.send((client, endpoint, origin)).expect("the receiver waits");
             let served =
                 server::serve(listener, functions.expect("the service starts"), std::future::pending());
             served.await.expect("the server runs");
@@ -98,7 +101,7 @@ impl Service {
         Self { runtime: Some(runtime), dynamodb, endpoint, origin, gateway: OnceLock::new() }
     }
 
-    /// The URL of the DynamoDB engine.
+    /// The URL of the DynamoDB engine, with the checks of [`strict`] before it.
     pub fn endpoint(&self) -> &str {
         &self.endpoint
     }
@@ -238,6 +241,9 @@ impl Service {
 
 impl Drop for Service {
     fn drop(&mut self) {
+        if !std::thread::panicking() {
+            Violations::of_this_process().assert_none("");
+        }
         // An async test must not block, so the runtime stops in the background.
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();

@@ -16,6 +16,7 @@ use crate::call::Call;
 use crate::forward::{Forward, body_of, dynamodb_answer};
 use crate::hooks::{Action, Hook, Hooks};
 use crate::strict::Violations;
+use crate::torn::View;
 
 /// How a request to DynamoDB fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,6 +82,7 @@ struct Proxy {
     forward: Forward,
     plan: Arc<Mutex<Plan>>,
     hooks: Arc<Hooks>,
+    view: Arc<View>,
 }
 
 /// The proxy. It ends when it is dropped.
@@ -102,8 +104,12 @@ impl FaultyDynamoDb {
         let endpoint = format!("http://{}", listener.local_addr().expect("the listener has an address"));
         let plan = Arc::new(Mutex::new(Plan::default()));
         let hooks = Arc::new(Hooks::default());
-        let proxy =
-            Proxy { forward: Forward::to(engine), plan: Arc::clone(&plan), hooks: Arc::clone(&hooks) };
+        let proxy = Proxy {
+            forward: Forward::to(engine),
+            plan: Arc::clone(&plan),
+            hooks: Arc::clone(&hooks),
+            view: Arc::default(),
+        };
         let router = Router::new().fallback(answer).with_state(proxy);
         let server =
             tokio::spawn(async move { axum::serve(listener, router).await.expect("the proxy is served") });
@@ -210,6 +216,13 @@ async fn answer(State(proxy): State<Proxy>, headers: HeaderMap, body: Bytes) -> 
                 progress.released().await;
                 answer
             }
+            Action::Tear(is_late) => {
+                let (answer, late) = proxy.view.tear(&proxy.forward, &call, &headers, body, &*is_late).await;
+                progress.reach();
+                progress.released().await;
+                proxy.view.show(&late).await;
+                answer
+            }
             Action::Run(action) => {
                 progress.reach();
                 proxy.run(action).await;
@@ -235,7 +248,7 @@ impl Proxy {
         body: Bytes,
     ) -> Response<Body> {
         match fault {
-            None => self.forward.send(headers, body).await,
+            None => self.view.send(&self.forward, call, headers, body).await,
             Some(Fault::Throttled) => error(400, "com.amazon.coral.availability#ThrottlingException"),
             Some(Fault::Conflict) if !call.is_transaction() => {
                 dynamodb_error(400, "TransactionConflictException")
@@ -250,7 +263,7 @@ impl Proxy {
             Some(Fault::Unprocessed) => self.half_processed(call, headers).await,
             Some(Fault::LostRequest) => cut_off(),
             Some(Fault::LostAnswer) => {
-                self.forward.send(headers, body).await;
+                self.view.send(&self.forward, call, headers, body).await;
                 cut_off()
             }
         }

@@ -25,6 +25,10 @@ use tokio::sync::watch;
 
 use crate::call::Call;
 use crate::faults::Fault;
+use crate::layout::Key;
+
+/// Selects the items of a transaction that become visible last.
+pub type IsLate = Box<dyn Fn(&Key) -> bool + Send + Sync>;
 
 /// What a hook does.
 pub enum Action {
@@ -34,6 +38,9 @@ pub enum Action {
     HoldRequest,
     /// DynamoDB processes the request. The answer waits until the hook is released.
     HoldAnswer,
+    /// The transaction is applied, and its answer waits until the hook is released. Until then, Query,
+    /// BatchGetItem and Scan show the earlier versions of the late items (see [`torn`](crate::torn)).
+    Tear(IsLate),
     /// This runs before the request reaches DynamoDB. The request waits for it.
     Run(BoxFuture<'static, ()>),
 }
@@ -43,6 +50,11 @@ impl Action {
     pub fn run(action: impl Future<Output = ()> + Send + 'static) -> Self {
         Self::Run(Box::pin(action))
     }
+
+    /// An action that makes these items of a transaction visible after the others.
+    pub fn tear(is_late: impl Fn(&Key) -> bool + Send + Sync + 'static) -> Self {
+        Self::Tear(Box::new(is_late))
+    }
 }
 
 impl fmt::Debug for Action {
@@ -51,6 +63,7 @@ impl fmt::Debug for Action {
             Self::Fail(fault) => write!(f, "Fail({fault:?})"),
             Self::HoldRequest => f.write_str("HoldRequest"),
             Self::HoldAnswer => f.write_str("HoldAnswer"),
+            Self::Tear(_) => f.write_str("Tear"),
             Self::Run(_) => f.write_str("Run"),
         }
     }

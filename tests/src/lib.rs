@@ -7,7 +7,7 @@
 //! - To prepare data: [`sample`], [`seed`], [`corruption`], [`schemas`].
 //! - To check results: [`invariants`] (what must be true of the table), [`filter`], [`pattern`], [`refusal`],
 //!   [`ledger`] (costs).
-//! - To inject faults between the service and DynamoDB: [`faults`], [`hooks`] ([`call`] is one request), [`away`],
+//! - To inject faults between the service and DynamoDB: [`faults`], [`hooks`] ([`call`] is one request), [`torn`], [`away`],
 //!   [`rights`], [`strict`] (AWS's limits, in [`limits`]).
 
 use std::path::Path;
@@ -45,6 +45,7 @@ pub mod service;
 pub mod strict;
 pub mod table;
 pub mod template;
+pub mod torn;
 
 /// The folder of the workspace.
 ///

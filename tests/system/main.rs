@@ -25,6 +25,7 @@ mod directory {
     mod migration;
     mod names;
     mod reindex;
+    mod torn_reads;
 }
 
 mod kit {

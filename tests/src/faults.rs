@@ -1,6 +1,7 @@
 //! A DynamoDB that fails on demand: a proxy between the service and the engine that makes chosen requests
 //! fail.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use axum::Router;
@@ -13,8 +14,10 @@ use tokio::net::TcpListener;
 use tokio::task::AbortHandle;
 
 use crate::call::Call;
+use crate::ceilings::{Buckets, Ceilings};
 use crate::forward::{Forward, body_of, dynamodb_answer};
 use crate::hooks::{Action, Hook, Hooks};
+use crate::layout::Key;
 use crate::strict::Violations;
 use crate::torn::View;
 
@@ -83,6 +86,7 @@ struct Proxy {
     plan: Arc<Mutex<Plan>>,
     hooks: Arc<Hooks>,
     view: Arc<View>,
+    buckets: Arc<Mutex<Option<Buckets>>>,
 }
 
 /// The proxy. It ends when it is dropped.
@@ -91,6 +95,7 @@ pub struct FaultyDynamoDb {
     pub endpoint: String,
     plan: Arc<Mutex<Plan>>,
     hooks: Arc<Hooks>,
+    buckets: Arc<Mutex<Option<Buckets>>>,
     server: AbortHandle,
 }
 
@@ -104,16 +109,18 @@ impl FaultyDynamoDb {
         let endpoint = format!("http://{}", listener.local_addr().expect("the listener has an address"));
         let plan = Arc::new(Mutex::new(Plan::default()));
         let hooks = Arc::new(Hooks::default());
+        let buckets = Arc::new(Mutex::new(None));
         let proxy = Proxy {
             forward: Forward::to(engine),
             plan: Arc::clone(&plan),
             hooks: Arc::clone(&hooks),
             view: Arc::default(),
+            buckets: Arc::clone(&buckets),
         };
         let router = Router::new().fallback(answer).with_state(proxy);
         let server =
             tokio::spawn(async move { axum::serve(listener, router).await.expect("the proxy is served") });
-        Self { endpoint, plan, hooks, server: server.abort_handle() }
+        Self { endpoint, plan, hooks, buckets, server: server.abort_handle() }
     }
 
     /// Lets one request fail: the one at this position, counted from 0 and from now.
@@ -155,13 +162,24 @@ impl FaultyDynamoDb {
         self.hooks.set(position, selects, action)
     }
 
-    /// Ends all faults and hooks. Returns the number of requests since the last call of `fail_once`, `fail_from`,
+    /// Throttles every partition that gets more load than this. All buckets are full.
+    pub fn set_ceilings(&self, ceilings: Ceilings) {
+        *lock(&self.buckets) = Some(Buckets::new(ceilings));
+    }
+
+    /// How many requests were throttled because of each partition since the ceilings were set.
+    pub fn throttled(&self) -> BTreeMap<String, usize> {
+        lock(&self.buckets).as_ref().map(Buckets::throttled).unwrap_or_default()
+    }
+
+    /// Ends all faults, hooks and ceilings. Returns the number of requests since the last call of `fail_once`, `fail_from`,
     /// `interrupt` or `heal`.
     ///
     /// # Panics
     /// When an interruption or the action of a hook panicked since then.
     pub fn heal(&self) -> usize {
         self.hooks.clear();
+        *lock(&self.buckets) = None;
         let plan = std::mem::take(&mut *lock(&self.plan));
         assert!(!plan.has_interruption_panicked, "an assertion of the interruption failed");
         Violations::of_this_process().assert_none("");
@@ -175,8 +193,8 @@ impl Drop for FaultyDynamoDb {
     }
 }
 
-fn lock(plan: &Mutex<Plan>) -> MutexGuard<'_, Plan> {
-    plan.lock().expect("no thread panicked with the lock")
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().expect("no thread panicked with the lock")
 }
 
 fn contains(body: &Bytes, text: &str) -> bool {
@@ -247,7 +265,9 @@ impl Proxy {
         headers: &HeaderMap,
         body: Bytes,
     ) -> Response<Body> {
+        let lacking = lock(&self.buckets).as_mut().map(|buckets| buckets.take(call)).unwrap_or_default();
         match fault {
+            None if !lacking.is_empty() => throttled(call, &lacking),
             None => self.view.send(&self.forward, call, headers, body).await,
             Some(Fault::Throttled) => error(400, "com.amazon.coral.availability#ThrottlingException"),
             Some(Fault::Conflict) if !call.is_transaction() => {
@@ -310,10 +330,19 @@ fn error(status: u16, kind: &str) -> Response<Body> {
     dynamodb_answer(status, &json!({ "__type": kind, "message": RAW_MESSAGE }))
 }
 
+/// The answer to a request to partitions that get too much load.
+fn throttled(call: &Call, partitions: &BTreeSet<String>) -> Response<Body> {
+    if !call.is_transaction() {
+        return dynamodb_error(400, "ThrottlingException");
+    }
+    let is_hot = |key: Key| if partitions.contains(&key.pk) { "ThrottlingError" } else { "None" };
+    cancelled(call, &call.keys().into_iter().map(is_hot).collect::<Vec<_>>())
+}
+
 /// A cancelled transaction. The reasons are those of its first items.
 fn cancelled(call: &Call, codes: &[&str]) -> Response<Body> {
     let mut reasons = vec![json!({ "Code": "None" }); call.actions().len()];
-    for (reason, code) in reasons.iter_mut().zip(codes.iter().filter(|code| **code != "None")) {
+    for (reason, code) in reasons.iter_mut().zip(codes).filter(|(_, code)| **code != "None") {
         *reason = json!({ "Code": code, "Message": RAW_MESSAGE });
     }
     let kind = "com.amazonaws.dynamodb.v20120810#TransactionCanceledException";

@@ -7,7 +7,7 @@
 //! - To prepare data: [`sample`], [`seed`], [`corruption`], [`schemas`].
 //! - To check results: [`invariants`] (what must be true of the table), [`filter`], [`pattern`], [`refusal`],
 //!   [`ledger`] (costs).
-//! - To inject faults between the service and DynamoDB: [`faults`], [`hooks`] ([`call`] is one request), [`torn`], [`away`],
+//! - To inject faults between the service and DynamoDB: [`faults`], [`hooks`] ([`call`] is one request), [`torn`], [`ceilings`], [`away`],
 //!   [`rights`], [`strict`] (AWS's limits, in [`limits`]).
 
 use std::path::Path;
@@ -15,6 +15,7 @@ use std::path::Path;
 pub mod away;
 pub mod call;
 pub mod captures;
+pub mod ceilings;
 pub mod client;
 pub mod corruption;
 pub mod event;

@@ -24,6 +24,7 @@ mod directory {
     mod faults;
     mod migration;
     mod names;
+    mod partition_ceilings;
     mod reindex;
     mod torn_reads;
 }

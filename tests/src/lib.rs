@@ -6,7 +6,7 @@
 //!   ([`fixture`]).
 //! - To prepare data: [`sample`], [`seed`], [`corruption`], [`schemas`].
 //! - To check results: [`invariants`] (what must be true of the table), [`filter`], [`pattern`], [`refusal`],
-//!   [`ledger`] (costs).
+//!   [`ledger`] (costs), [`heat`] (the hottest partitions).
 //! - To inject faults between the service and DynamoDB: [`faults`], [`hooks`] ([`call`] is one request), [`torn`], [`ceilings`], [`away`],
 //!   [`rights`], [`strict`] (AWS's limits, in [`limits`]).
 
@@ -25,6 +25,7 @@ pub mod fixture;
 pub mod folder;
 pub mod forward;
 pub mod gateway;
+pub mod heat;
 pub mod hooks;
 pub mod in_process;
 pub mod invariants;

@@ -146,16 +146,14 @@ struct Proxy {
     violations: Violations,
 }
 
-/// Starts a proxy with the checks before the engine at this URL, and returns its URL. It runs until the runtime
-/// ends.
+/// Starts a proxy with the checks before an engine, and returns its URL. It runs until the runtime ends.
 ///
 /// # Panics
 /// When no port is free.
-pub async fn start(engine: &str, violations: Violations) -> String {
+pub async fn start(engine: Forward, violations: Violations) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
     let endpoint = format!("http://{}", listener.local_addr().expect("the listener has an address"));
-    let router =
-        Router::new().fallback(answer).with_state(Proxy { forward: Forward::to(engine), violations });
+    let router = Router::new().fallback(answer).with_state(Proxy { forward: engine, violations });
     tokio::spawn(async move { axum::serve(listener, router).await.expect("the proxy is served") });
     endpoint
 }
@@ -195,7 +193,8 @@ mod tests {
         let in_process = engine.client().await;
         table::ensure(&in_process, "limits").await.unwrap();
         let violations = Violations::default();
-        let proxied = runtime::dynamodb::client_at(&start(&engine.endpoint, violations.clone()).await).await;
+        let proxy = start(Forward::to(&engine.endpoint), violations.clone()).await;
+        let proxied = runtime::dynamodb::client_at(&proxy).await;
         for client in [client(&in_process, &violations), proxied] {
             violations.0.lock().unwrap().clear();
             assert_eq!(code_of_get(&client, "a").await, None);

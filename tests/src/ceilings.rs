@@ -1,7 +1,8 @@
 //! Ceilings for partitions: a DynamoDB that throttles a partition that gets too much load.
 //!
-//! Each partition key has a bucket of tokens, one for each read and one for each write. Requests to the proxy are the
-//! clock: each of them adds tokens to every bucket. So a test with ceilings depends on counts alone, not on time.
+//! Each partition key has a bucket of tokens, one for each read and one for each write. Requests to the proxy
+//! are the clock: each of them adds tokens to every bucket. So a test with ceilings depends on counts alone,
+//! not on time.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -44,7 +45,8 @@ impl Buckets {
         }
     }
 
-    /// Takes the tokens of a request. Returns the partitions that lack tokens. If there is one, no token is taken.
+    /// Takes the tokens of a request. Returns the partitions that lack tokens. If there is one, no token is
+    /// taken.
     pub(crate) fn take(&mut self, call: &Call) -> BTreeSet<String> {
         self.requests += 1;
         let mut wanted: BTreeMap<String, u64> = call.partitions().into_iter().map(|pk| (pk, 0)).collect();

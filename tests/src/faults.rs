@@ -172,8 +172,8 @@ impl FaultyDynamoDb {
         lock(&self.buckets).as_ref().map(Buckets::throttled).unwrap_or_default()
     }
 
-    /// Ends all faults, hooks and ceilings. Returns the number of requests since the last call of `fail_once`, `fail_from`,
-    /// `interrupt` or `heal`.
+    /// Ends all faults, hooks and ceilings. Returns the number of requests since the last call of
+    /// `fail_once`, `fail_from`, `interrupt` or `heal`.
     ///
     /// # Panics
     /// When an interruption or the action of a hook panicked since then.

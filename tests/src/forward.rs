@@ -27,8 +27,8 @@ impl Forward {
         }
     }
 
-    /// Changes the region in the signature of each request. Engines for tests keep the tables of each region apart and
-    /// do not check signatures.
+    /// Changes the region in the signature of each request. Engines for tests keep the tables of each region
+    /// apart and do not check signatures.
     pub fn with_region(self, region: String) -> Self {
         Self { region: Some(region), ..self }
     }

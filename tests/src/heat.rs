@@ -1,9 +1,11 @@
-//! Which partition and which item take most of a request's load, and how many such requests a second DynamoDB allows.
+//! Which partition and which item take most of a request's load, and how many such requests a second DynamoDB
+//! allows.
 //!
-//! A partition of DynamoDB serves at most 1,000 write units and 3,000 read units a second ("Best practices for designing
-//! and using partition keys" in the developer guide). The items of one partition key start on one partition. When they
-//! get more load, DynamoDB splits them between sort keys after some minutes; it cannot split one item. So the ceiling
-//! for a partition key is that before a split, and the ceiling for an item stays.
+//! A partition of DynamoDB serves at most 1,000 write units and 3,000 read units a second ("Best practices
+//! for designing and using partition keys" in the developer guide). The items of one partition key start on
+//! one partition. When they get more load, DynamoDB splits them between sort keys after some minutes; it
+//! cannot split one item. So the ceiling for a partition key is that before a split, and the ceiling for an
+//! item stays.
 
 use std::collections::BTreeMap;
 
@@ -62,8 +64,8 @@ pub struct Heat {
 }
 
 impl Heat {
-    /// Adds a request to DynamoDB that used these units. DynamoDB reports their sum. It is shared out by the sizes of
-    /// the items, as far as the request and the answer show them.
+    /// Adds a request to DynamoDB that used these units. DynamoDB reports their sum. It is shared out by the
+    /// sizes of the items, as far as the request and the answer show them.
     pub fn add(&mut self, call: &Call, answer: &Value, units: f64) {
         let is_write = call.is_write();
         if call.operation == "Query" {
@@ -90,8 +92,8 @@ impl Heat {
         hottest(shares)
     }
 
-    /// The item with the lowest ceiling among those that requests for different users share: a group, a count or the
-    /// guard of nesting. `None` if the request uses no such item.
+    /// The item with the lowest ceiling among those that requests for different users share: a group, a count
+    /// or the guard of nesting. `None` if the request uses no such item.
     pub fn hottest_item(&self, connector: &str) -> Option<Share> {
         let shares = self.items.iter().filter_map(|((pk, sk), units)| {
             let (pk, sk) = (pattern(pk, connector), pattern(sk, connector));
@@ -112,8 +114,8 @@ fn hottest(shares: impl Iterator<Item = Share>) -> Option<Share> {
     shares.min_by(|one, other| one.requests_a_second.total_cmp(&other.requests_a_second))
 }
 
-/// The units of each item of a request, as far as its size is known. Of an item that is updated, deleted or checked,
-/// only the new values are known.
+/// The units of each item of a request, as far as its size is known. Of an item that is updated, deleted or
+/// checked, only the new values are known.
 fn weights(call: &Call, answer: &Value) -> BTreeMap<(String, String), f64> {
     let mut bytes: BTreeMap<(String, String), usize> = BTreeMap::new();
     for key in call.keys() {

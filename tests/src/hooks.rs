@@ -1,7 +1,8 @@
 //! Hooks of the proxy before DynamoDB: what happens at the n-th request that a predicate selects.
 //!
-//! A hook can hold the request or its answer until a test releases it, let the request fail or get lost, or run
-//! an action, such as a change by another client or the end of a process. [`FaultyDynamoDb::at_call`] sets one:
+//! A hook can hold the request or its answer until a test releases it, let the request fail or get lost, or
+//! run an action, such as a change by another client or the end of a process. [`FaultyDynamoDb::at_call`]
+//! sets one:
 //!
 //! ```no_run
 //! # async fn example(faulty: &tests::faults::FaultyDynamoDb) {

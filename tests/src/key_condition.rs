@@ -36,8 +36,8 @@ pub struct KeyCondition {
     pub sort: Option<Sort>,
 }
 
-/// A condition on the sort key: an operator in lower case (`=`, `<`, `<=`, `>`, `>=`, `between`, `begins_with`),
-/// and its operands.
+/// A condition on the sort key: an operator in lower case (`=`, `<`, `<=`, `>`, `>=`, `between`,
+/// `begins_with`), and its operands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sort {
     /// The operator.

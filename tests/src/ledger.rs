@@ -216,7 +216,8 @@ impl CountedService {
         self.counter.heat().hottest_partition(&self.connector)
     }
 
-    /// The item with the lowest ceiling in the last request, among the items that requests for different users share.
+    /// The item with the lowest ceiling in the last request, among the items that requests for different
+    /// users share.
     pub fn hottest_item(&self) -> Option<Share> {
         self.counter.heat().hottest_item(&self.connector)
     }

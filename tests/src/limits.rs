@@ -1,8 +1,8 @@
 //! The limits of DynamoDB on AWS for one request. The embedded engine does not enforce all of them.
 //!
-//! The source is "Constraints in Amazon DynamoDB" in the developer guide, and the page of each call in the API
-//! reference. [`check`] sees the request alone, so it cannot know the sizes of items that the request updates, deletes
-//! or reads; [`check_answer`] sees what a transaction read.
+//! The source is "Constraints in Amazon DynamoDB" in the developer guide, and the page of each call in the
+//! API reference. [`check`] sees the request alone, so it cannot know the sizes of items that the request
+//! updates, deletes or reads; [`check_answer`] sees what a transaction read.
 
 use std::collections::BTreeSet;
 

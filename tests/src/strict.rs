@@ -1,9 +1,9 @@
-//! A stricter DynamoDB: refuses every request that breaks a limit of AWS (see [`limits`](crate::limits)), and makes the
+//! A stricter DynamoDB: refuses every request that breaks a limit of AWS (see [`limits`]), and makes the
 //! test fail that caused it.
 //!
-//! It is before the engine of every [`Service`](crate::service::Service): in the SDK's client of the service in this
-//! process, and as a proxy for other processes. A refused request gets a ValidationException, as on AWS, and is
-//! recorded. The clients of the test kit read the record after each answer.
+//! It is before the engine of every [`Service`](crate::service::Service): in the SDK's client of the service
+//! in this process, and as a proxy for other processes. A refused request gets a ValidationException, as on
+//! AWS, and is recorded. The clients of the test kit read the record after each answer.
 
 use std::fmt;
 use std::sync::{Arc, LazyLock, Mutex};
@@ -50,8 +50,8 @@ impl Violations {
         RECORD.clone()
     }
 
-    /// Fails if a request broke a limit that has this text, such as the id of a connector. The empty text stands
-    /// for all requests.
+    /// Fails if a request broke a limit that has this text, such as the id of a connector. The empty text
+    /// stands for all requests.
     ///
     /// # Panics
     /// When there was such a request.

@@ -1,11 +1,12 @@
 //! Transactions that become visible item by item.
 //!
-//! On AWS, GetItem, TransactGetItems and writes see a transaction completely or not at all. A Query, BatchGetItem or
-//! Scan that runs at the same time can see some of its items before and some after it ("Isolation levels" in the page
-//! on transactions of the developer guide). The embedded engine never shows that. [`Action::Tear`] lets the proxy show
-//! it: the proxy reads the items before it forwards the transaction, and answers those reads with the earlier versions
-//! of the late items until the hook is released. Then the transaction is wholly visible, and its client gets the answer.
-//! A write of a late item makes it visible first.
+//! On AWS, GetItem, TransactGetItems and writes see a transaction completely or not at all. A Query,
+//! BatchGetItem or Scan that runs at the same time can see some of its items before and some after it
+//! ("Isolation levels" in the page on transactions of the developer guide). The embedded engine never shows
+//! that. [`Action::Tear`] lets the proxy show it: the proxy reads the items before it forwards the
+//! transaction, and answers those reads with the earlier versions of the late items until the hook is
+//! released. Then the transaction is wholly visible, and its client gets the answer. A write of a late item
+//! makes it visible first.
 //!
 //! [`Action::Tear`]: crate::hooks::Action::Tear
 
@@ -126,8 +127,8 @@ fn with_earlier(call: &Call, mut answer: Value, earlier: &Earlier) -> Value {
     answer
 }
 
-/// Replaces items by their earlier versions, removes those that did not exist, and adds those that existed and that the
-/// request reads.
+/// Replaces items by their earlier versions, removes those that did not exist, and adds those that existed
+/// and that the request reads.
 fn replace(items: &mut Vec<Value>, earlier: &Earlier, is_read: impl Fn(&Key) -> bool) {
     for (key, version) in earlier {
         let position = items.iter().position(|item| key_of(item).as_ref() == Some(key));

@@ -1,6 +1,6 @@
-//! Every error code that AWS documents, at every call to DynamoDB that the service sends: the call is repeated and
-//! the request succeeds, or the client gets 500 without AWS's message and nothing is changed. The same for the
-//! reasons of cancelled transactions and for batches that DynamoDB processes in part.
+//! Every error code that AWS documents, at every call to DynamoDB that the service sends: the call is
+//! repeated and the request succeeds, or the client gets 500 without AWS's message and nothing is changed.
+//! The same for the reasons of cancelled transactions and for batches that DynamoDB processes in part.
 
 use std::sync::Arc;
 
@@ -16,8 +16,8 @@ use tests::invariants::assert_invariants;
 use tests::provisioning::{USER, add_members_body, create_group, create_users, members_of, patch_body};
 use tests::service::{TABLE, TIME_LIMIT, TestConnector, actor, service};
 
-/// The error codes that pass: their HTTP status and code. The list is that of AWS's documentation, not that of the
-/// code under test.
+/// The error codes that pass: their HTTP status and code. The list is that of AWS's documentation, not that
+/// of the code under test.
 const PASSING: [(u16, &str); 14] = [
     (400, "ProvisionedThroughputExceededException"),
     (400, "RequestLimitExceeded"),

@@ -1,6 +1,6 @@
-//! Partitions at their ceiling: DynamoDB throttles a partition that gets too much load. The client gets 429 with
-//! Retry-After, no accepted change is lost, and look-ups are answered during a bulk load. The proxy counts requests
-//! instead of seconds.
+//! Partitions at their ceiling: DynamoDB throttles a partition that gets too much load. The client gets 429
+//! with Retry-After, no accepted change is lost, and look-ups are answered during a bulk load. The proxy
+//! counts requests instead of seconds.
 
 use std::time::Duration;
 

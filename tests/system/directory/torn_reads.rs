@@ -1,6 +1,6 @@
-//! Reads while a transaction becomes visible item by item, as a Query, BatchGetItem or Scan can see it on AWS. No
-//! reader gets an internal error or a resource that does not match its filter, and after the answer to the change
-//! every reader sees the change.
+//! Reads while a transaction becomes visible item by item, as a Query, BatchGetItem or Scan can see it on
+//! AWS. No reader gets an internal error or a resource that does not match its filter, and after the answer
+//! to the change every reader sees the change.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -25,7 +25,8 @@ enum Late {
     AllExcept(usize),
 }
 
-/// A connector, a service for it over a DynamoDB that shows torn transactions, and a client on another service.
+/// A connector, a service for it over a DynamoDB that shows torn transactions, and a client on another
+/// service.
 struct Setting {
     connector: TestConnector,
     client: Client,
@@ -57,8 +58,8 @@ impl Setting {
         resources.map(|one| one["id"].as_str().unwrap().to_owned()).collect()
     }
 
-    /// Sends a PATCH, and runs the reads while its first transaction is visible in part. Returns the number of items
-    /// of the transaction.
+    /// Sends a PATCH, and runs the reads while its first transaction is visible in part. Returns the number
+    /// of items of the transaction.
     async fn patch_torn(
         &self,
         target: &str,

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use service::response::Response;
 use shared::resource::{ResourceId, ResourceKind, normalise};
 use shared::schema::Schemas;
+use tests::heat::Share;
 use tests::ledger::{Cost, CountedService};
 use tests::service::Service;
 
@@ -32,6 +33,10 @@ pub struct Point {
     pub operation: &'static str,
     /// The maximum cost of the requests.
     pub cost: Cost,
+    /// The partition with the lowest ceiling among those of all requests.
+    pub hottest_partition: Option<Share>,
+    /// The same for the items that requests for different users share.
+    pub hottest_item: Option<Share>,
     /// The median latency, in seconds.
     pub latency: f64,
 }
@@ -132,12 +137,15 @@ async fn point_and_responses(
     request: impl Fn(usize) -> Request,
 ) -> (Point, Vec<Response>) {
     let (mut maximum, mut latencies, mut responses) = (Cost::default(), Vec::new(), Vec::new());
+    let (mut partitions, mut items) = (Vec::new(), Vec::new());
     for number in 0..SAMPLES {
         let (method, target, body) = request(number);
         let began = Instant::now();
         let (cost, response) = counted.send(method, &target, body.as_ref()).await;
         latencies.push(began.elapsed());
         assert!(response.status().is_success(), "{operation}: {}", String::from_utf8_lossy(response.body()));
+        partitions.extend(counted.hottest_partition());
+        items.extend(counted.hottest_item());
         maximum.round_trips = maximum.round_trips.max(cost.round_trips);
         maximum.read_units = maximum.read_units.max(cost.read_units);
         maximum.write_units = maximum.write_units.max(cost.write_units);
@@ -145,7 +153,13 @@ async fn point_and_responses(
     }
     latencies.sort_unstable();
     let latency = latencies.get(SAMPLES / 2).map_or(0.0, Duration::as_secs_f64);
-    (Point { users, operation, cost: maximum, latency }, responses)
+    let (hottest_partition, hottest_item) = (lowest(partitions), lowest(items));
+    (Point { users, operation, cost: maximum, hottest_partition, hottest_item, latency }, responses)
+}
+
+/// Returns the share with the lowest ceiling.
+fn lowest(shares: Vec<Share>) -> Option<Share> {
+    shares.into_iter().min_by(|one, other| one.requests_a_second.total_cmp(&other.requests_a_second))
 }
 
 /// Creates the users with the numbers `first..end`, without HTTP. Returns their ids.

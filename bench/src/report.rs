@@ -12,6 +12,7 @@ use crate::growth::Point;
 use crate::plot::{self, grouped, short};
 use crate::targets::ratio;
 use crate::throughput::{Measured, OPERATIONS};
+use tests::heat::{READ_UNITS_A_SECOND, Share, WRITE_UNITS_A_SECOND};
 
 /// On-demand prices of DynamoDB standard tables in us-east-1, in dollars per million units.
 const WRITE_PRICE: f64 = 0.625;
@@ -30,6 +31,13 @@ const YEARLY_OPERATIONS: [(&str, f64, &str); 8] = [
     ("userName eq", 22.6, "a look-up before each of the operations above"),
     ("page of 100 at the end", 0.12, "all users are listed once a month"),
 ];
+
+/// The cells for the ceiling of a partition or an item.
+fn ceiling(share: Option<&Share>) -> String {
+    share.map_or("none | ".to_owned(), |share| {
+        format!("`{}` | {}", share.pattern, grouped(share.requests_a_second.round()))
+    })
+}
 
 /// All measurements.
 pub struct Report {
@@ -132,7 +140,13 @@ impl Report {
              21 requests. A tenth of the users are members of the large group. Dollars are at the on-demand price in us-east-1: \
              ${WRITE_PRICE} per million write units, ${READ_PRICE} per million read units. Lambda, API Gateway and storage cost \
              extra.\n\n\
-             | operation | round trips | RCU | WCU | $ per million |\n| --- | ---: | ---: | ---: | ---: |\n"
+             A partition of DynamoDB serves {WRITE_UNITS_A_SECOND} WCU and {READ_UNITS_A_SECOND} RCU a second. The last columns show \
+             the partition key and the item that reach this ceiling first, and the requests a second of one connector at the \
+             ceiling. When a partition key gets more load, DynamoDB splits its items over several partitions after some minutes; \
+             it cannot split an item. `c` is the connector.\n\n\
+             | operation | round trips | RCU | WCU | $ per million | hottest partition | requests a second before a split | \
+             hottest shared item | requests a second |\n\
+             | --- | ---: | ---: | ---: | ---: | --- | ---: | --- | ---: |\n"
         )
         .expect("memory");
         for operation in self.operations() {
@@ -140,11 +154,13 @@ impl Report {
             let cost = point.cost;
             writeln!(
                 text,
-                "| {operation} | {} | {} | {} | {:.2} |",
+                "| {operation} | {} | {} | {} | {:.2} | {} | {} |",
                 cost.round_trips,
                 cost.read_units,
                 cost.write_units,
-                dollars(point)
+                dollars(point),
+                ceiling(point.hottest_partition.as_ref()),
+                ceiling(point.hottest_item.as_ref())
             )
             .expect("memory");
         }

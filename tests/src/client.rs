@@ -12,6 +12,8 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 
+use crate::strict::Violations;
+
 /// The media type of SCIM (RFC 7644 §8.1).
 pub const SCIM_JSON: &str = "application/scim+json";
 
@@ -70,6 +72,11 @@ impl Client {
         Self { public_url: public_url.to_owned(), ..self }
     }
 
+    /// The id of the connector, which the base URL contains. It is empty if the URL has no path.
+    pub fn connector(&self) -> &str {
+        self.base_url.split('/').nth(3).unwrap_or_default()
+    }
+
     /// The value of the Authorization header for Basic credentials (RFC 7617).
     pub fn basic(&self) -> String {
         format!("Basic {}", BASE64.encode(format!("{}:{}", self.username, self.password)))
@@ -113,6 +120,7 @@ impl Client {
         let body = body.collect().await;
         let body =
             body.unwrap_or_else(|error| panic!("{method} {target}: the answer ended early: {error:?}"));
+        Violations::of_this_process().assert_none(self.connector());
         Reply { status: head.status.as_u16(), headers: head.headers, body: body.to_bytes().into() }
     }
 

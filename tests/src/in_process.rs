@@ -16,6 +16,7 @@ use tokio::time::{Duration, Instant};
 
 use crate::client::{Client, SCIM_JSON};
 use crate::service::{TABLE, TIME_LIMIT};
+use crate::strict::Violations;
 
 /// A service with its own DynamoDB client and its own cache of credentials.
 pub struct InProcess {
@@ -90,7 +91,9 @@ impl InProcess {
             deadline: Instant::now() + time,
             address: Some(self.address),
         };
-        self.functions.answer(request, routes::fallback).await
+        let answer = self.functions.answer(request, routes::fallback).await;
+        Violations::of_this_process().assert_none(self.client.connector());
+        answer
     }
 }
 

@@ -8,10 +8,13 @@
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use crate::call::Call;
+use crate::heat::{Heat, Share};
 use crate::layout;
 use aws_sdk_dynamodb::Client as DynamoDb;
 use aws_sdk_dynamodb::config::interceptors::{
-    BeforeSerializationInterceptorContextRef, FinalizerInterceptorContextRef,
+    BeforeSerializationInterceptorContextRef, BeforeTransmitInterceptorContextRef,
+    FinalizerInterceptorContextRef,
 };
 use aws_sdk_dynamodb::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_dynamodb::error::BoxError;
@@ -19,9 +22,11 @@ use aws_sdk_dynamodb::operation::batch_get_item::BatchGetItemOutput;
 use aws_sdk_dynamodb::operation::batch_write_item::BatchWriteItemOutput;
 use aws_sdk_dynamodb::operation::get_item::{GetItemInput, GetItemOutput};
 use aws_sdk_dynamodb::operation::query::{QueryInput, QueryOutput};
+use aws_sdk_dynamodb::operation::transact_get_items::TransactGetItemsOutput;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsOutput;
 use aws_sdk_dynamodb::types::ConsumedCapacity;
 use aws_smithy_types::config_bag::{Storable, StoreReplace};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
 use service::response::Response;
 
@@ -47,11 +52,15 @@ pub struct Cost {
 }
 
 #[derive(Clone, Debug, Default)]
-struct Counter(Arc<Mutex<Cost>>);
+struct Counter(Arc<Mutex<Cost>>, Arc<Mutex<Heat>>);
 
 impl Counter {
     fn cost(&self) -> MutexGuard<'_, Cost> {
         self.0.lock().expect("no thread panicked with the lock")
+    }
+
+    fn heat(&self) -> MutexGuard<'_, Heat> {
+        self.1.lock().expect("no thread panicked with the lock")
     }
 }
 
@@ -76,6 +85,20 @@ impl Intercept for Counter {
         Ok(())
     }
 
+    fn read_before_transmit(
+        &self,
+        context: &BeforeTransmitInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let request = context.request();
+        let target = HeaderValue::from_str(request.headers().get("x-amz-target").unwrap_or_default())?;
+        let headers = HeaderMap::from_iter([(HeaderName::from_static("x-amz-target"), target)]);
+        let call = Call::new(&headers, request.body().bytes().unwrap_or_default());
+        config.interceptor_state().store_put(Sent(call));
+        Ok(())
+    }
+
     fn read_after_execution(
         &self,
         context: &FinalizerInterceptorContextRef<'_>,
@@ -95,6 +118,8 @@ impl Intercept for Counter {
             (output.consumed_capacity.clone().into_iter().collect(), false)
         } else if let Some(output) = output.downcast_ref::<BatchGetItemOutput>() {
             (all(&output.consumed_capacity), false)
+        } else if let Some(output) = output.downcast_ref::<TransactGetItemsOutput>() {
+            (all(&output.consumed_capacity), false)
         } else if let Some(output) = output.downcast_ref::<TransactWriteItemsOutput>() {
             (all(&output.consumed_capacity), true)
         } else if let Some(output) = output.downcast_ref::<BatchWriteItemOutput>() {
@@ -105,8 +130,20 @@ impl Intercept for Counter {
         cost.without_capacity += usize::from(consumed.is_empty());
         let units: f64 = consumed.iter().filter_map(|capacity| capacity.capacity_units).sum();
         *(if is_write { &mut cost.write_units } else { &mut cost.read_units }) += units;
+        let answer = context.response().and_then(|response| response.body().bytes());
+        if let (Some(Sent(call)), Some(answer)) = (config.load::<Sent>(), answer) {
+            self.heat().add(call, &serde_json::from_slice(answer)?, units);
+        }
         Ok(())
     }
+}
+
+/// The request that was sent.
+#[derive(Debug)]
+struct Sent(Call);
+
+impl Storable for Sent {
+    type Storer = StoreReplace<Self>;
 }
 
 /// Marks a request to DynamoDB that is not counted.
@@ -132,6 +169,7 @@ fn reads_a_connector(context: &BeforeSerializationInterceptorContextRef<'_>) -> 
 pub struct CountedService {
     counter: Counter,
     service: InProcess,
+    connector: String,
 }
 
 impl CountedService {
@@ -140,7 +178,7 @@ impl CountedService {
         let counter = Counter::default();
         let config = away(&service.dynamodb(), Duration::ZERO).interceptor(counter.clone()).build();
         let service = InProcess::new(DynamoDb::from_conf(config), connector.local(service)).await;
-        Self { counter, service }
+        Self { counter, service, connector: connector.id.to_string() }
     }
 
     /// Sends a request and returns its cost and the answer.
@@ -166,9 +204,21 @@ impl CountedService {
     /// When DynamoDB did not report the capacity of a request.
     pub async fn send(&self, method: &str, target: &str, body: Option<&Value>) -> (Cost, Response) {
         *self.counter.cost() = Cost::default();
+        *self.counter.heat() = Heat::default();
         let response = self.service.send(method, target, body, TIME_LIMIT).await;
         let cost = *self.counter.cost();
         assert_eq!((cost.without_capacity, cost.running), (0, 0), "{method} {target}");
         (cost, response)
+    }
+
+    /// The partition with the lowest ceiling in the last request. `None` if it used none.
+    pub fn hottest_partition(&self) -> Option<Share> {
+        self.counter.heat().hottest_partition(&self.connector)
+    }
+
+    /// The item with the lowest ceiling in the last request, among the items that requests for different
+    /// users share.
+    pub fn hottest_item(&self) -> Option<Share> {
+        self.counter.heat().hottest_item(&self.connector)
     }
 }

@@ -6,14 +6,18 @@
 //!   ([`fixture`]).
 //! - To prepare data: [`sample`], [`seed`], [`corruption`], [`schemas`].
 //! - To check results: [`invariants`] (what must be true of the table), [`filter`], [`pattern`], [`refusal`],
-//!   [`ledger`] (costs).
-//! - To inject faults between the service and DynamoDB: [`faults`], [`away`], [`rights`].
+//!   [`ledger`] (costs), [`heat`] (the hottest partitions).
+//! - To inject faults between the service and DynamoDB: [`faults`], [`hooks`] ([`call`] is one request), [`torn`],
+//!   [`ceilings`], [`away`], [`rights`], [`strict`] (AWS's limits, in [`limits`]).
+//! - To interrupt requests and finish their work: [`faulty_service`], [`interrupted`].
 //! - To simulate clients, faults and kills, and check every answer: [`storm`].
 
 use std::path::Path;
 
 pub mod away;
+pub mod call;
 pub mod captures;
+pub mod ceilings;
 pub mod client;
 pub mod corruption;
 pub mod event;
@@ -24,12 +28,16 @@ pub mod fixture;
 pub mod folder;
 pub mod forward;
 pub mod gateway;
+pub mod heat;
+pub mod hooks;
 pub mod in_process;
 pub mod interrupted;
 pub mod invariants;
+pub mod key_condition;
 pub mod lambda;
 pub mod layout;
 pub mod ledger;
+pub mod limits;
 pub mod pages;
 pub mod pattern;
 pub mod provisioning;
@@ -41,8 +49,10 @@ pub mod scimctl;
 pub mod seed;
 pub mod service;
 pub mod storm;
+pub mod strict;
 pub mod table;
 pub mod template;
+pub mod torn;
 
 /// The folder of the workspace.
 ///

@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::process::{Command, Stdio};
 
 use crate::service::{Service, TABLE, TestConnector, binaries, service};
+use crate::strict::Violations;
 
 /// The exit code and the output of a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,6 +82,7 @@ pub fn scimctl_with(service: &Service, arguments: &[&str], input: &str) -> Done 
     // A command that fails early closes its input, and then this write fails.
     let _ = child.stdin.take().expect("standard input is piped").write_all(input.as_bytes());
     let output = child.wait_with_output().expect("scimctl ends");
+    Violations::of_this_process().assert_none("");
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("the output is UTF-8");
     Done {
         code: output.status.code().expect("scimctl has an exit code"),

@@ -1,7 +1,7 @@
 //! The service under test: one embedded DynamoDB engine, the local server, and the functions with their
 //! gateway. Most tests share them, and each test has its own connectors.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::sync::{Arc, LazyLock, OnceLock};
 use std::time::Duration;
@@ -25,12 +25,18 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::client::Client;
+use crate::forward::Forward;
 use crate::gateway::{DEFAULT_ROUTE, Gateway};
 use crate::lambda::Lambda;
 use crate::rights;
+use crate::strict::{self, Violations};
 
 /// The name of the table.
 pub const TABLE: &str = "rollcall-test";
+
+/// The environment variable with the URL of a DynamoDB for the tests, instead of the embedded engine. Each
+/// [`Service`] uses a region of its own there.
+const OTHER_DYNAMODB: &str = "TEST_DYNAMODB_ENDPOINT";
 
 /// The time limit of requests and operations in tests.
 pub const TIME_LIMIT: Duration = Duration::from_secs(60);
@@ -77,8 +83,7 @@ impl Service {
         let runtime = Runtime::new().expect("a runtime starts");
         let (send, receive) = mpsc::channel();
         runtime.spawn(async move {
-            let engine = Engine::start(file.as_deref(), 0).await.expect("the engine starts");
-            let client = engine.client().await;
+            let (engine, client, endpoint) = start_dynamodb(file.as_deref()).await;
             table::ensure(&client, TABLE).await.expect("the table is created");
             let functions = Functions::new(
                 Table::new(client.clone(), TABLE.to_owned()),
@@ -88,17 +93,19 @@ impl Service {
             );
             let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
             let origin = format!("http://{}", listener.local_addr().expect("the listener has an address"));
-            send.send((client, engine.endpoint.clone(), origin)).expect("the receiver waits");
+            send.send((client, endpoint, origin)).expect("the receiver waits");
             let served =
                 server::serve(listener, functions.expect("the service starts"), std::future::pending());
             served.await.expect("the server runs");
-            engine.stop().await;
+            if let Some(engine) = engine {
+                engine.stop().await;
+            }
         });
         let (dynamodb, endpoint, origin) = receive.recv().expect("the service starts");
         Self { runtime: Some(runtime), dynamodb, endpoint, origin, gateway: OnceLock::new() }
     }
 
-    /// The URL of the DynamoDB engine.
+    /// The URL of the DynamoDB engine, with the checks of [`strict`] before it.
     pub fn endpoint(&self) -> &str {
         &self.endpoint
     }
@@ -238,9 +245,35 @@ impl Service {
 
 impl Drop for Service {
     fn drop(&mut self) {
+        if !std::thread::panicking() {
+            Violations::of_this_process().assert_none("");
+        }
         // An async test must not block, so the runtime stops in the background.
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
+        }
+    }
+}
+
+/// Starts the embedded engine, or uses the DynamoDB that the environment names. Returns a client and the URL.
+///
+/// # Panics
+/// When the engine does not start, or the DynamoDB is not on this machine.
+async fn start_dynamodb(file: Option<&Path>) -> (Option<Engine>, DynamoDb, String) {
+    let violations = Violations::of_this_process();
+    match std::env::var(OTHER_DYNAMODB) {
+        Ok(url) if file.is_none() => {
+            // Tests write and delete.
+            assert!(url.starts_with("http://127.0.0.1:"), "{OTHER_DYNAMODB} is {url}, not on this machine");
+            let region = format!("test-{}", Uuid::new_v4().simple());
+            let endpoint = strict::start(Forward::to(&url).with_region(region), violations).await;
+            (None, runtime::dynamodb::client_at(&endpoint).await, endpoint)
+        }
+        _ => {
+            let engine = Engine::start(file, 0).await.expect("the engine starts");
+            let client = strict::client(&engine.client().await, &violations);
+            let endpoint = strict::start(Forward::to(&engine.endpoint), violations).await;
+            (Some(engine), client, endpoint)
         }
     }
 }

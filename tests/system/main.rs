@@ -20,12 +20,15 @@ mod directory {
     mod budgets;
     mod check;
     mod concurrency;
+    mod error_codes;
     mod faults;
     mod interrupted;
     mod migration;
     mod names;
+    mod partition_ceilings;
     mod reindex;
     mod storm;
+    mod torn_reads;
 }
 
 mod kit {

@@ -3,6 +3,7 @@
 
 pub mod attributes;
 pub mod conditions;
+mod errors;
 pub mod expressions;
 pub mod items;
 pub mod keys;

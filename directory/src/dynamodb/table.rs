@@ -8,8 +8,6 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_dynamodb::operation::transact_get_items::TransactGetItemsError;
-use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{
     DeleteRequest, Get, KeysAndAttributes, PutRequest, ReturnConsumedCapacity, ReturnValue, TransactGetItem,
@@ -23,6 +21,9 @@ use uuid::Uuid;
 
 use super::attributes::{Item, get_text, text};
 use super::conditions::Condition;
+use super::errors::{
+    is_retryable, is_retryable_cancellation, is_retryable_read, positions_of_failed_conditions,
+};
 use super::expressions::Expression;
 use super::keys::Key;
 use super::transaction::Transaction;
@@ -449,67 +450,4 @@ pub(crate) fn busy() -> ScimError {
         ErrorKind::TooManyRequests(RETRY_AFTER_SECONDS),
         "The directory is busy. Retry the request: it will complete any partial work",
     )
-}
-
-/// Whether the same request may succeed later: it was throttled, or its result is unknown.
-fn is_retryable<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
-    match error {
-        SdkError::TimeoutError(_) | SdkError::DispatchFailure(_) | SdkError::ResponseError(_) => true,
-        SdkError::ServiceError(service) => {
-            let is_server_fault = service.raw().status().as_u16() >= 500;
-            is_server_fault
-                || matches!(
-                    service.err().code(),
-                    Some(
-                        "ProvisionedThroughputExceededException"
-                            | "ThrottlingException"
-                            | "RequestLimitExceeded"
-                            | "LimitExceededException"
-                            // Another transaction holds the item.
-                            | "TransactionConflictException"
-                            // The same transaction was sent before, and its result is not known yet.
-                            | "TransactionInProgressException"
-                            // A replica of a global table wrote the item at the same time.
-                            | "ReplicatedWriteConflictException"
-                    )
-                )
-        }
-        _ => false,
-    }
-}
-
-fn positions_of_failed_conditions(error: &SdkError<TransactWriteItemsError>) -> Vec<usize> {
-    let refused = |code: Option<&str>| code == Some("ConditionalCheckFailed");
-    let codes = cancellation_codes(error);
-    codes.into_iter().enumerate().filter(|(_, code)| refused(*code)).map(|(position, _)| position).collect()
-}
-
-/// Whether a transaction was cancelled because of a conflict or a lack of capacity. A condition that failed in the same
-/// attempt is ignored: it may have met what the other transaction was about to write.
-fn is_retryable_cancellation(error: &SdkError<TransactWriteItemsError>) -> bool {
-    cancellation_codes(error).into_iter().flatten().any(|code| RETRYABLE_REASONS.contains(&code))
-}
-
-/// Whether a read of several items was cancelled because of a conflict or a lack of capacity.
-fn is_retryable_read(error: &SdkError<TransactGetItemsError>) -> bool {
-    match error.as_service_error() {
-        Some(TransactGetItemsError::TransactionCanceledException(cancelled)) => {
-            let mut codes = cancelled.cancellation_reasons().iter().filter_map(|reason| reason.code());
-            codes.any(|code| RETRYABLE_REASONS.contains(&code))
-        }
-        _ => false,
-    }
-}
-
-/// The reasons of a cancelled transaction that may pass.
-const RETRYABLE_REASONS: [&str; 3] =
-    ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"];
-
-fn cancellation_codes(error: &SdkError<TransactWriteItemsError>) -> Vec<Option<&str>> {
-    match error.as_service_error() {
-        Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
-            cancelled.cancellation_reasons().iter().map(|reason| reason.code()).collect()
-        }
-        _ => Vec::new(),
-    }
 }

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 use service::response::Response;
 use shared::resource::ResourceId;
+use tests::heat::Share;
 use tests::in_process::json_of;
 use tests::ledger::{Cost, CountedService};
 use tests::provisioning::{GROUP, USER, patch_body};
@@ -21,10 +22,27 @@ type Budget = (usize, f64, f64);
 struct Ledger {
     table: String,
     exceeded: Vec<String>,
+    ceilings: String,
 }
 
 impl Ledger {
-    fn record(&mut self, operation: &str, cost: Cost, (round_trips, read_units, write_units): Budget) {
+    /// Records the last request of the service.
+    fn record(
+        &mut self,
+        counted: &CountedService,
+        operation: &str,
+        cost: Cost,
+        (round_trips, read_units, write_units): Budget,
+    ) {
+        let cell = |share: Option<Share>| match share {
+            Some(Share { pattern, units, requests_a_second }) => format!(
+                "`{pattern}` | {:.1} RCU, {:.1} WCU | {requests_a_second:.0}",
+                units.read, units.write
+            ),
+            None => "none | |".to_owned(),
+        };
+        let (partition, item) = (cell(counted.hottest_partition()), cell(counted.hottest_item()));
+        writeln!(self.ceilings, "| {operation} | {partition} | {item} |").unwrap();
         let Cost { round_trips: trips, read_units: read, write_units: written, .. } = cost;
         let row = format!(
             "{operation:<52} {trips:>3} /{round_trips:>3} {read:>7.1} /{read_units:>5} {written:>7.1} /{write_units:>5}"
@@ -73,6 +91,23 @@ async fn groups_that_a_filter_finds_are_read_in_one_batch() {
 }
 
 #[tokio::test]
+async fn hottest_partition_and_item_of_a_request_are_known() {
+    let connector = service().connector().await;
+    let counted = CountedService::new(service(), &connector).await;
+    let (cost, created) = counted.cost("POST", "/Users", Some(&user("ann@example.com")), 201).await;
+    let (partition, item) = (counted.hottest_partition().unwrap(), counted.hottest_item().unwrap());
+    assert!(partition.units.write > 0.0 && partition.units.write < cost.write_units, "{partition:?}");
+    assert_eq!((partition.units.read, item.pattern.as_str()), (0.0, "c#count user/bucket"));
+    counted.cost("GET", &format!("/Users/{}", id(&created)), None, 200).await;
+    assert_eq!(counted.hottest_partition().unwrap().pattern, "c#user");
+    let group = json!({ "schemas": [GROUP], "displayName": "Tour Guides" });
+    let (_, group) = counted.cost("POST", "/Groups", Some(&group), 201).await;
+    let add = patch(json!({ "op": "add", "path": "members", "value": [{ "value": id(&created) }] }));
+    counted.cost("PATCH", &format!("/Groups/{}", id(&group)), Some(&add), 200).await;
+    assert_eq!(counted.hottest_item().unwrap().pattern, "c#group {id}");
+}
+
+#[tokio::test]
 async fn every_request_stays_within_its_budget() {
     // A separate engine, because tests that read the whole shared table would have to read all these users.
     let (service, mut ledger) = (&Service::start(), Ledger::default());
@@ -80,16 +115,16 @@ async fn every_request_stays_within_its_budget() {
     let counted = CountedService::new(service, &connector).await;
 
     let (cost, created) = counted.cost("POST", "/Users", Some(&user("test.user@okta.local")), 201).await;
-    ledger.record("create a user", cost, (1, 0.0, 20.0));
+    ledger.record(&counted, "create a user", cost, (1, 0.0, 20.0));
     let user_id = id(&created);
     let item = format!("/Users/{user_id}");
     let (cost, _) = counted.cost("GET", &item, None, 200).await;
-    ledger.record("get a user in no group", cost, (1, 2.0, 0.0));
+    ledger.record(&counted, "get a user in no group", cost, (1, 2.0, 0.0));
     let title = patch(json!({ "op": "replace", "path": "title", "value": "y".repeat(250) }));
     let (cost, _) = counted.cost("PATCH", &item, Some(&title), 200).await;
-    ledger.record("patch an attribute that is not indexed", cost, (2, 2.0, 4.0));
+    ledger.record(&counted, "patch an attribute that is not indexed", cost, (2, 2.0, 4.0));
     let (cost, _) = counted.cost("PATCH", &item, Some(&title), 200).await;
-    ledger.record("patch nothing", cost, (1, 2.0, 0.0));
+    ledger.record(&counted, "patch nothing", cost, (1, 2.0, 0.0));
 
     let mut groups = Vec::new();
     for number in 0..40 {
@@ -102,13 +137,13 @@ async fn every_request_stays_within_its_budget() {
         groups.push(id(&created));
     }
     let (cost, _) = counted.cost("GET", &item, None, 200).await;
-    ledger.record("get a user in 5 groups", cost, (2, 2.0 + 5.0, 0.0));
+    ledger.record(&counted, "get a user in 5 groups", cost, (2, 2.0 + 5.0, 0.0));
     let by_name = "/Users?filter=userName%20eq%20%22test.user%40okta.local%22";
     let (cost, _) = counted.cost("GET", by_name, None, 200).await;
-    ledger.record("find a user in 5 groups by userName", cost, (3, 3.0 + 5.0, 0.0));
+    ledger.record(&counted, "find a user in 5 groups by userName", cost, (3, 3.0 + 5.0, 0.0));
     let deactivation = patch(json!({ "op": "replace", "value": { "active": false } }));
     let (cost, _) = counted.cost("PATCH", &item, Some(&deactivation), 200).await;
-    ledger.record("deactivate a user in 5 groups", cost, (3 + 1, 20.0, 8.0 + 5.0 * 8.0));
+    ledger.record(&counted, "deactivate a user in 5 groups", cost, (3 + 1, 20.0, 8.0 + 5.0 * 8.0));
     for (count, batches) in [(0, 0), (40, 2)] {
         let (_, created) =
             counted.cost("POST", "/Users", Some(&user(&format!("in{count}groups@okta.local"))), 201).await;
@@ -119,7 +154,7 @@ async fn every_request_stays_within_its_budget() {
         let (cost, _) =
             counted.cost("PATCH", &format!("/Users/{}", id(&created)), Some(&deactivation), 200).await;
         let budget = (3 + batches, 20.0, 8.0 + count as f64 * 8.0);
-        ledger.record(&format!("deactivate a user in {count} groups"), cost, budget);
+        ledger.record(&counted, &format!("deactivate a user in {count} groups"), cost, budget);
     }
 
     // Another connector, so that its directory has only these users.
@@ -134,14 +169,14 @@ async fn every_request_stays_within_its_budget() {
         assert_eq!((&page["totalResults"], &page["itemsPerPage"]), (&json!(USERS), &json!(100)), "{place}");
         let expected = json!(users[start - 1].to_string());
         assert_eq!(page["Resources"][0]["id"], expected, "the first user of the page {place}");
-        ledger.record(&format!("a page of 100 of {USERS} users {place}"), cost, (5, 200.0, 0.0));
+        ledger.record(&counted, &format!("a page of 100 of {USERS} users {place}"), cost, (5, 200.0, 0.0));
         units.push(cost.read_units);
     }
     assert!(units[2] <= 2.0 * units[0], "a page at the end costs {units:?}");
     let by_name = "/Users?filter=userName%20eq%20%22user050000@example.com%22";
     let (cost, found) = counted.cost("GET", by_name, None, 200).await;
     assert_eq!(json_of(&found)["Resources"][0]["id"], json!(users[50_000].to_string()));
-    ledger.record(&format!("find one of {USERS} users by userName"), cost, (3, 3.0, 0.0));
+    ledger.record(&counted, &format!("find one of {USERS} users by userName"), cost, (3, 3.0, 0.0));
     // If the order comes from an index, users are read one by one, 16 at the same time.
     for (what, query, round_trips) in [
         (
@@ -153,7 +188,7 @@ async fn every_request_stays_within_its_budget() {
     ] {
         let (cost, page) = counted.cost("GET", &format!("/Users?{query}"), None, 200).await;
         assert_eq!(json_of(&page)["itemsPerPage"], 100, "{what}");
-        ledger.record(what, cost, (round_trips, 200.0, 0.0));
+        ledger.record(&counted, what, cost, (round_trips, 200.0, 0.0));
     }
     for size in [10, 1_000, USERS - 1] {
         let group = json!({
@@ -166,19 +201,32 @@ async fn every_request_stays_within_its_budget() {
         let status = if size < 100 { 200 } else { 204 };
         let add = patch(json!({ "op": "add", "path": "members", "value": [{ "value": last }] }));
         let (cost, _) = counted.cost("PATCH", &format!("/Groups/{group_id}"), Some(&add), status).await;
-        ledger.record(&format!("add a member to a group of {size}"), cost, (3, 20.0, 12.0));
+        ledger.record(&counted, &format!("add a member to a group of {size}"), cost, (3, 20.0, 12.0));
         let (cost, _) = counted.cost("PATCH", &format!("/Groups/{group_id}"), Some(&add), status).await;
-        ledger.record(&format!("add an existing member to a group of {size}"), cost, (2, 20.0, 0.0));
+        ledger.record(
+            &counted,
+            &format!("add an existing member to a group of {size}"),
+            cost,
+            (2, 20.0, 0.0),
+        );
         let remove = patch(json!({ "op": "remove", "path": format!("members[value eq \"{last}\"]") }));
         let (cost, _) = counted.cost("PATCH", &format!("/Groups/{group_id}"), Some(&remove), status).await;
-        ledger.record(&format!("remove a member of a group of {size}"), cost, (3, 20.0, 12.0));
+        ledger.record(&counted, &format!("remove a member of a group of {size}"), cost, (3, 20.0, 12.0));
     }
     let (cost, _) = counted.cost("GET", "/Users?startIndex=50000&count=100", None, 200).await;
-    ledger.record("a page of 100 users, each in up to 3 groups", cost, (5, 200.0, 0.0));
+    ledger.record(&counted, "a page of 100 users, each in up to 3 groups", cost, (5, 200.0, 0.0));
 
     println!(
         "Each write holds one audit record, of 2 WCU at most.\n{:<52} {:>8} {:>14} {:>14}\n{}",
         "", "trips", "RCU", "WCU", ledger.table
     );
+    let head = "| operation | hottest partition | units | requests a second before a split \
+                | hottest shared item | units | requests a second |\n\
+                | --- | --- | --- | ---: | --- | --- | ---: |\n";
+    println!("{head}{}", ledger.ceilings);
+    // What a page reads depends on the ids, which are random.
+    let stable = ledger.ceilings.lines().filter(|row| !row.contains(" page of "));
+    let ceilings = format!("{head}{}", stable.collect::<Vec<_>>().join("\n"));
+    insta::assert_snapshot!("ceilings", ceilings);
     assert!(ledger.exceeded.is_empty(), "past the budget:\n{}", ledger.exceeded.join("\n"));
 }

@@ -10,11 +10,13 @@ mod survey;
 pub use finding::Finding;
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use jiff::SignedDuration;
 use shared::error::ScimError;
 use shared::resource::{ResourceId, ResourceKind};
+use tokio::time::sleep;
 
 use crate::Directory;
 use crate::connectors::{Connector, ConnectorId, IndexState};
@@ -30,6 +32,9 @@ use survey::Survey;
 
 /// The sweeper finishes interrupted work within two minutes. After this time the check reports it.
 const OVERDUE: SignedDuration = SignedDuration::from_mins(5);
+/// The pause after each page of every segment. A page of 1 MB costs 128 read units if it need not be the newest, so a scan uses
+/// about 1,000 units a second, a third of what one partition has. If DynamoDB throttles it, it waits longer.
+const PAUSE: Duration = Duration::from_millis(500);
 /// The segments of the table that are read at the same time.
 const SEGMENTS: i32 = 4;
 
@@ -290,7 +295,7 @@ struct BucketCount {
 
 impl Table {
     /// Reads all items of the partitions with this prefix, in no order. `passed` is called with the number of items that
-    /// were read.
+    /// were read. It reads slowly, because clients use the same partitions.
     pub(crate) async fn read_all(
         &self,
         prefix: &str,
@@ -308,6 +313,9 @@ impl Table {
                 passed(items.len() as u64);
                 items.iter().for_each(&mut take);
                 places.extend(next.map(|next| (segment, Some(next))));
+            }
+            if !places.is_empty() {
+                sleep(PAUSE).await;
             }
         }
         Ok(())

@@ -125,6 +125,18 @@ fn is_retryable_answer(status: u16, code: Option<&str>) -> bool {
     }
 }
 
+/// Whether a transaction may have been committed although it got this error: DynamoDB did not answer, had a fault, or is still
+/// working on it.
+pub fn is_result_unknown<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
+    match error {
+        SdkError::ServiceError(service) => {
+            service.raw().status().as_u16() >= 500
+                || service.err().code() == Some("TransactionInProgressException")
+        }
+        _ => true,
+    }
+}
+
 /// Whether a transaction was cancelled because of a conflict or a lack of capacity. A condition that failed in the same
 /// attempt is ignored: it may have met what the other transaction was about to write.
 pub fn is_retryable_cancellation(error: &SdkError<TransactWriteItemsError>) -> bool {

@@ -22,7 +22,8 @@ use uuid::Uuid;
 use super::attributes::{Item, get_text, text};
 use super::conditions::Condition;
 use super::errors::{
-    is_retryable, is_retryable_cancellation, is_retryable_read, positions_of_failed_conditions,
+    is_result_unknown, is_retryable, is_retryable_cancellation, is_retryable_read,
+    positions_of_failed_conditions,
 };
 use super::expressions::Expression;
 use super::keys::Key;
@@ -218,7 +219,7 @@ impl Table {
         }
     }
 
-    /// Reads one page of one segment of the whole table, and keeps the items of partitions with this prefix. Returns the key
+    /// Reads one page of one segment of the whole table, which need not be the newest state, and keeps the items of partitions with this prefix. Returns the key
     /// after which the next page starts. Only operators' commands scan; no request of a client may.
     pub(crate) async fn scan_page(
         &self,
@@ -231,7 +232,7 @@ impl Table {
             .client
             .scan()
             .table_name(&self.name)
-            .consistent_read(true)
+            .consistent_read(false)
             .segment(segment)
             .total_segments(segments)
             .set_filter_expression((!prefix.is_empty()).then(|| "begins_with(pk, :prefix)".to_owned()))
@@ -251,7 +252,10 @@ impl Table {
         // All attempts share one token. After a lost response, the next attempt finds that the transaction was applied.
         let token = Uuid::new_v4().to_string();
         let mut backoff = Backoff::new(self.deadline);
+        // Whether an attempt had no response, or one that does not say what happened.
+        let mut may_be_done = false;
         loop {
+            let is_in_time = Instant::now() < self.deadline;
             let sent = self
                 .client
                 .transact_write_items()
@@ -259,10 +263,19 @@ impl Table {
                 .client_request_token(&token)
                 .return_consumed_capacity(ReturnConsumedCapacity::Total)
                 .send();
-            let Err(error) = self.before_deadline(sent).await? else { return Ok(Outcome::Committed) };
+            let error = match self.before_deadline(sent).await {
+                Ok(Ok(_)) => return Ok(Outcome::Committed),
+                Ok(Err(error)) => error,
+                Err(_) if may_be_done || is_in_time => return Err(busy_with_unknown_result()),
+                Err(error) => return Err(error),
+            };
             if is_retryable(&error) || is_retryable_cancellation(&error) {
                 tracing::debug!(cause = chain(&error), "transaction is retried");
-                backoff.wait_after(error).await?;
+                may_be_done |= is_result_unknown(&error);
+                backoff.wait_after(error).await.map_err(|error| match may_be_done {
+                    true => ScimError { cause: error.cause, ..busy_with_unknown_result() },
+                    false => error,
+                })?;
                 continue;
             }
             let failed = positions_of_failed_conditions(&error);
@@ -448,6 +461,15 @@ impl Backoff {
 pub(crate) fn busy() -> ScimError {
     ScimError::new(
         ErrorKind::TooManyRequests(RETRY_AFTER_SECONDS),
-        "The directory is busy. Retry the request: it will complete any partial work",
+        "The directory is busy. Repeat the request as it is",
+    )
+}
+
+/// The error of a request whose transaction may be committed or not.
+fn busy_with_unknown_result() -> ScimError {
+    ScimError::new(
+        ErrorKind::TooManyRequests(RETRY_AFTER_SECONDS),
+        "The directory is busy, and it is not known whether the request was carried out. Repeat it as it is. If it is a \
+         POST that was carried out, its repetition gets 409",
     )
 }

@@ -18,10 +18,12 @@ use serde_json::json;
 use service::MAX_BODY_BYTES;
 use tests::client::Client;
 use tests::faults::{FAULTS, Fault, FaultyDynamoDb};
+use tests::faulty_service::FaultyService;
 use tests::folder::Folder;
 use tests::forward::{Forward, dynamodb_answer};
-use tests::provisioning::USER;
-use tests::service::{binaries, service};
+use tests::interrupted::unfinished;
+use tests::provisioning::{USER, add_members_body, create_group, create_users, members_of};
+use tests::service::{TABLE, TIME_LIMIT, binaries, service};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use uuid::Uuid;
@@ -344,6 +346,26 @@ async fn start_enables_ttl_on_a_table_without_it() {
 async fn ttl_attribute(table: &str) -> Option<String> {
     let described = service().dynamodb().describe_time_to_live().table_name(table).send().await.unwrap();
     described.time_to_live_description.unwrap().attribute_name
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn process_finishes_the_work_of_another_that_died() {
+    let faulty = FaultyService::new().await;
+    let (client, connector) = (faulty.client(), &faulty.connector.id);
+    let users = create_users(&client, 60).await;
+    let group = create_group(&client, "Tour Guides", &[]).await;
+    faulty.cut_off("PATCH", &format!("/Groups/{group}"), &add_members_body(&users)).await;
+    let environment = [("DYNAMODB_ENDPOINT", faulty.service.endpoint()), ("TABLE_NAME", TABLE)];
+    let folder = Folder::missing();
+    let running = Running::start(folder.path(), &environment);
+    let finished = async {
+        while unfinished(&faulty.service, connector).await > 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(TIME_LIMIT, finished).await.expect("the process finishes the change");
+    assert_eq!(members_of(&client, &group).await, users.into_iter().collect());
+    running.end("-TERM");
 }
 
 #[tokio::test(flavor = "multi_thread")]

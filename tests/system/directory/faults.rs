@@ -6,9 +6,11 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use service::response::Response;
 use tests::faults::{FAULTS, Fault};
 use tests::faulty_service::FaultyService;
 use tests::in_process::{InProcess, json_of};
+use tests::interrupted::{expire_intents, sweep};
 use tests::invariants::assert_invariants;
 use tests::provisioning::{
     GROUP, USER, add_members_body, create_group, create_user, create_users, member_values, members_of,
@@ -163,6 +165,91 @@ async fn busy_dynamodb_gives_429_and_a_retry_completes_the_request() {
     }
     assert!(cut_off > 15, "only {cut_off} requests were cut off");
     assert_invariants(&faulty.service, &faulty.connector.id).await;
+}
+
+/// A request of each route that writes, and the status of its success. Some of them need several transactions.
+async fn writing_requests(faulty: &FaultyService, round: &str) -> Vec<(&'static str, String, Value, u16)> {
+    let client = faulty.client();
+    let users = create_users(&client, 40).await;
+    let user = create_user(&client, &format!("user {round}")).await;
+    let other = create_user(&client, &format!("other {round}")).await;
+    let group = create_group(&client, &format!("group {round}"), &users[..5]).await;
+    let large = create_group(&client, &format!("large {round}"), &[]).await;
+    let body = |name: &str, members: &[String]| json!({ "schemas": [GROUP], "displayName": format!("{name} {round}"), "members": member_values(members) });
+    let new_user = json!({ "schemas": [USER], "userName": format!("new {round}") });
+    let operation = json!({ "method": "POST", "path": "/Users", "bulkId": "1", "data": { "schemas": [USER], "userName": format!("bulk {round}") } });
+    let bulk = json!({ "schemas": ["urn:ietf:params:scim:api:messages:2.0:BulkRequest"], "Operations": [operation] });
+    vec![
+        ("POST", "/Users".to_owned(), new_user.clone(), 201),
+        (
+            "PUT",
+            format!("/Users/{user}"),
+            json!({ "schemas": [USER], "userName": format!("put {round}") }),
+            200,
+        ),
+        ("PATCH", format!("/Users/{user}"), set_active_body(false), 200),
+        ("DELETE", format!("/Users/{other}"), Value::Null, 204),
+        ("POST", "/Groups".to_owned(), body("new", &users[..3]), 201),
+        ("POST", "/Groups".to_owned(), body("large new", &users), 201),
+        ("PUT", format!("/Groups/{group}"), body("put", &users[3..]), 200),
+        ("PATCH", format!("/Groups/{large}"), add_members_body(&users), 200),
+        ("DELETE", format!("/Groups/{large}"), Value::Null, 204),
+        ("POST", "/Bulk".to_owned(), bulk, 201),
+    ]
+}
+
+/// The status of a response and its detail, or those of the only operation of a Bulk.
+fn outcome(response: &Response) -> (u16, String) {
+    let detail = |error: &Value| error["detail"].as_str().unwrap_or_default().to_owned();
+    if response.body().is_empty() {
+        return (response.status().as_u16(), String::new());
+    }
+    let body = json_of(response);
+    match body["Operations"].get(0) {
+        Some(operation) => {
+            (operation["status"].as_str().unwrap().parse().unwrap(), detail(&operation["response"]))
+        }
+        None => (response.status().as_u16(), detail(&body)),
+    }
+}
+
+#[tokio::test]
+async fn request_of_any_route_that_gets_429_can_be_repeated_as_it_is() {
+    let short = Duration::from_millis(300);
+    let (mut refused, mut sentences) = (BTreeSet::new(), BTreeSet::new());
+    for fault in [Fault::Throttled, Fault::LostAnswer] {
+        for at in 0..5 {
+            let faulty = FaultyService::new().await;
+            for (method, target, body, success) in writing_requests(&faulty, &at.to_string()).await {
+                let context = format!("{fault:?} {at}: {method} {target}");
+                faulty.dynamodb.fail_from(at, fault);
+                let (status, detail) =
+                    outcome(&faulty.requests.send(method, &target, Some(&body), short).await);
+                faulty.dynamodb.heal();
+                if status != 429 {
+                    assert!((200..300).contains(&status), "{context}: {status} {detail}");
+                    continue;
+                }
+                let is_unknown = detail.contains("it is not known whether the request was carried out");
+                assert!(is_unknown || detail.contains("Repeat the request as it is"), "{context}: {detail}");
+                sentences.insert(if is_unknown { "unknown" } else { "busy" });
+                refused.insert(format!("{method} {}", target.split('/').nth(1).unwrap()));
+                // A change of several transactions may have begun, and its process count as living.
+                expire_intents(&faulty.service, &faulty.connector.id).await;
+                let (again, detail) = outcome(&faulty.send(method, &target, &body).await);
+                // As the message says, a POST that was carried out gets 409. A resource that was deleted gets 404.
+                let was_done = (method, again) == ("POST", 409) || (method, again) == ("DELETE", 404);
+                assert!(again == success || (is_unknown && was_done), "{context}: {again} {detail}");
+            }
+            sweep(&faulty.service, &faulty.connector.id).await;
+            assert_invariants(&faulty.service, &faulty.connector.id).await;
+        }
+    }
+    assert_eq!(sentences, BTreeSet::from(["busy", "unknown"]));
+    let of_groups = ["POST Groups", "PUT Groups", "PATCH Groups", "DELETE Groups"];
+    let of_users = ["POST Users", "PUT Users", "PATCH Users", "DELETE Users"];
+    let routes = of_groups.into_iter().chain(of_users).chain(["POST Bulk"]).map(str::to_owned);
+    assert_eq!(refused, routes.collect());
 }
 
 #[tokio::test]

@@ -1,8 +1,8 @@
 //! Memberships. Each is stored twice, in the partitions of the group and of the member, and both items are written in one
 //! transaction.
 //!
-//! Every transaction increments the version of the group once, on condition that the group's deletion has not begun. For
-//! each member who joins, it also requires that the member exists and is active (unless `on-deactivate` is `keep-groups`).
+//! A transaction that changes the members of a group increments its version. Members join only a group whose deletion has not
+//! begun. For each member who joins, it also requires that the member exists and is active (unless `on-deactivate` is `keep-groups`).
 //! So only existing, active users can join, and only a group that is not being deleted can be joined.
 //!
 //! A member's item counts how often it joined a group. The transaction that deactivates or deletes the member requires the

@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use futures_util::FutureExt as _;
 
 use crate::Directory;
-use crate::dynamodb::attributes::{Item, get_number, get_text, number};
+use crate::dynamodb::attributes::{Item, get_number, get_text, number, text};
 use crate::dynamodb::conditions::Requirement;
 use crate::dynamodb::expressions::Update;
 use crate::dynamodb::items;
@@ -18,6 +18,8 @@ use crate::member_changes::Change;
 use shared::error::ScimError;
 use shared::resource::{GroupReference, ResourceId, ResourceKind};
 
+/// The most nestings of one transaction: each needs three of its 100 items.
+const MAX_LATEST: usize = 33;
 /// The maximum number of levels of groups above a group.
 const MAX_NESTING: usize = 32;
 
@@ -159,7 +161,8 @@ impl Nesting<'_> {
         let key = keys::nesting(&self.0.connector.id);
         let item = self.0.table.get(&key).await?.unwrap_or_default();
         let seen = get_number(&item, "n").unwrap_or_default();
-        let begun = self.begun(&item).await?;
+        let mut begun = self.begun(&item).await?;
+        begun.add_latest(&item);
         let ancestry = self.ancestry_with(BTreeSet::from([group]), &begun).await?;
         if let Some(cycle) = joining.iter().find(|id| **id == group || ancestry.graph.contains(**id)) {
             return Err(ScimError::invalid_value(format!(
@@ -180,24 +183,37 @@ impl Nesting<'_> {
         let mut joining = Joining::default();
         let named = guard.get(BEGUN).and_then(|named| named.as_ss().ok()).into_iter().flatten();
         for group in named.filter_map(|id| ResourceId::parse(id)) {
-            let Some(progress) = self.0.progress(ResourceKind::Group, group).await? else { continue };
-            let found = self.0.intent_changes(ResourceKind::Group, group, &progress.intent).await?;
+            // Both items at one moment: the transaction that wrote the guard may be visible in part.
+            let (item, intent) = self.0.with_intent(ResourceKind::Group, group).await?;
+            let progress = item.as_ref().and_then(items::to_progress);
+            let (Some(progress), Some(intent)) = (progress, intent) else { continue };
+            let found = self.0.changes_of(&intent, &progress.intent).await?;
             let changes = found.map(|(changes, _)| changes).unwrap_or_default();
-            let children = changes.iter().skip(progress.done).filter_map(Change::joining_group);
-            joining.0.insert(group, children.collect());
+            joining.0.entry(group).or_default().extend(changes.iter().filter_map(Change::joining_group));
         }
         Ok(joining)
     }
 
-    /// Adds to the last transaction of an intent that the guard need not name its group any more.
-    pub fn end_intent(&self, transaction: &mut Transaction, group: ResourceId) -> Result<(), ScimError> {
-        let update = Update::new().delete(BEGUN, AttributeValue::Ss(vec![group.to_string()]));
+    /// Adds to the last transaction of an intent that the guard need not name its group any more. `written` are the changes of
+    /// that transaction.
+    pub fn end_intent(
+        &self,
+        transaction: &mut Transaction,
+        group: ResourceId,
+        written: &[Change],
+    ) -> Result<(), ScimError> {
+        let update =
+            Update::new().add("n", number(1)).delete(BEGUN, AttributeValue::Ss(vec![group.to_string()]));
+        let update = with_latest(update, group, written);
         transaction.update(&keys::nesting(&self.0.connector.id), update, None)
     }
 }
 
 /// The attribute of the guard with the groups that other groups will join, because an intent has not ended.
 const BEGUN: &str = "begun";
+/// The attribute of the guard with the nestings of the transaction that wrote it last, each as group, `/`, member. A query can
+/// miss them while that transaction is being committed.
+const LATEST: &str = "latest";
 
 /// The groups that will join a group, by that group.
 #[derive(Debug, Default)]
@@ -206,6 +222,17 @@ struct Joining(BTreeMap<ResourceId, Vec<ResourceId>>);
 impl Joining {
     fn parents(&self, child: ResourceId) -> impl Iterator<Item = ResourceId> {
         self.0.iter().filter(move |(_, children)| children.contains(&child)).map(|(parent, _)| *parent)
+    }
+
+    /// Adds the nestings of the transaction that wrote the guard last.
+    fn add_latest(&mut self, guard: &Item) {
+        let latest = guard.get(LATEST).and_then(|latest| latest.as_l().ok()).into_iter().flatten();
+        for nesting in latest.filter_map(|nesting| nesting.as_s().ok()?.split_once('/')) {
+            if let (Some(group), Some(member)) = (ResourceId::parse(nesting.0), ResourceId::parse(nesting.1))
+            {
+                self.0.entry(group).or_default().push(member);
+            }
+        }
     }
 
     fn children(&self, parent: ResourceId) -> impl Iterator<Item = ResourceId> {
@@ -221,14 +248,24 @@ pub(crate) struct NestingGuard {
 }
 
 impl NestingGuard {
-    /// Adds the guard to the transaction that nests the groups. If that is only the first transaction of an intent, the guard
-    /// names the group of the intent.
-    pub fn write(&self, transaction: &mut Transaction, intent: Option<ResourceId>) -> Result<(), ScimError> {
-        let update = Update::new().add("n", number(1));
-        let update = match intent {
-            Some(group) => update.add(BEGUN, AttributeValue::Ss(vec![group.to_string()])),
-            None => update,
-        };
+    /// Adds the guard to the transaction that makes these changes of a group. If it is only the first transaction of an intent,
+    /// the guard names the group.
+    pub fn write(
+        &self,
+        transaction: &mut Transaction,
+        group: ResourceId,
+        changes: &[Change],
+        is_intent: bool,
+    ) -> Result<(), ScimError> {
+        let update = with_latest(Update::new().add("n", number(1)), group, changes);
+        let update =
+            if is_intent { update.add(BEGUN, AttributeValue::Ss(vec![group.to_string()])) } else { update };
         transaction.update(&self.key, update, Some(Requirement::nesting_is_unchanged(self.seen)))
     }
+}
+
+/// Adds the nestings among these changes to the update of the guard.
+fn with_latest(update: Update, group: ResourceId, changes: &[Change]) -> Update {
+    let nestings = changes.iter().filter_map(Change::joining_group).take(MAX_LATEST);
+    update.set(LATEST, AttributeValue::L(nestings.map(|member| text(format!("{group}/{member}"))).collect()))
 }

@@ -32,7 +32,8 @@ async fn serve() -> Result<(), Error> {
         async move {
             let time = event.context.deadline().duration_since(SystemTime::now()).unwrap_or_default();
             let table = table.until(Instant::now() + time.saturating_sub(TIME_TO_END));
-            // What the sweeper does needs no audit record: the first transaction of each change has it.
+            // What the sweeper does needs no audit record: the first transaction of a change has it, and a creation that is rolled
+            // back was never visible.
             let actor = Actor { by: By::Operator("sweeper".to_owned()), request: event.context.request_id };
             let connectors = Connectors::new(table, actor, Timestamp::now());
             let Swept { finished, left, failures } =

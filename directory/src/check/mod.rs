@@ -105,10 +105,11 @@ impl<'d> Checker<'d> {
             // The work that is being carried out will end this.
             Violation::HalfMembership(..) | Violation::DanglingMembership(..) => false,
             Violation::UnfinishedWork(kind, id) => {
-                let item = self.directory.table.get(&self.key_of(*kind, *id)).await?;
-                let stored = item.map(|item| items::to_stored(*kind, &item)).transpose()?;
-                match self.intent(*kind, *id).await? {
-                    Some(intent) => self.is_overdue(&intent),
+                // Both at one moment: the work may just end or begin.
+                let (resource, intent) = self.directory.with_intent(*kind, *id).await?;
+                let stored = resource.map(|item| items::to_stored(*kind, &item)).transpose()?;
+                match intent.map(|item| Intent::from_item(&item)) {
+                    Some(intent) => intent.is_none_or(|intent| self.is_overdue(&intent)),
                     None => stored.is_some_and(|stored| stored.has_intent()),
                 }
             }
@@ -222,8 +223,10 @@ impl<'d> Checker<'d> {
         entry: &Key,
     ) -> Result<Option<(Entry, u64)>, ScimError> {
         let Some(item) = self.directory.table.get(&self.key_of(kind, id)).await? else { return Ok(None) };
-        let (stored, entries) = self.parse(kind, &item)?;
-        if stored.is_deleting {
+        let (stored, mut entries) = self.parse(kind, &item)?;
+        if stored.is_being_created() {
+            entries.retain(|entry| entry.is_unique);
+        } else if stored.is_deleting {
             return Ok(None);
         }
         let required = entries.into_iter().find(|one| one.key(self.connector(), kind, id) == *entry);

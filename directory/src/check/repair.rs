@@ -16,6 +16,7 @@ use crate::dynamodb::items;
 use crate::dynamodb::keys::{self, Key};
 use crate::dynamodb::table::Outcome;
 use crate::dynamodb::transaction::Transaction;
+use crate::member_changes::Change;
 
 impl Checker<'_> {
     pub(super) async fn repair(self, finding: &Finding) -> Result<bool, ScimError> {
@@ -52,19 +53,33 @@ impl Checker<'_> {
                     return Ok(false);
                 };
                 subject = Some((group_kind, group));
-                // Every change of a group's members increments its version.
+                // Every change of a group's members increments its version, except one that removes an unseen membership.
                 let group_key = self.key_of(group_kind, group);
                 let Some(version) = self.version(&group_key).await? else { return Ok(false) };
-                // A deletion of the member requires that it has joined no group meanwhile.
-                let member_version =
-                    Requirement::has_version(self.version(&self.key_of(kind, member)).await?);
+                // A deletion of the member requires that it has joined no group meanwhile, and this requires that it is not deleted.
+                let Some(member_version) = self.version(&self.key_of(kind, member)).await? else {
+                    return Ok(false);
+                };
+                let change = Change::Join(Member { id: member, kind, display: None });
+                let joining = change.joining_group().into_iter();
+                // Without one side, a search for circles can have missed the membership.
+                let Ok(guard) = self.directory.nesting().guard(group, joining).await else {
+                    return Ok(false);
+                };
+                if let Some(guard) = guard {
+                    guard.write(&mut transaction, group, std::slice::from_ref(&change), false)?;
+                }
                 if !self.is_violated(&finding.0).await? {
                     return Ok(false);
                 }
                 let next_version = Expression::new("ADD version :one").with(":one", number(1));
                 transaction.update(&group_key, next_version, Some(Requirement::is_unchanged(version)))?;
                 let join = items::join(kind, group);
-                transaction.update(&self.key_of(kind, member), join, Some(member_version))?;
+                transaction.update(
+                    &self.key_of(kind, member),
+                    join,
+                    Some(Requirement::is_unchanged(member_version)),
+                )?;
                 let side = keys::group_side(connector, group, member);
                 transaction.put(items::from_member(&side, &Member { id: member, kind, display: None }))?;
                 transaction.put(keys::member_side(connector, kind, member, group).attributes())?;

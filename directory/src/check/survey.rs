@@ -104,9 +104,17 @@ impl<'d> Survey<'d> {
         if stored.has_intent() {
             self.without_intent.insert((kind, id));
         }
+        let is_creation = stored.is_being_created();
         let Stored { resource, is_deleting, is_nested, .. } = stored;
         let is_active = kind != ResourceKind::User || resource.is_active();
         self.resources.insert(id, Known { kind, is_active, is_deleting, is_nested });
+        if is_creation {
+            // A group that is being created has only its name.
+            for entry in entries.iter().filter(|entry| entry.is_unique) {
+                let key = entry.key(self.checker.connector(), kind, id);
+                self.pair_entry(&key, &id.to_string(), Violation::MissingEntry(kind, id, key.clone()));
+            }
+        }
         if is_deleting {
             return;
         }

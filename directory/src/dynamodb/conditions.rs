@@ -23,7 +23,7 @@ pub const OWNER: &str = "intent_owner";
 pub enum Condition {
     /// The item does not exist yet. Its key holds a random id, so this fails for a reused id only.
     IsNew,
-    /// The resource has the expected version, and its deletion has not begun.
+    /// The resource has the expected version. Its deletion has not begun, unless the requirement allows that.
     IsUnchanged,
     /// This resource exists, and its deletion has not begun.
     Stays(ResourceId),
@@ -140,6 +140,13 @@ impl Requirement {
         Self::new(Condition::EntryIsUnchanged, expression)
     }
 
+    /// Requires that an index entry points at this resource, or does not exist.
+    pub fn entry_is_of(resource: ResourceId) -> Self {
+        let expression =
+            Expression::new("attribute_not_exists(pk) OR id = :id").with(":id", text(resource.to_string()));
+        Self::new(Condition::EntryIsUnchanged, expression)
+    }
+
     /// Requires [`Condition::Stays`].
     pub fn stays(id: ResourceId) -> Self {
         Self::new(Condition::Stays(id), stays())
@@ -148,10 +155,12 @@ impl Requirement {
     /// Requires [`Condition::MayBeMember`]. Where the connector keeps the memberships of inactive users, these may be
     /// members too.
     pub fn may_be_member(id: ResourceId, is_inactive_allowed: bool) -> Self {
+        // Nobody joins a group who is about to leave all of them.
+        let may_join = stays().and(Expression::new(format!("attribute_not_exists({LEAVING})")));
         let expression = if is_inactive_allowed {
-            stays()
+            may_join
         } else {
-            stays().and(Expression::new("active = :true").with(":true", boolean(true)))
+            may_join.and(Expression::new("active = :true").with(":true", boolean(true)))
         };
         Self::new(Condition::MayBeMember(id), expression)
     }

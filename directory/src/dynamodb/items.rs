@@ -9,7 +9,7 @@
 //! needs more than one transaction is named in its resource: `leaving`, or `intent` with `intent_owner`, `intent_done`,
 //! `intent_due` and `creating` (see `intents`).
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use shared::error::{ErrorKind, ScimError};
 use shared::resource::{Member, Origin, Resource, ResourceId, ResourceKind};
 
@@ -51,6 +51,8 @@ pub struct Stored {
     pub(crate) leaving: Option<String>,
     /// The change of its members that is being carried out.
     pub(crate) intent: Option<Progress>,
+    /// The time after which the owner of the newest intent counted as dead. It stays when the intent has ended.
+    pub(crate) intent_due: Option<Timestamp>,
 }
 
 /// How far the change of a group's members is carried out, which needs several transactions.
@@ -69,6 +71,16 @@ pub struct Progress {
 }
 
 impl Stored {
+    /// Whether it is a group whose creation has not ended.
+    pub(crate) fn is_being_created(&self) -> bool {
+        self.intent.as_ref().is_some_and(|progress| progress.is_creation)
+    }
+
+    /// Whether an intent changes the members of the group, or did so a short time before `now`. Clocks can differ by a minute.
+    pub(crate) fn has_recent_intent(&self, now: Timestamp) -> bool {
+        self.intent_due.is_some_and(|due| now < due + SignedDuration::from_mins(1))
+    }
+
     /// Whether work that needs several transactions is named in the resource.
     pub(crate) fn has_intent(&self) -> bool {
         self.leaving.is_some() || self.intent.is_some() || (self.is_deleting && !self.is_retained)
@@ -146,9 +158,9 @@ pub fn advance_intent(done: usize, due: Timestamp) -> Update {
     Update::new().set(DONE, number(done)).set(DUE, number(due.as_millisecond()))
 }
 
-/// Makes the update that ends an intent.
+/// Makes the update that ends an intent. Its time stays (see [`Stored::has_recent_intent`]).
 pub fn without_intent() -> Update {
-    Update::new().remove(&[INTENT, OWNER, DONE, DUE, CREATING])
+    Update::new().remove(&[INTENT, OWNER, DONE, CREATING])
 }
 
 /// Makes the update that ends the creation of a group, and makes it visible.
@@ -240,6 +252,7 @@ pub fn to_stored(kind: ResourceKind, item: &Item) -> Result<Stored, ScimError> {
         last_group: get_text(item, LAST_GROUP).and_then(ResourceId::parse),
         leaving: get_text(item, LEAVING).map(str::to_owned),
         intent: to_progress(item),
+        intent_due: get_number(item, DUE).and_then(|due| Timestamp::from_millisecond(due).ok()),
     })
 }
 

@@ -15,7 +15,7 @@
 //! | entry of another index | `c#user.emails.value` | folded value, `\0`, id |
 //! | count of the resources of a bucket | `c#count` | `user/00` to `role/ff` |
 //! | guard of the nesting of groups | `c#count` | `nesting` |
-//! | intent: work that needs several transactions | `c#intent` | `user/` or `group/`, id |
+//! | intent: work that needs several transactions | `c#intent` | `user/`, `group/`, `local/` or `role/`, id |
 //! | member changes of an intent that do not fit into its item | `c#intent/`, intent id | number |
 //! | audit record | `c#audit/YYYY-MM/`, first digit of the resource's id | time, `/`, order, random |
 //! | last use of a credential | `used/c` | credential id |
@@ -363,10 +363,11 @@ pub fn parse_index<'k>(connector: &ConnectorId, pk: &'k str) -> Option<(Resource
     Some((kind, index))
 }
 
-/// The connector that owns a partition of a directory, and whether the partition holds audit records.
+/// The connector that owns a partition of a directory, and whether its items expire by themselves: audit records, and parts of
+/// intents.
 pub fn owner(pk: &str) -> Option<(ConnectorId, bool)> {
     let (connector, space) = pk.split_once('#')?;
-    Some((ConnectorId::parse(connector)?, space.starts_with("audit/")))
+    Some((ConnectorId::parse(connector)?, space.starts_with("audit/") || space.starts_with("intent/")))
 }
 
 #[cfg(test)]

@@ -370,6 +370,13 @@ impl Table {
         Self { deadline, ..self.clone() }
     }
 
+    /// Makes a handle that has this share of the time that is left, one divided by `shares`.
+    pub(crate) fn with_share(&self, shares: usize) -> Self {
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        let share = left / u32::try_from(shares).unwrap_or(u32::MAX).max(1);
+        self.until(Instant::now() + share)
+    }
+
     /// Makes the pauses between the attempts of an operation that conflicts with other writers.
     pub(crate) fn backoff(&self) -> Backoff {
         Backoff::new(self.deadline)

@@ -20,7 +20,7 @@ use crate::member_changes::Change;
 
 /// The most bytes of JSON in one item. An item holds at most 400 KB.
 const MAX_PART_BYTES: usize = 250_000;
-/// When items without an intent expire. An intent is finished long before.
+/// When items without an intent expire. The sweeper finishes an intent within minutes.
 const EXPIRES_AFTER: SignedDuration = SignedDuration::from_hours(24 * 30);
 
 /// A member change as it is stored.
@@ -144,19 +144,28 @@ impl Directory {
         group: ResourceId,
         intent: &str,
     ) -> Result<Option<(Vec<Change>, usize)>, ScimError> {
-        let Some(item) = self.table.get(&keys::intent(&self.connector.id, kind, group)).await? else {
-            return Ok(None);
-        };
-        if get_text(&item, "intent") != Some(intent) {
+        match self.table.get(&keys::intent(&self.connector.id, kind, group)).await? {
+            Some(item) => self.changes_of(&item, intent).await,
+            None => Ok(None),
+        }
+    }
+
+    /// Reads the changes of the intent with this item. `None` if it is another intent.
+    pub(crate) async fn changes_of(
+        &self,
+        item: &Item,
+        intent: &str,
+    ) -> Result<Option<(Vec<Change>, usize)>, ScimError> {
+        if get_text(item, "intent") != Some(intent) {
             return Ok(None);
         }
-        let mut changes = parse(get_text(&item, "changes").unwrap_or_default())?;
-        let parts = get_number(&item, "parts").unwrap_or_default();
+        let mut changes = parse(get_text(item, "changes").unwrap_or_default())?;
+        let parts = get_number(item, "parts").unwrap_or_default();
         if parts > 0 {
             let items =
                 self.table.query(&keys::intent_changes(&self.connector.id, intent), &Range::All).await?;
             if items.len() != parts {
-                // The intent ended, and its parts are being deleted.
+                // The intent ended, and its parts are being deleted; or they expired.
                 return Ok(None);
             }
             for part in &items {
@@ -174,6 +183,9 @@ impl Directory {
         progress: &Progress,
         members: &HashSet<ResourceId>,
     ) -> Result<bool, ScimError> {
+        if members.is_empty() {
+            return Ok(true);
+        }
         let Some((changes, _)) = self.intent_changes(kind, group, &progress.intent).await? else {
             return Ok(false);
         };

@@ -2,7 +2,8 @@
 //!
 //! Everything that can refuse such a change is in its first transaction. That transaction also writes an *intent*: an item
 //! that says what is left to do. What follows cannot be refused, only delayed. The last transaction deletes the intent. If
-//! the process dies in between, the next request for the resource or the [sweeper](sweep) finishes the work.
+//! the process dies in between, the next request for the resource (or for the name of a group that is being created) or the
+//! [sweeper](sweep) finishes the work.
 //!
 //! | intent | named in the resource by | what is left to do |
 //! | --- | --- | --- |
@@ -14,8 +15,8 @@
 //! Several processes can carry out a deletion or a leaving at once without harm. The changes of members have an order: a
 //! member whom the intent adds may be removed by the next request. So member changes and creations have one owner, each of
 //! their transactions requires it, and each also counts the changes that are done. Another process takes the work over by
-//! changing the owner. It tries this only after the time that the intent names; clocks may differ, because the condition on
-//! the owner decides. An incomplete creation is not continued but rolled back, so that the client can repeat its request.
+//! changing the owner. It tries this only after the time that the intent names. If its clock is ahead, it takes the work from
+//! a process that lives, which then changes nothing more: every transaction requires the owner. An incomplete creation is not continued but rolled back, so that the client can repeat its request.
 
 mod changes;
 mod sweep;

@@ -10,7 +10,7 @@ use super::Intent;
 use crate::Directory;
 use crate::dynamodb::conditions::Requirement;
 use crate::dynamodb::keys;
-use crate::dynamodb::table::{Range, concurrently};
+use crate::dynamodb::table::{Outcome, Range, concurrently};
 use crate::memberships::groups_to_leave;
 
 /// The intents that are read at once.
@@ -74,8 +74,8 @@ impl Directory {
         }
     }
 
-    /// Finishes the work that a resource names. Returns `false` if the process that carries it out may live; with `by_force`
-    /// that makes no difference.
+    /// Finishes the work that a resource names. Returns `false` if the process that carries it out may live, or if another process
+    /// was faster. With `by_force` it does not matter whether the process may live.
     pub(crate) async fn finish(
         &self,
         kind: ResourceKind,
@@ -112,7 +112,6 @@ impl Directory {
         let key = keys::resource(&self.connector.id, kind, id);
         transaction.check(&key, Requirement::is_settled())?;
         self.end_intent(&mut transaction, kind, id)?;
-        self.table.commit(&transaction).await?;
-        Ok(true)
+        Ok(self.table.commit(&transaction).await? == Outcome::Committed)
     }
 }

@@ -1,12 +1,13 @@
 //! Carrying out the member changes of an intent, transaction by transaction.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use shared::error::ScimError;
 use shared::resource::{Resource, ResourceId, ResourceKind};
 use uuid::Uuid;
 
 use crate::Directory;
+use crate::dynamodb::attributes::{Item, get_text};
 use crate::dynamodb::conditions::{Condition, Requirement};
 use crate::dynamodb::expressions::Update;
 use crate::dynamodb::items::{self, Progress};
@@ -62,7 +63,8 @@ impl Directory {
                 let rest = changes.get(done..).unwrap_or_default();
                 done + self.memberships().fill(&mut transaction, group.id, rest, &skipped, 1)?
             };
-            let is_last = position >= changes.len() && self.end_work(&mut transaction, work)?;
+            let written = changes.get(done..position).unwrap_or_default();
+            let is_last = position >= changes.len() && self.end_work(&mut transaction, work, written)?;
             if !is_last {
                 let mut update = items::advance_intent(position, self.due());
                 if !progress.is_creation {
@@ -98,8 +100,13 @@ impl Directory {
         }
     }
 
-    /// Adds what ends the intent to a transaction. Returns `false` when it does not fit.
-    fn end_work(&self, transaction: &mut Transaction, work: &Work) -> Result<bool, ScimError> {
+    /// Adds what ends the intent to a transaction, which also writes the changes `written`. Returns `false` when it does not fit.
+    fn end_work(
+        &self,
+        transaction: &mut Transaction,
+        work: &Work,
+        written: &[Change],
+    ) -> Result<bool, ScimError> {
         let Work { group, progress, .. } = work;
         let (kind, id) = (group.kind, group.id);
         let entries: Vec<Entry> = if progress.is_creation {
@@ -118,8 +125,10 @@ impl Directory {
         };
         self.update_owned(transaction, work, update)?;
         self.end_intent(transaction, kind, id)?;
-        if kind == ResourceKind::Group && work.changes.iter().any(|change| change.joining_group().is_some()) {
-            self.nesting().end_intent(transaction, id)?;
+        let may_nest =
+            work.changes.is_empty() || work.changes.iter().any(|change| change.joining_group().is_some());
+        if kind == ResourceKind::Group && may_nest {
+            self.nesting().end_intent(transaction, id, written)?;
         }
         if progress.is_creation {
             for entry in &entries {
@@ -190,18 +199,54 @@ impl Directory {
         if self.table.commit(&transaction).await? != Outcome::Committed {
             return Ok(false);
         }
-        // The old owner can have made progress before it lost the work.
-        let Some(item) = self.table.get(&key).await? else { return Ok(false) };
-        let stored = items::to_stored(kind, &item)?;
+        // The old owner can have made progress before it lost the work. Both items are read at one moment: the first transaction
+        // may just be committed, and only a part of it be visible.
+        let (item, intent) = self.with_intent(kind, group).await?;
+        let Some(stored) = item.map(|item| items::to_stored(kind, &item)).transpose()? else {
+            return Ok(false);
+        };
         let Some(progress) = stored.intent.filter(|progress| progress.owner == owner) else {
             return Ok(false);
         };
-        let found = self.intent_changes(kind, group, &progress.intent).await?;
-        // Without its list of changes, an intent cannot be carried out. Only damage can cause this, and `check` finds what is
-        // wrong with the memberships. The group must not wait for it for ever.
-        let (changes, parts) = found.unwrap_or_default();
+        let found = match intent {
+            Some(intent) => self.changes_of(&intent, &progress.intent).await?,
+            None => None,
+        };
+        let (changes, parts) = found.unwrap_or_else(|| {
+            // The group must not wait for ever. `check` finds what is wrong with its memberships.
+            tracing::error!(kind = kind.name(), %group, "the table lost the changes of an intent; it ends without them");
+            (Vec::new(), 0)
+        });
         let work = Work { group: stored.resource, progress, changes, parts };
         Ok(matches!(self.carry_out(&work).await?, Ended::Done { .. }))
+    }
+
+    /// Stops the process that carries out an intent. What it has not done is left to whoever takes the intent over.
+    pub(crate) async fn stop(
+        &self,
+        kind: ResourceKind,
+        group: ResourceId,
+        progress: &Progress,
+    ) -> Result<(), ScimError> {
+        let mut transaction = self.table.transaction();
+        let key = keys::resource(&self.connector.id, kind, group);
+        let requirement = Requirement::owns_intent(&progress.owner);
+        transaction.update(&key, items::take_intent(&new_owner(), self.due()), Some(requirement))?;
+        self.table.commit(&transaction).await.map(drop)
+    }
+
+    /// Reads the items of a resource and of its intent as they are at one moment.
+    pub(crate) async fn with_intent(
+        &self,
+        kind: ResourceKind,
+        id: ResourceId,
+    ) -> Result<(Option<Item>, Option<Item>), ScimError> {
+        let intent = keys::intent(&self.connector.id, kind, id);
+        let both = BTreeSet::from([keys::resource(&self.connector.id, kind, id), intent.clone()]);
+        let items = self.table.get_at_once(&both).await?.into_iter();
+        let (mut intents, mut resources): (Vec<Item>, Vec<Item>) =
+            items.partition(|item| get_text(item, "pk") == Some(intent.pk.as_str()));
+        Ok((resources.pop(), intents.pop()))
     }
 
     /// Reads how far the intent of a group is carried out.

@@ -58,8 +58,14 @@ impl Directory {
         let requires_version = if_match.is_some() || !members.iter().all(MemberOperation::commutes);
         let named: HashSet<ResourceId> =
             joining_ids(members).into_iter().chain(leaving_ids(members)).collect();
+        let mut in_order = requires_version;
         loop {
-            let (present, changes) = self.read_changes(kind, id, members, requires_version).await?;
+            let (present, changes) = self.read_changes(kind, id, members, in_order).await?;
+            if !in_order && !members.is_empty() && present.has_recent_intent(self.time()) {
+                // The members may be older than the group, and lack what the intent has done in between.
+                in_order = true;
+                continue;
+            }
             if let Some(progress) = &present.intent
                 && (requires_version || !self.is_independent(kind, id, progress, &named).await?)
             {
@@ -105,7 +111,7 @@ impl Directory {
         kind: ResourceKind,
         id: ResourceId,
         operations: &[MemberOperation],
-        requires_version: bool,
+        in_order: bool,
     ) -> Result<(Stored, Result<Vec<Change>, ScimError>), ScimError> {
         if operations.is_empty() {
             return Ok((self.group(kind, id).await?, Ok(Vec::new())));
@@ -120,10 +126,9 @@ impl Directory {
                 memberships.members(id, usize::MAX).await.map(|(members, _)| members)
             }
         };
-        // If the version is required, it is read first, so that it is not newer than the members. Otherwise both are read at
-        // the same time.
+        // If the group must not be newer than the members, it is read first. Otherwise both are read at the same time.
         let group_then_present = async {
-            if requires_version {
+            if in_order {
                 let group = self.group(kind, id).await?;
                 return Ok((group, present.await?));
             }
@@ -146,7 +151,7 @@ impl Directory {
         let mut transaction = self.table.transaction();
         self.write_group_version(&mut transaction, &change, Update::new())?;
         if let Some(guard) = &guard {
-            guard.write(&mut transaction, None)?;
+            guard.write(&mut transaction, id, changes, false)?;
         }
         let items_beside_members = transaction.len();
         if self.memberships().fill(&mut transaction, id, changes, &none, 0)? == changes.len() {
@@ -167,7 +172,7 @@ impl Directory {
         let progress = self.new_progress(&staged.intent, done, false);
         self.write_group_version(&mut transaction, &change, items::begin_intent(&progress))?;
         if let Some(guard) = &guard {
-            guard.write(&mut transaction, (kind == ResourceKind::Group).then_some(id))?;
+            guard.write(&mut transaction, id, changes, kind == ResourceKind::Group)?;
         }
         self.write_intent(&mut transaction, kind, id, Some(&staged))?;
         match self.table.commit(&transaction).await? {

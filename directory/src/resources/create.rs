@@ -107,6 +107,7 @@ impl Directory {
                         | Condition::Stays(_)
                         | Condition::NestingIsUnchanged
                         | Condition::IsUnique { .. }
+                        | Condition::IsFreeInOtherOrigin
                 )
             };
             if !failed.iter().all(may_pass) {
@@ -126,7 +127,7 @@ impl Directory {
         let mut transaction = self.table.transaction();
         self.write_creation(&mut transaction, group, !changes.is_empty())?;
         if let Some(guard) = guard {
-            guard.write(&mut transaction, None)?;
+            guard.write(&mut transaction, group.id, changes, false)?;
         }
         let count = self.memberships().fill(&mut transaction, group.id, changes, &HashSet::new(), 0)?;
         Ok((count == changes.len()).then_some(transaction))
@@ -143,7 +144,7 @@ impl Directory {
         self.write_parts(&staged).await?;
         let mut transaction = self.table.transaction();
         if let Some(guard) = guard {
-            guard.write(&mut transaction, (group.kind == ResourceKind::Group).then_some(group.id))?;
+            guard.write(&mut transaction, group.id, &changes, group.kind == ResourceKind::Group)?;
         }
         self.write_intent(&mut transaction, group.kind, group.id, Some(&staged))?;
         let entries = self.index_entries(group.kind, &group.document)?;

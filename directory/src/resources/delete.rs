@@ -16,6 +16,7 @@ use crate::dynamodb::items::{self, Progress, Stored};
 use crate::dynamodb::keys;
 use crate::dynamodb::table::Outcome;
 use crate::dynamodb::transaction::Transaction;
+use crate::index::Entry;
 use crate::memberships::{GroupToLeave, groups_to_leave, learn_versions};
 use crate::settings::OnDelete;
 use crate::{Directory, StoredUser};
@@ -49,7 +50,7 @@ impl Directory {
         loop {
             let found = self.read(kind, id).await?.ok_or_else(|| ScimError::not_found(id))?;
             if found.stored.is_deleting {
-                return self.delete_again(kind, found, is_retained).await;
+                return self.delete_again(kind, found).await;
             }
             let resource = &found.stored.resource;
             if !self.is_abandoned(resource).await? {
@@ -70,25 +71,29 @@ impl Directory {
             if self.write_deletion(&found, members, is_retained).await? {
                 return Ok(());
             }
+            if let Some(progress) = &found.stored.intent {
+                // The deletion ends the change of the members, whose progress would refuse it again and again.
+                self.stop(kind, id, progress).await?;
+            }
             backoff.wait().await?;
         }
     }
 
     /// Handles the deletion of a resource that clients cannot see.
-    async fn delete_again(
-        &self,
-        kind: ResourceKind,
-        found: StoredUser,
-        is_retained: bool,
-    ) -> Result<(), ScimError> {
+    async fn delete_again(&self, kind: ResourceKind, found: StoredUser) -> Result<(), ScimError> {
         let id = found.stored.resource.id;
-        let is_creation = found.stored.intent.as_ref().is_some_and(|progress| progress.is_creation);
         // To the client, a retained user does not exist. But its memberships may remain from a request that was interrupted.
         let is_done = found.stored.is_retained && found.stored.leaving.is_none();
-        if is_creation || (is_done && self.origin() == Origin::Scim) {
+        if found.stored.is_being_created() || (is_done && self.origin() == Origin::Scim) {
             return Err(ScimError::not_found(id));
         }
-        match found.stored.leaving.clone().filter(|_| is_retained) {
+        // The setting can have changed since the deletion began: a user who was to be kept then is kept.
+        match found
+            .stored
+            .leaving
+            .clone()
+            .filter(|_| found.stored.is_retained && self.origin() == Origin::Scim)
+        {
             Some(leaving) => self.finish_leaving((kind, id), &leaving, groups_to_leave(&found)).await,
             None => self.finish_deletion((kind, id), groups_to_leave(&found)).await,
         }
@@ -177,7 +182,7 @@ impl Directory {
         let active = -i8::from(kind == ResourceKind::User && resource.is_active());
         self.count(transaction, kind, id, &CountChange { resources: -1, active })?;
         if kind == ResourceKind::Group && stored.intent.is_some() {
-            self.nesting().end_intent(transaction, id)?;
+            self.nesting().end_intent(transaction, id, &[])?;
         }
         self.record(transaction, Operation::Delete, kind, id, Vec::new())
     }
@@ -208,27 +213,35 @@ impl Directory {
         }
     }
 
-    /// Rolls back the incomplete creation of a group whose creator is dead: frees its name, then deletes it. Does nothing if
-    /// its creator made progress meanwhile.
+    /// Rolls back the incomplete creation of a group whose creator counts as dead: frees its name, then deletes it. Does nothing
+    /// if another process has done so.
     pub(crate) async fn roll_back(&self, stored: &Stored, progress: &Progress) -> Result<(), ScimError> {
         let group = &stored.resource;
         let (kind, id) = (group.kind, group.id);
-        let mut transaction = self.table.transaction();
-        let key = keys::resource(&self.connector.id, kind, id);
-        let requirement = Requirement::owns_intent(&progress.owner);
-        transaction.update(&key, items::without_intent(), Some(requirement))?;
-        for entry in self.index_entries(kind, &group.document)?.iter().filter(|entry| entry.is_unique) {
-            transaction.delete(&entry.key(&self.connector.id, kind, id))?;
+        let mut names: Vec<Entry> = self.index_entries(kind, &group.document)?.into_iter().collect();
+        names.retain(|entry| entry.is_unique);
+        loop {
+            let mut transaction = self.table.transaction();
+            let key = keys::resource(&self.connector.id, kind, id);
+            let requirement = Requirement::owns_intent(&progress.owner);
+            transaction.update(&key, items::without_intent(), Some(requirement))?;
+            for entry in &names {
+                transaction
+                    .delete_if(&entry.key(&self.connector.id, kind, id), Requirement::entry_is_of(id))?;
+            }
+            if kind == ResourceKind::Group {
+                self.nesting().end_intent(&mut transaction, id, &[])?;
+            }
+            // The intent of the creation becomes that of the deletion.
+            self.write_intent(&mut transaction, kind, id, None)?;
+            match self.table.commit(&transaction).await? {
+                Outcome::Committed => return self.finish_deletion((kind, id), Vec::new()).await,
+                Outcome::Refused(failed) if failed.contains(&Condition::OwnsIntent) => return Ok(()),
+                // Only damage gives the name to another group, which keeps it.
+                Outcome::Refused(_) if !names.is_empty() => names.clear(),
+                Outcome::Refused(failed) => return Err(unexpected_refusal(&failed)),
+            }
         }
-        if kind == ResourceKind::Group {
-            self.nesting().end_intent(&mut transaction, id)?;
-        }
-        // The intent of the creation becomes that of the deletion.
-        self.write_intent(&mut transaction, kind, id, None)?;
-        if self.table.commit(&transaction).await? == Outcome::Committed {
-            self.finish_deletion((kind, id), Vec::new()).await?;
-        }
-        Ok(())
     }
 }
 

@@ -1,5 +1,7 @@
 //! Conflicts of names: another resource has the name, or a group with it is being created.
 
+use std::collections::BTreeSet;
+
 use shared::error::{ErrorKind, ScimError};
 use shared::resource::{Resource, ResourceKind};
 
@@ -24,12 +26,20 @@ impl Directory {
         let name =
             resource.document.get(items::unique_attribute(resource.kind)).and_then(|name| name.as_str());
         let Some(name) = name else { return Ok(Some(error)) };
-        let Some(owner) = self.find_by_name(resource.kind, name).await? else { return Ok(Some(error)) };
-        let Some(item) = self.table.get(&keys::resource(&self.connector.id, resource.kind, owner)).await?
-        else {
+        let is_taken = failed.iter().any(|condition| matches!(condition, Condition::IsUnique { .. }));
+        let kind = match resource.kind {
+            ResourceKind::Group if !is_taken => ResourceKind::LocalGroup,
+            ResourceKind::LocalGroup if !is_taken => ResourceKind::Group,
+            kind => kind,
+        };
+        // If nobody has the name any more, the caller tries again.
+        let Some(owner) = self.find_by_name(kind, name).await? else { return Ok(None) };
+        let key = keys::resource(&self.connector.id, kind, owner);
+        // The creation may just have begun, and be visible in part. This read waits until it is visible as a whole.
+        let Some(item) = self.table.get_at_once(&BTreeSet::from([key])).await?.pop() else {
             return Ok(Some(error));
         };
-        let stored = items::to_stored(resource.kind, &item)?;
+        let stored = items::to_stored(kind, &item)?;
         let Some(progress) = stored.intent.clone().filter(|progress| progress.is_creation) else {
             return Ok(Some(error));
         };

@@ -34,7 +34,7 @@ pub fn create(call: Arc<Call>) -> ResponseFuture {
             call.directory.create_group(ResourceKind::Group, document, members).await?;
         // The members are known here. A read could fail after the group was created, and a repeated request would get 409.
         let members = projection.wants("members").then_some(members);
-        group_response(&call, StatusCode::CREATED, &group, members.as_deref(), &projection)
+        response_that_fits(&call, StatusCode::CREATED, &group, members.as_deref(), &projection)
     })
 }
 
@@ -143,7 +143,18 @@ async fn write_response(
     projection: &Projection,
 ) -> Result<Response, ScimError> {
     let members = members(call, group, projection).await?;
-    let response = group_response(call, status, group, members.as_deref(), projection)?;
+    response_that_fits(call, status, group, members.as_deref(), projection)
+}
+
+/// Makes a response without the members if it would be too large with them.
+fn response_that_fits(
+    call: &Call,
+    status: StatusCode,
+    group: &Resource,
+    members: Option<&[Member]>,
+    projection: &Projection,
+) -> Result<Response, ScimError> {
+    let response = group_response(call, status, group, members, projection)?;
     if response.body().len() <= MAX_PAGE_BYTES {
         return Ok(response);
     }

@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use directory::connectors::Connectors;
+use directory::settings::{OnDelete, Settings};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use shared::resource::{ResourceId, ResourceKind};
@@ -23,7 +25,7 @@ use tests::provisioning::{
 };
 use tests::scimctl::scimctl;
 use tests::service::{TIME_LIMIT, actor, service};
-use tests::table::read_items;
+use tests::table::{put_item, read_items, set_attribute};
 
 fn set(ids: &[String]) -> BTreeSet<String> {
     ids.iter().cloned().collect()
@@ -559,6 +561,105 @@ async fn check_reports_work_that_is_unfinished_for_five_minutes_and_repair_finis
     let repaired = scimctl(&faulty.service, &["check", &id, "--repair"]);
     assert_eq!(repaired.code, 0, "{repaired:?}");
     assert_eq!(members_of(&client, &group).await, set(&users));
+    assert_invariants(&faulty.service, &connector).await;
+}
+
+#[tokio::test]
+async fn check_leaves_the_name_of_a_group_alone_that_is_being_created() {
+    let faulty = FaultyService::new().await;
+    let (client, connector) = (faulty.client(), faulty.connector.id.clone());
+    let users = create_users(&client, 60).await;
+    let body = group_body("Tour Guides", &users);
+    faulty.cut_off("POST", "/Groups", &body).await;
+    let checked = scimctl(&faulty.service, &["check", &connector.to_string(), "--repair"]);
+    assert_eq!((checked.code, checked.out.as_str()), (0, "no findings\n"));
+    assert_eq!(client.post("/Groups", &body).await.status, 429);
+    sweep(&faulty.service, &connector).await;
+    assert_eq!(client.post("/Groups", &body).await.status, 201);
+    assert_invariants(&faulty.service, &connector).await;
+}
+
+#[tokio::test]
+async fn removal_beside_an_unanswered_addition_is_not_lost() {
+    let faulty = FaultyService::new().await;
+    let (client, connector) = (faulty.client(), faulty.connector.id.clone());
+    let users = create_users(&client, 60).await;
+    // Two reads at the same time, a read of the intent, two reads in order.
+    for at in 0..6 {
+        let group = create_group(&client, &format!("Tour Guides {at}"), &[]).await;
+        let path = format!("/Groups/{group}");
+        faulty.cut_off("PATCH", &path, &add_members_body(&users)).await;
+        let members = members_of(&client, &group).await;
+        let waiting = users.iter().find(|id| !members.contains(*id)).unwrap().clone();
+        // The sweeper adds the member before one of the requests of its removal.
+        let interruption = {
+            let (service, connector) = (Arc::clone(&faulty.service), connector.clone());
+            async move { drop(sweep(&service, &connector).await) }
+        };
+        faulty.dynamodb.interrupt(at, interruption);
+        let value = member_values(std::slice::from_ref(&waiting));
+        let removed = patch_body(json!([{ "op": "remove", "path": "members", "value": value }]));
+        assert!(faulty.send("PATCH", &path, &removed).await.status().is_success(), "{at}");
+        assert!(faulty.heal_and_was_reached(at) || at > 3, "{at}");
+        assert!(!members_of(&client, &group).await.contains(&waiting), "{at}");
+        sweep(&faulty.service, &connector).await;
+        assert_invariants(&faulty.service, &connector).await;
+    }
+}
+
+#[tokio::test]
+async fn sweep_goes_on_after_a_connector_that_it_cannot_read() {
+    let faulty = FaultyService::new().await;
+    let (client, connector) = (faulty.client(), faulty.connector.id.clone());
+    let users = create_users(&client, 60).await;
+    let group = create_group(&client, "Tour Guides", &[]).await;
+    faulty.cut_off("PATCH", &format!("/Groups/{group}"), &add_members_body(&users)).await;
+    expire_intents(&faulty.service, &connector).await;
+    // Connectors before and after it, each with an intent and a record that cannot be read.
+    for name in ["aaa", "zzz"] {
+        let broken = faulty.service.connector_named(name, "okta", "correct horse battery staple").await.id;
+        let mut intent = layout::Key::new(format!("{broken}#intent"), format!("group/{group}")).attributes();
+        intent.insert("since".to_owned(), AttributeValue::S("2026-01-01T00:00:00Z".to_owned()));
+        intent.insert("due".to_owned(), AttributeValue::N("0".to_owned()));
+        put_item(&faulty.service, intent).await;
+        let record = layout::connector(&broken);
+        set_attribute(&faulty.service, &record, "doc", AttributeValue::S("{".to_owned())).await;
+    }
+    let swept = faulty.service.connectors().sweep(None, Schemas::built_in()).await.unwrap();
+    assert_eq!((swept.finished, swept.failures.len()), (1, 2), "{swept:?}");
+    assert_eq!(members_of(&client, &group).await, set(&users));
+}
+
+#[tokio::test]
+async fn user_whom_operators_keep_is_kept_if_the_setting_changes_during_the_deletion() {
+    let faulty = FaultyService::new().await;
+    let (client, connector) = (faulty.client(), faulty.connector.id.clone());
+    let keep = |settings: Settings| Settings { on_delete: OnDelete::Deactivate, ..settings };
+    faulty.service.change_settings(&connector, keep).await;
+    let leaver = create_user(&client, "leaver").await;
+    for number in 0..40 {
+        create_group(&client, &format!("left {number}"), std::slice::from_ref(&leaver)).await;
+    }
+    let path = format!("/Users/{leaver}");
+    // A service that has not read the connector before.
+    let dynamodb = runtime::dynamodb::client_at(&faulty.dynamodb.endpoint).await;
+    let keeping = InProcess::new(dynamodb, client.clone()).await;
+    for at in 0.. {
+        faulty.dynamodb.fail_from(at, Fault::Denied);
+        keeping.send("DELETE", &path, Some(&Value::Null), TIME_LIMIT).await;
+        faulty.dynamodb.heal();
+        if expire_intents(&faulty.service, &connector).await > 0 {
+            break;
+        }
+    }
+    faulty
+        .service
+        .change_settings(&connector, |settings| Settings { on_delete: OnDelete::Delete, ..settings })
+        .await;
+    let deleting = InProcess::new(faulty.service.dynamodb(), client.clone()).await;
+    assert_eq!(deleting.send("DELETE", &path, Some(&Value::Null), TIME_LIMIT).await.status(), 204);
+    let key = (format!("{connector}#user"), leaver.clone());
+    assert!(read_items(&faulty.service, &connector).await[&key].contains_key("kept"));
     assert_invariants(&faulty.service, &connector).await;
 }
 

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::error::{ErrorKind, ScimError};
 use crate::filter::fold;
+use crate::limits::MAX_BULK_OPERATIONS;
 use crate::message::{check_message, member, operations};
 use crate::resource::type_name;
 
@@ -15,10 +16,6 @@ use crate::resource::type_name;
 pub const BULK_REQUEST_SCHEMA: &str = "urn:ietf:params:scim:api:messages:2.0:BulkRequest";
 /// The schema URN of the response to a Bulk request.
 pub const BULK_RESPONSE_SCHEMA: &str = "urn:ietf:params:scim:api:messages:2.0:BulkResponse";
-/// The maximum number of operations in one request.
-pub const MAX_BULK_OPERATIONS: usize = 1_000;
-/// The maximum size of the request body, in bytes.
-pub const MAX_BULK_BYTES: usize = 1_048_576;
 
 const PREFIX: &str = "bulkId:";
 

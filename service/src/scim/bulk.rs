@@ -15,8 +15,9 @@ use futures_util::stream::{self, StreamExt as _};
 use http::header::{CONTENT_TYPE, ETAG, IF_MATCH, LOCATION};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde_json::{Value, json};
-use shared::bulk::{BULK_RESPONSE_SCHEMA, BulkOperation, BulkRequest, MAX_BULK_BYTES, ResolvedBulkIds};
+use shared::bulk::{BULK_RESPONSE_SCHEMA, BulkOperation, BulkRequest, ResolvedBulkIds};
 use shared::error::{ErrorKind, ScimError};
+use shared::limits::MAX_BULK_BYTES;
 use shared::resource::parse_object;
 
 use crate::api::Api;

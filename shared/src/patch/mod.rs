@@ -14,7 +14,7 @@ mod value_path;
 mod values;
 
 pub use members::{MemberOperation, MemberValue, parse_members};
-pub use parse::{MAX_PATCH_OPERATIONS, PATCH_SCHEMA};
+pub use parse::PATCH_SCHEMA;
 pub use value_path::ValuePath;
 
 use serde_json::{Map, Value};

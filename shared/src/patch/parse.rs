@@ -5,14 +5,13 @@ use serde_json::{Map, Value};
 use super::members;
 use super::{Op, Operation, Patch, TargetLocation, path};
 use crate::error::{ErrorKind, ScimError};
+use crate::limits::MAX_PATCH_OPERATIONS;
 use crate::message::{check_message, member, operations};
 use crate::resource::{ResourceKind, type_name};
 use crate::schema::{Attribute, Mutability, ResourceSchema, Schema, Target};
 
 /// The schema URN of the body (RFC 7644 §3.5.2).
 pub const PATCH_SCHEMA: &str = "urn:ietf:params:scim:api:messages:2.0:PatchOp";
-/// The maximum number of operations in one request.
-pub const MAX_PATCH_OPERATIONS: usize = 1_000;
 
 impl<'s> Patch<'s> {
     /// Reads the body of a PATCH.

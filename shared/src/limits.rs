@@ -15,6 +15,8 @@ pub const MAX_FILTER_DEPTH: usize = 32;
 
 /// The maximum number of operations in a PATCH.
 pub const MAX_PATCH_OPERATIONS: usize = 1_000;
+/// The maximum length of the path of a PATCH operation, in bytes. It can have a filter that names many members.
+pub const MAX_PATCH_PATH_BYTES: usize = 64 * 1024;
 /// The maximum number of attributes that the operations of a PATCH name, and of comparisons in its value filters. An
 /// operation without a path can name many attributes.
 pub const MAX_PATCH_TARGETS: usize = 20_000;

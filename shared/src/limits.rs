@@ -13,6 +13,9 @@ pub const MAX_FILTER_BYTES: usize = 8 * 1024;
 /// The maximum depth of nested parentheses and brackets in a filter.
 pub const MAX_FILTER_DEPTH: usize = 32;
 
+/// The maximum number of names in `attributes` or `excludedAttributes`.
+pub const MAX_ATTRIBUTE_NAMES: usize = 10_000;
+
 /// The maximum number of operations in a PATCH.
 pub const MAX_PATCH_OPERATIONS: usize = 1_000;
 /// The maximum length of the path of a PATCH operation, in bytes. It can have a filter that names many members.

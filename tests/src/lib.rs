@@ -7,6 +7,7 @@
 //! - To prepare data: [`sample`], [`seed`], [`corruption`], [`schemas`].
 //! - To check results: [`invariants`] (what must be true of the table), [`filter`], [`pattern`], [`refusal`],
 //!   [`ledger`] (costs).
+//! - To cause much work: [`hostile`].
 //! - To inject faults between the service and DynamoDB: [`faults`], [`away`], [`rights`].
 
 use std::path::Path;
@@ -22,6 +23,7 @@ pub mod fixture;
 pub mod folder;
 pub mod forward;
 pub mod gateway;
+pub mod hostile;
 pub mod in_process;
 pub mod invariants;
 pub mod lambda;

@@ -8,6 +8,8 @@ ARCHITECTURE ?= x86_64
 FUNCTION ?= users-list
 # `record`, for `make instructions`.
 RECORD ?=
+# How long `make fuzz` runs each parser.
+SECONDS ?= 10
 
 VENV := .tools/venv
 TOOLS := $(VENV)/installed
@@ -34,6 +36,11 @@ demo: ## Fill the directory with an example company; run the service if none run
 test: check validate ## Run every check and test: check, validate, and all tests
 	cargo build --workspace --bins --locked
 	cargo test --workspace --locked
+
+# Each parser runs for SECONDS on random mutations.
+.PHONY: fuzz
+fuzz: ## Run the parsers on random input, each for SECONDS=10
+	FUZZ_SECONDS=$(SECONDS) cargo test --profile local --locked --package tests --test fuzz -- --nocapture
 
 .PHONY: check
 check: $(TOOLS) ## Check formatting, lints, documentation and dependencies
@@ -102,6 +109,7 @@ profile: ## Profile the service with perf; writes docs/profile.md
 .PHONY: instructions
 instructions: ## Count the instructions of the core with valgrind; RECORD=record saves the counts
 	cargo run --profile local --locked --package bench --bin instructions -- $(RECORD)
+	cargo run --profile local --locked --package bench --bin growth
 
 $(PEERS)/installed: $(wildcard bench/peers/*.* bench/peers/*/*.mjs)
 	rm -rf $(PEERS)

@@ -7,7 +7,7 @@
 //! - To prepare data: [`sample`], [`seed`], [`corruption`], [`schemas`].
 //! - To check results: [`invariants`] (what must be true of the table), [`filter`], [`pattern`], [`refusal`],
 //!   [`ledger`] (costs).
-//! - To cause much work: [`hostile`].
+//! - To cause much work: [`hostile`] and [`mutation`].
 //! - To inject faults between the service and DynamoDB: [`faults`], [`away`], [`rights`].
 
 use std::path::Path;
@@ -29,6 +29,7 @@ pub mod invariants;
 pub mod lambda;
 pub mod layout;
 pub mod ledger;
+pub mod mutation;
 pub mod pages;
 pub mod pattern;
 pub mod provisioning;

@@ -57,7 +57,6 @@ validate: $(TOOLS) ## Validate the template with SAM and cfn-lint
 
 # The functions use the embedded DynamoDB. The username and password are those in events/.
 .PHONY: lambda
-lambda: export AWS_ACCESS_KEY_ID := local
 lambda: export AWS_SECRET_ACCESS_KEY := local
 lambda: export AWS_REGION := us-east-1
 lambda: export PUBLIC_URL := http://127.0.0.1:9000
@@ -70,7 +69,7 @@ lambda: $(TOOLS) ## Run every function under `cargo lambda watch`, over an embed
 		if (: </dev/tcp/127.0.0.1/8000) 2>/dev/null; then break; fi; \
 		sleep 0.1; \
 	done; \
-	DYNAMODB_ENDPOINT=http://127.0.0.1:8000 \
+	AWS_ACCESS_KEY_ID=$$(cat .local/lambda/dynamodb-access-key) DYNAMODB_ENDPOINT=http://127.0.0.1:8000 \
 		cargo lambda watch --locked --disable-cors --invoke-address 127.0.0.1
 
 .PHONY: invoke

@@ -31,6 +31,19 @@ fn allocated(kind: Kind, parts: &[Part], bytes: usize) -> usize {
     ALLOCATOR.total_allocated() - before
 }
 
+/// Runs the request of the maximum size, and the largest one that does not have too many JSON values.
+fn run_largest(kind: Kind, part: Part) {
+    let mut bytes = kind.max_bytes() - 2_000;
+    loop {
+        let request = kind.write(&[part], bytes);
+        assert!(request.len() <= kind.max_bytes(), "{kind:?} with {part:?}: {} bytes", request.len());
+        match kind.run(&request) {
+            Err(error) if error.detail.contains("JSON values") => bytes = bytes / 10 * 9,
+            _ => return,
+        }
+    }
+}
+
 fn assert_linear(kind: Kind, parts: &[Part], bytes: usize) {
     let (small, large) = (allocated(kind, parts, bytes), allocated(kind, parts, FACTOR * bytes));
     assert!(
@@ -46,9 +59,7 @@ fn memory_of_a_hostile_request_is_bounded_and_grows_with_its_size() {
     for kind in Kind::ALL {
         for part in kind.parts() {
             assert_linear(kind, &[*part], kind.max_bytes() / 128);
-            let request = kind.write(&[*part], kind.max_bytes() - 2_000);
-            assert!(request.len() <= kind.max_bytes(), "{kind:?} with {part:?}: {} bytes", request.len());
-            drop(kind.run(&request));
+            run_largest(kind, *part);
             let peak = ALLOCATOR.max_allocated();
             assert!(peak < MAX_PEAK_BYTES, "{kind:?} with {part:?}: {peak} bytes");
         }

@@ -32,6 +32,10 @@ use crate::rights;
 /// The name of the table.
 pub const TABLE: &str = "rollcall-test";
 
+/// The access key of the engines in tests. It is that of the SDK's test credentials, which `client_at` and `scimctl
+/// --endpoint` use.
+pub const ACCESS_KEY: &str = "ANOTREAL";
+
 /// The time limit of requests and operations in tests.
 pub const TIME_LIMIT: Duration = Duration::from_secs(60);
 
@@ -40,6 +44,7 @@ pub struct Service {
     runtime: Option<Runtime>,
     dynamodb: DynamoDb,
     endpoint: String,
+    access_key: String,
     origin: String,
     gateway: OnceLock<Gateway>,
 }
@@ -74,10 +79,23 @@ impl Service {
     /// # Panics
     /// When the service does not start.
     pub fn start_over(file: Option<PathBuf>) -> Self {
+        Self::start_with(file, ACCESS_KEY.to_owned())
+    }
+
+    /// Starts a separate service whose engine has a random access key.
+    ///
+    /// # Panics
+    /// When the service does not start.
+    pub fn start_with_random_access_key() -> Self {
+        Self::start_with(None, secret())
+    }
+
+    fn start_with(file: Option<PathBuf>, access_key: String) -> Self {
+        let key = access_key.clone();
         let runtime = Runtime::new().expect("a runtime starts");
         let (send, receive) = mpsc::channel();
         runtime.spawn(async move {
-            let engine = Engine::start(file.as_deref(), 0).await.expect("the engine starts");
+            let engine = Engine::start(file.as_deref(), 0, &key).await.expect("the engine starts");
             let client = engine.client().await;
             table::ensure(&client, TABLE).await.expect("the table is created");
             let functions = Functions::new(
@@ -95,12 +113,17 @@ impl Service {
             engine.stop().await;
         });
         let (dynamodb, endpoint, origin) = receive.recv().expect("the service starts");
-        Self { runtime: Some(runtime), dynamodb, endpoint, origin, gateway: OnceLock::new() }
+        Self { runtime: Some(runtime), dynamodb, endpoint, access_key, origin, gateway: OnceLock::new() }
     }
 
     /// The URL of the DynamoDB engine.
     pub fn endpoint(&self) -> &str {
         &self.endpoint
+    }
+
+    /// The access key that the engine requires.
+    pub fn access_key(&self) -> &str {
+        &self.access_key
     }
 
     /// The scheme, host and port of the local server.
@@ -218,7 +241,7 @@ impl Service {
                         ("TABLE_NAME", TABLE),
                         ("LOG_LEVEL", "warn"),
                         ("AWS_REGION", "local"),
-                        ("AWS_ACCESS_KEY_ID", "test"),
+                        ("AWS_ACCESS_KEY_ID", ACCESS_KEY),
                         ("AWS_SECRET_ACCESS_KEY", "test"),
                     ],
                 );

@@ -14,6 +14,7 @@ use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Limited};
 use serde_json::json;
 use subtle::ConstantTimeEq as _;
+use uuid::Uuid;
 
 use crate::operations::run_operation;
 
@@ -59,10 +60,14 @@ impl EnginePort {
         // The engine blocks its thread while it works on its file.
         let ran =
             tokio::task::spawn_blocking(move || match run_operation(&self.database, &operation, &body) {
-                Ok(body) => (StatusCode::OK, body),
-                Err(error) => {
+                Some(Ok(body)) => (StatusCode::OK, body),
+                Some(Err(error)) => {
                     let status = StatusCode::from_u16(error.status_code()).unwrap_or(StatusCode::BAD_REQUEST);
                     (status, error.to_json().into_bytes())
+                }
+                None => {
+                    let body = br#"{"__type":"com.amazon.coral.service#UnknownOperationException"}"#;
+                    (StatusCode::BAD_REQUEST, body.to_vec())
                 }
             });
         let (status, body) = ran.await.unwrap_or_else(|error| {
@@ -139,6 +144,10 @@ fn response(status: StatusCode, body: Vec<u8>) -> Response<Body> {
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, MEDIA_TYPE);
+    // The SDK shows this id in its errors.
+    if let Ok(id) = HeaderValue::from_str(&Uuid::new_v4().to_string()) {
+        response.headers_mut().insert("x-amzn-requestid", id);
+    }
     response
 }
 

@@ -33,7 +33,8 @@ impl InProcess {
     /// lost here. With a token, the engine would search all tokens of the last ten minutes.
     fn run(&self, operation: &str, body: &[u8]) -> Result<Vec<u8>, DynoxideError> {
         if operation != "TransactWriteItems" {
-            return run_operation(&self.database, operation, body);
+            let unknown = || DynoxideError::UnsupportedCapability(operation.to_owned());
+            return run_operation(&self.database, operation, body).ok_or_else(unknown)?;
         }
         let unreadable = |error: serde_json::Error| DynoxideError::SerializationException(error.to_string());
         let request: TransactWriteItemsRequest = serde_json::from_slice(body).map_err(unreadable)?;

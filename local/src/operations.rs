@@ -4,10 +4,14 @@ use dynoxide::{Database, DynoxideError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// Runs an operation and returns the body of its response.
-pub fn run_operation(database: &Database, operation: &str, body: &[u8]) -> Result<Vec<u8>, DynoxideError> {
+/// Runs an operation and returns the body of its response. Returns `None` if there is no operation with this name.
+pub fn run_operation(
+    database: &Database,
+    operation: &str,
+    body: &[u8],
+) -> Option<Result<Vec<u8>, DynoxideError>> {
     let call = Call { database, body };
-    match operation {
+    Some(match operation {
         "GetItem" => call.answer(Database::get_item),
         "Query" => call.answer(Database::query),
         "BatchGetItem" => call.answer(Database::batch_get_item),
@@ -24,10 +28,8 @@ pub fn run_operation(database: &Database, operation: &str, body: &[u8]) -> Resul
         "DeleteTable" => call.answer(Database::delete_table),
         "DescribeTimeToLive" => call.answer(Database::describe_time_to_live),
         "UpdateTimeToLive" => call.answer(Database::update_time_to_live),
-        _ => Err(DynoxideError::UnsupportedCapability(format!(
-            "{operation} is not passed to the embedded engine"
-        ))),
-    }
+        _ => return None,
+    })
 }
 
 /// A request to the engine.

@@ -10,6 +10,8 @@ FUNCTION ?= users-list
 RECORD ?=
 # The options of `make storm`.
 STORM ?=
+# How long `make fuzz` runs each parser.
+SECONDS ?= 10
 
 VENV := .tools/venv
 TOOLS := $(VENV)/installed
@@ -37,6 +39,11 @@ test: check validate ## Run every check and test: check, validate, and all tests
 	cargo build --workspace --bins --locked
 	cargo test --workspace --locked
 
+# Each parser runs for SECONDS on random mutations.
+.PHONY: fuzz
+fuzz: ## Run the parsers on random input, each for SECONDS=10
+	FUZZ_SECONDS=$(SECONDS) cargo test --profile local --locked --package tests --test fuzz -- --nocapture
+
 .PHONY: check
 check: $(TOOLS) ## Check formatting, lints, documentation and dependencies
 	cargo fmt --all --check
@@ -52,7 +59,6 @@ validate: $(TOOLS) ## Validate the template with SAM and cfn-lint
 
 # The functions use the embedded DynamoDB. The username and password are those in events/.
 .PHONY: lambda
-lambda: export AWS_ACCESS_KEY_ID := local
 lambda: export AWS_SECRET_ACCESS_KEY := local
 lambda: export AWS_REGION := us-east-1
 lambda: export PUBLIC_URL := http://127.0.0.1:9000
@@ -65,7 +71,7 @@ lambda: $(TOOLS) ## Run every function under `cargo lambda watch`, over an embed
 		if (: </dev/tcp/127.0.0.1/8000) 2>/dev/null; then break; fi; \
 		sleep 0.1; \
 	done; \
-	DYNAMODB_ENDPOINT=http://127.0.0.1:8000 \
+	AWS_ACCESS_KEY_ID=$$(cat .local/lambda/dynamodb-access-key) DYNAMODB_ENDPOINT=http://127.0.0.1:8000 \
 		cargo lambda watch --locked --disable-cors --invoke-address 127.0.0.1
 
 .PHONY: invoke
@@ -110,6 +116,7 @@ profile: ## Profile the service with perf; writes docs/profile.md
 .PHONY: instructions
 instructions: ## Count the instructions of the core with valgrind; RECORD=record saves the counts
 	cargo run --profile local --locked --package bench --bin instructions -- $(RECORD)
+	cargo run --profile local --locked --package bench --bin growth
 
 $(PEERS)/installed: $(wildcard bench/peers/*.* bench/peers/*/*.mjs)
 	rm -rf $(PEERS)

@@ -9,10 +9,10 @@ use base64::engine::general_purpose::STANDARD;
 use directory::Table;
 use http::header::CONTENT_ENCODING;
 use jiff::Timestamp;
-use lambda_http::LambdaEvent;
 use lambda_http::aws_lambda_events::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
 use lambda_http::aws_lambda_events::encodings::Body;
 use lambda_http::lambda_runtime;
+use lambda_http::{Context, LambdaEvent};
 use runtime::{environment, logging};
 use service::request::{Request, decoded_segments, parameters};
 use service::response::{self, Packing, Response, packed};
@@ -59,6 +59,15 @@ async fn serve(handler: Handler) -> Result<(), Error> {
         }
     }))
     .await
+}
+
+/// Reads the JSON of an event, as the runtime does. `start` is when the process started.
+///
+/// # Errors
+/// If the event is not JSON of this form, or its body is not base64 although the event says so.
+pub fn parse_event(event: &[u8], start: SystemTime) -> Result<Request, Error> {
+    let payload: ApiGatewayV2httpRequest = serde_json::from_slice(event)?;
+    Ok(to_request(LambdaEvent::new(payload, Context::default()), start)?)
 }
 
 fn to_request(event: LambdaEvent<ApiGatewayV2httpRequest>, start: SystemTime) -> Result<Request, ScimError> {

@@ -4,12 +4,14 @@ use std::path::Path;
 
 use aws_sdk_dynamodb::Client;
 use dynoxide::Database;
-use dynoxide::server::serve_with_shutdown;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use crate::engine_port::EnginePort;
+use crate::http_server;
 use crate::in_process::InProcess;
+use crate::private_files::make_private;
 
 /// A running engine.
 #[derive(Debug)]
@@ -18,20 +20,23 @@ pub struct Engine {
     pub endpoint: String,
     in_process: InProcess,
     stop: oneshot::Sender<()>,
-    task: JoinHandle<Result<(), String>>,
+    task: JoinHandle<std::io::Result<()>>,
 }
 
 impl Engine {
-    /// Starts an engine. Its data is in this file, or in memory if there is none. Port 0 means any free port.
+    /// Starts an engine. Its data is in this file, or in memory if there is none. Port 0 means any free port. A request
+    /// that comes over the port must be signed with this access key.
     ///
     /// # Errors
     /// A sentence for the user if the file or the port cannot be used.
-    pub async fn start(file: Option<&Path>, port: u16) -> Result<Self, String> {
+    pub async fn start(file: Option<&Path>, port: u16, access_key: &str) -> Result<Self, String> {
         let database = match file {
             Some(file) => {
                 let path = file.to_str().ok_or_else(|| format!("{} is not valid UTF-8", file.display()))?;
-                Database::new(path)
-                    .map_err(|error| format!("the data in {path} cannot be opened: {error}"))?
+                let message =
+                    |error: &dyn std::fmt::Display| format!("the data in {path} cannot be opened: {error}");
+                make_private(file).map_err(|error| message(&error))?;
+                Database::new(path).map_err(|error| message(&error))?
             }
             None => {
                 Database::memory().map_err(|error| format!("the engine cannot start in memory: {error}"))?
@@ -45,7 +50,9 @@ impl Engine {
         let (stop, stopped) = oneshot::channel();
         // The engine also stops when the sender is dropped.
         let stopped = async { drop(stopped.await) };
-        let task = tokio::spawn(serve_with_shutdown(listener, database, stopped));
+        let engine_port = EnginePort::new(database, access_key);
+        let answer = move |_, request| engine_port.clone().answer(request);
+        let task = tokio::spawn(http_server::serve(listener, answer, stopped));
         Ok(Self { endpoint: format!("http://{address}"), in_process, stop, task })
     }
 

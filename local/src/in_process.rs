@@ -10,10 +10,10 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_runtime_api::http::StatusCode;
 use aws_smithy_types::body::SdkBody;
-use dynoxide::actions::transact_write_items::{TransactWriteItemsRequest, TransactWriteItemsResponse};
+use dynoxide::actions::transact_write_items::TransactWriteItemsRequest;
 use dynoxide::{Database, DynoxideError};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+
+use crate::operations::run_operation;
 
 /// An engine in this process, as an HTTP client of the SDK.
 #[derive(Clone)]
@@ -28,46 +28,19 @@ impl InProcess {
     }
 
     /// Runs an operation of DynamoDB and returns the body of its response.
+    ///
+    /// A transaction runs without its token. A token makes a repetition safe after a lost response, and no response is
+    /// lost here. With a token, the engine would search all tokens of the last ten minutes.
     fn run(&self, operation: &str, body: &[u8]) -> Result<Vec<u8>, DynoxideError> {
-        match operation {
-            "GetItem" => self.answer(body, Database::get_item),
-            "Query" => self.answer(body, Database::query),
-            "BatchGetItem" => self.answer(body, Database::batch_get_item),
-            "BatchWriteItem" => self.answer(body, Database::batch_write_item),
-            "TransactGetItems" => self.answer(body, Database::transact_get_items),
-            "TransactWriteItems" => self.answer(body, transact),
-            "PutItem" => self.answer(body, Database::put_item),
-            "UpdateItem" => self.answer(body, Database::update_item),
-            "DeleteItem" => self.answer(body, Database::delete_item),
-            "Scan" => self.answer(body, Database::scan),
-            "CreateTable" => self.answer(body, Database::create_table),
-            "DescribeTable" => self.answer(body, Database::describe_table),
-            "DescribeTimeToLive" => self.answer(body, Database::describe_time_to_live),
-            "UpdateTimeToLive" => self.answer(body, Database::update_time_to_live),
-            _ => Err(DynoxideError::UnsupportedCapability(format!(
-                "{operation} is not passed to the embedded engine"
-            ))),
+        if operation != "TransactWriteItems" {
+            let unknown = || DynoxideError::UnsupportedCapability(operation.to_owned());
+            return run_operation(&self.database, operation, body).ok_or_else(unknown)?;
         }
-    }
-
-    fn answer<Request: DeserializeOwned, Answer: Serialize>(
-        &self,
-        body: &[u8],
-        run: impl FnOnce(&Database, Request) -> Result<Answer, DynoxideError>,
-    ) -> Result<Vec<u8>, DynoxideError> {
         let unreadable = |error: serde_json::Error| DynoxideError::SerializationException(error.to_string());
-        let request = serde_json::from_slice(body).map_err(unreadable)?;
-        serde_json::to_vec(&run(&self.database, request)?).map_err(unreadable)
+        let request: TransactWriteItemsRequest = serde_json::from_slice(body).map_err(unreadable)?;
+        let request = TransactWriteItemsRequest { client_request_token: None, ..request };
+        serde_json::to_vec(&self.database.transact_write_items(request)?).map_err(unreadable)
     }
-}
-
-/// Runs a transaction without its token. A token makes a repetition safe after a lost response, and no response is lost here.
-/// With a token, the engine would search all tokens of the last ten minutes.
-fn transact(
-    database: &Database,
-    request: TransactWriteItemsRequest,
-) -> Result<TransactWriteItemsResponse, DynoxideError> {
-    database.transact_write_items(TransactWriteItemsRequest { client_request_token: None, ..request })
 }
 
 impl fmt::Debug for InProcess {

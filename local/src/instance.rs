@@ -1,11 +1,11 @@
 //! One running service: its DynamoDB, port and credentials. Its settings come from the environment.
 
 use std::fs::{File, TryLockError};
-use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use directory::Table;
+use directory::secrets::generate_secret;
 use jiff::Timestamp;
 use runtime::{data_folder, dynamodb, environment};
 use service::Service;
@@ -15,6 +15,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::credentials::{CONNECTOR, Credentials};
 use crate::engine::Engine;
+use crate::private_files::{create_private_folder, make_private};
 use crate::server;
 use crate::start_page::StartPage;
 use crate::sweeper;
@@ -106,21 +107,16 @@ impl Instance {
         let listener = TcpListener::bind(("127.0.0.1", if is_engine_only { 0 } else { *port }))
             .await
             .map_err(|error| format!("port {port} cannot be used: {error}"))?;
-        create_private_folder(folder)
-            .map_err(|error| format!("{} cannot be created: {error}", folder.display()))?;
+        create_private_folder(folder)?;
 
         let (engine, lock) = match environment::dynamodb_endpoint() {
             Some(_) => (None, None),
             None => {
                 let lock = lock(folder)?;
                 let engine_port = if is_engine_only { *port } else { 0 };
-                (Some(Engine::start(Some(&folder.join(DATA_FILE)), engine_port).await?), Some(lock))
+                (Some(start_engine(folder, engine_port).await?), Some(lock))
             }
         };
-        if let Some(engine) = &engine {
-            let message = |error| format!("{} cannot be written to: {error}", folder.display());
-            data_folder::write_endpoint(folder, &engine.endpoint).map_err(message)?;
-        }
         let client = match &engine {
             Some(engine) => engine.client().await,
             None => dynamodb::client().await,
@@ -205,11 +201,23 @@ impl Instance {
     }
 }
 
+/// Starts the engine over the data in a folder, with a new access key. Other processes read the access key and the endpoint
+/// from the folder.
+async fn start_engine(folder: &Path, port: u16) -> Result<Engine, String> {
+    let message = |error| format!("{} cannot be written to: {error}", folder.display());
+    let access_key = generate_secret().map_err(|error| error.to_string())?;
+    // Before the port opens: `make lambda` reads the access key when it can connect.
+    data_folder::write_access_key(folder, &access_key).map_err(message)?;
+    let engine = Engine::start(Some(&folder.join(DATA_FILE)), port, &access_key).await?;
+    data_folder::write_endpoint(folder, &engine.endpoint).map_err(message)?;
+    Ok(engine)
+}
+
 /// Locks a folder while the file is open.
 fn lock(folder: &Path) -> Result<File, String> {
     let path = folder.join(LOCK_FILE);
     let message = |error| format!("{} cannot be locked: {error}", path.display());
-    let file = File::create(&path).map_err(message)?;
+    let file = make_private(&path).map_err(message)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(format!(
@@ -218,10 +226,4 @@ fn lock(folder: &Path) -> Result<File, String> {
         )),
         Err(TryLockError::Error(error)) => Err(message(error)),
     }
-}
-
-/// Creates a folder that only the current user can read, as it will hold personal data.
-fn create_private_folder(folder: &Path) -> std::io::Result<()> {
-    let mut builder = std::fs::DirBuilder::new();
-    builder.mode(0o700).recursive(true).create(folder)
 }

@@ -3,8 +3,12 @@
 pub mod credentials;
 pub mod demo;
 pub mod engine;
+mod engine_port;
+mod http_server;
 pub mod in_process;
 pub mod instance;
+mod operations;
+mod private_files;
 pub mod server;
 pub mod signals;
 pub mod start_page;

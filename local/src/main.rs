@@ -84,8 +84,8 @@ async fn demo() -> Result<(), String> {
     let (table, place) = match environment::dynamodb_endpoint() {
         Some(endpoint) => (dynamodb::client().await, format!("--endpoint {endpoint}")),
         None => {
-            let endpoint = data_folder::read_endpoint(&settings.folder)?;
-            (dynamodb::client_at(&endpoint).await, format!("--local {}", settings.folder.display()))
+            let engine = data_folder::read_engine(&settings.folder)?;
+            (dynamodb::client_of_engine(&engine).await, format!("--local {}", settings.folder.display()))
         }
     };
     let table = Table::new(table, environment::table_name());

@@ -4,9 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::{ConnectInfo, State};
 use http::{Method, StatusCode};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde_json::json;
@@ -72,8 +70,7 @@ async fn serve_with_optional_start_page(
     let origin = format!("http://{}", listener.local_addr()?).into();
     let is_stopping = watch::Sender::new(false);
     let server = Server { service: Arc::new(service), origin, start_page, is_stopping: is_stopping.clone() };
-    let router = Router::new().fallback(answer).with_state(server);
-    let router = router.into_make_service_with_connect_info::<SocketAddr>();
+    let answer = move |peer, request| answer(server.clone(), peer, request);
     let mut subscription = is_stopping.subscribe();
     let stopping = async move { drop(subscription.wait_for(|is_stopping| *is_stopping).await) };
     let end = async {
@@ -84,16 +81,12 @@ async fn serve_with_optional_start_page(
         sleep(GRACE_PERIOD).await;
     };
     tokio::select! {
-        served = axum::serve(listener, router).with_graceful_shutdown(stopping) => served,
+        served = crate::http_server::serve(listener, answer, stopping) => served,
         () = end => Ok(()),
     }
 }
 
-async fn answer(
-    State(server): State<Server>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
-    request: http::Request<Body>,
-) -> http::Response<Body> {
+async fn answer(server: Server, peer: SocketAddr, request: http::Request<Body>) -> http::Response<Body> {
     // The server stops after the last subscription is dropped.
     let mut is_stopping = server.is_stopping.subscribe();
     let (parts, body) = request.into_parts();

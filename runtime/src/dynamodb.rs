@@ -7,11 +7,12 @@ use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, ConfigLoader};
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::config::HttpClient;
+use aws_sdk_dynamodb::config::{Credentials, HttpClient};
 use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use http::Uri;
 
+use crate::data_folder::RunningEngine;
 use crate::environment;
 
 /// How long one attempt of a request to DynamoDB may take.
@@ -39,6 +40,14 @@ fn is_loopback(endpoint: &str) -> bool {
 /// Makes a client for a DynamoDB that requires no credentials.
 pub async fn client_at(endpoint: &str) -> Client {
     let loader = loader().endpoint_url(endpoint).region("local").test_credentials();
+    Client::new(&loader.load().await)
+}
+
+/// Makes a client for the embedded engine of another process.
+pub async fn client_of_engine(engine: &RunningEngine) -> Client {
+    let RunningEngine { endpoint, access_key } = engine;
+    let credentials = Credentials::new(access_key, access_key, None, None, "data folder");
+    let loader = loader().endpoint_url(endpoint).region("local").credentials_provider(credentials);
     Client::new(&loader.load().await)
 }
 

@@ -10,7 +10,7 @@ use clap::Args;
 use directory::connectors::{Connector, ConnectorId, Connectors, being_deleted};
 use directory::{Actor, By, Directory, Table};
 use jiff::Timestamp;
-use runtime::{data_folder, environment};
+use runtime::{data_folder, dynamodb, environment};
 use shared::schema::Schemas;
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -55,13 +55,12 @@ pub struct Context {
 impl Context {
     /// Makes the DynamoDB client for the table.
     pub async fn new(location: TableLocation) -> Result<Self, Failure> {
-        let endpoint = match location.local {
-            Some(folder) => Some(data_folder::read_endpoint(&folder).map_err(Failure)?),
-            None => location.endpoint,
-        };
-        let client = match endpoint {
-            Some(endpoint) => runtime::dynamodb::client_at(&endpoint).await,
-            None => runtime::dynamodb::client().await,
+        let client = match (location.local, location.endpoint) {
+            (Some(folder), _) => {
+                dynamodb::client_of_engine(&data_folder::read_engine(&folder).map_err(Failure)?).await
+            }
+            (None, Some(endpoint)) => dynamodb::client_at(&endpoint).await,
+            (None, None) => dynamodb::client().await,
         };
         let config = client.config().to_builder().interceptor(OutageDetector::default());
         let client = Client::from_conf(config.build());

@@ -7,6 +7,8 @@ use std::fmt;
 
 use serde_json::{Value, json};
 
+use crate::limits::MAX_DETAIL_BYTES;
+
 /// The schema URN of an error body (RFC 7644 §3.12).
 pub const ERROR_SCHEMA: &str = "urn:ietf:params:scim:api:messages:2.0:Error";
 
@@ -99,9 +101,9 @@ pub struct ScimError {
 }
 
 impl ScimError {
-    /// Makes an error without a cause.
+    /// Makes an error without a cause. Leaves out the middle of a long detail: it is text of the client.
     pub fn new(kind: ErrorKind, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { kind, detail: detail.into(), cause: None }
+        Self { kind, detail: without_middle(detail.into()), cause: None }
     }
 
     /// Makes a 400 `invalidValue`.
@@ -156,6 +158,18 @@ impl std::error::Error for ScimError {
     }
 }
 
+/// Leaves out the middle of a text that is longer than [`MAX_DETAIL_BYTES`]. Its end can say what to do.
+fn without_middle(text: Cow<'static, str>) -> Cow<'static, str> {
+    const OMISSION: &str = " … ";
+    if text.len() <= MAX_DETAIL_BYTES {
+        return text;
+    }
+    let kept = (MAX_DETAIL_BYTES - OMISSION.len()) / 2;
+    let start = text.get(..text.floor_char_boundary(kept)).unwrap_or_default();
+    let end = text.get(text.ceil_char_boundary(text.len() - kept)..).unwrap_or_default();
+    Cow::Owned(format!("{start}{OMISSION}{end}"))
+}
+
 /// Joins the texts of an error and of all its causes in one line.
 pub fn chain(error: &dyn std::error::Error) -> String {
     let mut chain = error.to_string();
@@ -183,6 +197,20 @@ mod tests {
                 "detail": "userName \"a\" is taken"
             })
         );
+    }
+
+    #[test]
+    fn middle_of_a_long_detail_is_left_out() {
+        for (filler, is_cut) in
+            [("x".repeat(10), false), ("x".repeat(5_000), true), ("é".repeat(5_000), true)]
+        {
+            let whole = format!("path is {filler}; the maximum is 9");
+            let detail = ScimError::invalid_value(whole.clone()).detail;
+            assert_eq!(detail.contains(" … "), is_cut);
+            assert_eq!(detail != whole, is_cut);
+            assert!(detail.starts_with("path is ") && detail.ends_with("; the maximum is 9"), "{detail}");
+            assert!(detail.len() <= MAX_DETAIL_BYTES);
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::error::{ErrorKind, ScimError};
+use crate::limits::MAX_ATTRIBUTE_NAMES;
 use crate::resource::type_name;
 
 /// The schema URN of the response to a query (RFC 7644 §3.4.2).
@@ -77,7 +78,7 @@ impl SearchRequest {
     /// Reads the query parameters of a URL. Names match in any case; unknown parameters are ignored.
     ///
     /// # Errors
-    /// `invalidValue` if `startIndex` or `count` is not a whole number.
+    /// `invalidValue` if `startIndex` or `count` is not a whole number, or a list of attributes is too long.
     pub fn from_query(parameters: &[(String, String)]) -> Result<Self, ScimError> {
         let mut request = Self::default();
         for (name, value) in parameters {
@@ -88,8 +89,8 @@ impl SearchRequest {
                 "startindex" => request.start_index = Some(integer("startIndex", value)?),
                 "count" => request.count = Some(integer("count", value)?),
                 "cursor" => request.cursor = Some(value.clone()),
-                "attributes" => request.attributes = Some(names(value)),
-                "excludedattributes" => request.excluded_attributes = Some(names(value)),
+                "attributes" => request.attributes = Some(names(name, value)?),
+                "excludedattributes" => request.excluded_attributes = Some(names(name, value)?),
                 _ => {}
             }
         }
@@ -100,7 +101,7 @@ impl SearchRequest {
     ///
     /// # Errors
     /// `invalidSyntax` if `schemas` does not contain the URN of a SearchRequest, `invalidValue` for a value
-    /// of the wrong type.
+    /// of the wrong type, or a list of attributes that is too long.
     pub fn from_body(body: &Map<String, Value>) -> Result<Self, ScimError> {
         check_message(body, SEARCH_REQUEST_SCHEMA)?;
         let mut request = Self::default();
@@ -183,8 +184,16 @@ pub fn member<'v>(object: &'v Map<String, Value>, name: &str) -> Option<&'v Valu
     object.get(name).or_else(in_any_case)
 }
 
-fn names(list: &str) -> Vec<String> {
-    list.split(',').map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect()
+fn names(name: &str, list: &str) -> Result<Vec<String>, ScimError> {
+    check_name_count(name, list.split(',').count())?;
+    Ok(list.split(',').map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect())
+}
+
+fn check_name_count(name: &str, count: usize) -> Result<(), ScimError> {
+    if count <= MAX_ATTRIBUTE_NAMES {
+        return Ok(());
+    }
+    Err(ScimError::invalid_value(format!("{name} has {count} names; the maximum is {MAX_ATTRIBUTE_NAMES}")))
 }
 
 fn integer(name: &str, value: &str) -> Result<i64, ScimError> {
@@ -206,8 +215,11 @@ fn whole_number(name: &str, value: &Value) -> Result<i64, ScimError> {
 /// Some clients send `attributes` in a body as one comma-separated string, as in a URL.
 fn accepts_names_as_one_string(name: &str, value: &Value) -> Result<Vec<String>, ScimError> {
     match value {
-        Value::Array(values) => values.iter().map(|value| text(name, value)).collect(),
-        Value::String(value) => Ok(names(value)),
+        Value::Array(values) => {
+            check_name_count(name, values.len())?;
+            values.iter().map(|value| text(name, value)).collect()
+        }
+        Value::String(value) => names(name, value),
         other => {
             let detail = format!("{name} is {}; it must be an array of strings", type_name(other));
             Err(ScimError::invalid_value(detail))
@@ -326,5 +338,26 @@ mod tests {
         }
         let missing = operations_of(&Map::new()).err().unwrap();
         assert_eq!(missing.detail, "Operations is missing; it must be an array of 1 to 2 operations");
+    }
+
+    #[test]
+    fn too_many_attribute_names_are_rejected() {
+        let list = |count: usize| vec!["id"; count].join(",");
+        let in_query = |count| SearchRequest::from_query(&[("attributes".to_owned(), list(count))]);
+        let in_body = |names: Value| {
+            SearchRequest::from_body(&object(
+                json!({ "schemas": [SEARCH_REQUEST_SCHEMA], "excludedAttributes": names }),
+            ))
+        };
+        assert_eq!(in_query(MAX_ATTRIBUTE_NAMES).unwrap().attributes.unwrap().len(), MAX_ATTRIBUTE_NAMES);
+        let many = MAX_ATTRIBUTE_NAMES + 1;
+        for (result, name) in [
+            (in_query(many), "attributes"),
+            (in_body(json!(list(many))), "excludedAttributes"),
+            (in_body(json!(vec!["id"; many])), "excludedAttributes"),
+        ] {
+            let expected = format!("400 invalidValue: {name} has 10001 names; the maximum is 10000");
+            assert_eq!(result.unwrap_err().to_string(), expected);
+        }
     }
 }

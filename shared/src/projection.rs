@@ -1,5 +1,7 @@
 //! Projection: which attributes a response holds (RFC 7644 §3.9, RFC 7643 §7 `returned`).
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value};
 
 use crate::attribute_path::AttributePath;
@@ -17,13 +19,13 @@ enum Selection {
     /// The attributes that are returned by default.
     Default,
     /// These attributes, and those that are always returned.
-    Only(Vec<Name>),
+    Only(BTreeSet<Name>),
     /// The attributes that are returned by default, except these.
-    Except(Vec<Name>),
+    Except(BTreeSet<Name>),
 }
 
 /// An attribute that the client names, spelled as in the schema.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Name {
     extension: Option<String>,
     /// `None` for all attributes of the extension.
@@ -41,6 +43,7 @@ impl Projection {
         excluded: Option<&[String]>,
         schema: &ResourceSchema,
     ) -> Result<Self, ScimError> {
+        // A set: a client can repeat a name, and every resource is compared with every name.
         let names = |names: &[String]| names.iter().filter_map(|name| Name::parse(name, schema)).collect();
         let is_given = |names: &&[String]| !names.is_empty();
         let selection = match (attributes.filter(is_given), excluded.filter(is_given)) {

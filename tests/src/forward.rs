@@ -78,6 +78,13 @@ fn in_region(signature: &str, region: &str) -> String {
     parts.join("/")
 }
 
+/// A signature (AWS Signature Version 4) of this access key. It is not valid.
+pub(crate) fn of_access_key(signature: &str, access_key: &str) -> String {
+    let Some((before, rest)) = signature.split_once("Credential=") else { return signature.to_owned() };
+    let after = rest.split_once('/').map(|(_, after)| after).unwrap_or_default();
+    format!("{before}Credential={access_key}/{after}")
+}
+
 /// The complete body of an answer.
 ///
 /// # Panics
@@ -98,5 +105,7 @@ mod tests {
             )
         };
         assert_eq!(in_region(&signature("local"), "test-1"), signature("test-1"));
+        let other = signature("local").replace("Credential=KEY/", "Credential=OTHER/");
+        assert_eq!(of_access_key(&signature("local"), "OTHER"), other);
     }
 }

@@ -24,6 +24,8 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 use uuid::Uuid;
 
+use crate::service::ACCESS_KEY;
+
 /// The time limit of an invocation. An HTTP API of API Gateway has the same limit.
 pub const TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -148,8 +150,8 @@ impl Process {
             .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
             .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256")
             .env("AWS_REGION", "eu-central-1")
-            .env("AWS_ACCESS_KEY_ID", "local")
-            .env("AWS_SECRET_ACCESS_KEY", "local")
+            .env("AWS_ACCESS_KEY_ID", ACCESS_KEY)
+            .env("AWS_SECRET_ACCESS_KEY", ACCESS_KEY)
             .kill_on_drop(true)
             .spawn()
             .unwrap_or_else(|error| panic!("{function} cannot be started: {error}"));

@@ -11,6 +11,7 @@
 //!   [`ceilings`], [`away`], [`rights`], [`strict`] (AWS's limits, in [`limits`]).
 //! - To interrupt requests and finish their work: [`faulty_service`], [`interrupted`].
 //! - To simulate clients, faults and kills, and check every answer: [`storm`].
+//! - To cause much work: [`hostile`] and [`mutation`].
 
 use std::path::Path;
 
@@ -30,6 +31,7 @@ pub mod forward;
 pub mod gateway;
 pub mod heat;
 pub mod hooks;
+pub mod hostile;
 pub mod in_process;
 pub mod interrupted;
 pub mod invariants;
@@ -38,6 +40,7 @@ pub mod lambda;
 pub mod layout;
 pub mod ledger;
 pub mod limits;
+pub mod mutation;
 pub mod pages;
 pub mod pattern;
 pub mod provisioning;

@@ -37,6 +37,9 @@ pub const TABLE: &str = "rollcall-test";
 /// The environment variable with the URL of a DynamoDB for the tests, instead of the embedded engine. Each
 /// [`Service`] uses a region of its own there.
 const OTHER_DYNAMODB: &str = "TEST_DYNAMODB_ENDPOINT";
+/// The access key of the engines in tests. It is that of the SDK's test credentials, which `client_at` and `scimctl
+/// --endpoint` use.
+pub const ACCESS_KEY: &str = "ANOTREAL";
 
 /// The time limit of requests and operations in tests.
 pub const TIME_LIMIT: Duration = Duration::from_secs(60);
@@ -46,6 +49,7 @@ pub struct Service {
     runtime: Option<Runtime>,
     dynamodb: DynamoDb,
     endpoint: String,
+    access_key: String,
     origin: String,
     gateway: OnceLock<Gateway>,
 }
@@ -80,10 +84,23 @@ impl Service {
     /// # Panics
     /// When the service does not start.
     pub fn start_over(file: Option<PathBuf>) -> Self {
+        Self::start_with(file, ACCESS_KEY.to_owned())
+    }
+
+    /// Starts a separate service whose engine has a random access key.
+    ///
+    /// # Panics
+    /// When the service does not start.
+    pub fn start_with_random_access_key() -> Self {
+        Self::start_with(None, secret())
+    }
+
+    fn start_with(file: Option<PathBuf>, access_key: String) -> Self {
+        let key = access_key.clone();
         let runtime = Runtime::new().expect("a runtime starts");
         let (send, receive) = mpsc::channel();
         runtime.spawn(async move {
-            let (engine, client, endpoint) = start_dynamodb(file.as_deref()).await;
+            let (engine, client, endpoint) = start_dynamodb(file.as_deref(), &key).await;
             table::ensure(&client, TABLE).await.expect("the table is created");
             let functions = Functions::new(
                 Table::new(client.clone(), TABLE.to_owned()),
@@ -102,12 +119,17 @@ impl Service {
             }
         });
         let (dynamodb, endpoint, origin) = receive.recv().expect("the service starts");
-        Self { runtime: Some(runtime), dynamodb, endpoint, origin, gateway: OnceLock::new() }
+        Self { runtime: Some(runtime), dynamodb, endpoint, access_key, origin, gateway: OnceLock::new() }
     }
 
     /// The URL of the DynamoDB engine, with the checks of [`strict`] before it.
     pub fn endpoint(&self) -> &str {
         &self.endpoint
+    }
+
+    /// The access key that the engine requires.
+    pub fn access_key(&self) -> &str {
+        &self.access_key
     }
 
     /// The scheme, host and port of the local server.
@@ -225,7 +247,7 @@ impl Service {
                         ("TABLE_NAME", TABLE),
                         ("LOG_LEVEL", "warn"),
                         ("AWS_REGION", "local"),
-                        ("AWS_ACCESS_KEY_ID", "test"),
+                        ("AWS_ACCESS_KEY_ID", ACCESS_KEY),
                         ("AWS_SECRET_ACCESS_KEY", "test"),
                     ],
                 );
@@ -259,7 +281,7 @@ impl Drop for Service {
 ///
 /// # Panics
 /// When the engine does not start, or the DynamoDB is not on this machine.
-async fn start_dynamodb(file: Option<&Path>) -> (Option<Engine>, DynamoDb, String) {
+async fn start_dynamodb(file: Option<&Path>, access_key: &str) -> (Option<Engine>, DynamoDb, String) {
     let violations = Violations::of_this_process();
     match std::env::var(OTHER_DYNAMODB) {
         Ok(url) if file.is_none() => {
@@ -270,7 +292,7 @@ async fn start_dynamodb(file: Option<&Path>) -> (Option<Engine>, DynamoDb, Strin
             (None, runtime::dynamodb::client_at(&endpoint).await, endpoint)
         }
         _ => {
-            let engine = Engine::start(file, 0).await.expect("the engine starts");
+            let engine = Engine::start(file, 0, access_key).await.expect("the engine starts");
             let client = strict::client(&engine.client().await, &violations);
             let endpoint = strict::start(Forward::to(&engine.endpoint), violations).await;
             (Some(engine), client, endpoint)

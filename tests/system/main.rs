@@ -9,6 +9,7 @@ mod clients {
 mod deploy {
     mod cargo_lambda;
     mod demo;
+    mod engine;
     mod events;
     mod layers;
     mod process;

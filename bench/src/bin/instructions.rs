@@ -5,8 +5,9 @@
 //! - `instructions CASE` runs one case. callgrind runs this.
 
 use std::collections::BTreeMap;
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 
+use bench::callgrind;
 use bench::cases::{self, Case};
 
 /// The largest allowed increase over the recorded count, as a fraction. The random seeds of hash maps change a count by
@@ -60,26 +61,6 @@ fn compare() -> ExitCode {
 }
 
 fn count_all() -> BTreeMap<String, u64> {
+    let count = |name: &str| callgrind::count(&[name], "instructions::run_counted");
     cases::core().iter().map(|case| (case.name.to_owned(), count(case.name))).collect()
-}
-
-/// Counts the instructions of one case under callgrind.
-///
-/// # Panics
-/// If valgrind is not installed, fails, or prints no count.
-fn count(name: &str) -> u64 {
-    let output = Command::new("valgrind")
-        .args([
-            "--tool=callgrind",
-            "--callgrind-out-file=/dev/null",
-            "--toggle-collect=instructions::run_counted",
-        ])
-        .arg(std::env::current_exe().expect("a running program"))
-        .arg(name)
-        .output()
-        .expect("valgrind is installed (Debian's package of that name)");
-    let printed = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{name}: {printed}");
-    let collected = printed.lines().find_map(|line| line.split_once("Collected : "));
-    collected.and_then(|(_, count)| count.trim().parse().ok()).expect("callgrind prints the count")
 }

@@ -1,7 +1,8 @@
 //! `scimctl export`.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use directory::view::{Entry, EntryMaker, Groups, for_each_user};
@@ -29,7 +30,7 @@ pub async fn export(
     let open = OpenDirectory::open(context, connector).await?;
     let maker = open.entry_maker()?;
     let out: Box<dyn Write> = match file {
-        Some(file) => Box::new(BufWriter::new(File::create(file).map_err(|error| in_file(file, error))?)),
+        Some(file) => Box::new(BufWriter::new(create_file(file).map_err(|error| in_file(file, error))?)),
         None => Box::new(std::io::stdout().lock()),
     };
     let mut rows = Writer::new(out, format, &kind.columns()?)?;
@@ -39,6 +40,12 @@ pub async fn export(
         RowKind::Groups => export_groups(&open.directory, &groups, &maker, with_hidden, &mut rows).await?,
     }
     rows.finish()
+}
+
+/// Creates the file of an export, or empties an existing one. Only the current user can read a new file, because it has
+/// personal data.
+fn create_file(file: &Path) -> std::io::Result<File> {
+    OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(file)
 }
 
 async fn export_users(

@@ -15,8 +15,9 @@ use futures_util::stream::{self, StreamExt as _};
 use http::header::{CONTENT_TYPE, ETAG, IF_MATCH, LOCATION};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde_json::{Value, json};
-use shared::bulk::{BULK_RESPONSE_SCHEMA, BulkOperation, BulkRequest, MAX_BULK_BYTES, ResolvedBulkIds};
+use shared::bulk::{BULK_RESPONSE_SCHEMA, BulkOperation, BulkRequest, ResolvedBulkIds, Schedule};
 use shared::error::{ErrorKind, ScimError};
+use shared::limits::MAX_BULK_BYTES;
 use shared::resource::parse_object;
 
 use crate::api::Api;
@@ -64,7 +65,7 @@ pub fn process(call: Arc<Call>, find_handler: FindHandler) -> ResponseFuture {
 struct Progress<'a> {
     runner: Runner<'a>,
     operations: &'a [BulkOperation],
-    waits_for: Vec<BTreeSet<usize>>,
+    schedule: Schedule,
     /// `None` for an operation that has not run.
     outcomes: Vec<Option<Outcome>>,
     resolved: ResolvedBulkIds,
@@ -79,7 +80,7 @@ async fn run_request(runner: Runner<'_>, request: &BulkRequest) -> Vec<Option<Ou
     let mut progress = Progress {
         runner,
         operations: &request.operations,
-        waits_for: dependencies(&request.operations),
+        schedule: Schedule::new(&request.operations),
         outcomes: request.operations.iter().map(|_| None).collect(),
         resolved: ResolvedBulkIds::new(),
         unfinished: BTreeSet::new(),
@@ -100,25 +101,11 @@ async fn run_request(runner: Runner<'_>, request: &BulkRequest) -> Vec<Option<Ou
 }
 
 impl Progress<'_> {
-    /// The operations that have not run.
-    fn not_run(&self) -> BTreeSet<usize> {
-        (0..).zip(&self.outcomes).filter(|(_, outcome)| outcome.is_none()).map(|(index, _)| index).collect()
-    }
-
-    fn has_its_dependencies(&self, index: usize, not_run: &BTreeSet<usize>) -> bool {
-        self.waits_for.get(index).is_none_or(|others| others.is_disjoint(not_run))
-    }
-
     /// Replaces the resources that were created without references, when the operations that they wait for
     /// have run. If `is_last`, replaces all of them.
     async fn add_references(&mut self, is_last: bool) {
-        let not_run = self.not_run();
-        let ready: Vec<usize> = self
-            .unfinished
-            .iter()
-            .copied()
-            .filter(|index| is_last || self.has_its_dependencies(*index, &not_run))
-            .collect();
+        let is_ready = |index: &usize| is_last || self.schedule.is_free(*index);
+        let ready: Vec<usize> = self.unfinished.iter().copied().filter(is_ready).collect();
         for index in ready {
             self.unfinished.remove(&index);
             if let (Some(operation), Some(Some(outcome))) =
@@ -126,28 +113,17 @@ impl Progress<'_> {
             {
                 self.runner.replace_with_references(operation, &self.resolved, outcome).await;
             }
+            self.schedule.complete(index);
         }
     }
 
     /// Returns the operations that can run now. If each waits for another one, returns the first POST that has
     /// not run, which runs without its unresolved references. Empty if all operations ran.
     fn next_wave(&mut self) -> Vec<usize> {
-        let not_run = self.not_run();
         let creation = |index: usize| {
             self.operations.get(index).filter(|operation| operation.method == Method::POST.as_str())
         };
-        // A resource that was created without its references is replaced later. The replacement would undo a
-        // change made before it.
-        let unfinished: BTreeSet<&str> =
-            self.unfinished.iter().filter_map(|index| creation(*index)?.bulk_id.as_deref()).collect();
-        let is_about_unfinished = |operation: &BulkOperation| {
-            operation.subject().is_some_and(|subject| unfinished.contains(subject))
-        };
-        let is_ready = |index: &usize| {
-            let operation = self.operations.get(*index);
-            self.has_its_dependencies(*index, &not_run) && !operation.is_some_and(is_about_unfinished)
-        };
-        let mut wave: Vec<usize> = not_run.iter().copied().filter(is_ready).take(self.wave_size()).collect();
+        let mut wave: Vec<usize> = self.schedule.ready().take(self.wave_size()).collect();
         let refers_to_itself = |index: &usize| {
             let created =
                 creation(*index).and_then(|operation| Some((operation, operation.bulk_id.as_ref()?)));
@@ -157,7 +133,7 @@ impl Progress<'_> {
             wave.iter().copied().filter(refers_to_itself).collect();
         if wave.is_empty() {
             let is_creation = |index: &usize| creation(*index).is_some();
-            wave.extend(not_run.iter().copied().find(is_creation).or(not_run.first().copied()));
+            wave.extend(self.schedule.not_run().find(is_creation).or(self.schedule.not_run().next()));
             created_without_references.clone_from(&wave);
         }
         self.unfinished.extend(created_without_references);
@@ -185,29 +161,13 @@ impl Progress<'_> {
             if let Some(entry) = self.outcomes.get_mut(index) {
                 *entry = Some(outcome);
             }
+            self.schedule.run(index);
+            // Changes of a resource without its references would be undone when it is replaced, so they wait.
+            if !self.unfinished.contains(&index) {
+                self.schedule.complete(index);
+            }
         }
     }
-}
-
-/// For each operation, the indexes of the operations that it waits for.
-fn dependencies(operations: &[BulkOperation]) -> Vec<BTreeSet<usize>> {
-    let creation_of = |bulk_id: &String| {
-        operations.iter().position(|other| {
-            other.method == Method::POST.as_str() && other.bulk_id.as_ref() == Some(bulk_id)
-        })
-    };
-    let dependencies = operations.iter().enumerate().map(|(index, operation)| {
-        let earlier = operations.iter().take(index).enumerate();
-        let followed = earlier.filter(|(_, earlier)| operation.follows(earlier)).map(|(index, _)| index);
-        operation
-            .references()
-            .iter()
-            .filter_map(creation_of)
-            .filter(|other| *other != index)
-            .chain(followed)
-            .collect()
-    });
-    dependencies.collect()
 }
 
 /// Runs operations as separate requests.

@@ -7,8 +7,8 @@ use http::StatusCode;
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
-use shared::bulk::{MAX_BULK_BYTES, MAX_BULK_OPERATIONS};
 use shared::error::{ErrorKind, ScimError};
+use shared::limits::{MAX_BULK_BYTES, MAX_BULK_OPERATIONS};
 use shared::message::{DEFAULT_PAGE_SIZE, ListResponse, MAX_PAGE_SIZE};
 use shared::resource::ResourceKind;
 

@@ -17,11 +17,7 @@
 use super::expression::{Expression, Filter, Literal, Operator};
 use crate::attribute_path::AttributePath;
 use crate::error::{ErrorKind, ScimError};
-
-/// The maximum length of a filter, in bytes.
-pub const MAX_FILTER_BYTES: usize = 8 * 1024;
-/// The maximum depth of nested parentheses and brackets.
-pub const MAX_FILTER_DEPTH: usize = 32;
+use crate::limits::{MAX_FILTER_BYTES, MAX_FILTER_DEPTH};
 
 const OPERATORS: &str = "an operator (eq, ne, co, sw, ew, gt, ge, lt, le, pr)";
 const LITERALS: &str = "a value (a string in double quotes, a number, true, false or null)";

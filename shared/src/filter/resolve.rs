@@ -18,6 +18,13 @@ pub struct ResolvedFilter {
     pub root: Node,
 }
 
+impl ResolvedFilter {
+    /// Returns the number of attributes that the filter reads.
+    pub fn comparisons(&self) -> usize {
+        self.root.comparisons()
+    }
+}
+
 /// A node of a resolved filter.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Node {
@@ -35,6 +42,16 @@ pub enum Node {
     ValueFilter(Field, Box<Node>),
     /// No resource matches: the resource type does not have the attribute (RFC 7644 §3.4.2.1).
     Never,
+}
+
+impl Node {
+    fn comparisons(&self) -> usize {
+        match self {
+            Self::And(nodes) | Self::Or(nodes) => nodes.iter().map(Self::comparisons).sum(),
+            Self::Not(node) | Self::ValueFilter(_, node) => node.comparisons(),
+            Self::Present(_) | Self::Compare(..) | Self::Never => 1,
+        }
+    }
 }
 
 /// An attribute of a schema. The names are spelled as in the schema.

@@ -2,15 +2,14 @@
 
 use serde_json::{Map, Value};
 
+use super::add::{add, remove_listed};
 use super::parse::with_operation_number;
-use super::values::{
-    contains, immutable, is_same_value, keep_one_primary, merge, non_empty, required, set, set_in,
-};
+use super::values::{immutable, keep_one_primary, merge, non_empty, required, set, set_in};
+use super::work::{Work, check_copies, visits};
 use super::{ElementFilter, Op, Operation, Patch, TargetLocation};
 use crate::error::{ErrorKind, ScimError};
-use crate::filter::fold;
 use crate::resource::{
-    Document, accepts_an_array_of_one_for_a_single_value, finish, normalise_attribute,
+    Document, accepts_an_array_of_one_for_a_single_value, check_count, finish, normalise_attribute,
     sub_attributes_of_value,
 };
 use crate::schema::{Attribute, Mutability, ResourceSchema, Returned, Target};
@@ -19,12 +18,13 @@ impl Patch<'_> {
     /// Applies the operations one after the other, and returns the changed copy of the document.
     ///
     /// # Errors
-    /// `mutability`, `noTarget` or `invalidValue` (RFC 7644 §3.5.2). The detail has the number of the
-    /// operation.
+    /// `mutability`, `noTarget` or `invalidValue` (RFC 7644 §3.5.2); 413 if the operations visit too many values. The
+    /// detail has the number of the operation.
     pub fn apply(&self, document: &Document, schema: &ResourceSchema) -> Result<Document, ScimError> {
         let mut document = document.clone();
+        let mut work = Work::default();
         for operation in &self.operations {
-            apply(&mut document, operation)
+            apply(&mut document, operation, &mut work)
                 .map_err(|error| with_operation_number(operation.number, error))?;
         }
         finish(&mut document, schema)?;
@@ -32,7 +32,8 @@ impl Patch<'_> {
     }
 }
 
-fn apply(document: &mut Document, operation: &Operation<'_>) -> Result<(), ScimError> {
+/// Applies one operation. If it fails, the document is not complete any more.
+fn apply(document: &mut Document, operation: &Operation<'_>, work: &mut Work) -> Result<(), ScimError> {
     let target = match &operation.location {
         TargetLocation::Extension(extension) => {
             let present = document.get(&extension.id).and_then(Value::as_object);
@@ -52,14 +53,14 @@ fn apply(document: &mut Document, operation: &Operation<'_>) -> Result<(), ScimE
     if target.attribute.returned == Returned::Never {
         return Ok(());
     }
-    let Some(extension) = target.extension else { return apply_in(document, target, operation) };
+    let Some(extension) = target.extension else { return apply_in(document, target, operation, work) };
     // The attributes of an extension are in an object of their own. The object is removed with its last
     // attribute.
     let mut values = match document.get_mut(&extension.id) {
         Some(Value::Object(values)) => std::mem::take(values),
         _ => Map::new(),
     };
-    apply_in(&mut values, target, operation)?;
+    apply_in(&mut values, target, operation, work)?;
     if values.is_empty() {
         document.shift_remove(&extension.id);
     } else {
@@ -73,24 +74,30 @@ fn apply_in(
     values: &mut Map<String, Value>,
     target: &Target<'_>,
     operation: &Operation<'_>,
+    work: &mut Work,
 ) -> Result<(), ScimError> {
     let name = &target.attribute.name;
-    let present = values.get(name);
+    let is_immutable = target.attribute.mutability == Mutability::Immutable;
+    let before = values.get(name).filter(|_| is_immutable).cloned();
+    // The value is moved, because it can be large and a PATCH can have many operations on it.
+    let present = values.get_mut(name).map(Value::take);
     let next = match &operation.location {
-        TargetLocation::Elements { filter, .. } => elements(present, target, filter, operation)?,
+        TargetLocation::Elements { filter, .. } => elements(present, target, filter, operation, work)?,
         _ => match target.sub_attribute {
-            Some(sub_attribute) => sub_attribute_of(present, target.attribute, sub_attribute, operation)?,
-            None => attribute(present, target.attribute, operation)?,
+            Some(sub_attribute) => {
+                sub_attribute_of(present, target.attribute, sub_attribute, operation, work)?
+            }
+            None => attribute(present, target.attribute, operation, work)?,
         },
     };
-    if present == next.as_ref() {
-        return Ok(());
-    }
-    if present.is_some() && target.attribute.mutability == Mutability::Immutable {
+    if before.is_some() && before != next {
         return Err(immutable(name));
     }
     match next {
         Some(next) => {
+            if let Value::Array(elements) = &next {
+                check_count(target.attribute, elements.len())?;
+            }
             values.insert(name.clone(), next);
         }
         None => {
@@ -102,80 +109,79 @@ fn apply_in(
 
 /// Returns the value of an attribute after an operation on the whole attribute.
 fn attribute(
-    present: Option<&Value>,
+    present: Option<Value>,
     attribute: &Attribute,
     operation: &Operation<'_>,
+    work: &mut Work,
 ) -> Result<Option<Value>, ScimError> {
     if operation.op == Op::Remove {
         if attribute.required {
             return Err(required(&attribute.name));
         }
-        if attribute.multi_valued && !operation.value.is_null() {
-            return Ok(
-                present.and_then(|present| accepts_removal_by_a_list(present, attribute, &operation.value))
-            );
-        }
-        return Ok(None);
-    }
-    if let (Some(Value::Object(present)), Some(given)) =
-        (present, sub_attributes_of_value(attribute, &operation.value))
-    {
-        let mut merged = present.clone();
-        merge(&mut merged, given, attribute)?;
-        return Ok((!merged.is_empty()).then_some(Value::Object(merged)));
-    }
-    let given = normalise_attribute(attribute, &operation.value, &attribute.name)?;
-    match (operation.op, present, given) {
-        // RFC 7644 §3.5.2.1: existing values stay, and new values are appended.
-        (Op::Add, Some(Value::Array(present)), given) if attribute.multi_valued => {
-            let mut elements = present.clone();
-            let given = match given {
-                Some(Value::Array(given)) => given,
-                _ => Vec::new(),
-            };
-            for element in given {
-                if elements.iter().any(|present| contains(present, &element)) {
-                    continue;
-                }
-                let index = elements.iter().position(|present| is_same_value(present, &element));
-                match (index.and_then(|index| elements.get_mut(index)), &element) {
-                    (Some(Value::Object(present)), Value::Object(given)) => merge(present, given, attribute)?,
-                    _ => elements.push(element),
-                }
-                let index = index.unwrap_or(elements.len() - 1);
-                keep_one_primary(&mut elements, &[index], attribute)?;
+        return match present {
+            Some(Value::Array(present)) if attribute.multi_valued && !operation.value.is_null() => {
+                visit_all(&present, 1, work)?;
+                accepts_removal_by_a_list(present, attribute, &operation.value, work)
             }
-            Ok(Some(Value::Array(elements)))
-        }
-        // A simple value for a complex attribute, such as the id of a manager, sets `value` and keeps other
-        // sub-attributes.
-        (_, Some(Value::Object(present)), Some(Value::Object(given))) => {
-            let mut merged = present.clone();
-            merge(&mut merged, &given, attribute)?;
-            Ok(Some(Value::Object(merged)))
-        }
-        (_, _, given) => Ok(given),
+            _ => Ok(None),
+        };
     }
+    match (present, sub_attributes_of_value(attribute, &operation.value)) {
+        (Some(Value::Object(mut present)), Some(given)) => {
+            merge(&mut present, given, attribute)?;
+            Ok((!present.is_empty()).then_some(Value::Object(present)))
+        }
+        (present, _) => {
+            let given = normalise_attribute(attribute, &operation.value, &attribute.name)?;
+            match (operation.op, present, given) {
+                // RFC 7644 §3.5.2.1: existing values stay, and new values are appended.
+                (Op::Add, Some(Value::Array(present)), given) if attribute.multi_valued => {
+                    let Some(Value::Array(given)) = given else { return Ok(Some(Value::Array(present))) };
+                    visit_all(&present, 1, work)?;
+                    Ok(Some(Value::Array(add(present, given, attribute, work)?)))
+                }
+                // A simple value for a complex attribute, such as the id of a manager, sets `value` and keeps
+                // other sub-attributes.
+                (_, Some(Value::Object(mut present)), Some(Value::Object(given))) => {
+                    merge(&mut present, &given, attribute)?;
+                    Ok(Some(Value::Object(present)))
+                }
+                (_, _, given) => Ok(given),
+            }
+        }
+    }
+}
+
+/// Counts the visits of an operation that reads all elements this number of times.
+fn visit_all(elements: &[Value], times: usize, work: &mut Work) -> Result<(), ScimError> {
+    work.add(elements.iter().map(visits).sum::<usize>().saturating_mul(times))
 }
 
 /// Returns the value of an attribute after an operation on a sub-attribute. In a multi-valued attribute, the
 /// operation applies to every element.
 fn sub_attribute_of(
-    present: Option<&Value>,
+    present: Option<Value>,
     attribute: &Attribute,
     sub_attribute: &Attribute,
     operation: &Operation<'_>,
+    work: &mut Work,
 ) -> Result<Option<Value>, ScimError> {
     let value = sub_attribute_value(attribute, sub_attribute, operation)?;
     match present {
-        Some(Value::Array(elements)) => {
-            let mut elements = elements.clone();
+        Some(Value::Array(mut elements)) => {
+            visit_all(&elements, 1, work)?;
+            if let Some(value) = &value {
+                check_copies(value, elements.len(), &attribute.name)?;
+            }
             let all: Vec<usize> = (0..elements.len()).collect();
             set_in(&mut elements, &all, attribute, sub_attribute, value.as_ref())?;
             Ok(non_empty(elements))
         }
         present => {
-            let mut values = present.and_then(Value::as_object).cloned().unwrap_or_default();
+            let mut values = match present {
+                Some(Value::Object(values)) => values,
+                _ => Map::new(),
+            };
             set(&mut values, sub_attribute, value.as_ref())?;
             let value = (!values.is_empty()).then_some(Value::Object(values));
             Ok(if attribute.multi_valued { value.map(|value| Value::Array(vec![value])) } else { value })
@@ -185,13 +191,18 @@ fn sub_attribute_of(
 
 /// Returns the value of a multi-valued attribute after an operation on the elements that a filter selects.
 fn elements(
-    present: Option<&Value>,
+    present: Option<Value>,
     target: &Target<'_>,
     filter: &ElementFilter,
     operation: &Operation<'_>,
+    work: &mut Work,
 ) -> Result<Option<Value>, ScimError> {
     let attribute = target.attribute;
-    let mut elements = present.and_then(Value::as_array).cloned().unwrap_or_default();
+    let mut elements = match present {
+        Some(Value::Array(elements)) => elements,
+        _ => Vec::new(),
+    };
+    visit_all(&elements, filter.filter.comparisons(), work)?;
     let is_selected =
         |element: &Value| element.as_object().is_some_and(|element| filter.filter.matches(element));
     let mut selected: Vec<usize> = elements
@@ -212,6 +223,8 @@ fn elements(
         elements.push(Value::Object(described));
         selected.push(elements.len() - 1);
     }
+    check_copies(&operation.value, selected.len(), &attribute.name)?;
+    work.add(visits(&operation.value).saturating_mul(selected.len()))?;
     match target.sub_attribute {
         Some(sub_attribute) => {
             let value = sub_attribute_value(attribute, sub_attribute, operation)?;
@@ -269,20 +282,13 @@ fn accepts_a_filter_as_the_description_of_an_element(
 }
 
 /// Entra ID sends the values to remove in `value`, as `[{"value": "…"}]`. Only these are removed.
-fn accepts_removal_by_a_list(present: &Value, attribute: &Attribute, listed: &Value) -> Option<Value> {
-    let listed = listed.as_array().map_or(std::slice::from_ref(listed), Vec::as_slice);
-    let value = |element: &Value| {
-        let case_exact = attribute.sub_attribute("value").unwrap_or(attribute).case_exact;
-        element.get("value").unwrap_or(element).as_str().map(|text| fold(text, case_exact).into_owned())
-    };
-    let is_listed = |element: &Value| {
-        listed.iter().any(|listed| match (value(element), value(listed)) {
-            (Some(one), Some(other)) => one == other,
-            _ => contains(element, listed),
-        })
-    };
-    let elements = present.as_array()?;
-    non_empty(elements.iter().filter(|element| !is_listed(element)).cloned().collect())
+fn accepts_removal_by_a_list(
+    present: Vec<Value>,
+    attribute: &Attribute,
+    listed: &Value,
+    work: &mut Work,
+) -> Result<Option<Value>, ScimError> {
+    remove_listed(present, listed, attribute, work)
 }
 
 /// Returns the value that an operation gives to a sub-attribute, or `None` if it clears the sub-attribute.

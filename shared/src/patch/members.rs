@@ -37,6 +37,14 @@ impl MemberOperation {
     pub fn commutes(&self) -> bool {
         matches!(self, Self::Add(_) | Self::Remove(_))
     }
+
+    /// Returns the number of comparisons in the filter, which does not name members by id.
+    pub(super) fn comparisons(&self) -> usize {
+        match self {
+            Self::RemoveMatching(filter) | Self::ReplaceMatching(filter, _) => filter.comparisons(),
+            _ => 0,
+        }
+    }
 }
 
 /// A member as the client sends it.

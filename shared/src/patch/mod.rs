@@ -4,6 +4,7 @@
 //! Operations on the members of a group are kept in a list of their own, in order. The directory applies them
 //! without reading the group's other members.
 
+mod add;
 mod apply;
 mod members;
 mod parse;
@@ -12,9 +13,10 @@ mod path;
 mod tests;
 mod value_path;
 mod values;
+mod work;
 
 pub use members::{MemberOperation, MemberValue, parse_members};
-pub use parse::{MAX_PATCH_OPERATIONS, PATCH_SCHEMA};
+pub use parse::PATCH_SCHEMA;
 pub use value_path::ValuePath;
 
 use serde_json::{Map, Value};
@@ -27,6 +29,8 @@ use crate::schema::{Attribute, Schema, Target};
 pub struct Patch<'s> {
     operations: Vec<Operation<'s>>,
     members: Vec<MemberOperation>,
+    /// The number of attributes that the operations name, and of comparisons in their value filters.
+    targets: usize,
 }
 
 impl Patch<'_> {
@@ -74,6 +78,14 @@ struct ElementFilter {
 }
 
 impl<'s> TargetLocation<'s> {
+    /// Returns the number of comparisons in the value filter.
+    fn comparisons(&self) -> usize {
+        match self {
+            TargetLocation::Elements { filter, .. } => filter.filter.comparisons(),
+            TargetLocation::Extension(_) | TargetLocation::Attribute(_) => 0,
+        }
+    }
+
     fn target(&self) -> Option<&Target<'s>> {
         match self {
             TargetLocation::Extension(_) => None,

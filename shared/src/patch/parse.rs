@@ -3,16 +3,15 @@
 use serde_json::{Map, Value};
 
 use super::members;
-use super::{Op, Operation, Patch, TargetLocation, path};
+use super::{MemberOperation, Op, Operation, Patch, TargetLocation, path};
 use crate::error::{ErrorKind, ScimError};
+use crate::limits::{MAX_PATCH_OPERATIONS, MAX_PATCH_TARGETS};
 use crate::message::{check_message, member, operations};
 use crate::resource::{ResourceKind, type_name};
 use crate::schema::{Attribute, Mutability, ResourceSchema, Schema, Target};
 
 /// The schema URN of the body (RFC 7644 §3.5.2).
 pub const PATCH_SCHEMA: &str = "urn:ietf:params:scim:api:messages:2.0:PatchOp";
-/// The maximum number of operations in one request.
-pub const MAX_PATCH_OPERATIONS: usize = 1_000;
 
 impl<'s> Patch<'s> {
     /// Reads the body of a PATCH.
@@ -20,10 +19,11 @@ impl<'s> Patch<'s> {
     /// # Errors
     /// `invalidSyntax` if the body is not a PatchOp, `invalidPath` or `noTarget` for a path that does not
     /// name an attribute, `mutability` for a path to a read-only attribute, `invalidValue` for a value of the
-    /// wrong type or too many operations. The detail has the number of the operation.
+    /// wrong type or too many operations, 413 for too many attributes or comparisons. The detail has the number of the
+    /// operation.
     pub fn parse(body: &Map<String, Value>, schema: &'s ResourceSchema) -> Result<Self, ScimError> {
         check_message(body, PATCH_SCHEMA)?;
-        let mut patch = Self { operations: Vec::new(), members: Vec::new() };
+        let mut patch = Self { operations: Vec::new(), members: Vec::new(), targets: 0 };
         for operation in operations(body, MAX_PATCH_OPERATIONS, ErrorKind::InvalidValue)? {
             let (number, operation) = operation?;
             Reader { number, schema, patch: &mut patch }
@@ -150,11 +150,28 @@ impl<'s> Reader<'_, 's> {
                 && target.attribute.name == "members"
         };
         if location.target().is_some_and(is_member) {
-            return members::read(op, location, value, &mut self.patch.members);
+            let before = self.patch.members.len();
+            members::read(op, location, value, &mut self.patch.members)?;
+            let read = self.patch.members.iter().skip(before);
+            return self.count(1 + read.map(MemberOperation::comparisons).sum::<usize>());
         }
+        self.count(1 + location.comparisons())?;
         let value = value.clone();
         self.patch.operations.push(Operation { number: self.number, op, location, value });
         Ok(())
+    }
+
+    /// Counts attributes and comparisons.
+    fn count(&mut self, targets: usize) -> Result<(), ScimError> {
+        self.patch.targets += targets;
+        if self.patch.targets <= MAX_PATCH_TARGETS {
+            return Ok(());
+        }
+        let detail = format!(
+            "The operations name more than {MAX_PATCH_TARGETS} attributes and comparisons, the maximum; send fewer \
+             operations in one request"
+        );
+        Err(ScimError::new(ErrorKind::PayloadTooLarge, detail))
     }
 }
 

@@ -10,14 +10,18 @@ use super::{ElementFilter, TargetLocation};
 use crate::attribute_path::AttributePath;
 use crate::error::{ErrorKind, ScimError};
 use crate::filter::{Expression, Filter, Literal, Operator, Parser};
+use crate::limits::MAX_PATCH_PATH_BYTES;
 use crate::schema::{Attribute, Resolved, ResourceSchema, Target};
 
 /// Parses a path and resolves it in a schema. Returns `None` if it is well-formed but the schema does not
 /// have the attribute.
 ///
 /// # Errors
-/// `invalidPath` if the path or its filter is malformed.
+/// `invalidPath` if the path or its filter is malformed or too long.
 pub fn parse<'s>(text: &str, schema: &'s ResourceSchema) -> Result<Option<TargetLocation<'s>>, ScimError> {
+    if text.len() > MAX_PATCH_PATH_BYTES {
+        return Err(invalid(format!("path is {} bytes; the maximum is {MAX_PATCH_PATH_BYTES}", text.len())));
+    }
     let malformed = || invalid(format!("{text:?} is not an attribute path"));
     let (head, brackets) = match text.find('[') {
         Some(start) => (text.get(..start), text.get(start..)),

@@ -519,3 +519,64 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn patch_that_would_do_too_much_work_is_rejected_before_it_does_it() {
+    let many =
+        |count: usize| -> Value { (0..count).map(|number| json!({ "value": number.to_string() })).collect() };
+    let add = |count: usize| json!({ "op": "add", "path": "entitlements", "value": many(count) });
+    let repeat = |count: usize, first: Value, operation: Value| {
+        std::iter::once(first).chain(std::iter::repeat_n(operation, count)).collect::<Value>()
+    };
+    let display = json!({ "op": "replace", "path": "entitlements.display", "value": "x".repeat(50) });
+    let long = json!({ "op": "replace", "path": "entitlements[value pr].display", "value": "x".repeat(200) });
+    let terms = vec!["value pr"; 600].join(" or ");
+    let wide = json!({ "op": "replace", "path": format!("entitlements[{terms}].display"), "value": "x" });
+    let same: Value = (0..10_000).map(|number| json!({ "value": "a", "type": number.to_string() })).collect();
+    let keys: Value = (0..20_001)
+        .map(|number| (format!("entitlements[value eq \"{number}\"].display"), json!("x")))
+        .collect();
+    for (operations, expected) in [
+        (json!([add(25_000)]), None),
+        (json!([add(25_001)]), Some("Operation 1: entitlements has 25001 values; the maximum is 25000")),
+        (
+            json!([add(25_000), { "op": "add", "path": "entitlements", "value": "x" }]),
+            Some("Operation 2: entitlements has 25001 values"),
+        ),
+        (repeat(50, add(10_000), display.clone()), None),
+        (
+            repeat(999, add(10_000), display),
+            Some("The operations visit more than 10000000 values, the maximum"),
+        ),
+        (
+            repeat(1, add(10_000), long),
+            Some("Operation 2: A value of 202 bytes would be copied into 10000 elements"),
+        ),
+        (repeat(2, add(10_000), wide), Some("Operation 2: The operations visit more than 10000000 values")),
+        (
+            repeat(
+                1,
+                json!({ "op": "add", "path": "entitlements", "value": same }),
+                json!({
+                    "op": "add", "path": "entitlements",
+                    "value": (0..10_000).map(|number| json!({ "value": "a", "type": format!("t{number}") })).collect::<Value>()
+                }),
+            ),
+            Some("Operation 2: The operations visit more than 10000000 values"),
+        ),
+        (
+            json!([{ "op": "add", "value": keys }]),
+            Some("Operation 1: The operations name more than 20000 attributes"),
+        ),
+        (
+            json!([{ "op": "add", "path": "x".repeat(65_537), "value": 1 }]),
+            Some("Operation 1: path is 65537 bytes; the maximum is 65536"),
+        ),
+    ] {
+        match (apply(operations), expected) {
+            (Ok(_), None) => {}
+            (Err(error), Some(expected)) => assert!(error.detail.contains(expected), "{error}"),
+            (result, expected) => panic!("{:?}, expected {expected:?}", result.map(|_| ())),
+        }
+    }
+}

@@ -76,7 +76,7 @@ pub fn set(
 }
 
 /// Sets `primary` of the other elements to false if one of the touched elements is the primary one (RFC 7644
-/// §3.5.2).
+/// §3.5.2). The indexes of the touched elements must be sorted.
 pub fn keep_one_primary(
     elements: &mut [Value],
     touched: &[usize],
@@ -87,7 +87,7 @@ pub fn keep_one_primary(
         0 => Ok(()),
         1 => {
             for (index, element) in elements.iter_mut().enumerate() {
-                if !touched.contains(&index)
+                if touched.binary_search(&index).is_err()
                     && is_primary(element)
                     && let Some(primary) = element.get_mut("primary")
                 {

@@ -1,12 +1,14 @@
 //! Resources: ids, kinds, versions and stored documents.
 
+mod body;
 mod normalise;
 mod replace;
 mod representation;
 
+pub use body::parse_object;
 pub use normalise::{
-    accepts_an_array_of_one_for_a_single_value, decode_base64, finish, is_primary, normalise,
-    normalise_attribute, parse_object, sub_attributes_of_value, type_name,
+    accepts_an_array_of_one_for_a_single_value, check_count, decode_base64, finish, is_primary, normalise,
+    normalise_attribute, sub_attributes_of_value, type_name,
 };
 pub use replace::replace;
 pub use representation::{GroupReference, Member, location, represent, represent_to_match};

@@ -10,25 +10,8 @@ use serde_json::{Map, Value};
 
 use super::Document;
 use crate::error::{ErrorKind, ScimError};
+use crate::limits::MAX_ATTRIBUTE_VALUES;
 use crate::schema::{Attribute, Mutability, ResourceSchema, Returned, Schema, Type};
-
-/// Parses a request body that must be a JSON object.
-///
-/// # Errors
-/// `invalidSyntax` if the body is not JSON, is nested deeper than 128 levels, or is not an object.
-pub fn parse_object(body: &[u8]) -> Result<Map<String, Value>, ScimError> {
-    let invalid = |detail: String| ScimError::new(ErrorKind::InvalidSyntax, detail);
-    if body.is_empty() {
-        return Err(invalid("The request body is empty; it must be a JSON object".to_owned()));
-    }
-    match serde_json::from_slice(body) {
-        Ok(Value::Object(object)) => Ok(object),
-        Ok(other) => {
-            Err(invalid(format!("The request body is {}; it must be a JSON object", type_name(&other))))
-        }
-        Err(error) => Err(invalid(format!("The request body is not valid JSON: {error}"))),
-    }
-}
 
 /// Makes a document from the body of a POST or PUT (RFC 7644 §3.3, §3.5.1).
 ///
@@ -168,6 +151,7 @@ pub fn normalise_attribute(
         Value::Array(values) => values.as_slice(),
         single => accepts_a_single_value_for_a_multi_valued_attribute(single),
     };
+    check_count(attribute, values.len())?;
     let mut out: Vec<Value> = Vec::with_capacity(values.len());
     let mut seen = std::collections::HashSet::with_capacity(values.len());
     for value in values {
@@ -183,6 +167,18 @@ pub fn normalise_attribute(
         )));
     }
     Ok((!out.is_empty()).then_some(Value::Array(out)))
+}
+
+/// Checks the number of values of a multi-valued attribute. Members are stored one by one, so they have no maximum.
+///
+/// # Errors
+/// 413 if there are more values than [`MAX_ATTRIBUTE_VALUES`].
+pub fn check_count(attribute: &Attribute, count: usize) -> Result<(), ScimError> {
+    if count <= MAX_ATTRIBUTE_VALUES || attribute.name == "members" {
+        return Ok(());
+    }
+    let detail = format!("{} has {count} values; the maximum is {MAX_ATTRIBUTE_VALUES}", attribute.name);
+    Err(ScimError::new(ErrorKind::PayloadTooLarge, detail))
 }
 
 /// Whether this element of a multi-valued attribute is the primary one.

@@ -58,6 +58,7 @@ use directory::connectors::{ConnectorId, Connectors};
 use directory::secrets::{credential_of_generated, generate_secret};
 use directory::{Actor, By, Table};
 use jiff::Timestamp;
+use runtime::data_folder;
 use shared::credential::CredentialKind;
 use shared::schema::Schemas;
 use tokio::time::Instant;
@@ -185,14 +186,14 @@ impl Storm {
         let writes = Writes::default();
         let (mut services, mut proxies) = (Vec::new(), Vec::new());
         for folder in &folders[..SERVICES] {
-            let proxy = Proxy::start(&engine.url, &writes).await;
+            let proxy = Proxy::start(&engine.url, folders[SERVICES].path(), &writes).await;
             let mut service = Process::service(binaries, folder.path(), &proxy.endpoint, &started).await;
             service.start().await;
             services.push(service);
             proxies.push(proxy);
         }
         let password = generate_secret().expect("randomness is available");
-        create_connector(&engine.url, CONNECTORS[1], &started.username, &password).await;
+        create_connector(folders[SERVICES].path(), CONNECTORS[1], &started.username, &password).await;
         let run = Arc::new(Run::start());
         let passwords = [started.password.clone(), password];
         let origins: Vec<String> = services.iter().map(|service| service.url.clone()).collect();
@@ -216,7 +217,7 @@ impl Storm {
             }
         });
         let sites = sites.collect();
-        let scimctl = Scimctl::new(binaries, &engine.url, TABLE);
+        let scimctl = Scimctl::new(binaries, folders[SERVICES].path(), TABLE);
         Self {
             options: *options,
             run,
@@ -233,9 +234,10 @@ impl Storm {
 }
 
 /// Creates a connector with Basic credentials.
-async fn create_connector(engine: &str, id: &str, username: &str, password: &str) {
+async fn create_connector(folder: &Path, id: &str, username: &str, password: &str) {
     let now = Timestamp::now();
-    let table = Table::new(runtime::dynamodb::client_at(engine).await, TABLE.to_owned())
+    let engine = data_folder::read_engine(folder).expect("the engine runs");
+    let table = Table::new(runtime::dynamodb::client_of_engine(&engine).await, TABLE.to_owned())
         .until(Instant::now() + Duration::from_secs(30));
     let actor = Actor { by: By::Operator("storm".to_owned()), request: "storm".to_owned() };
     let kind = CredentialKind::Basic { username: username.to_owned() };

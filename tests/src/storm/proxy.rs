@@ -4,6 +4,7 @@
 //! the tokens, and removes them from the requests that it forwards.
 
 use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -11,7 +12,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
-use http::{HeaderMap, Response};
+use http::{HeaderMap, HeaderValue, Response};
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -22,7 +23,7 @@ use tokio::sync::{RwLock, watch};
 use tokio::time::{Instant, sleep};
 
 use super::weather::{Fault, Weather};
-use crate::forward::dynamodb_answer;
+use crate::forward::{dynamodb_answer, of_access_key};
 
 /// The headers that the engine needs.
 const HEADERS: [&str; 4] = ["content-type", "x-amz-target", "authorization", "x-amz-date"];
@@ -59,6 +60,8 @@ impl Writes {
 
 struct Shared {
     engine: String,
+    /// The data folder of the engine.
+    folder: PathBuf,
     http: Client<HttpConnector, Full<Bytes>>,
     weather: Mutex<Weather>,
     outage: watch::Sender<Outage>,
@@ -83,11 +86,12 @@ impl Proxy {
     ///
     /// # Panics
     /// When no port is free.
-    pub async fn start(engine: &str, writes: &Writes) -> Self {
+    pub async fn start(engine: &str, folder: &Path, writes: &Writes) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
         let endpoint = format!("http://{}", listener.local_addr().expect("the listener has an address"));
         let shared = Arc::new(Shared {
             engine: engine.to_owned(),
+            folder: folder.to_owned(),
             http: Client::builder(TokioExecutor::new()).build_http(),
             weather: Mutex::new(Weather::calm()),
             outage: watch::Sender::new(Outage::None),
@@ -224,11 +228,23 @@ impl Shared {
         response
     }
 
+    /// Puts the access key of the engine into a request. Each run of the engine has another one, and the services do not start
+    /// again when the engine does.
+    fn sign(&self, headers: &mut HeaderMap) {
+        let access_key = std::fs::read_to_string(self.folder.join("dynamodb-access-key")).unwrap_or_default();
+        let signature = headers.get("authorization").and_then(|signature| signature.to_str().ok());
+        let signature = signature.map(|signature| of_access_key(signature, access_key.trim()));
+        if let Some(signature) = signature.and_then(|signature| HeaderValue::from_str(&signature).ok()) {
+            headers.insert("authorization", signature);
+        }
+    }
+
     async fn send(&self, request: &Request) -> Response<Body> {
         let mut sent = http::Request::post(&self.engine)
             .body(Full::new(request.body.clone()))
             .expect("the engine has a URL");
         *sent.headers_mut() = request.headers.clone();
+        self.sign(sent.headers_mut());
         // The engine may have been killed.
         let Ok(response) = self.http.request(sent).await else { return cut_off() };
         let (parts, body) = response.into_parts();

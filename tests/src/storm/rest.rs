@@ -39,19 +39,20 @@ const KINDS: [Kind; 2] = [Kind::User, Kind::Group];
 /// `scimctl` on the table of a run.
 pub struct Scimctl {
     program: PathBuf,
-    endpoint: String,
+    folder: PathBuf,
     table: String,
 }
 
 impl Scimctl {
-    /// The command in this folder, for the engine at this URL.
-    pub fn new(binaries: &Path, endpoint: &str, table: &str) -> Self {
-        Self { program: binaries.join("scimctl"), endpoint: endpoint.to_owned(), table: table.to_owned() }
+    /// The command in the folder `binaries`, for the engine with this data folder.
+    pub fn new(binaries: &Path, folder: &Path, table: &str) -> Self {
+        Self { program: binaries.join("scimctl"), folder: folder.to_owned(), table: table.to_owned() }
     }
 
     async fn run(&self, arguments: &[&str]) -> Output {
         let output = Command::new(&self.program)
-            .args(["--table", &self.table, "--endpoint", &self.endpoint])
+            .args(["--table", &self.table, "--local"])
+            .arg(&self.folder)
             .args(arguments)
             .env("USER", "storm")
             .output()

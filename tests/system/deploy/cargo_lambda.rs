@@ -43,7 +43,7 @@ impl Watch {
             .env("PUBLIC_URL", format!("http://127.0.0.1:{port}"))
             .env("LOG_LEVEL", "warn")
             .env("AWS_REGION", "us-east-1")
-            .env("AWS_ACCESS_KEY_ID", "local")
+            .env("AWS_ACCESS_KEY_ID", service.access_key())
             .env("AWS_SECRET_ACCESS_KEY", "local")
             .process_group(0)
             .stdin(Stdio::null())
@@ -80,7 +80,7 @@ async fn free_port() -> u16 {
 
 #[tokio::test]
 async fn cargo_lambda_answers_every_event_and_every_okta_conversation() {
-    let service = Service::start();
+    let service = Service::start_with_random_access_key();
     create_event_fixtures(&service).await;
     let watch = Watch::start(&service).await;
     for (name, status, pattern) in expected_answers() {

@@ -1,6 +1,7 @@
 //! The process that `make run` starts: what it prints, that its data survives a restart, why a start fails,
 //! and how it stops.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
@@ -24,6 +25,7 @@ use tests::forward::{Forward, dynamodb_answer};
 use tests::interrupted::unfinished;
 use tests::provisioning::{USER, add_members_body, create_group, create_users, members_of};
 use tests::service::{TABLE, TIME_LIMIT, binaries, service};
+use tests::workspace;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use uuid::Uuid;
@@ -144,6 +146,96 @@ async fn credentials_and_public_url_come_from_the_environment() {
     assert_eq!(running.lines, ["https://scim.example.com/default/scim/v2", "me", "a chosen password"]);
     assert!(running.end("-TERM").0.success());
     assert!(!folder.path().join("credentials.json").exists(), "no password is generated");
+}
+
+/// The names and modes of a folder and the files in it.
+fn modes(folder: &Path) -> BTreeMap<String, u32> {
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let files = files.map(|path| (path.file_name().unwrap().to_str().unwrap().to_owned(), mode(&path)));
+    files.chain([(".".to_owned(), mode(folder))]).collect()
+}
+
+#[tokio::test]
+async fn only_the_current_user_can_read_the_data() {
+    let folder = Folder::missing();
+    std::fs::create_dir(folder.path()).unwrap();
+    let set_mode = |path: &Path, mode| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    set_mode(folder.path(), 0o755);
+    for name in ["dynamodb.sqlite", "dynamodb-access-key", "lock"] {
+        set_mode(Path::new(&folder.write(name, "")), 0o666);
+    }
+    let running = Running::start(folder.path(), &[]);
+    assert_eq!(running.client().post("/Users", &user("ann")).await.status, 201);
+    let mut modes = modes(folder.path());
+    assert_eq!(modes.remove("."), Some(0o700));
+    for name in ["dynamodb.sqlite", "dynamodb.sqlite-wal", "dynamodb-access-key", "credentials.json", "lock"]
+    {
+        assert!(modes.contains_key(name), "{name}: {modes:?}");
+    }
+    assert!(modes.values().all(|mode| mode & 0o077 == 0), "{modes:?}");
+
+    let file = folder.file_path("users.csv");
+    let export = ["--local", folder.path().to_str().unwrap(), "export", "users", "default", &file];
+    let exported = Command::new(binaries().join("scimctl")).args(export).output().unwrap();
+    assert!(exported.status.success(), "{exported:?}");
+    assert!(std::fs::read_to_string(&file).unwrap().contains("ann"));
+    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    drop(running);
+
+    let shared = Folder::missing();
+    std::fs::create_dir(shared.path()).unwrap();
+    set_mode(shared.path(), 0o1777);
+    let (code, error) = start_and_fail(shared.path(), &[]);
+    assert_eq!(code, Some(1));
+    assert!(error.contains("all users of this machine share the folder"), "{error}");
+}
+
+#[tokio::test]
+async fn each_run_has_its_own_access_key_and_make_lambda_finds_it() {
+    let folder = Folder::missing();
+    let start_engine = || {
+        let mut command = program(folder.path(), &[("SCIM_PASSWORD", "correct horse battery staple")]);
+        let mut child = command.arg("dynamodb").spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let endpoint =
+            lines.find_map(|line| Some(line.unwrap().strip_prefix("DynamoDB:")?.trim().to_owned()));
+        // The same command as in the Makefile, with this folder.
+        let read = "$$(cat .local/lambda/dynamodb-access-key)";
+        let makefile = std::fs::read_to_string(workspace().join("Makefile")).unwrap();
+        assert!(
+            makefile.contains(&format!("AWS_ACCESS_KEY_ID={read} DYNAMODB_ENDPOINT=http://127.0.0.1:8000"))
+        );
+        let access_key = std::fs::read_to_string(folder.path().join("dynamodb-access-key")).unwrap();
+        (child, endpoint.unwrap(), access_key)
+    };
+    let list_connectors = |endpoint: &str, access_key: &str| {
+        let environment = [
+            ("DYNAMODB_ENDPOINT", endpoint),
+            ("AWS_ACCESS_KEY_ID", access_key),
+            ("AWS_SECRET_ACCESS_KEY", "local"),
+            ("AWS_REGION", "us-east-1"),
+            ("TABLE_NAME", "rollcall"),
+        ];
+        let mut command = Command::new(binaries().join("scimctl"));
+        command.args(["connector", "list"]).env_clear().envs(environment).output().unwrap()
+    };
+    let (mut first, endpoint, first_key) = start_engine();
+    let listed = list_connectors(&endpoint, &first_key);
+    assert!(String::from_utf8_lossy(&listed.stdout).contains("default"), "{listed:?}");
+    first.kill().unwrap();
+    first.wait().unwrap();
+
+    let (mut second, endpoint, second_key) = start_engine();
+    assert_eq!(first_key.len(), 43);
+    assert_ne!(first_key, second_key);
+    let refused = list_connectors(&endpoint, &first_key);
+    assert!(!refused.status.success(), "{refused:?}");
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("UnrecognizedClientException"), "{refused:?}");
+    second.kill().unwrap();
+    second.wait().unwrap();
 }
 
 #[tokio::test]

@@ -594,7 +594,9 @@ async fn removal_beside_an_unanswered_addition_is_not_lost() {
         // The sweeper adds the member before one of the requests of its removal.
         let interruption = {
             let (service, connector) = (Arc::clone(&faulty.service), connector.clone());
-            async move { drop(sweep(&service, &connector).await) }
+            async move {
+                let _ = sweep(&service, &connector).await;
+            }
         };
         faulty.dynamodb.interrupt(at, interruption);
         let value = member_values(std::slice::from_ref(&waiting));

@@ -2,12 +2,19 @@
 //!
 //! This module does not run the operations.
 
+mod references;
+mod schedule;
+
+pub use schedule::Schedule;
+
 use std::collections::{BTreeMap, BTreeSet};
 
+use references::{PREFIX, for_each_string};
 use serde_json::{Map, Value};
 
 use crate::error::{ErrorKind, ScimError};
 use crate::filter::fold;
+use crate::limits::MAX_BULK_OPERATIONS;
 use crate::message::{check_message, member, operations};
 use crate::resource::type_name;
 
@@ -15,12 +22,6 @@ use crate::resource::type_name;
 pub const BULK_REQUEST_SCHEMA: &str = "urn:ietf:params:scim:api:messages:2.0:BulkRequest";
 /// The schema URN of the response to a Bulk request.
 pub const BULK_RESPONSE_SCHEMA: &str = "urn:ietf:params:scim:api:messages:2.0:BulkResponse";
-/// The maximum number of operations in one request.
-pub const MAX_BULK_OPERATIONS: usize = 1_000;
-/// The maximum size of the request body, in bytes.
-pub const MAX_BULK_BYTES: usize = 1_048_576;
-
-const PREFIX: &str = "bulkId:";
 
 /// A Bulk request.
 #[derive(Debug)]
@@ -131,33 +132,13 @@ impl BulkOperation {
         for segment in &self.path {
             found.extend(segment.strip_prefix(PREFIX).map(str::to_owned));
         }
-        for_each_string(&self.data, &mut |text| found.extend(references(text)));
+        for_each_string(&self.data, &mut |text| found.extend(references::find(text).map(str::to_owned)));
         found
     }
 
     /// Returns the bulkId of the resource that the operation changes, if the path has a bulkId.
     pub fn subject(&self) -> Option<&str> {
         self.path.get(1)?.strip_prefix(PREFIX)
-    }
-
-    /// Whether this operation must wait for an earlier one for another reason than a bulkId: both concern the
-    /// same resource, or both set the same unique name.
-    pub fn follows(&self, earlier: &Self) -> bool {
-        let (Some(endpoint), Some(earlier_endpoint)) = (self.path.first(), earlier.path.first()) else {
-            return true;
-        };
-        if endpoint == earlier_endpoint && self.name().is_some_and(|name| earlier.name() == Some(name)) {
-            return true;
-        }
-        earlier.path.get(1).is_some_and(|id| self.mentions(id))
-            || self.path.get(1).is_some_and(|id| earlier.mentions(id))
-    }
-
-    /// Whether the path or the body has this id.
-    fn mentions(&self, id: &str) -> bool {
-        let mut is_found = self.path.get(1).is_some_and(|own| own == id);
-        for_each_string(&self.data, &mut |text| is_found |= text.contains(id));
-        is_found
     }
 
     /// Returns the folded `userName` or `displayName` at the top level of the body.
@@ -183,7 +164,7 @@ impl BulkOperation {
             None => segment.clone(),
         });
         let mut data = self.data.clone();
-        replace_references(&mut data, resolved);
+        references::replace(&mut data, resolved);
         Ok(Self { path: path.collect(), data, ..self.clone() })
     }
 
@@ -194,51 +175,10 @@ impl BulkOperation {
     }
 }
 
-/// Finds the bulkIds in a string: the whole string is one, or it has quoted ones, as in the filter of a PATCH
-/// path.
-fn references(text: &str) -> Vec<String> {
-    if let Some(name) = text.strip_prefix(PREFIX) {
-        return vec![name.to_owned()];
-    }
-    let quoted = format!("\"{PREFIX}");
-    text.split(&quoted).skip(1).filter_map(|rest| Some(rest.split_once('"')?.0.to_owned())).collect()
-}
-
-/// Calls a function with each string in a value.
-fn for_each_string(value: &Value, call: &mut impl FnMut(&str)) {
-    match value {
-        Value::String(text) => call(text),
-        Value::Array(values) => values.iter().for_each(|value| for_each_string(value, call)),
-        Value::Object(values) => values.values().for_each(|value| for_each_string(value, call)),
-        _ => {}
-    }
-}
-
-/// Replaces each reference in a value by the id of its resource.
-fn replace_references(value: &mut Value, resolved: &ResolvedBulkIds) {
-    match value {
-        Value::String(text) => {
-            for name in references(text) {
-                let Some(id) = resolved.get(&name) else { continue };
-                *text = if text.starts_with(PREFIX) {
-                    id.clone()
-                } else {
-                    text.replace(&format!("\"{PREFIX}{name}\""), &format!("\"{id}\""))
-                };
-            }
-        }
-        Value::Array(values) => values.iter_mut().for_each(|value| replace_references(value, resolved)),
-        Value::Object(values) => {
-            values.values_mut().for_each(|value| replace_references(value, resolved));
-        }
-        _ => {}
-    }
-}
-
 /// Copies a value without the strings that have unresolved references. An object whose `value` is unresolved
 /// is left out.
 fn without_unresolved(value: &Value, resolved: &ResolvedBulkIds) -> Option<Value> {
-    let is_unresolved = |text: &str| references(text).iter().any(|name| !resolved.contains_key(name));
+    let is_unresolved = |text: &str| references::find(text).any(|name| !resolved.contains_key(name));
     match value {
         Value::String(text) if is_unresolved(text) => None,
         Value::Array(values) => {
@@ -320,30 +260,6 @@ mod tests {
         let resolved = ResolvedBulkIds::from([("now".to_owned(), "1".to_owned())]);
         let stripped = operation("POST", "/Groups", data).without_unresolved(&resolved);
         assert_eq!(stripped.data, json!({ "displayName": "G", "members": [{ "value": "bulkId:now" }] }));
-    }
-
-    #[test]
-    fn operations_on_the_same_resource_or_name_keep_their_order() {
-        let id = "2819c223-7f76-453a-919d-413861904646";
-        let user = |name: &str| operation("POST", "/Users", json!({ "userName": name }));
-        let item = format!("/Users/{id}");
-        let of_user = |method: &str| operation(method, &item, json!({ "active": false }));
-        let member = operation(
-            "PATCH",
-            "/Groups/9",
-            json!({ "Operations": [{ "path": format!("members[value eq \"{id}\"]") }] }),
-        );
-        for (later, earlier, expected) in [
-            (user("a"), user("b"), false),
-            (user("A"), user("a"), true),
-            (of_user("DELETE"), of_user("PATCH"), true),
-            (of_user("DELETE"), user("a"), false),
-            (member.clone(), of_user("DELETE"), true),
-            (of_user("DELETE"), member, true),
-            (operation("POST", "/Groups", json!({ "displayName": "a" })), user("a"), false),
-        ] {
-            assert_eq!(later.follows(&earlier), expected, "{later:?} after {earlier:?}");
-        }
     }
 
     #[test]

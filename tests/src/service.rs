@@ -49,6 +49,7 @@ pub struct Service {
     runtime: Option<Runtime>,
     dynamodb: DynamoDb,
     endpoint: String,
+    engine_url: String,
     access_key: String,
     origin: String,
     gateway: OnceLock<Gateway>,
@@ -118,13 +119,19 @@ impl Service {
                 engine.stop().await;
             }
         });
-        let (dynamodb, endpoint, origin) = receive.recv().expect("the service starts");
-        Self { runtime: Some(runtime), dynamodb, endpoint, access_key, origin, gateway: OnceLock::new() }
+        let (dynamodb, [endpoint, engine_url], origin) = receive.recv().expect("the service starts");
+        let gateway = OnceLock::new();
+        Self { runtime: Some(runtime), dynamodb, endpoint, engine_url, access_key, origin, gateway }
     }
 
     /// The URL of the DynamoDB engine, with the checks of [`strict`] before it.
     pub fn endpoint(&self) -> &str {
         &self.endpoint
+    }
+
+    /// The URL of the DynamoDB engine itself.
+    pub fn engine_url(&self) -> &str {
+        &self.engine_url
     }
 
     /// The access key that the engine requires.
@@ -281,7 +288,7 @@ impl Drop for Service {
 ///
 /// # Panics
 /// When the engine does not start, or the DynamoDB is not on this machine.
-async fn start_dynamodb(file: Option<&Path>, access_key: &str) -> (Option<Engine>, DynamoDb, String) {
+async fn start_dynamodb(file: Option<&Path>, access_key: &str) -> (Option<Engine>, DynamoDb, [String; 2]) {
     let violations = Violations::of_this_process();
     match std::env::var(OTHER_DYNAMODB) {
         Ok(url) if file.is_none() => {
@@ -289,13 +296,14 @@ async fn start_dynamodb(file: Option<&Path>, access_key: &str) -> (Option<Engine
             assert!(url.starts_with("http://127.0.0.1:"), "{OTHER_DYNAMODB} is {url}, not on this machine");
             let region = format!("test-{}", Uuid::new_v4().simple());
             let endpoint = strict::start(Forward::to(&url).with_region(region), violations).await;
-            (None, runtime::dynamodb::client_at(&endpoint).await, endpoint)
+            (None, runtime::dynamodb::client_at(&endpoint).await, [endpoint, url])
         }
         _ => {
             let engine = Engine::start(file, 0, access_key).await.expect("the engine starts");
             let client = strict::client(&engine.client().await, &violations);
             let endpoint = strict::start(Forward::to(&engine.endpoint), violations).await;
-            (Some(engine), client, endpoint)
+            let url = engine.endpoint.clone();
+            (Some(engine), client, [endpoint, url])
         }
     }
 }

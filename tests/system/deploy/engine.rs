@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 /// A request that is signed with this access key. The engine does not verify the signature.
 fn request(operation: &str, access_key: &str) -> http::request::Builder {
-    Request::post(service().endpoint())
+    Request::post(service().engine_url())
         .header("content-type", "application/x-amz-json-1.0")
         .header("x-amz-target", format!("DynamoDB_20120810.{operation}"))
         .header("x-amz-date", "20260101T000000Z")
@@ -91,7 +91,7 @@ async fn request_that_may_come_from_elsewhere_is_refused_before_it_is_processed(
 #[tokio::test]
 async fn sdk_reports_a_wrong_access_key_as_an_unrecognized_client() {
     let engine = runtime::data_folder::RunningEngine {
-        endpoint: service().endpoint().to_owned(),
+        endpoint: service().engine_url().to_owned(),
         access_key: "wrong".to_owned(),
     };
     let client = runtime::dynamodb::client_of_engine(&engine).await;
@@ -101,7 +101,7 @@ async fn sdk_reports_a_wrong_access_key_as_an_unrecognized_client() {
 
 #[test]
 fn neither_port_speaks_http_2() {
-    for origin in [service().endpoint(), service().origin()] {
+    for origin in [service().engine_url(), service().origin()] {
         let mut connection = TcpStream::connect(origin.trim_start_matches("http://")).unwrap();
         // The preface of HTTP/2 and an empty SETTINGS frame (RFC 9113 §3.4).
         connection.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").unwrap();

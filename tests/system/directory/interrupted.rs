@@ -374,11 +374,13 @@ async fn request_gets_no_4xx_after_a_part_was_written() {
         inner.push(create_group(&client, &format!("inner {number}"), &[]).await);
     }
     let mut refused = 0;
-    for at in 0.. {
-        let mut completed = 0;
+    // The search for circles sends about 40 reads that are alike, so a part of them is enough.
+    let positions = (0..10).chain((10..).step_by(10));
+    let mut left = vec!["noTarget", "circle", "name", "unknown member", "deleted"];
+    for at in positions {
         inner.truncate(35);
         inner.push(create_group(&client, &format!("last inner {at}"), &[]).await);
-        for what in ["noTarget", "circle", "name", "unknown member", "deleted"] {
+        for what in left.clone() {
             let name = format!("{what} {at}");
             let group = create_group(&client, &name, &users[..20]).await;
             let path = format!("/Groups/{group}");
@@ -430,7 +432,7 @@ async fn request_gets_no_4xx_after_a_part_was_written() {
             faulty.dynamodb.interrupt(at, interruption);
             let status = faulty.send(method, &path, &body).await.status().as_u16();
             let was_reached = faulty.heal_and_was_reached(at);
-            completed += usize::from(!was_reached);
+            left.retain(|kind| was_reached || *kind != what);
             assert!([200, 204, 400, 404, 409].contains(&status), "{name}: {status}");
             let now = client.get(&path).await;
             if status >= 400 && now.status == 200 {
@@ -445,7 +447,7 @@ async fn request_gets_no_4xx_after_a_part_was_written() {
             }
             assert_invariants(&faulty.service, connector).await;
         }
-        if completed == 5 {
+        if left.is_empty() {
             break;
         }
     }

@@ -116,7 +116,6 @@ profile: ## Profile the service with perf; writes docs/profile.md
 .PHONY: instructions
 instructions: ## Count the instructions of the core with valgrind; RECORD=record saves the counts
 	cargo run --profile local --locked --package bench --bin instructions -- $(RECORD)
-	cargo run --profile local --locked --package bench --bin growth
 
 $(PEERS)/installed: $(wildcard bench/peers/*.* bench/peers/*/*.mjs)
 	rm -rf $(PEERS)

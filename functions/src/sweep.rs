@@ -2,8 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use directory::connectors::Connectors;
-use directory::{Actor, By, Swept, Table};
+use directory::{Swept, Table};
 use jiff::Timestamp;
 use lambda_http::{LambdaEvent, lambda_runtime, service_fn};
 use runtime::{environment, logging};
@@ -32,12 +31,8 @@ async fn serve() -> Result<(), Error> {
         async move {
             let time = event.context.deadline().duration_since(SystemTime::now()).unwrap_or_default();
             let table = table.until(Instant::now() + time.saturating_sub(TIME_TO_END));
-            // What the sweeper does needs no audit record: the first transaction of a change has it, and a creation that is rolled
-            // back was never visible.
-            let actor = Actor { by: By::Operator("sweeper".to_owned()), request: event.context.request_id };
-            let connectors = Connectors::new(table, actor, Timestamp::now());
-            let Swept { finished, left, failures } =
-                connectors.sweep(None, Schemas::built_in()).await.map_err(|error| error.to_string())?;
+            let swept = table.sweep(None, Schemas::built_in(), Timestamp::now()).await;
+            let Swept { finished, left, failures } = swept.map_err(|error| error.to_string())?;
             for failure in &failures {
                 tracing::error!(failure, "interrupted work could not be finished");
             }

@@ -22,7 +22,7 @@ use crate::operations::run_operation;
 const MAX_BODY_BYTES: usize = 16 * 1024 * 1024;
 const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/x-amz-json-1.0");
 
-/// An engine behind a port.
+/// An engine, and the access key that requests to its port need.
 #[derive(Clone)]
 pub struct EnginePort {
     database: Database,

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use directory::connectors::Connectors;
-use directory::{Actor, By, Swept, Table};
+use directory::{Swept, Table};
 use jiff::Timestamp;
 use shared::schema::Schemas;
 use tokio::time::{Instant, MissedTickBehavior, interval};
@@ -21,9 +20,7 @@ pub async fn sweep(table: Table) {
     loop {
         ticks.tick().await;
         let table = table.until(Instant::now() + SWEEP_TIME);
-        let actor = Actor { by: By::Operator("sweeper".to_owned()), request: "sweep".to_owned() };
-        let connectors = Connectors::new(table, actor, Timestamp::now());
-        match connectors.sweep(None, Schemas::built_in()).await {
+        match table.sweep(None, Schemas::built_in(), Timestamp::now()).await {
             Ok(Swept { finished, failures, .. }) => {
                 for failure in failures {
                     tracing::warn!(failure, "interrupted work could not be finished");

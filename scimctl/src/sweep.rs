@@ -2,7 +2,6 @@
 
 use clap::Args;
 use directory::Swept;
-use directory::connectors::Connectors;
 use shared::schema::Schemas;
 
 use crate::context::Context;
@@ -27,8 +26,9 @@ pub async fn run(command: Command, context: &Context) -> Result<(), Failure> {
         Some(id) => Some(context.connector(&id).await?.id),
         None => None,
     };
-    let connectors = Connectors::new(context.table_without_deadline(), context.actor().clone(), context.now);
-    let Swept { finished, left, failures } = connectors.sweep(id.as_ref(), Schemas::built_in()).await?;
+    let table = context.table_without_deadline();
+    let Swept { finished, left, failures } =
+        table.sweep(id.as_ref(), Schemas::built_in(), context.now).await?;
     let finished = count(finished, "interrupted change", "interrupted changes");
     print(&format!("{finished} finished, {left} still being carried out"))?;
     if failures.is_empty() {

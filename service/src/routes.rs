@@ -55,8 +55,8 @@ impl TableRights {
 /// The function for every request that API Gateway matches to no route. Its handler is [`fallback`].
 pub const FALLBACK: &str = "fallback";
 
-/// The functions with other triggers than requests, such as a stream or a schedule. Their binaries, events and resources in
-/// `template.yaml` (outside the generated block) are written by hand.
+/// The functions with other triggers than requests, such as a stream or a schedule. `make routes` does not write
+/// their binaries, events and resources in `template.yaml`, which are outside the generated block.
 pub const OTHER_FUNCTIONS: &[&str] = &["directory-sweep"];
 
 /// All routes.

@@ -1,5 +1,5 @@
 //! The limits of a request: how large its parts can be, and how much work it can cause. With them, the time and the
-//! memory of a request grow at most in proportion to its size.
+//! memory of a request are bounded.
 
 /// The maximum number of JSON values and names in a body. A group with 100,000 members is below it. A value takes up
 /// to 300 bytes of memory, and as little as 2 bytes of the body.

@@ -2,6 +2,7 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use directory::connectors::ConnectorId;
+use jiff::Timestamp;
 use shared::schema::Schemas;
 
 use crate::layout::Key;
@@ -60,8 +61,11 @@ pub async fn backdate_intents(service: &Service, connector: &ConnectorId, since:
 /// When a change is not finished.
 pub async fn sweep(service: &Service, connector: &ConnectorId) -> usize {
     let unfinished = expire_intents(service, connector).await;
-    let swept =
-        service.connectors().sweep(Some(connector), Schemas::built_in()).await.expect("DynamoDB answers");
+    let swept = service
+        .table()
+        .sweep(Some(connector), Schemas::built_in(), Timestamp::now())
+        .await
+        .expect("DynamoDB answers");
     assert_eq!((swept.left, &swept.failures[..]), (0, &[] as &[String]), "all interrupted work is finished");
     let left: Vec<Key> = read_items(service, connector)
         .await

@@ -155,7 +155,7 @@ impl Requirement {
     /// Requires [`Condition::MayBeMember`]. Where the connector keeps the memberships of inactive users, these may be
     /// members too.
     pub fn may_be_member(id: ResourceId, is_inactive_allowed: bool) -> Self {
-        // Nobody joins a group who is about to leave all of them.
+        // A member that is leaving all groups joins none.
         let may_join = stays().and(Expression::new(format!("attribute_not_exists({LEAVING})")));
         let expression = if is_inactive_allowed {
             may_join

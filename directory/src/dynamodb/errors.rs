@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn known_code_decides_whatever_the_status_is() {
+    fn known_code_decides_with_every_status() {
         assert!(is_retryable_answer(400, Some("ThrottlingException")));
         assert!(!is_retryable_answer(500, Some("AccessDeniedException")));
     }

@@ -137,20 +137,7 @@ impl Directory {
         self.delete_parts(&staged.intent, staged.others.len()).await
     }
 
-    /// Reads the changes of an intent, and the number of its parts. `None` if it has ended.
-    pub(crate) async fn intent_changes(
-        &self,
-        kind: ResourceKind,
-        group: ResourceId,
-        intent: &str,
-    ) -> Result<Option<(Vec<Change>, usize)>, ScimError> {
-        match self.table.get(&keys::intent(&self.connector.id, kind, group)).await? {
-            Some(item) => self.changes_of(&item, intent).await,
-            None => Ok(None),
-        }
-    }
-
-    /// Reads the changes of the intent with this item. `None` if it is another intent.
+    /// Reads the changes of the intent with this item, and the number of its parts. `None` if it has ended, or is another intent.
     pub(crate) async fn changes_of(
         &self,
         item: &Item,
@@ -186,9 +173,10 @@ impl Directory {
         if members.is_empty() {
             return Ok(true);
         }
-        let Some((changes, _)) = self.intent_changes(kind, group, &progress.intent).await? else {
+        let Some(item) = self.table.get(&keys::intent(&self.connector.id, kind, group)).await? else {
             return Ok(false);
         };
+        let Some((changes, _)) = self.changes_of(&item, &progress.intent).await? else { return Ok(false) };
         let mut left = changes.iter().skip(progress.done);
         Ok(!left.any(|change| members.contains(&change.member().id)))
     }

@@ -7,7 +7,7 @@
 //!
 //! | intent | named in the resource by | what is left to do |
 //! | --- | --- | --- |
-//! | deletion | `going` | to remove all memberships, then the item |
+//! | deletion | `going` | to remove all memberships, and the item last |
 //! | leaving | `leaving` | to remove a deactivated (or retained) user from all groups |
 //! | member changes | `intent` | the changes that the intent lists |
 //! | creation of a group | `creating` | the same; the group is invisible until then |
@@ -16,7 +16,8 @@
 //! member whom the intent adds may be removed by the next request. So member changes and creations have one owner, each of
 //! their transactions requires it, and each also counts the changes that are done. Another process takes the work over by
 //! changing the owner. It tries this only after the time that the intent names. If its clock is ahead, it takes the work from
-//! a process that lives, which then changes nothing more: every transaction requires the owner. An incomplete creation is not continued but rolled back, so that the client can repeat its request.
+//! a process that lives, which then changes nothing more: every transaction requires the owner. An incomplete creation is not
+//! continued but rolled back, so that the client can repeat its request.
 
 mod changes;
 mod sweep;
@@ -104,19 +105,33 @@ impl Directory {
         &self,
         member: (ResourceKind, ResourceId),
         leaving: &str,
-        mut groups: Vec<GroupToLeave>,
+        groups: Vec<GroupToLeave>,
     ) -> Result<(), ScimError> {
         let key = keys::resource(&self.connector.id, member.0, member.1);
+        self.leave(member, groups, |transaction, is_last| {
+            let is_leaving = Requirement::is_leaving(leaving);
+            if !is_last {
+                return transaction.check(&key, is_leaving);
+            }
+            transaction.update(&key, items::end_leaving(), Some(is_leaving))?;
+            self.end_intent(transaction, member.0, member.1)
+        })
+        .await
+    }
+
+    /// Removes a member from groups, in as many transactions as are necessary. `complete` adds at most two more items to each; its
+    /// second argument says whether the transaction is the last one. Stops when [`Condition::OwnsIntent`] fails.
+    pub(crate) async fn leave(
+        &self,
+        member: (ResourceKind, ResourceId),
+        mut groups: Vec<GroupToLeave>,
+        complete: impl Fn(&mut Transaction, bool) -> Result<(), ScimError>,
+    ) -> Result<(), ScimError> {
         loop {
             let mut transaction = self.table.transaction();
             let count = self.memberships().fill_leaving(&mut transaction, member, &groups, 2)?;
             let is_last = count == groups.len();
-            if is_last {
-                transaction.update(&key, items::end_leaving(), Some(Requirement::is_leaving(leaving)))?;
-                self.end_intent(&mut transaction, member.0, member.1)?;
-            } else {
-                transaction.check(&key, Requirement::is_leaving(leaving))?;
-            }
+            complete(&mut transaction, is_last)?;
             match self.table.commit(&transaction).await? {
                 Outcome::Committed if is_last => return Ok(()),
                 Outcome::Committed => drop(groups.drain(..count)),

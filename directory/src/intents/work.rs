@@ -191,14 +191,7 @@ impl Directory {
         group: ResourceId,
         progress: &Progress,
     ) -> Result<bool, ScimError> {
-        let mut transaction = self.table.transaction();
-        let key = keys::resource(&self.connector.id, kind, group);
-        let owner = new_owner();
-        let requirement = Requirement::owns_intent(&progress.owner);
-        transaction.update(&key, items::take_intent(&owner, self.due()), Some(requirement))?;
-        if self.table.commit(&transaction).await? != Outcome::Committed {
-            return Ok(false);
-        }
+        let Some(owner) = self.take(kind, group, progress).await? else { return Ok(false) };
         // The old owner can have made progress before it lost the work. Both items are read at one moment: the first transaction
         // may just be committed, and only a part of it be visible.
         let (item, intent) = self.with_intent(kind, group).await?;
@@ -221,18 +214,20 @@ impl Directory {
         Ok(matches!(self.carry_out(&work).await?, Ended::Done { .. }))
     }
 
-    /// Stops the process that carries out an intent. What it has not done is left to whoever takes the intent over.
-    pub(crate) async fn stop(
+    /// Makes this process the owner of an intent. The process that carried it out changes nothing more. Returns the id of the new
+    /// owner, or `None` when another process was faster.
+    pub(crate) async fn take(
         &self,
         kind: ResourceKind,
         group: ResourceId,
         progress: &Progress,
-    ) -> Result<(), ScimError> {
+    ) -> Result<Option<String>, ScimError> {
         let mut transaction = self.table.transaction();
         let key = keys::resource(&self.connector.id, kind, group);
+        let owner = new_owner();
         let requirement = Requirement::owns_intent(&progress.owner);
-        transaction.update(&key, items::take_intent(&new_owner(), self.due()), Some(requirement))?;
-        self.table.commit(&transaction).await.map(drop)
+        transaction.update(&key, items::take_intent(&owner, self.due()), Some(requirement))?;
+        Ok((self.table.commit(&transaction).await? == Outcome::Committed).then_some(owner))
     }
 
     /// Reads the items of a resource and of its intent as they are at one moment.

@@ -73,7 +73,7 @@ impl Directory {
             }
             if let Some(progress) = &found.stored.intent {
                 // The deletion ends the change of the members, whose progress would refuse it again and again.
-                self.stop(kind, id, progress).await?;
+                self.take(kind, id, progress).await?;
             }
             backoff.wait().await?;
         }
@@ -191,26 +191,19 @@ impl Directory {
     pub(crate) async fn finish_deletion(
         &self,
         (kind, id): (ResourceKind, ResourceId),
-        mut groups: Vec<GroupToLeave>,
+        groups: Vec<GroupToLeave>,
     ) -> Result<(), ScimError> {
         if kind != ResourceKind::User {
             self.memberships().remove_all_members(id).await?;
         }
-        loop {
-            let mut transaction = self.table.transaction();
-            let count = self.memberships().fill_leaving(&mut transaction, (kind, id), &groups, 2)?;
-            let is_last = count == groups.len();
-            if is_last {
-                transaction.delete(&keys::resource(&self.connector.id, kind, id))?;
-                self.end_intent(&mut transaction, kind, id)?;
+        self.leave((kind, id), groups, |transaction, is_last| {
+            if !is_last {
+                return Ok(());
             }
-            match self.table.commit(&transaction).await? {
-                Outcome::Committed if is_last => return Ok(()),
-                Outcome::Committed => drop(groups.drain(..count)),
-                Outcome::Refused(failed) if learn_versions(&mut groups, &failed) => {}
-                Outcome::Refused(failed) => return Err(unexpected_refusal(&failed)),
-            }
-        }
+            transaction.delete(&keys::resource(&self.connector.id, kind, id))?;
+            self.end_intent(transaction, kind, id)
+        })
+        .await
     }
 
     /// Rolls back the incomplete creation of a group whose creator counts as dead: frees its name, then deletes it. Does nothing

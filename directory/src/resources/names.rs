@@ -32,7 +32,7 @@ impl Directory {
             ResourceKind::LocalGroup if !is_taken => ResourceKind::Group,
             kind => kind,
         };
-        // If nobody has the name any more, the caller tries again.
+        // If the name is free by now, the caller tries again.
         let Some(owner) = self.find_by_name(kind, name).await? else { return Ok(None) };
         let key = keys::resource(&self.connector.id, kind, owner);
         // The creation may just have begun, and be visible in part. This read waits until it is visible as a whole.

@@ -175,8 +175,8 @@ fn expand<S: Clone + Eq + Hash, E: Effect<S>>(
     Some(result.into_iter().collect())
 }
 
-/// Leaves out configurations that are equal to another one, except that more steps without an answer have
-/// taken effect: the other one can do whatever they can.
+/// Leaves out a configuration if another one differs from it only in this: fewer steps without an answer have taken
+/// effect. Each continuation of the first is also possible from the second.
 fn without_needless<S: Clone + Eq, E>(
     configurations: Vec<Configuration<S>>,
     steps: &[Step<E>],

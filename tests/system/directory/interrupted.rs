@@ -1,4 +1,4 @@
-//! Changes of more than one transaction: whatever happens between two of their requests to DynamoDB, they are carried out
+//! Changes of more than one transaction: if something happens between two of their requests to DynamoDB, they are carried out
 //! completely or not at all, and no request gets a 4xx after a part of it was written.
 
 use std::collections::BTreeSet;
@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use directory::connectors::Connectors;
 use directory::settings::{OnDelete, Settings};
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -24,7 +23,7 @@ use tests::provisioning::{
     patch_body, percent_encoded, replace_members_body, set_active_body,
 };
 use tests::scimctl::scimctl;
-use tests::service::{TIME_LIMIT, actor, service};
+use tests::service::{TIME_LIMIT, service};
 use tests::table::{put_item, read_items, set_attribute};
 
 fn set(ids: &[String]) -> BTreeSet<String> {
@@ -325,8 +324,8 @@ async fn clocks_that_differ_by_a_minute_lose_nothing() {
         let sweep_ahead = || {
             let (service, connector) = (Arc::clone(&faulty.service), connector.clone());
             async move {
-                let connectors = Connectors::new(service.table(), actor(), a_minute_ahead());
-                let swept = connectors.sweep(Some(&connector), Schemas::built_in()).await.unwrap();
+                let (table, now) = (service.table(), a_minute_ahead());
+                let swept = table.sweep(Some(&connector), Schemas::built_in(), now).await.unwrap();
                 assert_eq!((swept.left, swept.failures), (0, Vec::<String>::new()));
             }
         };
@@ -629,7 +628,7 @@ async fn sweep_goes_on_after_a_connector_that_it_cannot_read() {
         let record = layout::connector(&broken);
         set_attribute(&faulty.service, &record, "doc", AttributeValue::S("{".to_owned())).await;
     }
-    let swept = faulty.service.connectors().sweep(None, Schemas::built_in()).await.unwrap();
+    let swept = faulty.service.table().sweep(None, Schemas::built_in(), Timestamp::now()).await.unwrap();
     assert_eq!((swept.finished, swept.failures.len()), (1, 2), "{swept:?}");
     assert_eq!(members_of(&client, &group).await, set(&users));
 }

@@ -76,7 +76,7 @@ pub fn core() -> Vec<Case> {
             normalise(&parse_object(&body).expect("an object"), users).expect("a user")
         }),
         case("apply a PATCH to a user", move || {
-            let patch = Patch::parse(&parse_object(&patch).expect("an object"), users).expect("a patch");
+            let patch = Patch::parse(parse_object(&patch).expect("an object"), users).expect("a patch");
             patch.apply(black_box(&document), users).expect("a user")
         }),
         case("represent a user", {

@@ -179,7 +179,7 @@ mod tests {
             "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"], "Operations": operations
         });
         let body = parse_object(body.to_string().as_bytes()).unwrap();
-        Patch::parse(&body, Schemas::built_in().of(ResourceKind::Group)).unwrap().member_operations().to_vec()
+        Patch::parse(body, Schemas::built_in().of(ResourceKind::Group)).unwrap().member_operations().to_vec()
     }
 
     /// The changes in a group with the members 1 and 2, by their numbers: those who leave, and those who join.

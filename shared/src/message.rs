@@ -141,7 +141,7 @@ pub fn check_message(body: &Map<String, Value>, urn: &str) -> Result<(), ScimErr
 }
 
 /// The number of an operation in its request, counted from 1, and the JSON object of the operation.
-pub type NumberedOperation<'b> = (usize, &'b Map<String, Value>);
+pub type NumberedOperation = (usize, Map<String, Value>);
 
 /// Reads the `Operations` of a PATCH or Bulk request. An operation that is not a JSON object is an error of
 /// its own, so that the caller reports the first wrong operation.
@@ -150,28 +150,28 @@ pub type NumberedOperation<'b> = (usize, &'b Map<String, Value>);
 /// `invalidSyntax` if `Operations` is missing, empty or not an array; an error of kind `too_many` if it has
 /// more than `max` elements.
 pub fn operations(
-    body: &Map<String, Value>,
+    mut body: Map<String, Value>,
     max: usize,
     too_many: ErrorKind,
-) -> Result<impl Iterator<Item = Result<NumberedOperation<'_>, ScimError>>, ScimError> {
+) -> Result<impl Iterator<Item = Result<NumberedOperation, ScimError>>, ScimError> {
     let wrong = |found: &str| {
         let detail = format!("Operations is {found}; it must be an array of 1 to {max} operations");
         ScimError::new(ErrorKind::InvalidSyntax, detail)
     };
-    let operations = match member(body, "Operations") {
+    let operations = match take_member(&mut body, "Operations") {
         None => return Err(wrong("missing")),
         Some(Value::Array(operations)) if operations.is_empty() => return Err(wrong("empty")),
         Some(Value::Array(operations)) => operations,
-        Some(other) => return Err(wrong(type_name(other))),
+        Some(other) => return Err(wrong(type_name(&other))),
     };
     if operations.len() > max {
         let detail = format!("Operations has {} elements; the maximum is {max}", operations.len());
         return Err(ScimError::new(too_many, detail));
     }
-    Ok(operations.iter().zip(1..).map(|(operation, number)| match operation {
+    Ok(operations.into_iter().zip(1..).map(|(operation, number)| match operation {
         Value::Object(operation) => Ok((number, operation)),
         other => {
-            let detail = format!("Operation {number} is {}; it must be an object", type_name(other));
+            let detail = format!("Operation {number} is {}; it must be an object", type_name(&other));
             Err(ScimError::new(ErrorKind::InvalidSyntax, detail))
         }
     }))
@@ -182,6 +182,13 @@ pub fn member<'v>(object: &'v Map<String, Value>, name: &str) -> Option<&'v Valu
     let in_any_case =
         || object.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value);
     object.get(name).or_else(in_any_case)
+}
+
+/// Takes a member out of a JSON object by its name, in any case.
+pub fn take_member(object: &mut Map<String, Value>, name: &str) -> Option<Value> {
+    let key = object.keys().find(|key| *key == name);
+    let key = key.or_else(|| object.keys().find(|key| key.eq_ignore_ascii_case(name)))?.clone();
+    object.swap_remove(&key)
 }
 
 fn names(name: &str, list: &str) -> Result<Vec<String>, ScimError> {
@@ -318,13 +325,12 @@ mod tests {
     #[test]
     fn operations_are_counted_and_numbered() {
         let read = |operations: Value| {
-            let body = object(json!({ "operations": operations }));
-            let found = operations_of(&body)?;
+            let found = operations_of(object(json!({ "operations": operations })))?;
             found.map(|operation| operation.map(|(number, _)| number)).collect::<Result<Vec<_>, _>>()
         };
         fn operations_of(
-            body: &Map<String, Value>,
-        ) -> Result<impl Iterator<Item = Result<NumberedOperation<'_>, ScimError>>, ScimError> {
+            body: Map<String, Value>,
+        ) -> Result<impl Iterator<Item = Result<NumberedOperation, ScimError>>, ScimError> {
             operations(body, 2, ErrorKind::PayloadTooLarge)
         }
         assert_eq!(read(json!([{}, {}])).unwrap(), [1, 2]);
@@ -336,7 +342,7 @@ mod tests {
         ] {
             assert_eq!(read(wrong).unwrap_err().detail, detail);
         }
-        let missing = operations_of(&Map::new()).err().unwrap();
+        let missing = operations_of(Map::new()).err().unwrap();
         assert_eq!(missing.detail, "Operations is missing; it must be an array of 1 to 2 operations");
     }
 

@@ -46,7 +46,7 @@ pub fn process(call: Arc<Call>, find_handler: FindHandler) -> ResponseFuture {
             let detail = format!("Request body is {length} bytes; the maximum for Bulk is {MAX_BULK_BYTES}");
             return Err(ScimError::new(ErrorKind::PayloadTooLarge, detail));
         }
-        let request = BulkRequest::parse(&parse_object(&call.request.body)?)?;
+        let request = BulkRequest::parse(parse_object(&call.request.body)?)?;
         let outcomes = run_request(Runner { call: &call, find_handler }, &request).await;
         // The response omits operations that did not run.
         let operations: Vec<Value> = request

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use directory::CreatedGroup;
 use http::StatusCode;
 use shared::error::ScimError;
-use shared::patch::{MemberOperation, Patch, parse_members};
+use shared::patch::{MemberOperation, Patch, members_of_body};
 use shared::projection::Projection;
 use shared::resource::{
     self, Document, Member, Resource, ResourceKind, location, normalise, parse_object, represent,
@@ -74,7 +74,7 @@ pub fn replace(call: Arc<Call>) -> ResponseFuture {
 pub fn patch(call: Arc<Call>) -> ResponseFuture {
     Box::pin(async move {
         let (schema, projection, id) = (schema(&call), projection(&call)?, call.id()?);
-        let patch = Patch::parse(&parse_object(&call.request.body)?, schema)?;
+        let patch = Patch::parse(parse_object(&call.request.body)?, schema)?;
         let change = |present: &Document| patch.apply(present, schema);
         let group = call
             .directory
@@ -117,9 +117,8 @@ fn projection(call: &Call) -> Result<Projection, ScimError> {
 
 /// Reads the body of a POST or PUT: the document without its members, and the members.
 fn read_body(call: &Call) -> Result<(Document, Vec<shared::patch::MemberValue>), ScimError> {
-    let mut document = normalise(&parse_object(&call.request.body)?, schema(call))?;
-    let members = document.shift_remove("members").map(|members| parse_members(&members)).transpose()?;
-    Ok((document, members.unwrap_or_default()))
+    let body = parse_object(&call.request.body)?;
+    Ok((normalise(&body, schema(call))?, members_of_body(&body, schema(call))?))
 }
 
 /// Reads the members of a group. `None` if the client does not want them.

@@ -59,7 +59,7 @@ pub fn replace(call: Arc<Call>) -> ResponseFuture {
 pub fn patch(call: Arc<Call>) -> ResponseFuture {
     Box::pin(async move {
         let (schema, projection, id) = (schema(&call), projection(&call)?, call.id()?);
-        let patch = Patch::parse(&parse_object(&call.request.body)?, schema)?;
+        let patch = Patch::parse(parse_object(&call.request.body)?, schema)?;
         let change = |present: &Document| patch.apply(present, schema);
         let (user, groups) = call.directory.change_user(id, call.if_match().as_ref(), change).await?;
         user_response(&call, StatusCode::OK, &user, &groups, &projection)

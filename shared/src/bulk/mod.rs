@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 use crate::error::{ErrorKind, ScimError};
 use crate::filter::fold;
 use crate::limits::MAX_BULK_OPERATIONS;
-use crate::message::{check_message, member, operations};
+use crate::message::{check_message, member, operations, take_member};
 use crate::resource::type_name;
 
 /// The schema URN of a Bulk request.
@@ -56,9 +56,9 @@ impl BulkRequest {
     /// # Errors
     /// `invalidSyntax` if the body is not a BulkRequest, 413 if it has too many operations, `invalidValue` if
     /// two operations have the same bulkId.
-    pub fn parse(body: &Map<String, Value>) -> Result<Self, ScimError> {
-        check_message(body, BULK_REQUEST_SCHEMA)?;
-        let fail_on_errors = match member(body, "failOnErrors") {
+    pub fn parse(body: Map<String, Value>) -> Result<Self, ScimError> {
+        check_message(&body, BULK_REQUEST_SCHEMA)?;
+        let fail_on_errors = match member(&body, "failOnErrors") {
             None | Some(Value::Null) => None,
             Some(value) => Some(value.as_u64().filter(|errors| *errors > 0).ok_or_else(|| {
                 let detail = format!("failOnErrors is {value}; it must be a whole number of at least 1");
@@ -81,8 +81,9 @@ impl BulkRequest {
 }
 
 impl BulkOperation {
-    fn parse(number: usize, operation: &Map<String, Value>) -> Result<Self, ScimError> {
-        let text = |name: &str| match member(operation, name) {
+    fn parse(number: usize, mut operation: Map<String, Value>) -> Result<Self, ScimError> {
+        let data = take_member(&mut operation, "data").unwrap_or_default();
+        let text = |name: &str| match member(&operation, name) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::String(text)) => Ok(Some(text.clone())),
             Some(other) => {
@@ -100,7 +101,7 @@ impl BulkOperation {
             bulk_id: text("bulkId")?,
             version: text("version")?,
             path: path.split('/').filter(|segment| !segment.is_empty()).map(str::to_owned).collect(),
-            data: member(operation, "data").cloned().unwrap_or(Value::Null),
+            data,
         })
     }
 
@@ -205,7 +206,7 @@ mod tests {
 
     fn operation(method: &str, path: &str, data: Value) -> BulkOperation {
         let operation = json!({ "method": method, "path": path, "bulkId": "own", "data": data });
-        BulkOperation::parse(1, operation.as_object().unwrap()).unwrap()
+        BulkOperation::parse(1, operation.as_object().unwrap().clone()).unwrap()
     }
 
     #[test]
@@ -281,7 +282,7 @@ mod tests {
     }
 
     fn bulk(value: Value) -> Result<BulkRequest, ScimError> {
-        BulkRequest::parse(value.as_object().unwrap())
+        BulkRequest::parse(value.as_object().unwrap().clone())
     }
 
     #[test]

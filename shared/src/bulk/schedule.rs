@@ -219,7 +219,7 @@ mod tests {
 
     fn operation(method: &str, path: &str, bulk_id: Option<&str>, data: Value) -> BulkOperation {
         let operation = json!({ "method": method, "path": path, "bulkId": bulk_id, "data": data });
-        BulkOperation::parse(1, operation.as_object().unwrap()).unwrap()
+        BulkOperation::parse(1, operation.as_object().unwrap().clone()).unwrap()
     }
 
     #[test]

@@ -2,12 +2,13 @@
 
 use std::collections::HashSet;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{Op, TargetLocation};
 use crate::error::{ErrorKind, ScimError};
 use crate::filter::{Node, Operand, Operator, ResolvedFilter};
-use crate::resource::{ResourceId, ResourceKind, normalise_attribute};
+use crate::resource::{ResourceId, ResourceKind, normalise_value, values_of};
+use crate::schema::{Attribute, ResourceSchema};
 
 /// The maximum length of a member's `display`, in bytes. It is limited because one transaction writes many
 /// memberships, each with its `display`.
@@ -58,14 +59,27 @@ pub struct MemberValue {
     pub display: Option<String>,
 }
 
-/// Reads a normalised `members` attribute, without duplicates.
+/// Reads the `members` in the body of a POST or PUT of a group, without duplicates.
 ///
 /// # Errors
-/// `invalidValue` for a `value` that is not an id, or a `display` that is too long.
-pub fn parse_members(members: &Value) -> Result<Vec<MemberValue>, ScimError> {
+/// `invalidValue` for a value of the wrong type, a `value` that is not an id, or a `display` that is too long.
+pub fn members_of_body(
+    body: &Map<String, Value>,
+    schema: &ResourceSchema,
+) -> Result<Vec<MemberValue>, ScimError> {
+    let Some(attribute) = schema.core.attribute("members") else { return Ok(Vec::new()) };
+    let mut attributes = body.iter().filter(|(name, _)| name.eq_ignore_ascii_case(&attribute.name));
+    let members = attributes.next_back().map_or(&Value::Null, |(_, members)| members);
+    parse_members(attribute, members)
+}
+
+/// Reads the values of `members`. They are normalised one by one, because a normalised copy of all would take as much
+/// memory as the members.
+fn parse_members(attribute: &Attribute, members: &Value) -> Result<Vec<MemberValue>, ScimError> {
     let mut seen = HashSet::new();
     let mut values = Vec::new();
-    for member in members.as_array().map(Vec::as_slice).unwrap_or_default() {
+    for member in values_of(members) {
+        let Some(member) = normalise_value(attribute, member, "members")? else { continue };
         let text = |name: &str| member.get(name).and_then(Value::as_str);
         let value = text("value").unwrap_or_default();
         let unknown =
@@ -105,10 +119,7 @@ pub(super) fn read(
             "The sub-attributes of a member are immutable; remove the member and add it with other values";
         return Err(ScimError::new(ErrorKind::Mutability, detail));
     }
-    let named = || -> Result<Vec<MemberValue>, ScimError> {
-        let members = normalise_attribute(target.attribute, value, "members")?;
-        members.map_or_else(|| Ok(Vec::new()), |members| parse_members(&members))
-    };
+    let named = || parse_members(target.attribute, value);
     match (op, filter) {
         (Op::Add, None) => operations.push(MemberOperation::Add(named()?)),
         (Op::Replace, None) => operations.push(MemberOperation::Replace(named()?)),

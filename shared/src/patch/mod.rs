@@ -15,7 +15,7 @@ mod value_path;
 mod values;
 mod work;
 
-pub use members::{MemberOperation, MemberValue, parse_members};
+pub use members::{MemberOperation, MemberValue, members_of_body};
 pub use parse::PATCH_SCHEMA;
 pub use value_path::ValuePath;
 

@@ -6,7 +6,7 @@ use super::members;
 use super::{MemberOperation, Op, Operation, Patch, TargetLocation, path};
 use crate::error::{ErrorKind, ScimError};
 use crate::limits::{MAX_PATCH_OPERATIONS, MAX_PATCH_TARGETS};
-use crate::message::{check_message, member, operations};
+use crate::message::{check_message, member, operations, take_member};
 use crate::resource::{ResourceKind, type_name};
 use crate::schema::{Attribute, Mutability, ResourceSchema, Schema, Target};
 
@@ -21,8 +21,8 @@ impl<'s> Patch<'s> {
     /// name an attribute, `mutability` for a path to a read-only attribute, `invalidValue` for a value of the
     /// wrong type or too many operations, 413 for too many attributes or comparisons. The detail has the number of the
     /// operation.
-    pub fn parse(body: &Map<String, Value>, schema: &'s ResourceSchema) -> Result<Self, ScimError> {
-        check_message(body, PATCH_SCHEMA)?;
+    pub fn parse(body: Map<String, Value>, schema: &'s ResourceSchema) -> Result<Self, ScimError> {
+        check_message(&body, PATCH_SCHEMA)?;
         let mut patch = Self { operations: Vec::new(), members: Vec::new(), targets: 0 };
         for operation in operations(body, MAX_PATCH_OPERATIONS, ErrorKind::InvalidValue)? {
             let (number, operation) = operation?;
@@ -47,9 +47,10 @@ struct Reader<'p, 's> {
 }
 
 impl<'s> Reader<'_, 's> {
-    fn read(&mut self, operation: &Map<String, Value>) -> Result<(), ScimError> {
-        let op = read_op(member(operation, "op"))?;
-        let path = match member(operation, "path") {
+    fn read(&mut self, mut operation: Map<String, Value>) -> Result<(), ScimError> {
+        let value = take_member(&mut operation, "value");
+        let op = read_op(member(&operation, "op"))?;
+        let path = match member(&operation, "path") {
             None | Some(Value::Null) => None,
             Some(Value::String(text)) => Some(text).filter(|text| !accepts_an_empty_path(text)),
             Some(other) => {
@@ -57,9 +58,9 @@ impl<'s> Reader<'_, 's> {
                 return Err(ScimError::new(ErrorKind::InvalidSyntax, detail));
             }
         };
-        let value = match member(operation, "value") {
+        let value = match value {
             Some(value) => value,
-            None if op == Op::Remove => &Value::Null,
+            None if op == Op::Remove => Value::Null,
             // RFC 7644 §3.5.2.1: add has a value. To clear an attribute, a client sends null or remove.
             None => {
                 return Err(ScimError::invalid_value("value is missing; add and replace require a value"));
@@ -76,7 +77,7 @@ impl<'s> Reader<'_, 's> {
         &mut self,
         op: Op,
         location: TargetLocation<'s>,
-        value: &Value,
+        value: Value,
     ) -> Result<(), ScimError> {
         if let (TargetLocation::Extension(extension), Op::Add | Op::Replace) = (&location, op) {
             return self.read_extension(op, extension, value);
@@ -93,17 +94,17 @@ impl<'s> Reader<'_, 's> {
 
     /// Reads an operation without a path. RFC 7644 §3.5.2.1 and §3.5.2.3: the value is then an object with
     /// attributes of the resource. Unknown and read-only attributes are ignored, as in the body of a PUT.
-    fn read_without_path(&mut self, op: Op, value: &Value) -> Result<(), ScimError> {
+    fn read_without_path(&mut self, op: Op, value: Value) -> Result<(), ScimError> {
         if op == Op::Remove {
             // RFC 7644 §3.5.2.2: remove without a path is noTarget.
             return Err(ScimError::new(ErrorKind::NoTarget, "remove requires a path"));
         }
         let Value::Object(values) = value else {
-            let detail = format!("value is {}; without a path it must be an object", type_name(value));
+            let detail = format!("value is {}; without a path it must be an object", type_name(&value));
             return Err(ScimError::invalid_value(detail));
         };
         for (name, value) in values {
-            match accepts_a_path_as_a_name(name, self.schema) {
+            match accepts_a_path_as_a_name(&name, self.schema) {
                 Ok(Some(TargetLocation::Extension(extension))) => {
                     self.read_extension(op, extension, value)?
                 }
@@ -118,15 +119,15 @@ impl<'s> Reader<'_, 's> {
         Ok(())
     }
 
-    fn read_extension(&mut self, op: Op, extension: &'s Schema, value: &Value) -> Result<(), ScimError> {
+    fn read_extension(&mut self, op: Op, extension: &'s Schema, value: Value) -> Result<(), ScimError> {
         match value {
             Value::Null if op == Op::Replace => {
-                self.push(Op::Remove, TargetLocation::Extension(extension), &Value::Null)
+                self.push(Op::Remove, TargetLocation::Extension(extension), Value::Null)
             }
             Value::Null => Ok(()),
             Value::Object(values) => {
                 for (name, value) in values {
-                    let Some(attribute) = extension.attribute(name) else { continue };
+                    let Some(attribute) = extension.attribute(&name) else { continue };
                     let target = Target { extension: Some(extension), attribute, sub_attribute: None };
                     let location = TargetLocation::Attribute(target);
                     if is_writable(&location) {
@@ -136,14 +137,14 @@ impl<'s> Reader<'_, 's> {
                 Ok(())
             }
             other => {
-                let detail = format!("{} is {}; it must be an object", extension.id, type_name(other));
+                let detail = format!("{} is {}; it must be an object", extension.id, type_name(&other));
                 Err(ScimError::invalid_value(detail))
             }
         }
     }
 
     /// Adds an operation on attributes, or on the members of a group.
-    fn push(&mut self, op: Op, location: TargetLocation<'s>, value: &Value) -> Result<(), ScimError> {
+    fn push(&mut self, op: Op, location: TargetLocation<'s>, value: Value) -> Result<(), ScimError> {
         let is_member = |target: &Target<'_>| {
             self.schema.kind == ResourceKind::Group
                 && target.extension.is_none()
@@ -151,12 +152,11 @@ impl<'s> Reader<'_, 's> {
         };
         if location.target().is_some_and(is_member) {
             let before = self.patch.members.len();
-            members::read(op, location, value, &mut self.patch.members)?;
+            members::read(op, location, &value, &mut self.patch.members)?;
             let read = self.patch.members.iter().skip(before);
             return self.count(1 + read.map(MemberOperation::comparisons).sum::<usize>());
         }
         self.count(1 + location.comparisons())?;
-        let value = value.clone();
         self.patch.operations.push(Operation { number: self.number, op, location, value });
         Ok(())
     }

@@ -38,7 +38,7 @@ fn body(operations: Value) -> Value {
 }
 
 fn parse(kind: ResourceKind, operations: Value) -> Result<Patch<'static>, ScimError> {
-    Patch::parse(body(operations).as_object().unwrap(), schema(kind))
+    Patch::parse(body(operations).as_object().unwrap().clone(), schema(kind))
 }
 
 fn apply(operations: Value) -> Result<Document, ScimError> {
@@ -439,7 +439,7 @@ fn immutable_attribute_with_a_value_is_not_changed() {
     let ann = normalise(json!({ "userName": "ann" }).as_object().unwrap(), schema).unwrap();
     let set = |document: &Document, path: &str, value: &str| {
         let body = body(json!([{ "op": "replace", "path": format!("urn:x:Badge:{path}"), "value": value }]));
-        Patch::parse(body.as_object().unwrap(), schema).unwrap().apply(document, schema)
+        Patch::parse(body.as_object().unwrap().clone(), schema).unwrap().apply(document, schema)
     };
     for path in ["number", "door.value"] {
         let with = set(&ann, path, "7").unwrap();

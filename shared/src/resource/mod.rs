@@ -8,7 +8,7 @@ mod representation;
 pub use body::parse_object;
 pub use normalise::{
     accepts_an_array_of_one_for_a_single_value, check_count, decode_base64, finish, is_primary, normalise,
-    normalise_attribute, sub_attributes_of_value, type_name,
+    normalise_attribute, normalise_value, sub_attributes_of_value, type_name, values_of,
 };
 pub use replace::replace;
 pub use representation::{GroupReference, Member, location, represent, represent_to_match};

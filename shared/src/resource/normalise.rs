@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde_json::{Map, Value};
 
-use super::Document;
+use super::{Document, ResourceKind};
 use crate::error::{ErrorKind, ScimError};
 use crate::limits::MAX_ATTRIBUTE_VALUES;
 use crate::schema::{Attribute, Mutability, ResourceSchema, Returned, Schema, Type};
@@ -16,7 +16,8 @@ use crate::schema::{Attribute, Mutability, ResourceSchema, Returned, Schema, Typ
 /// Makes a document from the body of a POST or PUT (RFC 7644 §3.3, §3.5.1).
 ///
 /// Attributes that are unknown, read-only, null or empty are left out (RFC 7643 §2.5: they are unassigned).
-/// The `members` of a group stay in the document; the directory stores them as memberships.
+/// So are the `members` of a group, which the directory stores as memberships: see
+/// [`members_of_body`](crate::patch::members_of_body).
 ///
 /// # Errors
 /// `invalidValue` for a value of the wrong type, or a required attribute that is missing; `invalidSyntax` if
@@ -32,6 +33,7 @@ pub fn normalise(body: &Map<String, Value>, schema: &ResourceSchema) -> Result<D
         } else if name.eq_ignore_ascii_case("schemas") {
             check_schemas(value, schema)?;
         } else if let Some(attribute) = schema.core.attribute(name)
+            && !(schema.kind == ResourceKind::Group && attribute.name == "members")
             && let Some(value) = normalise_attribute(attribute, value, &attribute.name)?
         {
             document.insert(attribute.name.clone(), value);
@@ -146,11 +148,7 @@ pub fn normalise_attribute(
         // uses it.
         return Ok(value.filter(|_| attribute.returned != Returned::Never));
     }
-    let values = match value {
-        Value::Null => return Ok(None),
-        Value::Array(values) => values.as_slice(),
-        single => accepts_a_single_value_for_a_multi_valued_attribute(single),
-    };
+    let values = values_of(value);
     check_count(attribute, values.len())?;
     let mut out: Vec<Value> = Vec::with_capacity(values.len());
     let mut seen = std::collections::HashSet::with_capacity(values.len());
@@ -169,12 +167,21 @@ pub fn normalise_attribute(
     Ok((!out.is_empty()).then_some(Value::Array(out)))
 }
 
-/// Checks the number of values of a multi-valued attribute. Members are stored one by one, so they have no maximum.
+/// Returns the values of a multi-valued attribute.
+pub fn values_of(value: &Value) -> &[Value] {
+    match value {
+        Value::Null => &[],
+        Value::Array(values) => values.as_slice(),
+        single => accepts_a_single_value_for_a_multi_valued_attribute(single),
+    }
+}
+
+/// Checks the number of values of a multi-valued attribute.
 ///
 /// # Errors
 /// 413 if there are more values than [`MAX_ATTRIBUTE_VALUES`].
 pub fn check_count(attribute: &Attribute, count: usize) -> Result<(), ScimError> {
-    if count <= MAX_ATTRIBUTE_VALUES || attribute.name == "members" {
+    if count <= MAX_ATTRIBUTE_VALUES {
         return Ok(());
     }
     let detail = format!("{} has {count} values; the maximum is {MAX_ATTRIBUTE_VALUES}", attribute.name);
@@ -186,7 +193,12 @@ pub fn is_primary(value: &Value) -> bool {
     value.get("primary").and_then(Value::as_bool) == Some(true)
 }
 
-fn normalise_value(attribute: &Attribute, value: &Value, path: &str) -> Result<Option<Value>, ScimError> {
+/// Normalises a value of an attribute with one value, or one of the values of a multi-valued attribute. Returns `None` for
+/// null and for an object without known sub-attributes.
+///
+/// # Errors
+/// `invalidValue` for a value of the wrong type.
+pub fn normalise_value(attribute: &Attribute, value: &Value, path: &str) -> Result<Option<Value>, ScimError> {
     let wrong = |expected: &str| Err(wrong_type(path, expected, value));
     if value.is_null() {
         return Ok(None);

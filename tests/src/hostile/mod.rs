@@ -17,7 +17,7 @@ use shared::error::ScimError;
 use shared::filter::Filter;
 use shared::limits::MAX_BULK_BYTES;
 use shared::message::SearchRequest;
-use shared::patch::{Patch, parse_members};
+use shared::patch::{Patch, members_of_body};
 use shared::projection::Projection;
 use shared::resource::{
     self, Document, Origin, Resource, ResourceId, ResourceKind, normalise, parse_object, represent,
@@ -175,15 +175,14 @@ fn stored(kind: ResourceKind) -> Document {
 }
 
 fn replace(request: &[u8], kind: ResourceKind) -> Result<(), ScimError> {
-    let mut document = normalise(&parse_object(request)?, schema(kind))?;
-    if let Some(members) = document.shift_remove("members") {
-        black_box(parse_members(&members)?);
-    }
+    let body = parse_object(request)?;
+    let document = normalise(&body, schema(kind))?;
+    black_box(members_of_body(&body, schema(kind))?);
     respond(resource::replace(&stored(kind), document.clone(), schema(kind))?, kind)
 }
 
 fn patch(request: &[u8], kind: ResourceKind) -> Result<(), ScimError> {
-    let patch = Patch::parse(&parse_object(request)?, schema(kind))?;
+    let patch = Patch::parse(parse_object(request)?, schema(kind))?;
     black_box(patch.member_operations());
     respond(patch.apply(&stored(kind), schema(kind))?, kind)
 }
@@ -222,7 +221,7 @@ fn search(request: &SearchRequest) -> Result<(), ScimError> {
 }
 
 fn bulk(request: &[u8]) -> Result<(), ScimError> {
-    let request = BulkRequest::parse(&parse_object(request)?)?;
+    let request = BulkRequest::parse(parse_object(request)?)?;
     let mut schedule = Schedule::new(&request.operations);
     let mut resolved = ResolvedBulkIds::new();
     loop {

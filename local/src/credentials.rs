@@ -11,7 +11,7 @@ use directory::secrets::{credential_of_chosen, credential_of_generated, generate
 use directory::{Actor, By, Table};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use shared::credential::{CredentialKind, PresentedCredentials};
+use shared::credential::{CredentialKind, PasswordVerifier, PresentedCredentials};
 use shared::error::{ScimError, chain};
 use shared::schema::Schemas;
 use uuid::Uuid;
@@ -78,8 +78,11 @@ impl Credentials {
         let kind = CredentialKind::Basic { username: self.username.clone() };
         let connectors = Connectors::new(table.clone(), actor(), now);
         let present = table.connector(&id).await.map_err(message)?;
-        let credentials = present.as_ref().map(|present| present.credentials.as_slice());
-        if presented.find(credentials.unwrap_or_default(), now).is_some() {
+        let credentials = present.as_ref().map(|present| present.credentials.as_slice()).unwrap_or_default();
+        let candidates = presented.chosen_candidates(credentials, now);
+        if presented.find_generated(credentials, now).is_some()
+            || PasswordVerifier::default().find(&presented, candidates).is_some()
+        {
             return Ok(());
         }
         let credential = if is_chosen {

@@ -53,7 +53,9 @@ enum Command {
     Demo,
 }
 
-#[tokio::main]
+// A request can compute for up to a second. With more threads than cores, the system shares the cores between such
+// requests and all others.
+#[tokio::main(worker_threads = 16)]
 async fn main() -> ExitCode {
     let command = Arguments::parse().command;
     // The requests of the demo would hide what it prints.

@@ -10,7 +10,7 @@ use http::header::{
 };
 use http::{HeaderValue, StatusCode};
 use serde::Serialize;
-use shared::error::{ErrorKind, ScimError};
+use shared::error::{ErrorKind, Schemes, ScimError};
 
 /// The media type of every body (RFC 7644 §3.1).
 pub const MEDIA_TYPE: &str = "application/scim+json";
@@ -98,11 +98,19 @@ pub fn error(error: &ScimError) -> Response {
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     set(&mut response, CONTENT_TYPE, MEDIA_TYPE);
     match error.kind {
-        ErrorKind::Unauthorized => set(&mut response, WWW_AUTHENTICATE, "Basic realm=\"scim\""),
+        ErrorKind::Unauthorized(schemes) => set(&mut response, WWW_AUTHENTICATE, &challenges(schemes)),
+        ErrorKind::UnsupportedMediaType => set(&mut response, ACCEPT_ENCODING, "identity"),
         ErrorKind::TooManyRequests(seconds) => set(&mut response, RETRY_AFTER, &seconds.to_string()),
         _ => {}
     }
     response
+}
+
+/// Returns one challenge for each scheme (RFC 9110 §11.6.1).
+fn challenges(schemes: Schemes) -> String {
+    let names = [("Basic", schemes.basic), ("Bearer", schemes.bearer)];
+    let challenge = |(name, is_usable): (&str, bool)| is_usable.then(|| format!("{name} realm=\"scim\""));
+    names.into_iter().filter_map(challenge).collect::<Vec<_>>().join(", ")
 }
 
 /// Compresses the body if it is large enough and the client accepts gzip.
@@ -169,10 +177,14 @@ mod tests {
                 .get(name)
                 .map(|value| value.to_str().unwrap().to_owned())
         };
-        assert_eq!(
-            header(ErrorKind::Unauthorized, "www-authenticate").as_deref(),
-            Some("Basic realm=\"scim\"")
-        );
+        for (basic, bearer, expected) in [
+            (true, false, "Basic realm=\"scim\""),
+            (false, true, "Bearer realm=\"scim\""),
+            (true, true, "Basic realm=\"scim\", Bearer realm=\"scim\""),
+        ] {
+            let kind = ErrorKind::Unauthorized(Schemes { basic, bearer });
+            assert_eq!(header(kind, "www-authenticate").as_deref(), Some(expected));
+        }
         assert_eq!(header(ErrorKind::TooManyRequests(2), "retry-after").as_deref(), Some("2"));
         assert_eq!(header(ErrorKind::NotFound, "content-type").as_deref(), Some("application/scim+json"));
     }

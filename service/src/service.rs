@@ -9,10 +9,10 @@ use http::{Method, StatusCode};
 use jiff::{Timestamp, Unit};
 use shared::error::{ErrorKind, ScimError, chain};
 use shared::schema::Schemas;
-use tokio::time::{Duration, Instant};
+use tokio::time::Instant;
 
 use crate::api::{Access, ErrorFormat, Location};
-use crate::authentication::{Authenticated, Authenticator};
+use crate::authentication::{Authenticated, Authenticator, BOOKKEEPING_TIME};
 use crate::call::{Call, Handler};
 use crate::request::Request;
 use crate::response::{self, MAX_RESPONSE_BYTES, Plan, Response, packed};
@@ -20,8 +20,6 @@ use crate::routes;
 
 /// The largest request body, in bytes. Lambda has the same limit.
 pub const MAX_BODY_BYTES: usize = 6 * 1024 * 1024;
-/// How long a request tries to record the use of its credential.
-const BOOKKEEPING_TIME: Duration = Duration::from_millis(100);
 
 /// Everything that all requests of a process share.
 #[derive(Debug)]
@@ -108,6 +106,7 @@ impl Service {
             return Err(ScimError::new(ErrorKind::PayloadTooLarge, detail));
         }
         check_media_type(&request)?;
+        check_encoding(&request)?;
         let base_url = api.url(self.public_url.as_ref().unwrap_or(&request.origin), &connector.id);
         // Clients compare times, and other service providers send milliseconds.
         let now = now.round(Unit::Millisecond).unwrap_or(now);
@@ -146,6 +145,16 @@ fn check_media_type(request: &Request) -> Result<(), ScimError> {
         return Ok(());
     }
     let detail = format!("Content-Type is {media_type}; send {}", response::MEDIA_TYPE);
+    Err(ScimError::new(ErrorKind::UnsupportedMediaType, detail))
+}
+
+/// Rejects a compressed body (RFC 9110 §15.5.16): its size after decompression is not known.
+fn check_encoding(request: &Request) -> Result<(), ScimError> {
+    let encoding = request.header("content-encoding").unwrap_or_default();
+    if request.body.is_empty() || encoding.is_empty() || encoding.eq_ignore_ascii_case("identity") {
+        return Ok(());
+    }
+    let detail = format!("Content-Encoding is {encoding}; send the body without compression");
     Err(ScimError::new(ErrorKind::UnsupportedMediaType, detail))
 }
 

@@ -37,8 +37,8 @@ pub enum ErrorKind {
     ExpiredCursor,
     /// The page size is not allowed, or is not that of the first page (RFC 9865 §2.1).
     InvalidCount,
-    /// Credentials are missing or wrong.
-    Unauthorized,
+    /// Credentials are missing or wrong. The value says which authentication schemes the client can use.
+    Unauthorized(Schemes),
     /// Credentials are valid, but do not permit this request.
     Forbidden,
     /// There is no resource or path with this name or id.
@@ -60,6 +60,15 @@ pub enum ErrorKind {
     NotImplemented,
 }
 
+/// The authentication schemes that a client can use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Schemes {
+    /// Whether Basic is one (RFC 7617).
+    pub basic: bool,
+    /// Whether Bearer is one (RFC 6750).
+    pub bearer: bool,
+}
+
 impl ErrorKind {
     /// Returns the HTTP status and the `scimType` (RFC 7644 §3.12 table 9, RFC 9865 §2.1).
     pub fn status(self) -> (u16, Option<&'static str>) {
@@ -74,7 +83,7 @@ impl ErrorKind {
             Self::InvalidCursor => (400, Some("invalidCursor")),
             Self::ExpiredCursor => (400, Some("expiredCursor")),
             Self::InvalidCount => (400, Some("invalidCount")),
-            Self::Unauthorized => (401, None),
+            Self::Unauthorized(_) => (401, None),
             Self::Forbidden => (403, None),
             Self::NotFound => (404, None),
             Self::MethodNotAllowed => (405, None),

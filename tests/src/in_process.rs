@@ -21,7 +21,8 @@ use crate::strict::Violations;
 /// A service with its own DynamoDB client and its own cache of credentials.
 pub struct InProcess {
     functions: Functions,
-    client: Client,
+    /// The endpoint and the credentials of the requests.
+    pub client: Client,
     /// The address that the requests come from.
     pub address: IpAddr,
 }

@@ -94,6 +94,13 @@ impl Lambda {
         })
     }
 
+    /// The id of a function's process, if it is running.
+    pub async fn process_id(&self, function: &str) -> Option<u32> {
+        let slot = Arc::clone(self.functions.lock().unwrap().get(function)?);
+        let slot = slot.lock().await;
+        slot.as_ref()?.child.id()
+    }
+
     /// Ends the processes, even if other owners of this value remain.
     pub(crate) fn end(&self) {
         self.functions.lock().unwrap().clear();

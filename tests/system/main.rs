@@ -12,7 +12,9 @@ mod deploy {
     mod engine;
     mod events;
     mod layers;
+    mod memory;
     mod process;
+    mod slow_requests;
     mod start_page;
 }
 
@@ -54,4 +56,5 @@ mod protocol {
     mod extensions;
     mod filters;
     mod paging;
+    mod rate_limit;
 }

@@ -7,6 +7,7 @@ mod id;
 mod indexes;
 mod leftovers;
 mod operations;
+pub mod password_limit;
 mod reindex;
 mod stored;
 mod sweep;

@@ -286,9 +286,9 @@ pub fn last_use_of_earlier_versions(connector: &ConnectorId, credential: &str) -
     Key { pk: "used".to_owned(), sk: format!("{connector}/{credential}") }
 }
 
-/// The item that counts the failed sign-ins of an address to a connector.
-pub fn failed_sign_ins(connector: &ConnectorId, address: &str) -> Key {
-    Key { pk: format!("attempts/{connector}/{address}"), sk: "failures".to_owned() }
+/// The item that counts the checks of passwords from a network in the window that begins at this second.
+pub fn password_checks(connector: &ConnectorId, network: &str, window: i64) -> Key {
+    Key { pk: format!("attempts/{connector}/{network}"), sk: window.to_string() }
 }
 
 /// What an item of a connector's directory is, by its key.

@@ -31,8 +31,8 @@ use tokio::sync::oneshot;
 use uuid::Uuid;
 
 /// A running process, and the endpoint URL, username and password that it printed.
-struct Running {
-    child: Child,
+pub struct Running {
+    pub child: Child,
     out: BufReader<ChildStdout>,
     lines: [String; 3],
 }
@@ -45,7 +45,7 @@ fn program(folder: &Path, environment: &[(&str, &str)]) -> Command {
 }
 
 impl Running {
-    fn start(folder: &Path, environment: &[(&str, &str)]) -> Self {
+    pub fn start(folder: &Path, environment: &[(&str, &str)]) -> Self {
         let mut child = program(folder, environment).spawn().unwrap();
         let mut out = BufReader::new(child.stdout.take().unwrap());
         let lines = ["Endpoint URL:", "Username:", "Password:"].map(|name| {
@@ -56,7 +56,7 @@ impl Running {
         Self { child, out, lines }
     }
 
-    fn client(&self) -> Client {
+    pub fn client(&self) -> Client {
         let [url, username, password] = &self.lines;
         Client::new(url, username, password)
     }

@@ -103,7 +103,7 @@ async fn every_change_of_a_connector_leaves_one_audit_record() {
     at(8).replace_credentials(id, &[]).await.unwrap();
     at(9).begin_deletion(id, begin).await.unwrap();
     service.table().credential_usage(id).record_use("1f3a5b7c", begin).await.unwrap();
-    service.table().credential_usage(id).count_failure("192.0.2.7", begin).await.unwrap();
+    service.table().password_limit(id).reserve("192.0.2.7".parse().ok(), begin).await.unwrap();
     let mut records = records(service, &connector).await;
     assert_eq!(records.pop().as_deref(), Some("create Connector credentials"));
     assert_eq!(

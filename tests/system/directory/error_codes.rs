@@ -146,7 +146,7 @@ impl Setting {
             }
             "UpdateItem" => {
                 let usage = self.table.credential_usage(&self.connector.id);
-                answer_of(usage.count_failure(name, Timestamp::now()).await.map(|_| ()))
+                answer_of(usage.record_use(name, Timestamp::now()).await)
             }
             other => panic!("no request causes {other}"),
         }

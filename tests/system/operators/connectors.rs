@@ -103,7 +103,7 @@ async fn old_and_rotated_credentials_are_valid_until_one_is_retired() {
     // Every function reads the connector again within a minute. This is what it reads.
     let stored = service().table().connector(&ConnectorId::parse(&name).unwrap()).await.unwrap().unwrap();
     let find = |presented: shared::credential::PresentedCredentials| {
-        presented.find(&stored.credentials, Timestamp::now()).is_some()
+        presented.find_generated(&stored.credentials, Timestamp::now()).is_some()
     };
     let basic = |password: String| shared::credential::PresentedCredentials::Basic {
         username: name.clone(),

@@ -1,10 +1,10 @@
-//! Authentication: which credentials are accepted, how long a process may cache them, and the rate limit for
-//! wrong passwords.
+//! Authentication: which credentials are accepted, how long a process may cache them, and what a refusal says.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use directory::secrets::generate_credential;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use shared::credential::CredentialKind;
@@ -48,54 +48,6 @@ async fn disabled_connector_gives_403_with_right_and_401_with_wrong_credentials(
     );
     let wrong = Client::new(&client.base_url, &client.username, "wrong");
     assert_eq!(wrong.get("/Users").await.status, 401);
-}
-
-#[tokio::test]
-async fn wrong_passwords_rate_limit_only_uncached_credentials_from_the_same_address() {
-    let service = service();
-    let connector = service.connector().await;
-    let client = connector.local(service);
-    let cached = InProcess::new(service.dynamodb(), client.clone()).await;
-    let wrong = Client::new(&client.base_url, &client.username, "wrong");
-    let status = async |client: &Client| client.get("/Users?count=0").await.status;
-    for attempt in 1..=10 {
-        assert_eq!(status(&wrong).await, 401, "{attempt}");
-    }
-    let refused = wrong.get("/Users").await;
-    let wait: u64 = refused.header("retry-after").unwrap().parse().unwrap();
-    assert_eq!((refused.status, refused.json()["status"].as_str()), (429, Some("429")));
-    assert!((800..=900).contains(&wait), "{wait}");
-    assert_eq!(status(&client).await, 429, "a correct password from a blocked address is refused as well");
-    let users =
-        async |requests: &InProcess| requests.send("GET", "/Users", None, TIME_LIMIT).await.status().as_u16();
-    assert_eq!(users(&cached).await, 200, "a cached header needs no check");
-    let mut elsewhere = InProcess::uncached(service.dynamodb(), client.clone());
-    elsewhere.address = "192.0.2.1".parse().unwrap();
-    assert_eq!(users(&elsewhere).await, 200);
-    let elsewhere = service.connector().await.local(service);
-    assert_eq!(status(&elsewhere).await, 200, "each connector counts for itself");
-}
-
-#[tokio::test]
-async fn concurrent_wrong_passwords_are_rate_limited() {
-    let service = service();
-    let client = service.connector().await.local(service);
-    let wrong = Client::new(&client.base_url, &client.username, "wrong");
-    let requests: Vec<_> = (0..40)
-        .map(|_| {
-            let wrong = wrong.clone();
-            tokio::spawn(async move { wrong.get("/Users?count=0").await.status })
-        })
-        .collect();
-    let mut refused = 0;
-    for request in requests {
-        let status = request.await.unwrap();
-        assert!(matches!(status, 401 | 429), "{status}");
-        refused += usize::from(status == 401);
-    }
-    // The service checks two passwords at the same time, so an 11th check may have begun before the limit of
-    // 10.
-    assert!((10..=11).contains(&refused), "{refused}");
 }
 
 #[tokio::test]
@@ -194,4 +146,47 @@ async fn last_use_that_an_earlier_version_recorded_is_known() {
     let table = service.table();
     let used = table.credential_usage(&connector.id).last_used("1f3a5b7c").await.unwrap();
     assert_eq!(used, Some(Timestamp::from_second(1_790_000_000).unwrap()));
+}
+
+#[tokio::test]
+async fn refusal_names_the_schemes_that_the_connector_has() {
+    let service = service();
+    let now = Timestamp::now();
+    let (basic, bearer) = (CredentialKind::Basic { username: "okta".to_owned() }, CredentialKind::Bearer);
+    for (kinds, expected) in [
+        (vec![basic.clone()], "Basic realm=\"scim\""),
+        (vec![bearer.clone()], "Bearer realm=\"scim\""),
+        (vec![basic, bearer], "Basic realm=\"scim\", Bearer realm=\"scim\""),
+        (vec![], "Basic realm=\"scim\""),
+    ] {
+        let connector = service.connector().await;
+        let credentials: Vec<_> =
+            kinds.into_iter().map(|kind| generate_credential(kind, now).unwrap().0).collect();
+        service.connectors().replace_credentials(&connector.id, &credentials).await.unwrap();
+        let client = connector.local(service);
+        let wrong = client.get("/Users").await;
+        assert_eq!((wrong.status, wrong.header("www-authenticate")), (401, Some(expected)));
+        let missing = client.send("GET", "/Users", &[("authorization", "")], "").await;
+        assert_eq!((missing.status, missing.header("www-authenticate")), (401, Some(expected)));
+    }
+    let unknown = Client::new(&format!("{}/nobody/scim/v2", service.origin()), "okta", "wrong");
+    let refused = unknown.get("/Users").await;
+    assert_eq!((refused.status, refused.header("www-authenticate")), (401, Some("Basic realm=\"scim\"")));
+}
+
+#[tokio::test]
+async fn compressed_body_gives_415() {
+    let client = service().client().await;
+    let body =
+        json!({ "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "userName": "ann" }).to_string();
+    let send = async |encoding| {
+        let headers = [("content-type", "application/scim+json"), ("content-encoding", encoding)];
+        client.send("POST", "/Users", &headers, body.clone()).await
+    };
+    let refused = send("gzip").await;
+    assert_eq!(
+        (refused.status, refused.header("accept-encoding"), &refused.json()["detail"]),
+        (415, Some("identity"), &json!("Content-Encoding is gzip; send the body without compression"))
+    );
+    assert_eq!(send("identity").await.status, 201);
 }

@@ -1,0 +1,235 @@
+//! Authentication. A process caches each connector for 60 seconds.
+//!
+//! Generated secrets are compared first, which takes one SHA-256 hash. A failed check reads the connector again
+//! before it counts, so a new password works at once. Only if a chosen password could match, the request
+//! reserves a slot of the rate limit and computes argon2id. A chosen password that was right is remembered.
+
+mod connectors;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use directory::Table;
+use directory::connectors::credential_usage::USE_RECORDED_EVERY;
+use directory::connectors::{Connector, ConnectorId};
+use directory::secrets::generate_secret;
+use jiff::Timestamp;
+use sha2::{Digest, Sha256};
+use shared::credential::{Credential, CredentialKind, PasswordVerifier, PresentedCredentials};
+use shared::error::{ErrorKind, Schemes, ScimError};
+use tokio::time::{Duration, Instant};
+
+use crate::request::Request;
+use connectors::{ConnectorCache, Reading};
+
+/// The maximum number of entries in each cache. A full cache is cleared.
+const MAX_CACHED: usize = 1_000;
+/// How long a request tries to write what is not part of its own work.
+pub const BOOKKEEPING_TIME: Duration = Duration::from_millis(100);
+
+const INVALID_CREDENTIALS: &str =
+    "Authentication failed: send the connector's username and password (Basic), or its token (Bearer)";
+const TOO_MANY_FAILURES: &str = "Too many requests with wrong credentials: retry in a second";
+
+/// Checks credentials, and caches connectors and chosen passwords for the life of a process.
+#[derive(Debug)]
+pub struct Authenticator {
+    key: [u8; 32],
+    connectors: ConnectorCache,
+    /// The credential of each header with a chosen password that was right, by a keyed hash of connector and
+    /// header.
+    right_headers: Mutex<HashMap<[u8; 32], Credential>>,
+    /// When this process last decided to record the use of a credential.
+    recorded_uses: Mutex<HashMap<(ConnectorId, String), Timestamp>>,
+    /// Checks one password at a time, because each check takes 19 MiB of memory.
+    verifier: Arc<tokio::sync::Mutex<PasswordVerifier>>,
+}
+
+/// The connector and credential of an authenticated request.
+#[derive(Debug)]
+pub struct Authenticated {
+    /// The connector.
+    pub connector: Arc<Connector>,
+    /// The id of the credential.
+    pub credential: String,
+    /// Whether the caller must record this use of the credential.
+    pub must_record_use: bool,
+}
+
+/// The credentials of one request for one connector.
+struct SignIn<'r> {
+    connector: ConnectorId,
+    header: &'r str,
+    request: &'r Request,
+    table: &'r Table,
+    now: Timestamp,
+}
+
+impl Authenticator {
+    /// Creates an authenticator with empty caches.
+    ///
+    /// # Errors
+    /// If the system's random number generator fails.
+    pub fn new() -> Result<Self, ScimError> {
+        let key = Sha256::digest(generate_secret()?).into();
+        Ok(Self {
+            key,
+            connectors: ConnectorCache::default(),
+            right_headers: Mutex::default(),
+            recorded_uses: Mutex::default(),
+            verifier: Arc::default(),
+        })
+    }
+
+    /// Authenticates a request for a connector.
+    ///
+    /// # Errors
+    /// - 401 for invalid credentials. An unknown connector gets the same response.
+    /// - 403 for a disabled connector.
+    /// - 429 after many wrong passwords from the client's address, if the password is a chosen one that this
+    ///   process does not remember; and after many failed checks in this process.
+    pub async fn authenticate(
+        &self,
+        table: &Table,
+        id: &str,
+        request: &Request,
+        now: Timestamp,
+    ) -> Result<Authenticated, ScimError> {
+        let header = request.header("authorization").unwrap_or_default();
+        let connector = ConnectorId::parse(id).ok_or_else(|| unauthorized(None, now))?;
+        let (connector, credential) = self.check(SignIn { connector, header, request, table, now }).await?;
+        if connector.record.disabled.is_some() {
+            let detail = format!("Connector {} is disabled", connector.id);
+            return Err(ScimError::new(ErrorKind::Forbidden, detail));
+        }
+        let key = (connector.id.clone(), credential.id.clone());
+        let must_record_use = lock_ignoring_poison(&self.recorded_uses)
+            .get(&key)
+            .is_none_or(|recorded| now - *recorded >= USE_RECORDED_EVERY);
+        if must_record_use {
+            insert_bounded(&self.recorded_uses, key, now);
+        }
+        Ok(Authenticated { connector, credential: credential.id, must_record_use })
+    }
+
+    /// Makes the next request with a credential record its use, because this request could not.
+    pub fn use_was_not_recorded(&self, connector: &ConnectorId, credential: &str) {
+        let key = (connector.clone(), credential.to_owned());
+        lock_ignoring_poison(&self.recorded_uses).remove(&key);
+    }
+
+    /// Finds the connector and the credential that was presented.
+    async fn check(&self, sign_in: SignIn<'_>) -> Result<(Arc<Connector>, Credential), ScimError> {
+        let SignIn { connector: id, header, table, now, .. } = &sign_in;
+        let began = Instant::now();
+        let cached = self.connectors.cached(id);
+        let Some(presented) = PresentedCredentials::parse(header) else {
+            let connector = match cached {
+                None => self.connectors.read(table, id, began).await?.connector(),
+                cached => cached,
+            };
+            return Err(unauthorized(connector.as_deref(), *now));
+        };
+        if let Some(connector) = &cached
+            && let Some(credential) = self.recognise(connector, &presented, &sign_in)
+        {
+            return Ok((Arc::clone(connector), credential));
+        }
+        let reading = self.connectors.read(table, id, began).await?;
+        let is_current = matches!(reading, Reading::Read(_));
+        let connector = if is_current { reading.connector() } else { cached };
+        if let Some(connector) = &connector {
+            let credential = match self.recognise(connector, &presented, &sign_in) {
+                None => self.check_chosen(connector, presented, &sign_in).await?,
+                recognised => recognised,
+            };
+            if let Some(credential) = credential {
+                return Ok((Arc::clone(connector), credential));
+            }
+        }
+        if is_current {
+            Err(unauthorized(connector.as_deref(), *now))
+        } else {
+            Err(ScimError::new(ErrorKind::TooManyRequests(1), TOO_MANY_FAILURES))
+        }
+    }
+
+    /// Finds the credential without argon2: one with a generated secret, or the one of a remembered header if
+    /// the connector still has it.
+    fn recognise(
+        &self,
+        connector: &Connector,
+        presented: &PresentedCredentials,
+        sign_in: &SignIn<'_>,
+    ) -> Option<Credential> {
+        let credentials = &connector.credentials;
+        if let Some(credential) = presented.find_generated(credentials, sign_in.now) {
+            return Some(credential.clone());
+        }
+        let remembered = lock_ignoring_poison(&self.right_headers).get(&self.hash(sign_in)).cloned()?;
+        let is_valid = remembered.is_live(sign_in.now) && credentials.contains(&remembered);
+        is_valid.then_some(remembered)
+    }
+
+    /// Finds the credential with this chosen password, if the rate limit has a slot for the check.
+    async fn check_chosen(
+        &self,
+        connector: &Connector,
+        presented: PresentedCredentials,
+        sign_in: &SignIn<'_>,
+    ) -> Result<Option<Credential>, ScimError> {
+        let candidates = presented.chosen_candidates(&connector.credentials, sign_in.now);
+        let candidates: Vec<Credential> = candidates.cloned().collect();
+        if candidates.is_empty() {
+            return Ok(None);
+        }
+        let limit = sign_in.table.password_limit(&connector.id);
+        let slot = limit.reserve(sign_in.request.address, sign_in.now).await?;
+        let mut verifier = Arc::clone(&self.verifier).lock_owned().await;
+        // Hashing a password takes long, so it has a thread that serves no requests.
+        let found =
+            tokio::task::spawn_blocking(move || verifier.find(&presented, &candidates).cloned()).await;
+        let Some(credential) = found.map_err(ScimError::internal)? else { return Ok(None) };
+        insert_bounded(&self.right_headers, self.hash(sign_in), credential.clone());
+        let table = sign_in.table.until(Instant::now() + BOOKKEEPING_TIME);
+        if let Err(error) = table.password_limit(&connector.id).give_back(&slot).await {
+            tracing::warn!(%error, "cannot give back the slot of a right password");
+        }
+        Ok(Some(credential))
+    }
+
+    fn hash(&self, sign_in: &SignIn<'_>) -> [u8; 32] {
+        let mut hash = Sha256::new();
+        hash.update(self.key);
+        hash.update(sign_in.connector.to_string());
+        hash.update([0]);
+        hash.update(sign_in.header);
+        hash.finalize().into()
+    }
+}
+
+/// The error for invalid credentials. It names the schemes that the connector has. An unknown connector looks
+/// like one with a username and password.
+fn unauthorized(connector: Option<&Connector>, now: Timestamp) -> ScimError {
+    let credentials = connector.map(|connector| connector.credentials.as_slice()).unwrap_or_default();
+    let is_bearer = |credential: &&Credential| matches!(credential.kind, CredentialKind::Bearer);
+    let (bearer, basic): (Vec<_>, Vec<_>) =
+        credentials.iter().filter(|credential| credential.is_live(now)).partition(is_bearer);
+    let bearer = !bearer.is_empty();
+    let schemes = Schemes { basic: !basic.is_empty() || !bearer, bearer };
+    ScimError::new(ErrorKind::Unauthorized(schemes), INVALID_CREDENTIALS)
+}
+
+/// Inserts into a cache, which is cleared first if it is full.
+fn insert_bounded<K: Eq + std::hash::Hash, V>(cache: &Mutex<HashMap<K, V>>, key: K, value: V) {
+    let mut cache = lock_ignoring_poison(cache);
+    if cache.len() >= MAX_CACHED {
+        cache.clear();
+    }
+    cache.insert(key, value);
+}
+
+/// Locks a map. Each change to these maps is a single call, so a panic of another thread leaves them valid.
+fn lock_ignoring_poison<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,149 @@
+//! The memory of the functions' processes: a stranger cannot fill it, and neither can the largest body.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use directory::secrets::credential_of_chosen;
+use futures_util::future::join_all;
+use http::Request;
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+use service::routes::{FALLBACK, ROUTES, Route};
+use shared::credential::CredentialKind;
+use tests::client::Client;
+use tests::event::{Arrival, event};
+use tests::hostile::{Kind, Part};
+use tests::lambda::{Lambda, PAYLOAD_LIMIT};
+use tests::provisioning::{create_group, create_users};
+use tests::service::{ACCESS_KEY, TABLE, binaries, service};
+
+/// The maximum of the memory of a function that strangers send requests to, in KiB.
+const MAX_KIB_FROM_STRANGERS: u64 = 64 * 1024;
+/// The maximum of the memory of a function, in KiB.
+const MAX_KIB: u64 = 128 * 1024;
+
+fn functions() -> Lambda {
+    Lambda::of_binaries(
+        binaries(),
+        &[
+            ("DYNAMODB_ENDPOINT", service().endpoint()),
+            ("TABLE_NAME", TABLE),
+            ("LOG_LEVEL", "error"),
+            ("AWS_ACCESS_KEY_ID", ACCESS_KEY),
+        ],
+    )
+}
+
+fn request(method: &str, path: &str, authorization: &str, body: &[u8]) -> Value {
+    let request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header(AUTHORIZATION, authorization)
+        // A body of this type is text in the event, so it can be larger than one in base64.
+        .header(CONTENT_TYPE, "application/json")
+        .body(())
+        .unwrap();
+    let arrival = Arrival {
+        route_key: "$default".to_owned(),
+        path_parameters: Map::new(),
+        source_ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        request_id: "memory".to_owned(),
+        time: Timestamp::UNIX_EPOCH,
+    };
+    event(&request.into_parts().0, body, &arrival)
+}
+
+/// The most memory that a process has had, in KiB.
+fn peak_of(process: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+#[tokio::test]
+async fn strangers_cannot_fill_the_memory_of_a_function() {
+    let connector = service().connector().await;
+    let kind = CredentialKind::Basic { username: "okta".to_owned() };
+    let chosen = credential_of_chosen(kind, "correct horse battery staple", Timestamp::now()).unwrap();
+    service().connectors().replace_credentials(&connector.id, &[chosen]).await.unwrap();
+    let lambda = functions();
+    let mut names: Vec<&str> = ROUTES.iter().map(|route| route.function).chain([FALLBACK]).collect();
+    names.dedup();
+    let wrong = Client::new(&connector.local(service()).base_url, "okta", "wrong").basic();
+    let attack = async |function: &'static str| {
+        for attempt in 0..200 {
+            let (connector, authorization) = match attempt % 4 {
+                0 => (connector.id.to_string(), wrong.as_str()),
+                1 => (format!("stranger-{attempt}"), wrong.as_str()),
+                2 => (connector.id.to_string(), "Bearer wrong"),
+                _ => (connector.id.to_string(), ""),
+            };
+            let event = request("GET", &format!("/{connector}/scim/v2/Users"), authorization, b"");
+            let status = lambda.invoke(function, &event).await.unwrap()["statusCode"].as_u64().unwrap();
+            assert!(matches!(status, 401 | 429), "{function}: {status}");
+        }
+        (function, peak_of(lambda.process_id(function).await.unwrap()))
+    };
+    for (function, kib) in join_all(names.into_iter().map(attack)).await {
+        println!("{function:<30} {kib:>8} KiB");
+        assert!(kib < MAX_KIB_FROM_STRANGERS, "{function} had {kib} KiB");
+    }
+}
+
+/// The kind of the bodies that a route reads; `None` for a route without a body.
+fn kind_of(route: &Route) -> Option<Kind> {
+    match (route.method, route.path) {
+        ("POST", "/Users") | ("PUT", "/Users/{id}") => Some(Kind::User),
+        ("POST", "/Groups") | ("PUT", "/Groups/{id}") => Some(Kind::Group),
+        ("PATCH", "/Users/{id}") => Some(Kind::UserPatch),
+        ("PATCH", "/Groups/{id}") => Some(Kind::GroupPatch),
+        ("POST", "/Bulk") => Some(Kind::Bulk),
+        ("POST", _) => Some(Kind::Search),
+        _ => None,
+    }
+}
+
+/// The parts of bodies that take the most memory.
+const WORST_PARTS: [&str; 7] = [
+    "small objects",
+    "members with a display",
+    "extensions",
+    "added values",
+    "added members",
+    "a long sortBy",
+    "references in an array",
+];
+
+#[tokio::test]
+async fn largest_body_cannot_fill_the_memory_of_a_function() {
+    let connector = service().connector().await;
+    let client = connector.local(service());
+    let user = create_users(&client, 1).await.remove(0);
+    let group = create_group(&client, "all", &[]).await;
+    let lambda = functions();
+    // The largest body that fits into an event, and the largest one that does not have too many JSON values.
+    let attack = async |route: &Route, kind: Kind, part: Part| {
+        let id = if route.path.starts_with("/Users") { &user } else { &group };
+        let path = route.full_path().replace("{connector}", client.connector()).replace("{id}", id);
+        let mut bytes = kind.max_bytes() - 2_000;
+        loop {
+            let event = request(route.method, &path, &client.basic(), &kind.write(&[part], bytes));
+            let is_sent = event.to_string().len() <= PAYLOAD_LIMIT;
+            if is_sent {
+                let answer = lambda.invoke(route.function, &event).await.unwrap();
+                if !answer["body"].as_str().unwrap_or_default().contains("JSON values") {
+                    break;
+                }
+            }
+            bytes -= bytes / 10;
+        }
+        let kib = peak_of(lambda.process_id(route.function).await.unwrap());
+        println!("{:<20} {:<25} {bytes:>8} bytes {kib:>8} KiB", route.function, part.name);
+        assert!(kib < MAX_KIB, "{} with {part:?} had {kib} KiB", route.function);
+    };
+    for (route, kind) in ROUTES.iter().filter_map(|route| kind_of(route).map(|kind| (route, kind))) {
+        for part in kind.parts().iter().filter(|part| WORST_PARTS.contains(&part.name)) {
+            attack(route, kind, *part).await;
+        }
+    }
+}

@@ -35,6 +35,11 @@ impl Call {
         self.operation.starts_with("Transact")
     }
 
+    /// Whether the request is a transaction that writes.
+    pub fn is_change(&self) -> bool {
+        self.operation == "TransactWriteItems"
+    }
+
     /// Whether the request writes items.
     pub fn is_write(&self) -> bool {
         let writes = ["TransactWriteItems", "BatchWriteItem", "PutItem", "UpdateItem", "DeleteItem"];

@@ -4,14 +4,21 @@
 
 use std::sync::Arc;
 
+use directory::{Swept, Table};
+use jiff::Timestamp;
 use serde_json::Value;
 use service::response::Response;
+use shared::error::ScimError;
+use shared::schema::Schemas;
+use tokio::time::Instant;
 
+use crate::call::Call;
 use crate::client::Client;
 use crate::faults::{Fault, FaultyDynamoDb};
+use crate::hooks::Action;
 use crate::in_process::InProcess;
 use crate::interrupted::unfinished;
-use crate::service::{Service, TIME_LIMIT, TestConnector};
+use crate::service::{Service, TABLE, TIME_LIMIT, TestConnector};
 
 /// A connector, and a service for it with a faulty DynamoDB.
 pub struct FaultyService {
@@ -33,6 +40,18 @@ impl FaultyService {
     pub async fn new() -> Self {
         let service = Arc::new(Service::start());
         let connector = service.connector().await;
+        Self::of(service, connector).await
+    }
+
+    /// Starts another service for the same connector, with faults of its own.
+    ///
+    /// # Panics
+    /// When the service does not start.
+    pub async fn another(&self) -> Self {
+        Self::of(Arc::clone(&self.service), self.connector.clone()).await
+    }
+
+    async fn of(service: Arc<Service>, connector: TestConnector) -> Self {
         let dynamodb = FaultyDynamoDb::start(service.endpoint()).await;
         let client = runtime::dynamodb::client_at(&dynamodb.endpoint).await;
         let requests = InProcess::new(client, connector.local(&service)).await;
@@ -64,6 +83,28 @@ impl FaultyService {
                 return;
             }
         }
+    }
+
+    /// Sends a request that is cut off after this many transactions.
+    ///
+    /// # Panics
+    /// When the request needs no more transactions.
+    pub async fn cut_off_after(&self, transactions: usize, method: &str, target: &str, body: &Value) {
+        let cut = self.dynamodb.at_call(transactions, Call::is_change, Action::Fail(Fault::Denied));
+        let answer = self.send(method, target, body).await;
+        assert!(cut.was_reached(), "{method} {target} needs {transactions} transactions at most");
+        assert_eq!(answer.status(), 500, "{method} {target}");
+        self.dynamodb.heal();
+    }
+
+    /// Sweeps the connector through the faulty DynamoDB, at this time.
+    ///
+    /// # Errors
+    /// When DynamoDB fails.
+    pub async fn sweep(&self, now: Timestamp) -> Result<Swept, ScimError> {
+        let client = runtime::dynamodb::client_at(&self.dynamodb.endpoint).await;
+        let table = Table::new(client, TABLE.to_owned()).until(Instant::now() + TIME_LIMIT);
+        table.sweep(Some(&self.connector.id), Schemas::built_in(), now).await
     }
 
     /// Ends the faults. Returns whether there was a request at this position, so the fault or the interruption happened.

@@ -43,8 +43,7 @@ pub async fn create_users(client: &Client, count: usize) -> Vec<String> {
 /// # Panics
 /// When the answer is not 201.
 pub async fn create_group(client: &Client, name: &str, members: &[String]) -> String {
-    let body = json!({ "schemas": [GROUP], "displayName": name, "members": member_values(members) });
-    created_id(name, &client.post("/Groups", &body).await)
+    created_id(name, &client.post("/Groups", &group_body(name, members)).await)
 }
 
 fn created_id(name: &str, reply: &Reply) -> String {
@@ -52,9 +51,27 @@ fn created_id(name: &str, reply: &Reply) -> String {
     reply.json()["id"].as_str().expect("a created resource has an id").to_owned()
 }
 
+/// Creates a user and this many groups of which it is a member. Returns its id and those of the groups, in their order.
+///
+/// # Panics
+/// When an answer is not 201.
+pub async fn create_user_in_groups(client: &Client, name: &str, groups: usize) -> (String, Vec<String>) {
+    let user = create_user(client, name).await;
+    let names: Vec<String> = (0..groups).map(|number| format!("{name} {number}")).collect();
+    let created = names.iter().map(|name| create_group(client, name, std::slice::from_ref(&user)));
+    let mut groups = join_all(created).await;
+    groups.sort();
+    (user, groups)
+}
+
 /// The value of `members` with these ids.
 pub fn member_values(ids: &[String]) -> Value {
     ids.iter().map(|id| json!({ "value": id })).collect()
+}
+
+/// The body of a group with this displayName and these members.
+pub fn group_body(name: &str, members: &[String]) -> Value {
+    json!({ "schemas": [GROUP], "displayName": name, "members": member_values(members) })
 }
 
 /// The body of a PATCH with these operations.
@@ -65,6 +82,11 @@ pub fn patch_body(operations: Value) -> Value {
 /// The body of a PATCH that adds these members to a group.
 pub fn add_members_body(members: &[String]) -> Value {
     patch_body(json!([{ "op": "add", "path": "members", "value": member_values(members) }]))
+}
+
+/// The body of a PATCH that removes these members from a group.
+pub fn remove_members_body(members: &[String]) -> Value {
+    patch_body(json!([{ "op": "remove", "path": "members", "value": member_values(members) }]))
 }
 
 /// The body of a PATCH that replaces the members of a group with these.

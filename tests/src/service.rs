@@ -56,6 +56,7 @@ pub struct Service {
 }
 
 /// A connector that only one test uses.
+#[derive(Clone)]
 pub struct TestConnector {
     /// The id of the connector.
     pub id: ConnectorId,

@@ -26,12 +26,15 @@ mod directory {
     mod error_codes;
     mod faults;
     mod interrupted;
+    mod leavers;
     mod migration;
     mod names;
     mod partition_ceilings;
     mod reindex;
     mod storm;
+    mod takeovers;
     mod torn_reads;
+    mod unfinished_work;
 }
 
 mod kit {

@@ -316,26 +316,31 @@ async fn failed_condition_in_a_conflicting_transaction_is_retried() {
 async fn interrupted_member_replacement_leaves_one_complete_set() {
     let faulty = FaultyService::new().await;
     let client = faulty.client();
-    let users = create_users(&client, 120).await;
-    let (one, other) = (&users[..60], &users[60..]);
-    let replaced = replace_members_body(other);
-    for at in 0.. {
-        let path =
-            format!("/Groups/{}", create_group(&client, &format!("replaced {at}"), &users[30..90]).await);
-        let put = json!({ "schemas": [GROUP], "displayName": format!("replaced {at}"), "members": member_values(one) });
-        let interruption = {
-            let (client, path) = (client.clone(), path.clone());
-            async move { assert_eq!(client.put(&path, &put).await.status, 200) }
-        };
-        faulty.dynamodb.interrupt(at, interruption);
-        assert_eq!(faulty.send("PATCH", &path, &replaced).await.status(), 200, "{at}");
-        if !faulty.heal_and_was_reached(at) {
-            assert!(at > 4, "only {at} requests were interrupted");
-            break;
+    let all = create_users(&client, 120).await;
+    // Replacements of one transaction, and of several.
+    for count in [20, 120] {
+        let users = &all[..count];
+        let (one, other) = users.split_at(count / 2);
+        let before = &users[count / 4..count / 4 * 3];
+        let replaced = replace_members_body(other);
+        for at in 0.. {
+            let name = format!("replaced {count} {at}");
+            let path = format!("/Groups/{}", create_group(&client, &name, before).await);
+            let put = json!({ "schemas": [GROUP], "displayName": name, "members": member_values(one) });
+            let interruption = {
+                let (client, path) = (client.clone(), path.clone());
+                async move { assert_eq!(client.put(&path, &put).await.status, 200) }
+            };
+            faulty.dynamodb.interrupt(at, interruption);
+            assert_eq!(faulty.send("PATCH", &path, &replaced).await.status(), 200, "{name}");
+            if !faulty.heal_and_was_reached(at) {
+                assert!(at > 3, "only {at} requests were interrupted");
+                break;
+            }
+            let left = members_of(&client, path.trim_start_matches("/Groups/")).await;
+            let sets = [one, other].map(|set| set.iter().cloned().collect());
+            assert!(sets.contains(&left), "{name}: a mixture of {}", left.len());
         }
-        let left = members_of(&client, path.trim_start_matches("/Groups/")).await;
-        let sets = [one, other].map(|set| set.iter().cloned().collect());
-        assert!(sets.contains(&left), "{at}: a mixture of {}", left.len());
     }
     assert_invariants(&faulty.service, &faulty.connector.id).await;
 }

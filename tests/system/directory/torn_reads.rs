@@ -6,13 +6,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
+use tests::call::Call;
 use tests::client::Client;
 use tests::faults::FaultyDynamoDb;
 use tests::hooks::Action;
 use tests::in_process::{InProcess, json_of};
 use tests::invariants::assert_invariants;
 use tests::provisioning::{
-    add_members_body, create_group, create_user, create_users, patch_body, set_active_body,
+    add_members_body, create_group, create_user, create_users, members_of, patch_body, set_active_body,
 };
 use tests::service::{TIME_LIMIT, TestConnector, service};
 
@@ -67,6 +68,18 @@ impl Setting {
         late: Late,
         reads: impl Future<Output = ()>,
     ) -> usize {
+        self.patch_torn_at(0, target, body, late, reads).await
+    }
+
+    /// The same for the transaction at this position.
+    async fn patch_torn_at(
+        &self,
+        transaction: usize,
+        target: &str,
+        body: &Value,
+        late: Late,
+        reads: impl Future<Output = ()>,
+    ) -> usize {
         let items = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&items);
         let tear = Action::tear(move |_| {
@@ -76,7 +89,7 @@ impl Setting {
                 Late::AllExcept(early) => position != early,
             }
         });
-        let hook = self.faulty.at_call(0, |call| call.operation == "TransactWriteItems", tear);
+        let hook = self.faulty.at_call(transaction, Call::is_change, tear);
         let reads = async {
             hook.reached().await;
             reads.await;
@@ -232,6 +245,71 @@ async fn deactivation_that_becomes_visible_in_part_breaks_no_read() {
         if position + 1 >= items {
             assert!(items > 1, "the transaction has {items} items");
             break;
+        }
+    }
+    assert_invariants(service(), &setting.connector.id).await;
+}
+
+#[tokio::test]
+async fn member_whose_last_membership_is_visible_in_part_leaves_it() {
+    let setting = Setting::new().await;
+    for (method, body) in [("PATCH", set_active_body(false)), ("DELETE", Value::Null)] {
+        for (position, lates) in positions() {
+            let mut items = 0;
+            for late in lates {
+                let id = create_user(&setting.client, &format!("leaver {method} {late:?}")).await;
+                let group = create_group(&setting.client, &format!("joined {method} {late:?}"), &[]).await;
+                let added = add_members_body(std::slice::from_ref(&id));
+                items = setting
+                    .patch_torn(&format!("/Groups/{group}"), &added, late, async {
+                        let left = setting
+                            .requests
+                            .send(method, &format!("/Users/{id}"), Some(&body), TIME_LIMIT)
+                            .await;
+                        assert!(left.status().is_success(), "{method} {late:?}: {}", left.status());
+                    })
+                    .await;
+                assert_eq!(members_of(&setting.client, &group).await.len(), 0, "{method} {late:?}");
+                assert_invariants(service(), &setting.connector.id).await;
+            }
+            if position + 1 >= items {
+                assert!(items > 3, "the transaction has {items} items");
+                break;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn groups_whose_nesting_is_visible_in_part_make_no_cycle() {
+    let setting = Setting::new().await;
+    // One group, which joins in the only transaction, and 40, which need two.
+    for (transaction, count) in [(0, 1), (1, 40)] {
+        for late in [Late::AllExcept(usize::MAX), Late::Only(0), Late::Only(1), Late::Only(2), Late::Only(3)]
+        {
+            let mut inner = Vec::new();
+            for number in 0..count {
+                inner.push(
+                    create_group(&setting.client, &format!("inner {count} {number} {late:?}"), &[]).await,
+                );
+            }
+            inner.sort();
+            let outer = create_group(&setting.client, &format!("outer {count} {late:?}"), &[]).await;
+            let last = format!("/Groups/{}", inner[count - 1]);
+            let cycle = add_members_body(std::slice::from_ref(&outer));
+            setting
+                .patch_torn_at(
+                    transaction,
+                    &format!("/Groups/{outer}"),
+                    &add_members_body(&inner),
+                    late,
+                    async {
+                        let joined = setting.requests.send("PATCH", &last, Some(&cycle), TIME_LIMIT).await;
+                        assert_eq!(joined.status(), 400, "{late:?}");
+                    },
+                )
+                .await;
+            assert_eq!(members_of(&setting.client, &outer).await.len(), count, "{late:?}");
         }
     }
     assert_invariants(service(), &setting.connector.id).await;

@@ -13,7 +13,9 @@ mod deploy {
     mod events;
     mod layers;
     mod process;
+    mod rights;
     mod start_page;
+    mod template;
 }
 
 mod directory {
@@ -53,5 +55,6 @@ mod protocol {
     mod errors;
     mod extensions;
     mod filters;
+    mod origin_secret;
     mod paging;
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use service::response::Response;
+use service::routes::FALLBACK;
 
 use crate::client::Client;
 use crate::faults::{Fault, FaultyDynamoDb};
@@ -33,7 +34,7 @@ impl FaultyService {
     pub async fn new() -> Self {
         let service = Arc::new(Service::start());
         let connector = service.connector().await;
-        let dynamodb = FaultyDynamoDb::start(service.endpoint()).await;
+        let dynamodb = FaultyDynamoDb::start(&service.endpoint_for(FALLBACK)).await;
         let client = runtime::dynamodb::client_at(&dynamodb.endpoint).await;
         let requests = InProcess::new(client, connector.local(&service)).await;
         Self { service, connector, dynamodb, requests }

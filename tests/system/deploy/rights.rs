@@ -67,7 +67,8 @@ async fn audit_records_can_be_put_but_not_changed_or_deleted() {
             .to_vec()
     };
     let before = records().await;
-    assert_eq!(before.len(), 1);
+    // If the id begins with 0, the partition also has the record of the connector.
+    assert!(!before.is_empty(), "the creation of the user is recorded");
     let record = key(&pk, before[0]["sk"].as_s().unwrap());
     let delete = DeleteRequest::builder().set_key(Some(record.clone())).build().unwrap();
     let delete = WriteRequest::builder().delete_request(delete).build();
@@ -81,6 +82,6 @@ async fn audit_records_can_be_put_but_not_changed_or_deleted() {
         ];
         assert_eq!(codes.each_ref().map(Option::as_deref), [DENIED, DENIED, DENIED, None], "{principal}");
     }
-    assert_eq!(records().await.len(), 1 + 4);
+    assert_eq!(records().await.len(), before.len() + 4);
     assert!(records().await.contains(&before[0]), "the record is unchanged");
 }

@@ -1,6 +1,8 @@
 //! The origin secret: if it is set, a request without it gets 403 before anything else is looked at, for every route and
 //! method. Two values are accepted while the secret is changed.
 
+use http::HeaderValue;
+use http::header::AUTHORIZATION;
 use serde_json::json;
 use service::Service;
 use service::origin_secret::OriginSecret;
@@ -61,12 +63,13 @@ async fn request_without_the_origin_secret_reads_nothing() {
     let table = directory::Table::new(client, "no-table".to_owned());
     let service = Service::new(table, None, Schemas::built_in(), jiff::Timestamp::now).unwrap();
     let service = service.with_origin_secret(Some(OriginSecret::parse(FIRST)));
+    let authorization = HeaderValue::from_static("Basic b2t0YTpzZWNyZXQ=");
     let request = Request {
         id: "1".to_owned(),
         method: http::Method::GET,
         path: decoded_segments("/okta/scim/v2/Users"),
         query: Vec::new(),
-        headers: http::HeaderMap::new(),
+        headers: http::HeaderMap::from_iter([(AUTHORIZATION, authorization)]),
         body: Vec::new(),
         origin: "https://scim.example.com".to_owned(),
         deadline: Instant::now() + tests::service::TIME_LIMIT,

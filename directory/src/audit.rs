@@ -11,6 +11,7 @@ use uuid::Uuid;
 use crate::Directory;
 use crate::connectors::ConnectorId;
 use crate::dynamodb::attributes::{Item, get_text, number, text};
+use crate::dynamodb::conditions::Condition;
 use crate::dynamodb::keys::{self, Key};
 use crate::dynamodb::table::{Range, Table, concurrently};
 use crate::dynamodb::transaction::Transaction;
@@ -139,7 +140,8 @@ impl Recorder<'_> {
             ("attributes".to_owned(), AttributeValue::L(attributes.into_iter().map(text).collect())),
             ("expires".to_owned(), number(expires)),
         ]);
-        transaction.put(item)
+        // The rights of the functions allow a put in the partitions of the audit trail. This never replaces a record.
+        transaction.put_new(item, Condition::IsNew)
     }
 }
 

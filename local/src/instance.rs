@@ -9,6 +9,7 @@ use directory::secrets::generate_secret;
 use jiff::Timestamp;
 use runtime::{data_folder, dynamodb, environment};
 use service::Service;
+use service::origin_secret::OriginSecret;
 use shared::schema::Schemas;
 use tokio::net::TcpListener;
 use tokio::time::{Instant, timeout};
@@ -185,7 +186,8 @@ impl Instance {
             Part::Engine => stop.await,
             Part::Everything => {
                 let service = Service::new(table.clone(), public_url, Schemas::built_in(), Timestamp::now);
-                let service = service.map_err(|error| error.to_string())?;
+                let origin_secret = environment::origin_secret().map(|secret| OriginSecret::parse(&secret));
+                let service = service.map_err(|error| error.to_string())?.with_origin_secret(origin_secret);
                 tokio::select! {
                     served = server::serve_with_start_page(listener, service, page, stop) => {
                         served.map_err(|error| error.to_string())?;

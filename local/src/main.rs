@@ -27,6 +27,7 @@ use tokio::sync::oneshot;
   DYNAMODB_ENDPOINT  another DynamoDB to use; a missing table is created [default: the embedded engine]
   TABLE_NAME         the table [default: rollcall]
   PUBLIC_URL         where clients reach the service, for meta.location and $ref [default: the address it listens on]
+  ORIGIN_SECRET      the value that the header x-origin-secret of every SCIM request must have [default: none is required]
   LOG_LEVEL          error, warn, info, debug or trace [default: info]
 
 EXAMPLES:

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use crate::api::{Access, ErrorFormat, Location};
 use crate::authentication::{Authenticated, Authenticator, BOOKKEEPING_TIME};
 use crate::call::{Call, Handler};
+use crate::origin_secret::OriginSecret;
 use crate::request::Request;
 use crate::response::{self, MAX_RESPONSE_BYTES, Plan, Response, packed};
 use crate::routes;
@@ -29,6 +30,7 @@ pub struct Service {
     schemas: &'static Schemas,
     now: fn() -> Timestamp,
     authenticator: Authenticator,
+    origin_secret: Option<OriginSecret>,
 }
 
 impl Service {
@@ -44,7 +46,13 @@ impl Service {
         now: fn() -> Timestamp,
     ) -> Result<Self, ScimError> {
         let authenticator = Authenticator::new()?;
-        Ok(Self { table, public_url, schemas, now, authenticator })
+        Ok(Self { table, public_url, schemas, now, authenticator, origin_secret: None })
+    }
+
+    /// Refuses every request without this secret, before anything else. `None` refuses none.
+    #[must_use]
+    pub fn with_origin_secret(self, origin_secret: Option<OriginSecret>) -> Self {
+        Self { origin_secret, ..self }
     }
 
     /// Answers a request. Every error becomes a response here.
@@ -86,6 +94,9 @@ impl Service {
         location: Option<Location<'_>>,
         handler: Handler,
     ) -> Result<Response, ScimError> {
+        if let Some(secret) = &self.origin_secret {
+            secret.check(&request)?;
+        }
         let Some(Location { connector, api, path }) = location else {
             return Err(ScimError::new(
                 ErrorKind::NotFound,

@@ -46,7 +46,7 @@ impl Done {
     }
 }
 
-/// Runs a command on the table of a service. The operator is `ada`.
+/// Runs a command on the table of a service. The operator is `ada`, whose rights are the policy `OperateDirectory`.
 ///
 /// # Panics
 /// When the binary does not exist.
@@ -71,7 +71,7 @@ pub fn run(connector: &TestConnector, arguments: &[&str]) -> Done {
 /// When the binary does not exist.
 pub fn scimctl_with(service: &Service, arguments: &[&str], input: &str) -> Done {
     let mut child = Command::new(binaries().join("scimctl"))
-        .args(["--table", TABLE, "--endpoint", service.endpoint()])
+        .args(["--table", TABLE, "--endpoint", &service.endpoint_for("OperateDirectory")])
         .args(arguments)
         .env("USER", "ada")
         .stdin(Stdio::piped())

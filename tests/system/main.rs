@@ -14,8 +14,10 @@ mod deploy {
     mod layers;
     mod memory;
     mod process;
+    mod rights;
     mod slow_requests;
     mod start_page;
+    mod template;
 }
 
 mod directory {
@@ -58,6 +60,7 @@ mod protocol {
     mod errors;
     mod extensions;
     mod filters;
+    mod origin_secret;
     mod paging;
     mod rate_limit;
 }

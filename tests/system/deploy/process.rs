@@ -135,6 +135,23 @@ async fn answered_writes_survive_a_restart_and_a_kill() {
 }
 
 #[tokio::test]
+async fn scim_requests_need_the_origin_secret_and_the_log_does_not_have_it() {
+    let folder = Folder::missing();
+    let secret = "a-secret-of-the-origin";
+    let running = Running::start(folder.path(), &[("ORIGIN_SECRET", secret), ("LOG_LEVEL", "service=trace")]);
+    let client = running.client();
+    let status =
+        async |value: &str| client.send("GET", "/Users", &[("x-origin-secret", value)], "").await.status;
+    assert_eq!([status("").await, status("wrong-secret").await, status(secret).await], [403, 403, 200]);
+    // The start page and the health are no SCIM requests.
+    let origin = running.lines[0].trim_end_matches("/default/scim/v2");
+    assert_eq!(Client::new(origin, "", "").get("/health").await.status, 200);
+    let (_, log) = running.end("-TERM");
+    assert!(log.contains("status=403"), "{log}");
+    assert!(!log.contains(secret) && !log.contains("wrong-secret"), "{log}");
+}
+
+#[tokio::test]
 async fn credentials_and_public_url_come_from_the_environment() {
     let folder = Folder::missing();
     let environment = [

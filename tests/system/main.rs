@@ -12,6 +12,7 @@ mod deploy {
     mod engine;
     mod events;
     mod layers;
+    mod logs;
     mod process;
     mod start_page;
 }

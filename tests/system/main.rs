@@ -40,6 +40,7 @@ mod kit {
 
 mod operators {
     mod connectors;
+    mod identity;
     mod listing;
     mod output;
     mod settings;

@@ -33,12 +33,14 @@ pub struct Actor {
     pub request: String,
 }
 
-/// A client, or an operator.
+/// A client, an operator, or a reader.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum By {
+    /// A program that only reads. Its changes fail, because no audit record could name who made them.
+    Reader,
     /// The identity provider; the value is the id of its credential.
     Client(String),
-    /// An operator at the command line; the value is the name.
+    /// An operator at the command line; the value is the AWS identity or the system's user.
     Operator(String),
 }
 
@@ -124,6 +126,7 @@ impl Recorder<'_> {
         let (by, who) = match &self.actor.by {
             By::Client(credential) => ("client", credential),
             By::Operator(name) => ("operator", name),
+            By::Reader => return Err(ScimError::internal("a reader cannot change the table")),
         };
         let time = format!("{:.3}", self.now);
         let sk = format!("{time}/{position:06}{}", Uuid::new_v4().simple());

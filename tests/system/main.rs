@@ -12,6 +12,7 @@ mod deploy {
     mod engine;
     mod events;
     mod layers;
+    mod logs;
     mod memory;
     mod process;
     mod rights;
@@ -46,6 +47,7 @@ mod kit {
 
 mod operators {
     mod connectors;
+    mod identity;
     mod listing;
     mod output;
     mod settings;

@@ -70,6 +70,13 @@ impl Running {
         connection
     }
 
+    /// Reads the line after the credentials, which has the URL of the start page. Returns the URL.
+    fn start_page(&mut self) -> String {
+        let mut line = String::new();
+        self.out.read_line(&mut line).unwrap();
+        line.trim().trim_start_matches("Start page:").trim().trim_end_matches('/').to_owned()
+    }
+
     fn signal(&self, signal: &str) {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
@@ -159,9 +166,16 @@ async fn credentials_and_public_url_come_from_the_environment() {
         ("SCIM_PASSWORD", "a chosen password"),
         ("PUBLIC_URL", "https://scim.example.com/"),
     ];
-    let running = Running::start(folder.path(), &environment);
-    assert_eq!(running.lines, ["https://scim.example.com/default/scim/v2", "me", "a chosen password"]);
-    assert!(running.end("-TERM").0.success());
+    let mut running = Running::start(folder.path(), &environment);
+    assert_eq!(
+        running.lines,
+        ["https://scim.example.com/default/scim/v2", "me", "(the value of SCIM_PASSWORD)"],
+        "a password of the environment is not printed"
+    );
+    let url = format!("{}/default/scim/v2", running.start_page());
+    assert_eq!(Client::new(&url, "me", "a chosen password").get("/Users").await.status, 200);
+    let (status, log) = running.end("-TERM");
+    assert!(status.success() && !log.contains("a chosen password"), "{log}");
     assert!(!folder.path().join("credentials.json").exists(), "no password is generated");
 }
 

@@ -1,18 +1,18 @@
 //! Escapes characters that change how a terminal or a log viewer shows the text around them: control characters (a line end
-//! begins a forged line), bidirectional controls, and characters without a width. Clients choose names and paths that have them.
+//! begins a forged line), bidirectional controls, and invisible characters. Clients choose names and paths that have them.
 
 /// Escapes such characters as in `\u{202e}`, and line ends as `\n`. The result is one line.
 pub fn escape(text: &str) -> String {
     escape_except(text, |_| false)
 }
 
-/// Escapes as [`escape`] does, but keeps line ends. Each line must be known to be one of the program itself.
+/// Escapes as [`escape`] does, but keeps line ends. Use it only for text whose line ends the program wrote, not a client.
 pub fn escape_lines(text: &str) -> String {
     escape_except(text, |c| c == '\n')
 }
 
-/// Escapes such characters in a JSON text as in `\u202e`. The text stays JSON with the same values. A serialiser has escaped
-/// line ends in strings already, so those that the text has are kept.
+/// Escapes such characters in a JSON text as in `\u202e`. The text stays JSON with the same values. Line ends are kept: inside
+/// strings, the serialiser has already escaped them.
 pub fn escape_json(json: &str) -> String {
     let mut escaped = String::with_capacity(json.len());
     for c in json.chars() {
@@ -38,8 +38,8 @@ fn escape_except(text: &str, is_kept: impl Fn(char) -> bool) -> String {
     escaped
 }
 
-/// Whether a character is a control character, a separator of lines, or has neither a glyph nor a width. The last are the
-/// code points with the property `Default_Ignorable_Code_Point` of Unicode, and the interlinear annotations.
+/// Whether a character is a control character, a line or paragraph separator, an interlinear annotation, or invisible (the
+/// Unicode property `Default_Ignorable_Code_Point`).
 pub fn is_deceptive(c: char) -> bool {
     c.is_control()
         || matches!(

@@ -24,7 +24,7 @@ pub enum Format {
     Text,
 }
 
-/// Starts logging at the level that `LOG_LEVEL` names, or at this one if it is not set. An unknown level counts as info.
+/// Starts logging at the level that `LOG_LEVEL` names, or at `default_level` if it is not set. An unknown level counts as info.
 pub fn start(format: Format, default_level: &str) {
     let level = environment::variable("LOG_LEVEL").unwrap_or_else(|| default_level.to_owned());
     let level = level.parse().unwrap_or(LevelFilter::INFO);
@@ -42,13 +42,14 @@ pub fn start(format: Format, default_level: &str) {
     let _ = tracing_subscriber::registry().with(lines.with_filter(filter)).try_init();
 }
 
-/// The level of a target, which is the path of a module, if `LOG_LEVEL` is `level`.
+/// The level for a target (a module path) when `LOG_LEVEL` is `level`.
 fn level_of(target: &str, level: LevelFilter) -> LevelFilter {
     let name = target.split("::").next().unwrap_or_default();
     if OWN_CRATES.contains(&name) { level } else { level.min(LEVEL_OF_LIBRARIES) }
 }
 
-/// Writes one line of the log to standard output, so that no value in it can begin another line or change how it looks.
+/// Writes one log line to standard output. Escapes it, so that a value cannot start a second line or change how the line
+/// looks.
 struct Line(Format);
 
 impl Write for Line {
@@ -89,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn every_crate_that_runs_in_production_follows_the_level() {
+    fn every_crate_except_tools_and_tests_follows_the_level() {
         let manifest = include_str!("../../Cargo.toml");
         let (_, members) = manifest.split_once("members = [").unwrap();
         let (members, _) = members.split_once(']').unwrap();

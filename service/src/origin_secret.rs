@@ -17,7 +17,7 @@ pub const ORIGIN_SECRET_HEADER: &str = "x-origin-secret";
 pub struct OriginSecret(Vec<[u8; 32]>);
 
 impl OriginSecret {
-    /// Reads one value, or two that are separated by a comma while the secret is changed. If the text has no value,
+    /// Reads the accepted values, separated by commas. Several are needed while the secret is changed. If there are none,
     /// every request is refused.
     pub fn parse(text: &str) -> Self {
         Self(text.split(',').map(str::trim).filter(|value| !value.is_empty()).map(hash).collect())

@@ -12,7 +12,7 @@ use shared::schema::Schemas;
 use tokio::time::Instant;
 
 use crate::api::{Access, ErrorFormat, Location};
-use crate::authentication::{Authenticated, Authenticator, BOOKKEEPING_TIME};
+use crate::authentication::{Authenticated, Authenticator, SIDE_WRITE_TIMEOUT};
 use crate::call::{Call, Handler};
 use crate::origin_secret::OriginSecret;
 use crate::request::Request;
@@ -131,13 +131,13 @@ impl Service {
     }
 
     /// Records when a credential was used, at the same time as the handler runs. It must not fail or delay the
-    /// request: after [`BOOKKEEPING_TIME`] the attempt is given up, and the next request tries again.
+    /// request: after [`SIDE_WRITE_TIMEOUT`] the attempt is given up, and the next request tries again.
     async fn record_credential_use(&self, table: &Table, authenticated: &Authenticated, now: Timestamp) {
         if !authenticated.must_record_use {
             return;
         }
         let Authenticated { connector, credential, .. } = authenticated;
-        let table = table.until(Instant::now() + BOOKKEEPING_TIME);
+        let table = table.until(Instant::now() + SIDE_WRITE_TIMEOUT);
         if let Err(error) = table.credential_usage(&connector.id).record_use(credential, now).await {
             tracing::warn!(%error, "cannot record the use of a credential");
             self.authenticator.use_was_not_recorded(&connector.id, credential);

@@ -18,12 +18,12 @@ const REFILL: Duration = Duration::from_secs(1);
 /// The connectors that a process has read.
 ///
 /// A failed check reads the connector again, so that a new password works at once. Strangers can make checks fail as often
-/// as they like, so the number of these reads is limited. Each connector that this process has read has its own limit. All
-/// others share one limit, because strangers can invent any number of ids.
+/// as they like, so the number of these reads is limited. Each connector that this process has read has its own limit. The
+/// reads that find no connector share one limit, because strangers can invent any number of ids.
 #[derive(Debug, Default)]
 pub struct ConnectorCache {
     entries: Mutex<HashMap<ConnectorId, Entry>>,
-    limit_of_others: Mutex<TokenBucket>,
+    limit_of_missing: Mutex<TokenBucket>,
 }
 
 /// A connector that was read.
@@ -80,6 +80,7 @@ impl ConnectorCache {
         let read_at = Instant::now();
         let Some(connector) = table.connector(id).await?.map(Arc::new) else {
             lock_ignoring_poison(&self.entries).remove(id);
+            lock_ignoring_poison(&self.limit_of_missing).take(read_at);
             return Ok(ReadOutcome::Read(None));
         };
         let present = lock_ignoring_poison(&self.entries).remove(id);
@@ -101,7 +102,7 @@ impl ConnectorCache {
                 return Some(ReadOutcome::Read(Some(Arc::clone(&entry.connector))));
             }
             Some(entry) => entry.is_expired() || entry.read_limit.take(Instant::now()),
-            None => lock_ignoring_poison(&self.limit_of_others).take(Instant::now()),
+            None => lock_ignoring_poison(&self.limit_of_missing).left(Instant::now()) > 0,
         };
         (!is_allowed).then_some(ReadOutcome::RateLimited)
     }
@@ -127,12 +128,18 @@ impl Default for TokenBucket {
 }
 
 impl TokenBucket {
-    fn take(&mut self, now: Instant) -> bool {
+    /// Returns the number of reads that are allowed now.
+    fn left(&mut self, now: Instant) -> u32 {
         let time = now.saturating_duration_since(self.filled);
         let new = u32::try_from(time.as_secs() / REFILL.as_secs()).unwrap_or(u32::MAX);
         self.filled += REFILL.saturating_mul(new);
         self.left = self.left.saturating_add(new).min(BURST);
-        let is_allowed = self.left > 0;
+        self.left
+    }
+
+    /// Takes one read. Returns whether it is allowed.
+    fn take(&mut self, now: Instant) -> bool {
+        let is_allowed = self.left(now) > 0;
         self.left = self.left.saturating_sub(1);
         is_allowed
     }

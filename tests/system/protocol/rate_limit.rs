@@ -205,6 +205,19 @@ async fn ten_processes_that_start_at_once_with_the_right_password_give_their_slo
 }
 
 #[tokio::test]
+async fn first_requests_of_a_process_are_not_limited() {
+    let connector = service().connector().await;
+    let process = cold(&connector, &connector.password, now);
+    assert_eq!(join_all((0..30).map(|_| send(&process))).await, [(200, None); 30]);
+    let mut process = cold(&connector, &connector.password, now);
+    for _ in 0..15 {
+        let connector = service().connector().await;
+        process.client = client(&connector, &connector.password);
+        assert_eq!(send(&process).await, (200, None));
+    }
+}
+
+#[tokio::test]
 async fn strangers_write_nothing_and_read_little() {
     let faulty = FaultyDynamoDb::start(service().endpoint()).await;
     let dynamodb = runtime::dynamodb::client_at(&faulty.endpoint).await;

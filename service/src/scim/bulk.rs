@@ -208,8 +208,9 @@ impl<'a> Runner<'a> {
                 Ok(operation) => operation,
                 Err(error) => return Outcome::from_error(error, None),
             };
+            // RFC 7644 §3.7.3: each operation has a location, except a POST that failed.
             let location =
-                operation.path.get(1).map(|_| format!("{}/{}", self.call.base_url, operation.path.join("/")));
+                operation.resource().map(|_| format!("{}/{}", self.call.base_url, operation.path.join("/")));
             match self.send(operation).await {
                 Ok(response) => Outcome::from_response(&response, location),
                 Err(error) => Outcome::from_error(&error, location),

@@ -280,7 +280,7 @@ mod tests {
             ),
             (
                 "meta.created gt \"x\"",
-                "meta.created gt \"x\": compare meta.created with a date and time with an offset, such as \"2011-05-13T04:42:34Z\"",
+                "meta.created gt \"x\": compare meta.created with a date and time, such as \"2011-05-13T04:42:34Z\"",
             ),
             ("title gt null", "title gt null is not supported; compare with null using eq or ne"),
             (

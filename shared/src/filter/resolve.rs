@@ -2,6 +2,8 @@
 //! values of the attribute's type.
 
 use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::Offset;
 use serde_json::Number;
 
 use super::expression::{Expression, Filter, Literal, Operator};
@@ -304,10 +306,13 @@ fn operand(
         (Type::DateTime, Literal::String(text)) if is_substring => {
             Ok(Operand::Text(fold(text, true).into_owned()))
         }
-        (Type::DateTime, Literal::String(text)) => match text.parse() {
-            Ok(instant) => Ok(Operand::Instant(instant)),
-            Err(_) => refuse("a date and time with an offset, such as \"2011-05-13T04:42:34Z\""),
-        },
+        (Type::DateTime, Literal::String(text)) => {
+            let instant = text.parse().ok().or_else(|| accepts_a_date_without_an_offset_as_utc(text));
+            instant.map_or_else(
+                || refuse("a date and time, such as \"2011-05-13T04:42:34Z\""),
+                |instant| Ok(Operand::Instant(instant)),
+            )
+        }
         (Type::DateTime, _) => refuse("a date and time in double quotes"),
         (Type::Binary, Literal::String(text)) if is_equality => match decode_base64(text) {
             Some(bytes) => Ok(Operand::Bytes(bytes)),
@@ -327,6 +332,12 @@ fn accepts_booleans_as_strings(literal: &Literal) -> Option<bool> {
         Literal::String(text) if text.eq_ignore_ascii_case("false") => Some(false),
         _ => None,
     }
+}
+
+/// Scripts send dates without an offset: `meta.lastModified gt "2011-05-13T04:42:34"`.
+fn accepts_a_date_without_an_offset_as_utc(text: &str) -> Option<Timestamp> {
+    let date: DateTime = text.parse().ok()?;
+    Offset::UTC.to_timestamp(date).ok()
 }
 
 fn invalid(detail: String) -> ScimError {

@@ -34,7 +34,7 @@ async fn invalid_bodies_and_queries_are_refused_and_change_nothing() {
         ("POST", "/Users", json!({ "schemas": [USER], "userName": " " }).to_string(), 400, "invalidValue", "userName is missing or empty; it is required"),
         ("POST", "/Users", json!({ "schemas": [GROUP], "userName": "bob" }).to_string(), 400, "invalidSyntax", "schemas contains urn:ietf:params:scim:schemas:core:2.0:Group; this endpoint expects urn:ietf:params:scim:schemas:core:2.0:User"),
         ("POST", "/Users", user_with("schemas", json!("x")), 400, "invalidSyntax", "schemas is a string; it must be an array of URNs"),
-        ("POST", "/Users", user_with("title", json!(1)), 400, "invalidValue", "title is a number; it must be a string"),
+        ("POST", "/Users", user_with("title", json!(true)), 400, "invalidValue", "title is a boolean; it must be a string"),
         ("POST", "/Users", user_with("active", json!("yes")), 400, "invalidValue", "active is a string; it must be a boolean"),
         ("POST", "/Users", user_with("name", json!("Bob")), 400, "invalidValue", "name is a string; it must be an object"),
         ("POST", "/Users", user_with("name", json!({ "givenName": {} })), 400, "invalidValue", "name.givenName is an object; it must be a string"),

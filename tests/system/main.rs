@@ -54,6 +54,7 @@ mod protocol {
     mod attributes;
     mod auth;
     mod bulk;
+    mod discovery;
     mod documents;
     mod errors;
     mod extensions;

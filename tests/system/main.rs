@@ -4,6 +4,7 @@
 mod clients {
     mod conformance;
     mod conversations;
+    mod real_clients;
 }
 
 mod deploy {
@@ -13,7 +14,7 @@ mod deploy {
     mod events;
     mod layers;
     mod memory;
-    mod process;
+    pub mod process;
     mod slow_requests;
     mod start_page;
 }

@@ -13,7 +13,7 @@ use references::{PREFIX, for_each_string};
 use serde_json::{Map, Value};
 
 use crate::error::{ErrorKind, ScimError};
-use crate::filter::fold;
+use crate::filter::fold_name;
 use crate::limits::MAX_BULK_OPERATIONS;
 use crate::message::{check_message, member, operations, read_whole_number, take_member};
 use crate::resource::type_name;
@@ -152,7 +152,7 @@ impl BulkOperation {
         let unique =
             if self.path.first().is_some_and(|first| first == "Users") { "userName" } else { "displayName" };
         let name = member(self.data.as_object()?, unique)?.as_str()?;
-        Some(fold(name, false).into_owned())
+        Some(fold_name(name, false).into_owned())
     }
 
     /// Copies the operation, with each reference replaced by the id of the resource.

@@ -7,7 +7,7 @@ use jiff::tz::Offset;
 use serde_json::Number;
 
 use super::expression::{Expression, Filter, Literal, Operator};
-use super::fold;
+use super::{fold, fold_name};
 use crate::attribute_path::AttributePath;
 use crate::error::{ErrorKind, ScimError};
 use crate::resource::{ResourceKind, decode_base64};
@@ -69,6 +69,8 @@ pub struct Field {
     pub kind: Type,
     /// Whether comparisons distinguish upper and lower case.
     pub case_exact: bool,
+    /// Whether the values are unique names. Spaces at both ends of a name are not compared.
+    pub is_name: bool,
 }
 
 impl Field {
@@ -80,6 +82,7 @@ impl Field {
             sub_attribute: sub_attribute.map(|attribute| attribute.name.clone()),
             kind: leaf.kind,
             case_exact: leaf.case_exact,
+            is_name: leaf.is_name() && !target.attribute.multi_valued,
         }
     }
 
@@ -319,6 +322,9 @@ fn operand(
             None => refuse("base64 in double quotes"),
         },
         (Type::Binary, _) => refuse("base64 in double quotes, using eq or ne"),
+        (_, Literal::String(text)) if field.is_name && !is_substring => {
+            Ok(Operand::Text(fold_name(text, field.case_exact).into_owned()))
+        }
         (_, Literal::String(text)) => Ok(Operand::Text(fold(text, field.case_exact).into_owned())),
         _ => refuse("a string in double quotes"),
     }

@@ -105,8 +105,7 @@ pub fn unknown_schema(text: &str, schema: &ResourceSchema) -> Option<String> {
     (!is_core && schema.extension(&urn).is_none()).then_some(urn)
 }
 
-/// A filter after an attribute with one value, `manager[value eq "7"]`, is not in the grammar of RFC 7644 §3.5.2, but
-/// clients based on scim-patch send it.
+/// Makes the error for a filter after anything but an attribute with sub-attributes.
 fn only_complex(text: &str) -> ScimError {
     invalid(format!("{text:?}: only a complex attribute can have a filter"))
 }

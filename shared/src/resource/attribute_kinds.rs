@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Document, ResourceKind, normalise, replace};
+use super::{Document, ResourceKind, normalise, normalise_attribute, replace};
 use crate::patch::{PATCH_SCHEMA, Patch};
 use crate::schema::{Attribute, Mutability, ResourceSchema, Returned, Schemas, Type};
 
@@ -121,6 +121,22 @@ fn number_for_each_string_attribute_becomes_its_text() {
         }
     }
     assert!(count >= 40, "{count}");
+}
+
+#[test]
+fn number_as_a_string_is_the_value_of_a_number_attribute() {
+    let title = Schemas::built_in().of(ResourceKind::User).core.attribute("title").unwrap();
+    for (kind, given, expected) in [
+        (Type::Integer, json!(" 7 "), Some(json!(7))),
+        (Type::Integer, json!("7.5"), None),
+        (Type::Integer, json!("seven"), None),
+        (Type::Decimal, json!("7.5"), Some(json!(7.5))),
+        (Type::Decimal, json!(""), None),
+    ] {
+        let attribute = Attribute { kind, ..title.clone() };
+        let value = normalise_attribute(&attribute, &given, "title").ok().flatten();
+        assert_eq!(value, expected, "{kind:?} {given}");
+    }
 }
 
 #[test]

@@ -6,6 +6,9 @@ SHELL := bash
 ARCHITECTURE ?= x86_64
 # The function that `make invoke` sends its event to.
 FUNCTION ?= users-list
+# For `make deploy`: the name of the stack, and parameters of template.yaml as NAME=VALUE.
+STACK ?= rollcall
+PARAMETERS ?=
 # `record`, for `make instructions`.
 RECORD ?=
 # The options of `make storm`.
@@ -86,9 +89,11 @@ build: $(TOOLS) ## Compile every function for deployment: ARCHITECTURE=x86_64 or
 	cargo lambda build --release --locked --package functions --$(subst _,-,$(ARCHITECTURE))
 	sam build --parameter-overrides Architecture=$(ARCHITECTURE)
 
+# A parameter that is not in PARAMETERS keeps the value of the last deployment. (`sam deploy --guided` would ask for each, and
+# does not let a hidden one like OriginSecret be empty.)
 .PHONY: deploy
-deploy: $(TOOLS) ## Deploy the build to an AWS account; asks for the parameters
-	sam deploy --guided
+deploy: $(TOOLS) ## Deploy the build to an AWS account: STACK=rollcall PARAMETERS="LogLevel=warn RateLimit=100"
+	sam deploy --stack-name $(STACK) --parameter-overrides Architecture=$(ARCHITECTURE) $(PARAMETERS)
 
 .PHONY: routes
 routes: ## Write the files that follow from the routes: template.yaml, binaries, events, README's table

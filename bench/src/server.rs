@@ -97,10 +97,14 @@ pub async fn serve_in_memory() {
     let engine = Engine::start(None, 0, "local").await.expect("an engine");
     let client = engine.client().await;
     table::ensure(&client, TABLE).await.expect("a table");
-    let credentials = Credentials { username: USERNAME.to_owned(), password: PASSWORD.to_owned() };
+    let credentials = Credentials {
+        username: USERNAME.to_owned(),
+        password: PASSWORD.to_owned(),
+        is_from_environment: true,
+    };
     let table = Table::new(client, TABLE.to_owned());
     let deadline = Instant::now() + Duration::from_secs(10);
-    let installed = credentials.install(&table.until(deadline), true).await;
+    let installed = credentials.install(&table.until(deadline)).await;
     installed.expect("a connector");
     let service = Service::new(table, None, Schemas::built_in(), Timestamp::now);
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");

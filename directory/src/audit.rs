@@ -11,6 +11,7 @@ use uuid::Uuid;
 use crate::Directory;
 use crate::connectors::ConnectorId;
 use crate::dynamodb::attributes::{Item, get_text, number, text};
+use crate::dynamodb::conditions::Condition;
 use crate::dynamodb::keys::{self, Key};
 use crate::dynamodb::table::{Range, Table, concurrently};
 use crate::dynamodb::transaction::Transaction;
@@ -32,12 +33,14 @@ pub struct Actor {
     pub request: String,
 }
 
-/// A client, or an operator.
+/// A client, an operator, or a reader.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum By {
+    /// A program that only reads. Its changes fail, because no audit record could name who made them.
+    Reader,
     /// The identity provider; the value is the id of its credential.
     Client(String),
-    /// An operator at the command line; the value is the name.
+    /// An operator at the command line; the value is the AWS identity or the system's user.
     Operator(String),
 }
 
@@ -123,6 +126,7 @@ impl Recorder<'_> {
         let (by, who) = match &self.actor.by {
             By::Client(credential) => ("client", credential),
             By::Operator(name) => ("operator", name),
+            By::Reader => return Err(ScimError::internal("a reader cannot change the table")),
         };
         let time = format!("{:.3}", self.now);
         let sk = format!("{time}/{position:06}{}", Uuid::new_v4().simple());
@@ -139,7 +143,8 @@ impl Recorder<'_> {
             ("attributes".to_owned(), AttributeValue::L(attributes.into_iter().map(text).collect())),
             ("expires".to_owned(), number(expires)),
         ]);
-        transaction.put(item)
+        // The rights of the functions allow a put in the partitions of the audit trail. This never replaces a record.
+        transaction.put_new(item, Condition::IsNew)
     }
 }
 

@@ -79,7 +79,7 @@ impl Directory {
     fn origin(&self) -> Origin {
         match self.actor.by {
             By::Client(_) => Origin::Scim,
-            By::Operator(_) => Origin::Local,
+            By::Operator(_) | By::Reader => Origin::Local,
         }
     }
 

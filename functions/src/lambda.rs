@@ -14,6 +14,7 @@ use lambda_http::aws_lambda_events::encodings::Body;
 use lambda_http::lambda_runtime;
 use lambda_http::{Context, LambdaEvent};
 use runtime::{environment, logging};
+use service::origin_secret::OriginSecret;
 use service::request::{Request, decoded_segments, parameters};
 use service::response::{self, Packing, Response, packed};
 use service::{Handler, Service};
@@ -47,7 +48,8 @@ async fn serve(handler: Handler) -> Result<(), Error> {
         Schemas::built_in(),
         Timestamp::now,
     )?;
-    let service = Arc::new(service);
+    let origin_secret = environment::origin_secret().map(|secret| OriginSecret::parse(&secret));
+    let service = Arc::new(service.with_origin_secret(origin_secret));
     lambda_runtime::run(lambda_http::service_fn(move |event: LambdaEvent<ApiGatewayV2httpRequest>| {
         let service = Arc::clone(&service);
         async move {

@@ -1,7 +1,7 @@
 //! The username and password of the connector `default`: from the environment, or generated once and kept in a file.
 
 use std::fs;
-use std::io;
+use std::io::{self, Write as _};
 use std::path::Path;
 
 use base64::Engine as _;
@@ -10,6 +10,7 @@ use directory::connectors::{ConnectorId, Connectors};
 use directory::secrets::{credential_of_chosen, credential_of_generated, generate_secret};
 use directory::{Actor, By, Table};
 use jiff::Timestamp;
+use runtime::private_file;
 use serde::{Deserialize, Serialize};
 use shared::credential::{CredentialKind, PasswordVerifier, PresentedCredentials};
 use shared::error::{ScimError, chain};
@@ -28,9 +29,27 @@ pub struct Credentials {
     pub username: String,
     /// The password.
     pub password: String,
+    /// Whether the password comes from the environment. If so, it is not in the folder, and is never printed.
+    #[serde(skip)]
+    pub is_from_environment: bool,
 }
 
 impl Credentials {
+    /// The password to print, or where it comes from. Terminals and CI logs keep what a program prints, so only a generated
+    /// password is printed.
+    pub fn printed_password(&self) -> &str {
+        if self.is_from_environment { "(the value of SCIM_PASSWORD)" } else { &self.password }
+    }
+
+    /// The credentials as an option of curl, for a shell.
+    pub fn curl_user(&self) -> String {
+        let Self { username, password, is_from_environment } = self;
+        match is_from_environment {
+            true => format!("--user '{username}':\"$SCIM_PASSWORD\""),
+            false => format!("--user '{username}:{password}'"),
+        }
+    }
+
     /// The value of the Authorization header (RFC 7617).
     pub fn basic(&self) -> String {
         format!("Basic {}", STANDARD.encode(format!("{}:{}", self.username, self.password)))
@@ -43,7 +62,7 @@ impl Credentials {
     /// A sentence for the user if the file cannot be read or written.
     pub fn find(username: Option<String>, password: Option<String>, folder: &Path) -> Result<Self, String> {
         let found = match password {
-            Some(password) => Self { username: USERNAME.to_owned(), password },
+            Some(password) => Self { username: USERNAME.to_owned(), password, is_from_environment: true },
             None => Self::read_or_generate(folder)?,
         };
         Ok(Self { username: username.unwrap_or(found.username), ..found })
@@ -58,9 +77,11 @@ impl Credentials {
             Err(error) => return Err(message(&error)),
         }
         let password = generate_secret().map_err(|error| message(&error))?;
-        let generated = Self { username: USERNAME.to_owned(), password };
+        let generated = Self { username: USERNAME.to_owned(), password, is_from_environment: false };
         let text = serde_json::to_vec(&generated).map_err(|error| message(&error))?;
-        write_privately(&file, &text).map_err(|error| message(&error))?;
+        private_file::create(&file)
+            .and_then(|mut file| file.write_all(&text))
+            .map_err(|error| message(&error))?;
         Ok(generated)
     }
 
@@ -68,7 +89,7 @@ impl Credentials {
     ///
     /// # Errors
     /// A sentence for the user if DynamoDB fails.
-    pub async fn install(&self, table: &Table, is_chosen: bool) -> Result<(), String> {
+    pub async fn install(&self, table: &Table) -> Result<(), String> {
         let message =
             |error: ScimError| format!("connector {CONNECTOR} cannot be created: {}", chain(&error));
         let id = ConnectorId::parse(CONNECTOR).ok_or("the connector has no name")?;
@@ -85,7 +106,7 @@ impl Credentials {
         {
             return Ok(());
         }
-        let credential = if is_chosen {
+        let credential = if self.is_from_environment {
             credential_of_chosen(kind, &self.password, now)
         } else {
             credential_of_generated(kind, &self.password, now)
@@ -107,12 +128,4 @@ impl Credentials {
 /// The actor in the audit records of these changes.
 fn actor() -> Actor {
     Actor { by: By::Operator("make run".to_owned()), request: format!("start-{}", Uuid::new_v4()) }
-}
-
-fn write_privately(file: &Path, text: &[u8]) -> io::Result<()> {
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    io::Write::write_all(&mut options.open(file)?, text)
 }

@@ -243,8 +243,7 @@ impl Demo {
     }
 
     fn what_to_try(&self) -> String {
-        let Credentials { username, password } = &self.credentials;
-        let curl = format!("curl --user '{username}:{password}' '{}", self.endpoint_url());
+        let curl = format!("curl {} '{}", self.credentials.curl_user(), self.endpoint_url());
         let scimctl = format!("scimctl {}", self.place);
         let users = PEOPLE + SERVICE_ACCOUNTS.len();
         let groups = TEAMS.len() + DIVISIONS.len() + 1;

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use aws_sdk_dynamodb::Client;
 use dynoxide::Database;
+use runtime::private_file;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -11,7 +12,6 @@ use tokio::task::JoinHandle;
 use crate::engine_port::EnginePort;
 use crate::http_server;
 use crate::in_process::InProcess;
-use crate::private_files::make_private;
 
 /// A running engine.
 #[derive(Debug)]
@@ -35,7 +35,8 @@ impl Engine {
                 let path = file.to_str().ok_or_else(|| format!("{} is not valid UTF-8", file.display()))?;
                 let message =
                     |error: &dyn std::fmt::Display| format!("the data in {path} cannot be opened: {error}");
-                make_private(file).map_err(|error| message(&error))?;
+                // SQLite gives the files beside a database the mode of the database.
+                private_file::open(file).map_err(|error| message(&error))?;
                 Database::new(path).map_err(|error| message(&error))?
             }
             None => {

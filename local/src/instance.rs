@@ -7,15 +7,16 @@ use std::time::Duration;
 use directory::Table;
 use directory::secrets::generate_secret;
 use jiff::Timestamp;
-use runtime::{data_folder, dynamodb, environment};
+use runtime::{data_folder, dynamodb, environment, private_file};
 use service::Service;
+use service::origin_secret::OriginSecret;
 use shared::schema::Schemas;
 use tokio::net::TcpListener;
 use tokio::time::{Instant, timeout};
 
 use crate::credentials::{CONNECTOR, Credentials};
 use crate::engine::Engine;
-use crate::private_files::{create_private_folder, make_private};
+use crate::private_folder::create_private_folder;
 use crate::server;
 use crate::start_page::StartPage;
 use crate::sweeper;
@@ -57,11 +58,6 @@ impl Settings {
         let folder = PathBuf::from(variable("DATA_DIR").unwrap_or_else(|| DEFAULT_FOLDER.to_owned()));
         let (username, password) = (variable("SCIM_USERNAME"), variable("SCIM_PASSWORD"));
         Ok(Self { port, folder, username, password })
-    }
-
-    /// Whether the password comes from the environment. If so, it is not in the folder.
-    pub fn has_password(&self) -> bool {
-        self.password.is_some()
     }
 
     /// Reads the credentials, or generates them and keeps them in the folder.
@@ -127,7 +123,7 @@ impl Instance {
         let credentials = settings.credentials()?;
         let table = Table::new(client, table_name);
         let starting = table.until(Instant::now() + START_TIMEOUT);
-        credentials.install(&starting, settings.has_password()).await?;
+        credentials.install(&starting).await?;
 
         let address = listener.local_addr().map_err(|error| error.to_string())?;
         Ok(Self {
@@ -164,7 +160,7 @@ impl Instance {
 
     /// The lines that the program prints: what to give the identity provider, and another URL of this instance.
     pub fn summary(&self) -> String {
-        let Credentials { username, password } = &self.credentials;
+        let (username, password) = (&self.credentials.username, self.credentials.printed_password());
         let last = match (self.part, &self.engine) {
             (Part::Engine, Some(engine)) => format!("DynamoDB:      {}\n", engine.endpoint),
             (Part::Engine, None) => String::new(),
@@ -185,7 +181,8 @@ impl Instance {
             Part::Engine => stop.await,
             Part::Everything => {
                 let service = Service::new(table.clone(), public_url, Schemas::built_in(), Timestamp::now);
-                let service = service.map_err(|error| error.to_string())?;
+                let origin_secret = environment::origin_secret().map(|secret| OriginSecret::parse(&secret));
+                let service = service.map_err(|error| error.to_string())?.with_origin_secret(origin_secret);
                 tokio::select! {
                     served = server::serve_with_start_page(listener, service, page, stop) => {
                         served.map_err(|error| error.to_string())?;
@@ -217,7 +214,7 @@ async fn start_engine(folder: &Path, port: u16) -> Result<Engine, String> {
 fn lock(folder: &Path) -> Result<File, String> {
     let path = folder.join(LOCK_FILE);
     let message = |error| format!("{} cannot be locked: {error}", path.display());
-    let file = make_private(&path).map_err(message)?;
+    let file = private_file::open(&path).map_err(message)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(format!(

@@ -8,7 +8,7 @@ mod http_server;
 pub mod in_process;
 pub mod instance;
 mod operations;
-mod private_files;
+mod private_folder;
 pub mod server;
 pub mod signals;
 pub mod start_page;

@@ -9,12 +9,13 @@ use directory::Table;
 use local::demo::Demo;
 use local::instance::{Instance, Part, Settings};
 use local::signals::Signals;
+use runtime::escape::escape;
 use runtime::{data_folder, dynamodb, environment, logging};
 use tokio::sync::oneshot;
 
 /// Runs Rollcall, a SCIM 2.0 service provider, in one process over an embedded DynamoDB engine.
 ///
-/// It prints the endpoint URL, the username and the password for the identity provider, and the URL of a start page.
+/// It prints the endpoint URL, the username and a generated password for the identity provider, and the URL of a start page.
 /// It runs until Ctrl-C.
 #[derive(Parser)]
 #[command(
@@ -23,11 +24,12 @@ use tokio::sync::oneshot;
   PORT               the port on 127.0.0.1; 0 for any free port [default: 3000]
   DATA_DIR           the folder for data and credentials; only one process can use it at a time [default: .local]
   SCIM_USERNAME      the username [default: okta]
-  SCIM_PASSWORD      the password [default: one that is generated once and kept in DATA_DIR]
+  SCIM_PASSWORD      the password, which is not printed [default: one that is generated once and kept in DATA_DIR]
   DYNAMODB_ENDPOINT  another DynamoDB to use; a missing table is created [default: the embedded engine]
   TABLE_NAME         the table [default: rollcall]
   PUBLIC_URL         where clients reach the service, for meta.location and $ref [default: the address it listens on]
-  LOG_LEVEL          error, warn, info, debug or trace [default: info]
+  ORIGIN_SECRET      the value that the header x-origin-secret of every SCIM request must have [default: none is required]
+  LOG_LEVEL          error, warn, info or debug [default: info]
 
 EXAMPLES:
   local
@@ -70,7 +72,7 @@ async fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // If this fails too, there is no other place for the message.
-            let _ = writeln!(std::io::stderr(), "rollcall: {error}");
+            let _ = writeln!(std::io::stderr(), "rollcall: {}", escape(&error));
             ExitCode::FAILURE
         }
     }

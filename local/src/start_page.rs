@@ -95,8 +95,7 @@ impl StartPage {
         let Some(connector) = self.connector(&table).await? else {
             return Ok(Counts { users: 0, inactive: 0, groups: 0 });
         };
-        // Nothing is written here, so the actor is named in no audit record.
-        let actor = Actor { by: By::Operator("start page".to_owned()), request: "start page".to_owned() };
+        let actor = Actor { by: By::Reader, request: "start page".to_owned() };
         let directory =
             Directory::new(table, Arc::new(connector), Schemas::built_in(), Timestamp::now(), actor);
         let count = async |kind, counted| {

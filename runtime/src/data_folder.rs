@@ -1,12 +1,13 @@
 //! The files in a data folder that name the embedded engine of the process that is running over the folder. With them,
 //! `scimctl --local FOLDER` finds the engine.
 
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io::{self, Write as _};
 use std::net::TcpStream;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::time::Duration;
+
+use crate::private_file;
 
 const ENDPOINT_FILE: &str = "dynamodb-endpoint";
 const ACCESS_KEY_FILE: &str = "dynamodb-access-key";
@@ -26,7 +27,7 @@ pub struct RunningEngine {
 /// # Errors
 /// Fails when the file cannot be written.
 pub fn write_endpoint(folder: &Path, endpoint: &str) -> io::Result<()> {
-    write_privately(&folder.join(ENDPOINT_FILE), endpoint)
+    private_file::create(&folder.join(ENDPOINT_FILE))?.write_all(endpoint.as_bytes())
 }
 
 /// Writes the access key of the engine into a data folder. Only the current user can read the file.
@@ -34,16 +35,7 @@ pub fn write_endpoint(folder: &Path, endpoint: &str) -> io::Result<()> {
 /// # Errors
 /// Fails when the file cannot be written.
 pub fn write_access_key(folder: &Path, access_key: &str) -> io::Result<()> {
-    write_privately(&folder.join(ACCESS_KEY_FILE), access_key)
-}
-
-/// Replaces a file by a new one, because an existing file keeps its mode.
-fn write_privately(file: &Path, text: &str) -> io::Result<()> {
-    match fs::remove_file(file) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    OpenOptions::new().write(true).create_new(true).mode(0o600).open(file)?.write_all(text.as_bytes())
+    private_file::create(&folder.join(ACCESS_KEY_FILE))?.write_all(access_key.as_bytes())
 }
 
 /// Reads where the engine of a data folder is, and checks that something listens there.

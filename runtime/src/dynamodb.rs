@@ -5,7 +5,7 @@ use std::time::Duration;
 use aws_config::retry::RetryConfig;
 use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, ConfigLoader};
+use aws_config::{BehaviorVersion, ConfigLoader, SdkConfig};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::{Credentials, HttpClient};
 use aws_smithy_http_client::tls::Provider;
@@ -28,13 +28,19 @@ pub async fn client() -> Client {
     match environment::dynamodb_endpoint() {
         Some(endpoint) if is_loopback(&endpoint) && !has_credentials => client_at(&endpoint).await,
         Some(endpoint) => Client::new(&loader().endpoint_url(endpoint).load().await),
-        None => Client::new(&loader().load().await),
+        None => Client::new(&aws_config().await),
     }
 }
 
-fn is_loopback(endpoint: &str) -> bool {
-    let endpoint = endpoint.parse::<Uri>().unwrap_or_default();
-    matches!(endpoint.host(), Some("127.0.0.1" | "localhost" | "[::1]"))
+/// Reads the credentials, the region and the endpoints of AWS from the environment.
+pub async fn aws_config() -> SdkConfig {
+    loader().load().await
+}
+
+/// Whether a URL leads to this machine only.
+pub fn is_loopback(url: &str) -> bool {
+    let url = url.parse::<Uri>().unwrap_or_default();
+    matches!(url.host(), Some("127.0.0.1" | "localhost" | "[::1]"))
 }
 
 /// Makes a client for a DynamoDB that requires no credentials.

@@ -18,6 +18,11 @@ pub fn public_url() -> Option<String> {
     Some(variable("PUBLIC_URL")?.trim_end_matches('/').to_owned())
 }
 
+/// The secret that a proxy sends with every request (`ORIGIN_SECRET`): one value, or several separated by commas.
+pub fn origin_secret() -> Option<String> {
+    variable("ORIGIN_SECRET")
+}
+
 /// The URL of a DynamoDB to use instead of AWS's (`DYNAMODB_ENDPOINT`).
 pub fn dynamodb_endpoint() -> Option<String> {
     variable("DYNAMODB_ENDPOINT")

@@ -1,6 +1,8 @@
-//! What every process needs: settings from the environment, AWS clients and logging.
+//! What every process needs: settings from the environment, AWS clients, logging and private files.
 
 pub mod data_folder;
 pub mod dynamodb;
 pub mod environment;
+pub mod escape;
 pub mod logging;
+pub mod private_file;

@@ -8,7 +8,7 @@ use shared::resource::ResourceId;
 
 use crate::context::Context;
 use crate::failure::{Failure, fail};
-use crate::output::print;
+use crate::output::{print, print_json};
 
 /// The options of `scimctl audit`.
 #[derive(Args)]
@@ -68,8 +68,7 @@ pub async fn run(command: Command, context: &Context) -> Result<(), Failure> {
         ));
     }
     for record in &records {
-        let line = if command.json { serde_json::to_string(record)? } else { format_record(record) };
-        print(&line)?;
+        if command.json { print_json(record)? } else { print(&format_record(record))? }
     }
     Ok(())
 }

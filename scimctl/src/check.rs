@@ -10,7 +10,7 @@ use shared::schema::Schemas;
 
 use crate::context::Context;
 use crate::failure::{Failure, fail};
-use crate::output::{count, print, print_note};
+use crate::output::{count, print, print_json, print_note};
 use crate::progress::progress_bar;
 
 /// The options of `scimctl check`.
@@ -25,6 +25,13 @@ pub struct Command {
     /// Print one JSON object for each finding
     #[arg(long)]
     json: bool,
+}
+
+impl Command {
+    /// Whether the command changes what the table holds.
+    pub fn is_change(&self) -> bool {
+        self.repair
+    }
 }
 
 /// Runs the command.
@@ -113,8 +120,7 @@ impl Report {
             (true, false) => "not repaired",
         };
         if self.is_json {
-            let line = json!({ "connector": id, "finding": name, "detail": detail, "state": state });
-            print(&line.to_string())
+            print_json(&json!({ "connector": id, "finding": name, "detail": detail, "state": state }))
         } else {
             print(&format!("{id}: {state}: {detail}"))
         }

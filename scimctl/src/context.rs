@@ -1,4 +1,4 @@
-//! What every command needs: the table, the operator's name and the time.
+//! What every command needs: the table, the operator and the time.
 
 use std::io::BufRead as _;
 use std::path::PathBuf;
@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::failure::{Failure, fail};
+use crate::operator;
 use crate::outage::OutageDetector;
 
 /// The longest time that one step of a command takes, with its retries.
@@ -42,6 +43,14 @@ pub struct TableLocation {
     local: Option<PathBuf>,
 }
 
+impl TableLocation {
+    /// Whether the table is in AWS. An endpoint on this machine in the environment is one of `make lambda` or a test.
+    fn is_on_aws(&self) -> bool {
+        let is_elsewhere = self.local.is_some() || self.endpoint.is_some();
+        !is_elsewhere && !environment::dynamodb_endpoint().is_some_and(|url| dynamodb::is_loopback(&url))
+    }
+}
+
 /// The table, and the operator who runs the command.
 pub struct Context {
     client: Client,
@@ -53,8 +62,13 @@ pub struct Context {
 }
 
 impl Context {
-    /// Makes the DynamoDB client for the table.
-    pub async fn new(location: TableLocation) -> Result<Self, Failure> {
+    /// Makes the DynamoDB client for the table. If the command is a change, also finds out who the operator is.
+    pub async fn new(location: TableLocation, is_change: bool) -> Result<Self, Failure> {
+        let by = match is_change {
+            true if location.is_on_aws() => By::Operator(operator::aws_identity().await?),
+            true => By::Operator(operator::system_user()),
+            false => By::Reader,
+        };
         let client = match (location.local, location.endpoint) {
             (Some(folder), _) => {
                 dynamodb::client_of_engine(&data_folder::read_engine(&folder).map_err(Failure)?).await
@@ -64,14 +78,11 @@ impl Context {
         };
         let config = client.config().to_builder().interceptor(OutageDetector::default());
         let client = Client::from_conf(config.build());
-        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-        let operator =
-            variable("USER").or_else(|| variable("USERNAME")).unwrap_or_else(|| "operator".to_owned());
         Ok(Self {
             table: Table::new(client.clone(), location.table.clone()),
             client,
             table_name: location.table,
-            actor: Actor { by: By::Operator(operator), request: format!("scimctl-{}", Uuid::new_v4()) },
+            actor: Actor { by, request: format!("scimctl-{}", Uuid::new_v4()) },
             now: Timestamp::now(),
         })
     }

@@ -9,6 +9,7 @@ mod failure;
 mod group;
 mod migrate;
 mod open_directory;
+mod operator;
 mod outage;
 mod output;
 mod progress;
@@ -145,8 +146,28 @@ async fn main() -> ExitCode {
     }
 }
 
+impl Command {
+    /// Whether the command changes what the table holds, so that audit records name its operator.
+    fn is_change(&self) -> bool {
+        match self {
+            Self::Connector(command) => command.is_change(),
+            Self::User(command) => command.is_change(),
+            Self::Group(command) => command.is_change(),
+            Self::Role(command) => command.is_change(),
+            Self::Check(command) => command.is_change(),
+            Self::Import { .. } | Self::Migrate(_) | Self::Reindex(_) => true,
+            // A sweep finishes the changes of others.
+            Self::Export { .. }
+            | Self::Audit(_)
+            | Self::Sweep(_)
+            | Self::Doctor(_)
+            | Self::Completions { .. } => false,
+        }
+    }
+}
+
 async fn run(command: Command, location: TableLocation) -> Result<(), Failure> {
-    let context = Context::new(location).await?;
+    let context = Context::new(location, command.is_change()).await?;
     match command {
         Command::Connector(command) => connector::run(command, &context).await,
         Command::User(command) => user::run(command, &context).await,
@@ -173,7 +194,7 @@ async fn run(command: Command, location: TableLocation) -> Result<(), Failure> {
 fn print_completions(shell: Shell) -> Result<(), Failure> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Arguments::command(), "scimctl", &mut script);
-    output::print(&String::from_utf8_lossy(&script))
+    output::print_exactly(&String::from_utf8_lossy(&script))
 }
 
 #[cfg(test)]

@@ -1,16 +1,33 @@
-//! What commands print: lines, tables, counts and times.
+//! What commands print: lines, tables, JSON, counts and times. Names come from clients, so everything is escaped before it is
+//! printed.
 
 use std::io::Write as _;
 
 use jiff::Timestamp;
+use runtime::escape::{escape, escape_json, escape_lines};
+use serde::Serialize;
 
 use crate::failure::Failure;
 
-/// Prints a text to standard output, and a line end if the text has none.
-pub fn print(text: &str) -> Result<(), Failure> {
-    let mut out = std::io::stdout().lock();
+/// Prints one line to standard output. A line end in it is escaped.
+pub fn print(line: &str) -> Result<(), Failure> {
+    print_exactly(&format!("{}\n", escape(line)))
+}
+
+/// Prints lines to standard output. The caller has escaped the line ends in values.
+pub fn print_lines(text: &str) -> Result<(), Failure> {
     let end = if text.ends_with('\n') { "" } else { "\n" };
-    match out.write_all(text.as_bytes()).and_then(|()| out.write_all(end.as_bytes())) {
+    print_exactly(&format!("{}{end}", escape_lines(text)))
+}
+
+/// Prints a value as one line of JSON to standard output.
+pub fn print_json(value: &impl Serialize) -> Result<(), Failure> {
+    print_exactly(&format!("{}\n", escape_json(&serde_json::to_string(value)?)))
+}
+
+/// Prints a text that another program reads to standard output, without escapes.
+pub fn print_exactly(text: &str) -> Result<(), Failure> {
+    match std::io::stdout().lock().write_all(text.as_bytes()) {
         // The reader, such as `head`, closes the pipe when it has read enough.
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         result => Ok(result?),
@@ -18,9 +35,9 @@ pub fn print(text: &str) -> Result<(), Failure> {
 }
 
 /// Prints a line to standard error, so that it does not get into the output.
-pub fn print_note(text: &str) {
+pub fn print_note(line: &str) {
     // If standard error is closed, there is no other place to print to.
-    let _ = writeln!(std::io::stderr(), "{text}");
+    let _ = writeln!(std::io::stderr(), "{}", escape(line));
 }
 
 /// Formats a table whose columns are as wide as their widest cells.
@@ -42,7 +59,7 @@ impl ColumnWidths {
     pub fn format(&mut self, rows: &[Vec<String>]) -> String {
         let Self(widths) = self;
         let rows: Vec<Vec<String>> =
-            rows.iter().map(|row| row.iter().map(|cell| escape_controls(cell)).collect()).collect();
+            rows.iter().map(|row| row.iter().map(|cell| escape(cell)).collect()).collect();
         widths.resize(rows.iter().map(Vec::len).max().unwrap_or_default().max(widths.len()), 0);
         for row in &rows {
             for (width, cell) in widths.iter_mut().zip(row) {
@@ -58,12 +75,6 @@ impl ColumnWidths {
         }
         out
     }
-}
-
-/// Escapes the control characters of a text. A client can send names with control characters that move a terminal's cursor.
-pub fn escape_controls(text: &str) -> String {
-    let escape = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
-    text.chars().map(escape).collect()
 }
 
 /// Formats a number with its noun: `1 user`, `2 users`.
@@ -97,8 +108,10 @@ mod tests {
     }
 
     #[test]
-    fn control_characters_are_escaped() {
-        assert_eq!(escape_controls("a\u{1b}[2J\né"), "a\\u{1b}[2J\\né");
+    fn columns_are_aligned_after_their_cells_are_escaped() {
+        let rows = [["a\u{1b}\n", "1"], ["\u{202e}é", "2"], ["ann", "3"]];
+        let rows = rows.map(|row| row.map(str::to_owned).to_vec());
+        assert_eq!(format_table(&rows), "a\\u{1b}\\n  1\n\\u{202e}é  2\nann        3\n");
     }
 
     #[test]

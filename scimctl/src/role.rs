@@ -8,7 +8,7 @@ use crate::context::Context;
 use crate::failure::Failure;
 use crate::group::{add_members, create, delete, display_name, find_role, remove_members};
 use crate::open_directory::OpenDirectory;
-use crate::output::{format_table, print};
+use crate::output::{format_table, print_lines};
 
 /// The commands on roles.
 #[derive(Subcommand)]
@@ -59,6 +59,16 @@ pub enum Command {
     },
 }
 
+impl Command {
+    /// Whether the command changes what the table holds.
+    pub fn is_change(&self) -> bool {
+        match self {
+            Self::List { .. } => false,
+            Self::Create { .. } | Self::Assign { .. } | Self::Withdraw { .. } | Self::Delete { .. } => true,
+        }
+    }
+}
+
 /// Runs a command. A role is stored as a group of its own kind, so the commands on groups change it.
 pub async fn run(command: Command, context: &Context) -> Result<(), Failure> {
     match command {
@@ -86,5 +96,5 @@ async fn list(open: &OpenDirectory) -> Result<(), Failure> {
     let mut rows = vec![["ROLE", "ID"].map(str::to_owned).to_vec()];
     let groups = Groups::read(&open.directory).await?;
     rows.extend(groups.roles().map(|role| vec![display_name(role).to_owned(), role.id.to_string()]));
-    print(&format_table(&rows))
+    print_lines(&format_table(&rows))
 }

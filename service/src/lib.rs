@@ -4,6 +4,7 @@
 pub mod api;
 pub mod authentication;
 mod call;
+pub mod origin_secret;
 pub mod request;
 pub mod response;
 pub mod routes;

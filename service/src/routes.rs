@@ -46,8 +46,8 @@ impl TableRights {
     pub const fn policies(self) -> &'static [&'static str] {
         match self {
             Self::ReadConnector => &["ReadConnector"],
-            Self::ReadDirectory => &["ReadDirectory"],
-            Self::WriteDirectory => &["ReadDirectory", "WriteDirectory"],
+            Self::ReadDirectory => &["ReadConnector", "ReadDirectory"],
+            Self::WriteDirectory => &["ReadConnector", "ReadDirectory", "WriteDirectory"],
         }
     }
 }

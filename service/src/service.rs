@@ -12,8 +12,9 @@ use shared::schema::Schemas;
 use tokio::time::Instant;
 
 use crate::api::{Access, Api, ErrorFormat, Location};
-use crate::authentication::{Authenticated, Authenticator, BOOKKEEPING_TIME, schemes};
+use crate::authentication::{Authenticated, Authenticator, SIDE_WRITE_TIMEOUT, schemes};
 use crate::call::{Call, Handler, PublicCall};
+use crate::origin_secret::OriginSecret;
 use crate::request::Request;
 use crate::response::{self, MAX_RESPONSE_BYTES, Plan, Response, packed};
 use crate::routes;
@@ -29,6 +30,7 @@ pub struct Service {
     schemas: &'static Schemas,
     now: fn() -> Timestamp,
     authenticator: Authenticator,
+    origin_secret: Option<OriginSecret>,
 }
 
 impl Service {
@@ -44,7 +46,13 @@ impl Service {
         now: fn() -> Timestamp,
     ) -> Result<Self, ScimError> {
         let authenticator = Authenticator::new()?;
-        Ok(Self { table, public_url, schemas, now, authenticator })
+        Ok(Self { table, public_url, schemas, now, authenticator, origin_secret: None })
+    }
+
+    /// Refuses every request without this secret, before anything else. `None` refuses none.
+    #[must_use]
+    pub fn with_origin_secret(self, origin_secret: Option<OriginSecret>) -> Self {
+        Self { origin_secret, ..self }
     }
 
     /// Answers a request. Every error becomes a response here.
@@ -86,6 +94,9 @@ impl Service {
         location: Option<Location<'_>>,
         handler: Handler,
     ) -> Result<Response, ScimError> {
+        if let Some(secret) = &self.origin_secret {
+            secret.check(&request)?;
+        }
         let Some(Location { connector, api, path }) = location else {
             return Err(ScimError::new(
                 ErrorKind::NotFound,
@@ -154,13 +165,13 @@ impl Service {
     }
 
     /// Records when a credential was used, at the same time as the handler runs. It must not fail or delay the
-    /// request: after [`BOOKKEEPING_TIME`] the attempt is given up, and the next request tries again.
+    /// request: after [`SIDE_WRITE_TIMEOUT`] the attempt is given up, and the next request tries again.
     async fn record_credential_use(&self, table: &Table, authenticated: &Authenticated, now: Timestamp) {
         if !authenticated.must_record_use {
             return;
         }
         let Authenticated { connector, credential, .. } = authenticated;
-        let table = table.until(Instant::now() + BOOKKEEPING_TIME);
+        let table = table.until(Instant::now() + SIDE_WRITE_TIMEOUT);
         if let Err(error) = table.credential_usage(&connector.id).record_use(credential, now).await {
             tracing::warn!(%error, "cannot record the use of a credential");
             self.authenticator.use_was_not_recorded(&connector.id, credential);

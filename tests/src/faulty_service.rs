@@ -8,6 +8,7 @@ use directory::{Swept, Table};
 use jiff::Timestamp;
 use serde_json::Value;
 use service::response::Response;
+use service::routes::FALLBACK;
 use shared::error::ScimError;
 use shared::schema::Schemas;
 use tokio::time::Instant;
@@ -52,7 +53,7 @@ impl FaultyService {
     }
 
     async fn of(service: Arc<Service>, connector: TestConnector) -> Self {
-        let dynamodb = FaultyDynamoDb::start(service.endpoint()).await;
+        let dynamodb = FaultyDynamoDb::start(&service.endpoint_for(FALLBACK)).await;
         let client = runtime::dynamodb::client_at(&dynamodb.endpoint).await;
         let requests = InProcess::new(client, connector.local(&service)).await;
         Self { service, connector, dynamodb, requests }

@@ -8,7 +8,7 @@
 //! - To check results: [`invariants`] (what must be true of the table), [`filter`], [`pattern`], [`refusal`],
 //!   [`ledger`] (costs), [`heat`] (the hottest partitions).
 //! - To inject faults between the service and DynamoDB: [`faults`], [`hooks`] ([`call`] is one request), [`torn`],
-//!   [`ceilings`], [`away`], [`rights`], [`strict`] (AWS's limits, in [`limits`]).
+//!   [`ceilings`], [`away`], [`rights`] (by the policies of the template, as in [`iam`]), [`strict`] (AWS's limits, in [`limits`]).
 //! - To interrupt requests and finish their work: [`faulty_service`], [`interrupted`].
 //! - To simulate clients, faults and kills, and check every answer: [`storm`].
 //! - To cause much work: [`hostile`] and [`mutation`].
@@ -32,6 +32,7 @@ pub mod gateway;
 pub mod heat;
 pub mod hooks;
 pub mod hostile;
+pub mod iam;
 pub mod in_process;
 pub mod interrupted;
 pub mod invariants;

@@ -1,7 +1,7 @@
-//! A local substitute for IAM: a proxy before DynamoDB that refuses every request for which `template.yaml` gives the
-//! function no right.
+//! A local substitute for IAM's check of requests: a proxy before DynamoDB that refuses every request for which
+//! `template.yaml` gives no right.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use axum::Router;
@@ -11,24 +11,22 @@ use http::{HeaderMap, Response, Uri};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
+use crate::call::{Call, key_of};
 use crate::forward::{Forward, dynamodb_answer};
+use crate::iam::{Access, Statement, is_allowed};
 use crate::template;
 
-/// What one statement of an IAM policy allows.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Statement {
-    actions: BTreeSet<String>,
-    /// The partitions to which the statement is limited. `None` means all partitions.
-    leading_keys: Option<Vec<String>>,
-}
+/// The statements that apply to each principal: a function, or a person who has only one managed policy.
+type Rights = HashMap<String, Vec<Statement>>;
 
 #[derive(Clone)]
 struct Proxy {
     forward: Forward,
-    rights: Arc<HashMap<String, Vec<Statement>>>,
+    rights: Arc<Rights>,
 }
 
-/// Starts the proxy and returns its URL. `{function}` in the URL is a placeholder for the name of the function.
+/// Starts the proxy and returns its URL. `{function}` in the URL is a placeholder for the principal: the name of a
+/// function, or the id of a managed policy.
 ///
 /// # Panics
 /// When no port is free, or the template cannot be read.
@@ -36,25 +34,20 @@ pub async fn start(engine: &str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
     let endpoint =
         format!("http://{}/{{function}}", listener.local_addr().expect("the listener has an address"));
-    let rights = Arc::new(rights(&template::read()));
+    let rights = Arc::new(rights(&template::resolved(&[])));
     let router = Router::new().fallback(answer).with_state(Proxy { forward: Forward::to(engine), rights });
     tokio::spawn(async move { axum::serve(listener, router).await.expect("the proxy is served") });
     endpoint
 }
 
 async fn answer(State(proxy): State<Proxy>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response<Body> {
-    let function = uri.path().trim_matches('/');
-    let target = headers.get("x-amz-target").and_then(|target| target.to_str().ok()).unwrap_or_default();
-    let operation = target.rsplit('.').next().unwrap_or_default();
-    let request: Value = serde_json::from_slice(&body).expect("the request is JSON");
-    for (action, pk) in required_rights(operation, &request) {
-        let allows = |statement: &Statement| {
-            let matches = |pattern: &String| is_like(&pk, pattern);
-            statement.actions.contains(action)
-                && statement.leading_keys.as_ref().is_none_or(|keys| keys.iter().any(matches))
-        };
-        if !proxy.rights.get(function).is_some_and(|statements| statements.iter().any(allows)) {
-            let message = format!("{function} is not authorized to perform dynamodb:{action} on {pk:?}");
+    let principal = uri.path().trim_matches('/');
+    let statements = proxy.rights.get(principal).map(Vec::as_slice).unwrap_or_default();
+    for access in accesses(&Call::new(&headers, &body)) {
+        if !is_allowed(statements, &access) {
+            let Access { action, leading_keys } = access;
+            let message =
+                format!("{principal} is not authorized to perform dynamodb:{action} on {leading_keys:?}");
             let kind = "com.amazon.coral.service#AccessDeniedException";
             return dynamodb_answer(400, &json!({ "__type": kind, "Message": message }));
         }
@@ -62,118 +55,162 @@ async fn answer(State(proxy): State<Proxy>, uri: Uri, headers: HeaderMap, body: 
     proxy.forward.send(&headers, body).await
 }
 
-/// The IAM actions that a request needs, each with its partition. The partition is empty if the request names
-/// none.
-fn required_rights<'r>(operation: &'r str, request: &Value) -> Vec<(&'r str, String)> {
-    let pk = |key: &Value| key["pk"]["S"].as_str().unwrap_or_default().to_owned();
-    if operation == "Query" {
-        let pk = request["ExpressionAttributeValues"][":pk"]["S"].as_str().unwrap_or_default();
-        return vec![(operation, pk.to_owned())];
+/// The accesses that a request needs. IAM checks the action of each item of a transaction. The documentation does not say
+/// whether it checks the items with one action together. This does, because it is the stricter rule.
+fn accesses(call: &Call) -> Vec<Access> {
+    if !call.is_transaction() {
+        let leading_keys = Some(call.partitions()).filter(|partitions| !partitions.is_empty());
+        return vec![Access { action: call.operation.clone(), leading_keys }];
     }
-    if operation == "TransactGetItems" {
-        let items = request["TransactItems"].as_array().expect("a transaction has items").iter();
-        return items.map(|item| ("GetItem", pk(&item["Get"]["Key"]))).collect();
+    let mut partitions: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (action, content) in call.actions() {
+        let key = key_of(&content["Key"]).or_else(|| key_of(&content["Item"]));
+        let key = key.expect("each item of a transaction has a key");
+        partitions.entry(format!("{action}Item")).or_default().insert(key.pk);
     }
-    if operation == "BatchWriteItem" {
-        let tables = request["RequestItems"].as_object().expect("a batch names its tables");
-        let requests =
-            tables.values().flat_map(|requests| requests.as_array().expect("a table has requests"));
-        let pks = requests.map(|request| match request.get("DeleteRequest") {
-            Some(delete) => pk(&delete["Key"]),
-            None => pk(&request["PutRequest"]["Item"]),
-        });
-        return pks.map(|pk| (operation, pk)).collect();
-    }
-    if operation != "TransactWriteItems" {
-        return vec![(operation, pk(&request["Key"]))];
-    }
-    let items = request["TransactItems"].as_array().expect("a transaction has items").iter();
-    let action = |item: &Value| match item {
-        item if item.get("Put").is_some() => ("PutItem", pk(&item["Put"]["Item"])),
-        item if item.get("Update").is_some() => ("UpdateItem", pk(&item["Update"]["Key"])),
-        item if item.get("Delete").is_some() => ("DeleteItem", pk(&item["Delete"]["Key"])),
-        item => ("ConditionCheckItem", pk(&item["ConditionCheck"]["Key"])),
-    };
-    items.map(action).collect()
+    let access = |(action, partitions)| Access { action, leading_keys: Some(partitions) };
+    partitions.into_iter().map(access).collect()
 }
 
-/// Whether a text matches a pattern of IAM, in which `*` stands for any characters.
-fn is_like(text: &str, pattern: &str) -> bool {
-    match pattern.split_once('*') {
-        None => text == pattern,
-        Some((before, after)) => text.strip_prefix(before).is_some_and(|rest| {
-            rest.char_indices().map(|(at, _)| at).chain([rest.len()]).any(|at| is_like(&rest[at..], after))
-        }),
-    }
-}
-
-/// The statements of the policies of each function.
-fn rights(template: &Value) -> HashMap<String, Vec<Statement>> {
-    let policies: HashMap<&str, Vec<Statement>> = template::resources(template, "AWS::IAM::ManagedPolicy")
+/// The statements of each function's policies, and those of each managed policy alone.
+fn rights(template: &Value) -> Rights {
+    let mut rights: Rights = template::resources(template, "AWS::IAM::ManagedPolicy")
         .into_iter()
         .map(|(id, policy)| {
             let statements = policy["Properties"]["PolicyDocument"]["Statement"].as_array();
-            (id, statements.expect("a policy has a list of statements").iter().map(statement).collect())
+            let statements = statements.expect("a policy has a list of statements").iter();
+            (id.to_owned(), statements.map(Statement::parse).collect())
         })
         .collect();
-    template::functions(template)
-        .into_iter()
-        .map(|(function, properties)| {
-            let statements = template::policies(properties).into_iter().flat_map(|id| policies[id].clone());
-            (function.to_owned(), statements.collect())
-        })
-        .collect()
-}
-
-fn statement(statement: &Value) -> Statement {
-    assert_eq!(statement["Effect"], "Allow", "{statement}");
-    assert_eq!(statement["Resource"], json!({ "Fn::GetAtt": "Table.Arn" }), "{statement}");
-    let action =
-        |action: &str| action.strip_prefix("dynamodb:").expect("the action is one of DynamoDB").to_owned();
-    let leading_keys = statement.get("Condition").map(|condition| {
-        strings(&condition["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]).map(str::to_owned).collect()
-    });
-    Statement { actions: strings(&statement["Action"]).map(action).collect(), leading_keys }
-}
-
-/// The strings of a list. IAM also accepts one string in place of a list.
-fn strings(value: &Value) -> impl Iterator<Item = &str> {
-    let values = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
-    values.iter().map(|value| value.as_str().expect("each value is a string"))
+    for (function, properties) in template::functions(template) {
+        let policies = template::policies(properties).into_iter();
+        let statements = policies.flat_map(|policy| rights[policy].clone()).collect();
+        rights.insert(function.to_owned(), statements);
+    }
+    rights
 }
 
 #[cfg(test)]
 mod tests {
+    use service::routes::{OTHER_FUNCTIONS, ROUTES};
+
     use super::*;
 
+    fn access(action: &str, keys: Option<&[&str]>) -> Access {
+        let leading_keys = keys.map(|keys| keys.iter().map(|key| (*key).to_owned()).collect());
+        Access { action: action.to_owned(), leading_keys }
+    }
+
+    fn call(operation: &str, body: Value) -> Call {
+        let target = format!("DynamoDB_20120810.{operation}").parse().unwrap();
+        Call::new(
+            &HeaderMap::from_iter([("x-amz-target".parse().unwrap(), target)]),
+            body.to_string().as_bytes(),
+        )
+    }
+
     #[test]
-    fn star_stands_for_any_characters() {
-        for (text, pattern, expected) in [
-            ("okta#user", "*#user", true),
-            ("okta#group/1", "*#group/*", true),
-            ("okta#group", "*#group/*", false),
-            ("used/okta", "used/*", true),
-            ("connectors", "connectors", true),
-            ("okta#user", "*#group", false),
+    fn request_needs_a_right_for_each_of_its_actions_and_partitions() {
+        let key = |pk: &str| json!({ "pk": { "S": pk }, "sk": { "S": "x" } });
+        let query = json!({ "ExpressionAttributeValues": { ":pk": { "S": "a" } } });
+        let batch = json!({ "RequestItems": { "t": { "Keys": [key("a"), key("b")] } } });
+        let writes = json!({ "RequestItems": { "t": [
+            { "DeleteRequest": { "Key": key("a") } }, { "PutRequest": { "Item": key("b") } },
+        ] } });
+        let transaction = json!({ "TransactItems": [
+            { "Put": { "Item": key("a") } },
+            { "Update": { "Key": key("b") } },
+            { "ConditionCheck": { "Key": key("c") } },
+            { "Put": { "Item": key("d") } },
+        ] });
+        let reads = json!({ "TransactItems": [{ "Get": { "Key": key("a") } }] });
+        let keys: [&[&str]; 4] = [&["a"], &["b"], &["c"], &["a", "b"]];
+        for (operation, body, expected) in [
+            ("GetItem", json!({ "Key": key("a") }), vec![access("GetItem", Some(keys[0]))]),
+            ("PutItem", json!({ "Item": key("a") }), vec![access("PutItem", Some(keys[0]))]),
+            ("Query", query, vec![access("Query", Some(keys[0]))]),
+            ("BatchGetItem", batch, vec![access("BatchGetItem", Some(keys[3]))]),
+            ("BatchWriteItem", writes, vec![access("BatchWriteItem", Some(keys[3]))]),
+            ("Scan", json!({}), vec![access("Scan", None)]),
+            ("DescribeTable", json!({}), vec![access("DescribeTable", None)]),
+            ("TransactGetItems", reads, vec![access("GetItem", Some(keys[0]))]),
+            (
+                "TransactWriteItems",
+                transaction,
+                vec![
+                    access("ConditionCheckItem", Some(keys[2])),
+                    access("PutItem", Some(&["a", "d"])),
+                    access("UpdateItem", Some(keys[1])),
+                ],
+            ),
         ] {
-            assert_eq!(is_like(text, pattern), expected, "{text} {pattern}");
+            assert_eq!(accesses(&call(operation, body)), expected, "{operation}");
         }
     }
 
     #[test]
-    fn rights_of_each_function_are_read_from_the_template() {
-        let rights = rights(&template::read());
-        let set =
-            |actions: &[&str]| actions.iter().map(|action| (*action).to_owned()).collect::<BTreeSet<_>>();
-        let keys = vec!["used/*".to_owned(), "attempts/*".to_owned()];
-        let expected = [
-            Statement { actions: set(&["GetItem", "Query", "BatchGetItem"]), leading_keys: None },
-            Statement { actions: set(&["UpdateItem"]), leading_keys: Some(keys) },
-        ];
-        assert_eq!((rights.len(), &rights["users-get"][..]), (23, &expected[..]));
-        assert_eq!(rights["fallback"].len(), 3);
-        let credentials =
-            Statement { actions: set(&["Query"]), leading_keys: Some(vec!["*#connector".to_owned()]) };
-        assert!(rights["schemas-get"].contains(&credentials));
+    fn principals_have_only_the_rights_that_they_need() {
+        let rights = rights(&template::resolved(&[]));
+        let audit = "okta#audit/2026-11/a";
+        for (principal, action, keys, expected) in [
+            ("schemas-list", "GetItem", &["connectors"][..], true),
+            ("schemas-list", "Query", &["okta#connector"], true),
+            ("schemas-list", "Query", &["okta#user"], false),
+            ("schemas-list", "GetItem", &["okta#user"], false),
+            ("schemas-list", "GetItem", &["attempts/okta/192.0.2.1"], true),
+            ("schemas-list", "UpdateItem", &["attempts/okta/192.0.2.1"], true),
+            ("schemas-list", "UpdateItem", &["connectors"], false),
+            ("users-get", "Query", &["okta#user"], true),
+            ("users-get", "BatchGetItem", &["okta#group", "okta#user"], true),
+            ("users-get", "BatchGetItem", &["okta#user", audit], false),
+            ("users-get", "Query", &["okta#connector"], true),
+            ("users-get", "Query", &[audit], false),
+            ("users-get", "Query", &["okta#role"], false),
+            ("users-get", "Query", &["okta#intent"], false),
+            ("users-get", "GetItem", &["table"], false),
+            ("users-get", "UpdateItem", &["used/okta"], true),
+            ("users-get", "UpdateItem", &["okta#user"], false),
+            ("users-get", "PutItem", &["okta#user"], false),
+            ("users-create", "PutItem", &["okta#user", "okta#user.userName", audit], true),
+            ("users-create", "PutItem", &["connectors"], false),
+            ("users-create", "PutItem", &["okta#connector"], false),
+            ("users-create", "PutItem", &["okta#user", "connectors"], false),
+            ("users-create", "UpdateItem", &["okta#count"], true),
+            ("users-create", "UpdateItem", &["connectors"], false),
+            ("users-create", "UpdateItem", &[audit], false),
+            ("users-create", "DeleteItem", &["connectors"], false),
+            ("users-create", "DeleteItem", &[audit], false),
+            ("users-create", "DeleteItem", &["okta#role"], false),
+            ("users-create", "BatchWriteItem", &["okta#group/1"], true),
+            ("users-create", "BatchWriteItem", &["okta#group/1", audit], false),
+            ("users-create", "GetItem", &["used/okta"], false),
+            ("directory-sweep", "Query", &["connectors"], true),
+            ("directory-sweep", "Query", &["okta#connector"], false),
+            ("directory-sweep", "PutItem", &[audit], false),
+            ("OperateDirectory", "PutItem", &[audit], true),
+            ("OperateDirectory", "Query", &[audit], true),
+            ("OperateDirectory", "UpdateItem", &[audit], false),
+            ("OperateDirectory", "DeleteItem", &["okta#user", audit], false),
+            ("OperateDirectory", "BatchWriteItem", &["okta#user", audit], false),
+            ("OperateDirectory", "BatchWriteItem", &["okta#user", "connectors"], true),
+        ] {
+            let found = is_allowed(&rights[principal], &access(action, Some(keys)));
+            assert_eq!(found, expected, "{principal} {action} {keys:?}");
+        }
+    }
+
+    /// A statement without `Null` would also match a request without partition keys.
+    #[test]
+    fn functions_may_do_nothing_without_naming_partitions() {
+        let rights = rights(&template::resolved(&[]));
+        let functions = ROUTES.iter().map(|route| route.function).chain(OTHER_FUNCTIONS.iter().copied());
+        for function in functions.chain(["fallback"]) {
+            let statements = &rights[function];
+            let actions = statements.iter().flat_map(|statement| &statement.actions).map(String::as_str);
+            for action in actions.chain(["Scan", "ExecuteStatement", "PartiQLSelect"]) {
+                assert!(!is_allowed(statements, &access(action, None)), "{function} {action}");
+            }
+        }
+        assert!(is_allowed(&rights["OperateDirectory"], &access("Scan", None)));
     }
 }

@@ -46,7 +46,21 @@ impl Done {
     }
 }
 
-/// Runs a command on the table of a service. The operator is `ada`.
+/// The operator of these commands, as audit records name them: the user that this process runs as.
+///
+/// # Panics
+/// When the system does not say who that is.
+pub fn operator() -> String {
+    let ask = |option: &str| {
+        let output =
+            Command::new("id").args(["-u", option].iter().filter(|option| !option.is_empty())).output();
+        String::from_utf8(output.expect("id runs").stdout).expect("a name is UTF-8").trim().to_owned()
+    };
+    format!("{} (uid {})", ask("-n"), ask(""))
+}
+
+/// Runs a command on the table of a service. The operator is [`operator`], whose rights are the
+/// policy `OperateDirectory`.
 ///
 /// # Panics
 /// When the binary does not exist.
@@ -71,9 +85,9 @@ pub fn run(connector: &TestConnector, arguments: &[&str]) -> Done {
 /// When the binary does not exist.
 pub fn scimctl_with(service: &Service, arguments: &[&str], input: &str) -> Done {
     let mut child = Command::new(binaries().join("scimctl"))
-        .args(["--table", TABLE, "--endpoint", service.endpoint()])
+        .args(["--table", TABLE, "--endpoint", &service.endpoint_for("OperateDirectory")])
         .args(arguments)
-        .env("USER", "ada")
+        .env("USER", "mallory")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

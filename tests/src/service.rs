@@ -52,6 +52,7 @@ pub struct Service {
     engine_url: String,
     access_key: String,
     origin: String,
+    rights: OnceLock<String>,
     gateway: OnceLock<Gateway>,
 }
 
@@ -121,8 +122,8 @@ impl Service {
             }
         });
         let (dynamodb, [endpoint, engine_url], origin) = receive.recv().expect("the service starts");
-        let gateway = OnceLock::new();
-        Self { runtime: Some(runtime), dynamodb, endpoint, engine_url, access_key, origin, gateway }
+        let (rights, gateway) = (OnceLock::new(), OnceLock::new());
+        Self { runtime: Some(runtime), dynamodb, endpoint, engine_url, access_key, origin, rights, gateway }
     }
 
     /// The URL of the DynamoDB engine, with the checks of [`strict`] before it.
@@ -245,31 +246,38 @@ impl Service {
     /// The gateway of the functions. The functions are the binaries of the same build as this test.
     pub fn gateway(&self) -> &Gateway {
         self.gateway.get_or_init(|| {
-            let (endpoint, (send, receive)) = (self.endpoint.clone(), mpsc::channel());
-            self.runtime.as_ref().expect("the runtime runs until the service is dropped").spawn(async move {
-                let endpoint = rights::start(&endpoint).await;
-                let lambda = Lambda::of_binaries(
-                    binaries(),
-                    &[
-                        ("DYNAMODB_ENDPOINT", &endpoint),
-                        ("TABLE_NAME", TABLE),
-                        ("LOG_LEVEL", "warn"),
-                        ("AWS_REGION", "local"),
-                        ("AWS_ACCESS_KEY_ID", ACCESS_KEY),
-                        ("AWS_SECRET_ACCESS_KEY", "test"),
-                    ],
-                );
-                let paths: Vec<String> = ROUTES.iter().map(Route::full_path).collect();
-                let mut routes: Vec<(&str, &str, &str)> = ROUTES
-                    .iter()
-                    .zip(&paths)
-                    .map(|(route, path)| (route.method, path.as_str(), route.function))
-                    .collect();
-                routes.push(("", DEFAULT_ROUTE, FALLBACK));
-                send.send(Gateway::start(&routes, lambda).await).map_err(|_| ()).expect("the receiver waits");
+            let (endpoint, (send, receive)) = (self.endpoint_for("{function}"), mpsc::channel());
+            self.runtime().spawn(async move {
+                let gateway = gateway(&endpoint, &[]).await;
+                send.send(gateway).map_err(|_| ()).expect("the receiver waits");
             });
             receive.recv().expect("the gateway starts")
         })
+    }
+
+    /// A gateway of functions of their own, which get these environment variables too.
+    pub async fn gateway_with(&self, environment: &[(&str, &str)]) -> Gateway {
+        gateway(&self.endpoint_for("{function}"), environment).await
+    }
+
+    /// The URL of DynamoDB with the rights that `template.yaml` gives a principal: a function, or a person who has
+    /// only the managed policy of this id.
+    ///
+    /// # Panics
+    /// When the proxy does not start.
+    pub fn endpoint_for(&self, principal: &str) -> String {
+        let endpoint = self.rights.get_or_init(|| {
+            let (endpoint, (send, receive)) = (self.endpoint.clone(), mpsc::channel());
+            self.runtime().spawn(async move {
+                send.send(rights::start(&endpoint).await).expect("the receiver waits");
+            });
+            receive.recv().expect("the proxy starts")
+        });
+        endpoint.replace("{function}", principal)
+    }
+
+    fn runtime(&self) -> &Runtime {
+        self.runtime.as_ref().expect("the runtime runs until the service is dropped")
     }
 }
 
@@ -283,6 +291,28 @@ impl Drop for Service {
             runtime.shutdown_background();
         }
     }
+}
+
+/// Starts a gateway of the functions with a DynamoDB, and with more environment variables. `{function}` in the URL is
+/// replaced by the name of the function.
+async fn gateway(dynamodb: &str, more: &[(&str, &str)]) -> Gateway {
+    let environment = [
+        ("DYNAMODB_ENDPOINT", dynamodb),
+        ("TABLE_NAME", TABLE),
+        ("LOG_LEVEL", "warn"),
+        ("AWS_REGION", "local"),
+        ("AWS_ACCESS_KEY_ID", ACCESS_KEY),
+        ("AWS_SECRET_ACCESS_KEY", "test"),
+    ];
+    let lambda = Lambda::of_binaries(binaries(), &[&environment[..], more].concat());
+    let paths: Vec<String> = ROUTES.iter().map(Route::full_path).collect();
+    let mut routes: Vec<(&str, &str, &str)> = ROUTES
+        .iter()
+        .zip(&paths)
+        .map(|(route, path)| (route.method, path.as_str(), route.function))
+        .collect();
+    routes.push(("", DEFAULT_ROUTE, FALLBACK));
+    Gateway::start(&routes, lambda).await
 }
 
 /// Starts the embedded engine, or uses the DynamoDB that the environment names. Returns a client and the URL.

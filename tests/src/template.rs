@@ -1,5 +1,6 @@
 //! Reads `template.yaml` with a YAML parser.
 
+use std::collections::HashMap;
 use std::fs;
 
 use saphyr::{LoadableYamlNode, ScalarOwned, YamlOwned};
@@ -22,6 +23,79 @@ pub fn text() -> String {
 /// If the file cannot be read, or is not one YAML document.
 pub fn read() -> Value {
     parse(&text())
+}
+
+/// The template as CloudFormation applies it with these parameters, and with the defaults of all others. Resources and outputs
+/// whose condition is false are left out, and so is every `AWS::NoValue`. Each `Fn::If` is its chosen branch. References to
+/// parameters stay.
+///
+/// # Panics
+/// If the file cannot be read, or a condition has a function that this does not know.
+pub fn resolved(parameters: &[(&str, &str)]) -> Value {
+    let template = read();
+    let defaults = template["Parameters"].as_object().expect("the template has parameters").iter();
+    let defaults = defaults.map(|(name, parameter)| (name.as_str(), text_of(&parameter["Default"])));
+    let chosen = parameters.iter().map(|(name, value)| (*name, (*value).to_owned()));
+    let conditions = &template["Conditions"];
+    let resolver = Resolver { conditions, parameters: defaults.chain(chosen).collect() };
+    resolver.resolve(&template).expect("the template is no AWS::NoValue")
+}
+
+struct Resolver<'t> {
+    conditions: &'t Value,
+    parameters: HashMap<&'t str, String>,
+}
+
+impl Resolver<'_> {
+    /// `None` for `AWS::NoValue`, and for a resource or output whose condition is false.
+    fn resolve(&self, value: &Value) -> Option<Value> {
+        match value {
+            Value::Array(values) => Some(values.iter().filter_map(|value| self.resolve(value)).collect()),
+            Value::Object(object) => {
+                if object.get("Ref").is_some_and(|name| name == "AWS::NoValue") {
+                    return None;
+                }
+                if let Some([condition, then, otherwise]) =
+                    object.get("Fn::If").and_then(Value::as_array).map(Vec::as_slice)
+                {
+                    let name = condition.as_str().expect("Fn::If has the name of a condition");
+                    return self.resolve(if self.holds(name) { then } else { otherwise });
+                }
+                if object.get("Condition").and_then(Value::as_str).is_some_and(|name| !self.holds(name)) {
+                    return None;
+                }
+                let entries = object.iter();
+                let entries = entries.filter_map(|(name, value)| Some((name.clone(), self.resolve(value)?)));
+                Some(entries.collect::<Map<_, _>>().into())
+            }
+            other => Some(other.clone()),
+        }
+    }
+
+    fn holds(&self, condition: &str) -> bool {
+        self.is_true(&self.conditions[condition])
+    }
+
+    fn is_true(&self, expression: &Value) -> bool {
+        let operand = |function: &str| expression.get(function).and_then(Value::as_array);
+        match (operand("Fn::Not"), operand("Fn::Equals")) {
+            (Some(operand), None) => !self.is_true(&operand[0]),
+            (None, Some(operands)) => self.text(&operands[0]) == self.text(&operands[1]),
+            _ => panic!("the condition {expression} is not known"),
+        }
+    }
+
+    fn text(&self, value: &Value) -> String {
+        match value.get("Ref").and_then(Value::as_str) {
+            Some(parameter) => self.parameters[parameter].clone(),
+            None => text_of(value),
+        }
+    }
+}
+
+/// CloudFormation compares numbers as text.
+fn text_of(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 fn parse(text: &str) -> Value {

@@ -13,10 +13,13 @@ mod deploy {
     mod engine;
     mod events;
     mod layers;
+    mod logs;
     mod memory;
     pub mod process;
+    mod rights;
     mod slow_requests;
     mod start_page;
+    mod template;
 }
 
 mod directory {
@@ -45,6 +48,7 @@ mod kit {
 
 mod operators {
     mod connectors;
+    mod identity;
     mod listing;
     mod output;
     mod settings;
@@ -60,6 +64,7 @@ mod protocol {
     mod errors;
     mod extensions;
     mod filters;
+    mod origin_secret;
     mod paging;
     mod rate_limit;
 }

@@ -1,8 +1,8 @@
-//! The rate limit for wrong passwords that a person could have chosen.
+//! The rate limit for checks of chosen passwords.
 //!
-//! A request reserves a slot before its password is checked, and gives it back if the password is right. So many
-//! processes at once cannot check more wrong passwords than there are slots. The slots of a network are counted
-//! by one item for each window of 15 minutes, which is deleted by its TTL.
+//! A request reserves a slot before its password is checked, and gives it back if the password is right. Therefore, even
+//! if many processes check passwords at the same time, they check no more wrong ones than there are slots. Each network
+//! has one item for each window of 15 minutes. DynamoDB deletes the item by its TTL.
 
 use std::net::{IpAddr, Ipv6Addr};
 

@@ -19,7 +19,7 @@
 //! | member changes of an intent that do not fit into its item | `c#intent/`, intent id | number |
 //! | audit record | `c#audit/YYYY-MM/`, first digit of the resource's id | time, `/`, order, random |
 //! | last use of a credential | `used/c` | credential id |
-//! | failed sign-ins of an address | `attempts/c/`, address | `failures` |
+//! | checks of chosen passwords from a network | `attempts/c/`, network | start of the 15 minutes |
 
 use std::collections::HashMap;
 

@@ -7,7 +7,7 @@ use shared::schema::Schemas;
 use super::new_credential::{CredentialOptions, NewCredential};
 use crate::context::Context;
 use crate::failure::{Failure, fail};
-use crate::output::{print, print_note};
+use crate::output::{print_lines, print_note};
 
 /// The service's URL in the output when the operator did not enter one.
 pub const NO_URL: &str = "https://HOST";
@@ -35,7 +35,7 @@ pub async fn create(
         return fail(already_exists(&id));
     }
     let url = url.trim_end_matches('/');
-    print(&format!("Endpoint URL:  {url}/{id}/scim/v2\n{lines}"))?;
+    print_lines(&format!("Endpoint URL:  {url}/{id}/scim/v2\n{lines}"))?;
     if url == NO_URL {
         print_note(&format!("Replace {NO_URL} with the URL of the service, or enter it as --url"));
     }

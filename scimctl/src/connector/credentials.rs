@@ -7,7 +7,7 @@ use shared::credential::{Credential, CredentialKind};
 use super::new_credential::{CredentialOptions, NewCredential};
 use crate::context::{Context, parse_connector_id};
 use crate::failure::{Failure, fail};
-use crate::output::{format_table, format_time, print, print_note};
+use crate::output::{format_table, format_time, print, print_lines, print_note};
 
 /// Adds a credential beside the present ones, and prints it.
 pub async fn rotate(context: &Context, id: &str, options: CredentialOptions) -> Result<(), Failure> {
@@ -15,7 +15,7 @@ pub async fn rotate(context: &Context, id: &str, options: CredentialOptions) -> 
     let username = username(context, &connector, &options);
     let NewCredential { credential, lines } = NewCredential::create(username, &options, context.now)?;
     let connector = context.connectors().add_credential(&connector.id, &credential).await?;
-    print(&format!("{lines}\n\n{}", format_credentials(context, &connector).await?))?;
+    print_lines(&format!("{lines}\n\n{}", format_credentials(context, &connector).await?))?;
     print_note(&format!(
         "The new credential has the id {}. When the identity provider uses it, retire the old one: \
          scimctl connector retire {id} CREDENTIAL",

@@ -19,15 +19,17 @@ pub async fn compare(context: &Context, connector: Connector, settings: &Setting
     let directory = context.directory(connector);
     let groups = Groups::read(&directory).await?;
     let mut changes = 0;
-    let mut print_change = |noun: &str, before: Option<&str>, after: Option<&str>| {
+    let mut print_change = |noun: &str, before: Option<&str>, after: Option<&str>| -> Result<(), Failure> {
         if before == after {
             return Ok(());
         }
         changes += 1;
-        let line = |sign: char, name: &str| format!("{sign} {noun} {name}\n");
-        let before = before.map(|name| line('-', name)).unwrap_or_default();
-        let after = after.map(|name| line('+', name)).unwrap_or_default();
-        print(&format!("{before}{after}"))
+        for (sign, name) in [('-', before), ('+', after)] {
+            if let Some(name) = name {
+                print(&format!("{sign} {noun} {name}"))?;
+            }
+        }
+        Ok(())
     };
     let (old, new) = (shown_groups(&groups, &before), shown_groups(&groups, &after));
     for name in old.difference(&new) {

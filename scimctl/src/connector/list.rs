@@ -4,7 +4,7 @@ use directory::connectors::{Connector, Record};
 
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::output::{format_table, format_time, print};
+use crate::output::{format_table, format_time, print_lines};
 
 /// Lists all connectors.
 pub async fn list(context: &Context) -> Result<(), Failure> {
@@ -13,7 +13,7 @@ pub async fn list(context: &Context) -> Result<(), Failure> {
         let state = state(&record).to_owned();
         rows.push(vec![id.to_string(), state, format_time(record.created), record.name]);
     }
-    print(&format_table(&rows))
+    print_lines(&format_table(&rows))
 }
 
 /// The state of a connector: `enabled`, `disabled` or `deleting`.

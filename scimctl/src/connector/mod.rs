@@ -125,12 +125,32 @@ pub enum Command {
         #[arg(long)]
         dry_run: bool,
     },
-    /// Print all settings as TOML, for `connector apply`
-    #[command(after_help = "EXAMPLE:\n  scimctl connector export okta > okta.toml")]
+    /// Write all settings as TOML, for `connector apply`
+    #[command(after_help = "EXAMPLE:\n  scimctl connector export okta okta.toml")]
     Export {
         /// Id of the connector
         id: String,
+        /// File to write, which only you can read. Without it, the settings are written to standard output
+        file: Option<PathBuf>,
     },
+}
+
+impl Command {
+    /// Whether the command changes what the table holds.
+    pub fn is_change(&self) -> bool {
+        match self {
+            Self::Set { dry_run, .. } | Self::Apply { dry_run, .. } => !dry_run,
+            Self::List | Self::Show { .. } | Self::Export { .. } => false,
+            Self::Create { .. }
+            | Self::Enable { .. }
+            | Self::Disable { .. }
+            | Self::Rename { .. }
+            | Self::Delete { .. }
+            | Self::Rotate { .. }
+            | Self::Retire { .. }
+            | Self::Expires { .. } => true,
+        }
+    }
 }
 
 /// Runs a command.
@@ -169,9 +189,9 @@ pub async fn run(command: Command, context: &Context) -> Result<(), Failure> {
             let new = settings::read_file(&file)?;
             settings::replace(context, connector, new, dry_run).await
         }
-        Command::Export { id } => {
+        Command::Export { id, file } => {
             let connector = context.connector_or_deleting(&id).await?;
-            print(&settings::to_toml(&connector.record.settings)?)
+            settings::write(&connector.record.settings, file.as_deref())
         }
     }
 }

@@ -3,6 +3,7 @@
 use clap::Args;
 use directory::secrets::{credential_of_chosen, generate_credential};
 use jiff::Timestamp;
+use runtime::escape::escape;
 use shared::credential::{Credential, CredentialKind};
 
 use crate::context::read_line;
@@ -57,7 +58,7 @@ impl NewCredential {
             generate_credential(kind, now)?
         };
         let lines = match username {
-            Some(username) => format!("Username:      {username}\nPassword:      {secret}"),
+            Some(username) => format!("Username:      {}\nPassword:      {secret}", escape(&username)),
             None => format!("Token:         {secret}"),
         };
         Ok(Self { credential, lines })

@@ -1,22 +1,23 @@
 //! `scimctl connector set`, `apply` and `export`: the settings of a connector as text.
 
 use std::fmt::Display;
+use std::io::Write as _;
 use std::path::Path;
 
 use directory::connectors::Connector;
 use directory::settings::Settings;
+use runtime::private_file;
 use serde::Deserialize as _;
 use shared::schema::Schemas;
 
 use super::dry_run;
 use crate::context::Context;
 use crate::failure::{Failure, fail};
-use crate::output::print;
+use crate::output::{print, print_exactly};
 
 /// Reads a settings file.
 pub fn read_file(file: &Path) -> Result<Settings, Failure> {
-    let in_file = |error: &dyn Display| Failure(format!("{}: {error}", file.display()));
-    let text = std::fs::read_to_string(file).map_err(|error| in_file(&error))?;
+    let text = std::fs::read_to_string(file).map_err(|error| in_file(file, error))?;
     toml::from_str(&text).map_err(|error: toml::de::Error| {
         // The error does not name the setting, so the message quotes the line.
         let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
@@ -28,6 +29,18 @@ pub fn read_file(file: &Path) -> Result<Settings, Failure> {
 
 fn to_one_line(error: &toml::de::Error) -> String {
     error.message().lines().collect::<Vec<_>>().join("; ").replace("expected u32", "expected a whole number")
+}
+
+/// Writes a settings file, or writes the settings to standard output. `apply` reads them, so they are written exactly.
+pub fn write(settings: &Settings, file: Option<&Path>) -> Result<(), Failure> {
+    let text = to_toml(settings)?;
+    let Some(file) = file else { return print_exactly(&text) };
+    let written = private_file::create(file).and_then(|mut opened| opened.write_all(text.as_bytes()));
+    written.map_err(|error| in_file(file, error))
+}
+
+fn in_file(file: &Path, error: impl Display) -> Failure {
+    Failure(format!("{}: {error}", file.display()))
 }
 
 /// Writes settings in the format of a settings file.

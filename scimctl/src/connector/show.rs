@@ -8,7 +8,7 @@ use super::list::state;
 use super::settings;
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::output::{format_facts, format_time, print};
+use crate::output::{format_facts, format_time, print_lines};
 
 /// Shows a connector, even if it is being deleted.
 pub async fn show(context: &Context, id: &str) -> Result<(), Failure> {
@@ -31,5 +31,5 @@ pub async fn show(context: &Context, id: &str) -> Result<(), Failure> {
         ("Roles:", roles.to_string()),
     ]);
     let credentials = format_credentials(context, &connector).await?;
-    print(&format!("{facts}\n{credentials}\n{}", settings::to_toml(&record.settings)?))
+    print_lines(&format!("{facts}\n{credentials}\n{}", settings::to_toml(&record.settings)?))
 }

@@ -54,6 +54,9 @@ fn failed(problem: impl Into<String>, advice: impl Into<String>) -> CheckResult 
 
 /// Runs the command.
 pub async fn run(command: Command, context: &Context) -> Result<(), Failure> {
+    if let (Some(url), Some(_)) = (&command.url, &command.password) {
+        service::check_confidential(url)?;
+    }
     let secret = command.password.as_ref().map(|_| read_line()).transpose()?;
     let mut results = table::check(context.client(), context.table_name()).await;
     if let Some(id) = &command.connector {
@@ -70,7 +73,8 @@ pub async fn run(command: Command, context: &Context) -> Result<(), Failure> {
             CheckResult::Passed(state) => print(&format!("ok      {state}"))?,
             CheckResult::Failed { problem, advice } => {
                 failures += 1;
-                print(&format!("FAILED  {problem}\n        {advice}"))?;
+                print(&format!("FAILED  {problem}"))?;
+                print(&format!("        {advice}"))?;
             }
         }
     }

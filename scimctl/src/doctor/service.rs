@@ -4,14 +4,17 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use http::{Request, StatusCode};
+use http::uri::Scheme;
+use http::{Request, StatusCode, Uri};
 use http_body_util::{BodyExt as _, Empty};
 use hyper_rustls::HttpsConnectorBuilder;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
+use runtime::dynamodb::is_loopback;
 use shared::error::chain;
 
 use super::{CheckResult, failed, passed};
+use crate::failure::{Failure, fail};
 
 /// The longest time that a response can take.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -32,6 +35,18 @@ impl Login {
             None => format!("Bearer {secret}"),
         }
     }
+}
+
+/// Refuses a URL over which everyone on the way could read the credential.
+pub fn check_confidential(url: &str) -> Result<(), Failure> {
+    let is_encrypted = url.parse::<Uri>().is_ok_and(|url| url.scheme() == Some(&Scheme::HTTPS));
+    if is_encrypted || is_loopback(url) {
+        return Ok(());
+    }
+    fail(format!(
+        "--url is {url}, and everyone on the way could read the password. Enter the https:// URL of the service, or leave out \
+         --password"
+    ))
 }
 
 /// Checks a URL that requires authentication: without credentials, and then with the login.

@@ -8,7 +8,7 @@ use shared::schema::Schemas;
 use super::show::{BUILT_IN, GroupLine, NO_ID};
 use crate::failure::Failure;
 use crate::open_directory::OpenDirectory;
-use crate::output::{format_table, print, print_hidden_count};
+use crate::output::{format_table, print_hidden_count, print_json, print_lines};
 
 /// Lists the groups that the directory shows. The built-in group is listed only without a filter, because it has no attributes.
 pub async fn list(
@@ -44,7 +44,7 @@ pub async fn list(
         }
         shown += 1;
         if is_json {
-            print(&GroupLine { id, name: &name, origin, hidden }.to_json()?)?;
+            print_json(&GroupLine { id, name: &name, origin, hidden })?;
             continue;
         }
         let origin = hidden.map_or_else(|| origin.to_owned(), |reason| format!("{origin}; hidden: {reason}"));
@@ -55,7 +55,7 @@ pub async fn list(
     }
     // If all groups are hidden, only their number is printed, without an empty table.
     if shown > 0 || skipped == 0 {
-        print(&format_table(&rows))?;
+        print_lines(&format_table(&rows))?;
     }
     print_hidden_count(shown, skipped)
 }

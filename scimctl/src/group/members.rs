@@ -5,8 +5,7 @@ use directory::view::{Groups, for_each_user, is_built_in};
 use super::find::find_group;
 use crate::failure::Failure;
 use crate::open_directory::OpenDirectory;
-use crate::output::{escape_controls, print};
-use crate::user;
+use crate::output::{print, print_json};
 
 /// Lists the users of a group.
 pub async fn list_users(
@@ -30,7 +29,7 @@ pub async fn list_users(
         if !is_member || (entry.hidden.is_some() && !with_hidden) {
             return Ok(());
         }
-        print(&if is_json { user::to_json(&entry)? } else { escape_controls(&entry.username) })
+        if is_json { print_json(&entry) } else { print(&entry.username) }
     })
     .await
 }

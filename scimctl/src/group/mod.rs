@@ -114,6 +114,20 @@ pub enum Command {
     },
 }
 
+impl Command {
+    /// Whether the command changes what the table holds.
+    pub fn is_change(&self) -> bool {
+        match self {
+            Self::List { .. } | Self::Show { .. } | Self::Members { .. } => false,
+            Self::Create { .. }
+            | Self::Rename { .. }
+            | Self::Add { .. }
+            | Self::Remove { .. }
+            | Self::Delete { .. } => true,
+        }
+    }
+}
+
 /// Runs a command.
 pub async fn run(command: Command, context: &Context) -> Result<(), Failure> {
     match command {

@@ -7,7 +7,7 @@ use shared::resource::ResourceKind;
 use super::find::find_group;
 use crate::failure::Failure;
 use crate::open_directory::OpenDirectory;
-use crate::output::{count, format_facts, print};
+use crate::output::{count, format_facts, print_json, print_lines};
 
 /// The origin of the built-in group `public`.
 pub const BUILT_IN: &str = "built-in";
@@ -25,13 +25,6 @@ pub struct GroupLine<'a> {
     pub origin: &'a str,
     /// Why the group is hidden; `None` if it is shown.
     pub hidden: Option<String>,
-}
-
-impl GroupLine<'_> {
-    /// Formats the group as one line of JSON.
-    pub fn to_json(&self) -> Result<String, Failure> {
-        Ok(serde_json::to_string(self)?)
-    }
 }
 
 /// Shows one group, even if it is hidden.
@@ -56,9 +49,9 @@ pub async fn show(open: &OpenDirectory, group: &str, is_json: bool) -> Result<()
 
 fn print_group(line: GroupLine<'_>, members: String, owner: String, is_json: bool) -> Result<(), Failure> {
     if is_json {
-        return print(&line.to_json()?);
+        return print_json(&line);
     }
-    print(&format_facts([
+    print_lines(&format_facts([
         ("Id:", line.id),
         ("Name:", line.name.to_owned()),
         ("Members:", members),

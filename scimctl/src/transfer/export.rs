@@ -1,12 +1,11 @@
 //! `scimctl export`.
 
-use std::fs::{File, OpenOptions};
-use std::io::{BufWriter, Write};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::io::{BufWriter, IsTerminal as _, Write, stdout};
 use std::path::Path;
 
 use directory::view::{Entry, EntryMaker, Groups, for_each_user};
 use directory::{Counted, Directory};
+use runtime::private_file;
 use shared::resource::{Resource, ResourceId, ResourceKind};
 
 use super::rows::{Format, Writer};
@@ -29,23 +28,20 @@ pub async fn export(
     let format = file.map_or(Ok(Format::Csv), Format::of)?;
     let open = OpenDirectory::open(context, connector).await?;
     let maker = open.entry_maker()?;
-    let out: Box<dyn Write> = match file {
-        Some(file) => Box::new(BufWriter::new(create_file(file).map_err(|error| in_file(file, error))?)),
-        None => Box::new(std::io::stdout().lock()),
+    let (out, is_terminal): (Box<dyn Write>, bool) = match file {
+        Some(file) => (
+            Box::new(BufWriter::new(private_file::create(file).map_err(|error| in_file(file, error))?)),
+            false,
+        ),
+        None => (Box::new(stdout().lock()), stdout().is_terminal()),
     };
-    let mut rows = Writer::new(out, format, &kind.columns()?)?;
+    let mut rows = Writer::new(out, is_terminal, format, &kind.columns()?)?;
     let groups = Groups::read(&open.directory).await?;
     match kind {
         RowKind::Users => export_users(&open.directory, &groups, &maker, with_hidden, &mut rows).await?,
         RowKind::Groups => export_groups(&open.directory, &groups, &maker, with_hidden, &mut rows).await?,
     }
     rows.finish()
-}
-
-/// Creates the file of an export, or empties an existing one. Only the current user can read a new file, because it has
-/// personal data.
-fn create_file(file: &Path) -> std::io::Result<File> {
-    OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(file)
 }
 
 async fn export_users(

@@ -6,10 +6,9 @@ use shared::filter::Filter;
 use shared::resource::{ResourceKind, represent_to_match};
 use shared::schema::Schemas;
 
-use super::show::to_json;
 use crate::failure::Failure;
 use crate::open_directory::OpenDirectory;
-use crate::output::{ColumnWidths, print, print_hidden_count};
+use crate::output::{ColumnWidths, print_hidden_count, print_json, print_lines};
 
 /// The rows that are formatted and printed together, so that a large directory does not fill the memory.
 const ROWS_PER_PART: usize = 500;
@@ -38,11 +37,11 @@ pub async fn list(
         }
         shown += 1;
         if is_json {
-            return print(&to_json(&entry)?);
+            return print_json(&entry);
         }
         rows.push(row(entry, with_hidden));
         if rows.len() > ROWS_PER_PART {
-            print(&widths.format(&std::mem::take(&mut rows)))?;
+            print_lines(&widths.format(&std::mem::take(&mut rows)))?;
         }
         Ok(())
     })
@@ -52,7 +51,7 @@ pub async fn list(
     }
     // If all users are hidden, only their number is printed, without an empty table.
     if !rows.is_empty() && (shown > 0 || hidden == 0) {
-        print(&widths.format(&rows))?;
+        print_lines(&widths.format(&rows))?;
     }
     print_hidden_count(shown, hidden)
 }

@@ -13,7 +13,6 @@ use crate::failure::Failure;
 use crate::open_directory::OpenDirectory;
 
 pub use attributes::{UserAttributes, new_document, user_name};
-pub use show::to_json;
 
 /// The commands on users.
 #[derive(Subcommand)]
@@ -75,6 +74,16 @@ EXAMPLE:\n  scimctl user set okta ann@example.com --email ann@example.org --disp
         /// userName or id of the user
         user: String,
     },
+}
+
+impl Command {
+    /// Whether the command changes what the table holds.
+    pub fn is_change(&self) -> bool {
+        match self {
+            Self::List { .. } | Self::Show { .. } => false,
+            Self::Create { .. } | Self::Set { .. } | Self::Delete { .. } => true,
+        }
+    }
 }
 
 /// Runs a command.

@@ -7,7 +7,7 @@ use super::attributes::user_name;
 use super::find::{find, missing};
 use crate::failure::{Failure, fail};
 use crate::open_directory::OpenDirectory;
-use crate::output::{format_facts, print};
+use crate::output::{format_facts, print_json, print_lines};
 
 /// Shows one user, even if it is hidden.
 pub async fn show(open: &OpenDirectory, user: &str, is_json: bool) -> Result<(), Failure> {
@@ -17,10 +17,10 @@ pub async fn show(open: &OpenDirectory, user: &str, is_json: bool) -> Result<(),
     let groups = Groups::read(&open.directory).await?;
     let entry = groups.entry(&found, &maker);
     if is_json {
-        return print(&to_json(&entry)?);
+        return print_json(&entry);
     }
     let stored_user_name = user_name(&found.stored.resource.document).to_owned();
-    print(&format_entry(entry, stored_user_name, &open.connector))
+    print_lines(&format_entry(entry, stored_user_name, &open.connector))
 }
 
 fn format_entry(entry: Entry, stored_user_name: String, connector: &str) -> String {
@@ -41,9 +41,4 @@ fn format_entry(entry: Entry, stored_user_name: String, connector: &str) -> Stri
         ("Hidden:", entry.hidden.map_or_else(|| "no".to_owned(), |reason| reason.to_string())),
         ("Owner:", owner(origin, connector)),
     ])
-}
-
-/// Formats an entry as one line of JSON.
-pub fn to_json(entry: &Entry) -> Result<String, Failure> {
-    Ok(serde_json::to_string(entry)?)
 }

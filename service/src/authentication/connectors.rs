@@ -17,41 +17,41 @@ const REFILL: Duration = Duration::from_secs(1);
 
 /// The connectors that a process has read.
 ///
-/// A failed check reads the connector again, so that a new password works at once. Strangers can make checks
-/// fail as often as they like, so the number of these reads is limited. Each known connector has its own
-/// limit. All unknown ones share one, because strangers can invent any number of them.
+/// A failed check reads the connector again, so that a new password works at once. Strangers can make checks fail as often
+/// as they like, so the number of these reads is limited. Each connector that this process has read has its own limit. All
+/// others share one limit, because strangers can invent any number of ids.
 #[derive(Debug, Default)]
 pub struct ConnectorCache {
-    known: Mutex<HashMap<ConnectorId, Known>>,
-    unknown: Mutex<Bucket>,
+    entries: Mutex<HashMap<ConnectorId, Entry>>,
+    limit_of_others: Mutex<TokenBucket>,
 }
 
 /// A connector that was read.
 #[derive(Debug)]
-struct Known {
+struct Entry {
     connector: Arc<Connector>,
     /// When the read began.
-    read: Instant,
-    reads: Bucket,
+    read_at: Instant,
+    read_limit: TokenBucket,
     /// Held by the request that reads the connector again, so that others can use what it reads.
-    turn: Arc<tokio::sync::Mutex<()>>,
+    read_lock: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// What a read of a connector found.
 #[derive(Debug)]
-pub enum Reading {
+pub enum ReadOutcome {
     /// The connector as it is now; `None` if there is none.
     Read(Option<Arc<Connector>>),
     /// Nothing was read, because the limit is reached.
-    TooOften,
+    RateLimited,
 }
 
-impl Reading {
+impl ReadOutcome {
     /// The connector, if it was read and there is one.
     pub fn connector(self) -> Option<Arc<Connector>> {
         match self {
             Self::Read(connector) => connector,
-            Self::TooOften => None,
+            Self::RateLimited => None,
         }
     }
 }
@@ -59,64 +59,74 @@ impl Reading {
 impl ConnectorCache {
     /// A connector that was read less than [`CONNECTOR_CACHE_TTL`] ago.
     pub fn cached(&self, id: &ConnectorId) -> Option<Arc<Connector>> {
-        let known = lock_ignoring_poison(&self.known);
-        known.get(id).filter(|known| !known.is_expired()).map(|known| Arc::clone(&known.connector))
+        let entries = lock_ignoring_poison(&self.entries);
+        entries.get(id).filter(|entry| !entry.is_expired()).map(|entry| Arc::clone(&entry.connector))
     }
 
-    /// Reads a connector as it was at `began` or later. Reading one whose time in the cache is over does not
-    /// count towards the limit.
-    pub async fn read(&self, table: &Table, id: &ConnectorId, began: Instant) -> Result<Reading, ScimError> {
-        let turn = lock_ignoring_poison(&self.known).get(id).map(|known| Arc::clone(&known.turn));
-        let turn = turn.unwrap_or_default();
-        let _turn = turn.lock().await;
-        if let Some(reading) = self.without_reading(id, began) {
-            return Ok(reading);
+    /// Returns the connector as this or another request has read it at `began` or later. A read of an expired entry does
+    /// not count towards the limit.
+    pub async fn read(
+        &self,
+        table: &Table,
+        id: &ConnectorId,
+        began: Instant,
+    ) -> Result<ReadOutcome, ScimError> {
+        let read_lock = lock_ignoring_poison(&self.entries).get(id).map(|entry| Arc::clone(&entry.read_lock));
+        let read_lock = read_lock.unwrap_or_default();
+        let _guard = read_lock.lock().await;
+        if let Some(outcome) = self.without_reading(id, began) {
+            return Ok(outcome);
         }
-        let read = Instant::now();
+        let read_at = Instant::now();
         let Some(connector) = table.connector(id).await?.map(Arc::new) else {
-            lock_ignoring_poison(&self.known).remove(id);
-            return Ok(Reading::Read(None));
+            lock_ignoring_poison(&self.entries).remove(id);
+            return Ok(ReadOutcome::Read(None));
         };
-        let present = lock_ignoring_poison(&self.known).remove(id);
-        let reads = present.map(|known| known.reads).unwrap_or_default();
-        let known = Known { connector: Arc::clone(&connector), read, reads, turn: Arc::clone(&turn) };
-        insert_bounded(&self.known, id.clone(), known);
-        Ok(Reading::Read(Some(connector)))
+        let present = lock_ignoring_poison(&self.entries).remove(id);
+        let read_limit = present.map(|entry| entry.read_limit).unwrap_or_default();
+        let entry = Entry {
+            connector: Arc::clone(&connector),
+            read_at,
+            read_limit,
+            read_lock: Arc::clone(&read_lock),
+        };
+        insert_bounded(&self.entries, id.clone(), entry);
+        Ok(ReadOutcome::Read(Some(connector)))
     }
 
     /// The result of a read if none is needed or allowed. Otherwise takes one read from the limit.
-    fn without_reading(&self, id: &ConnectorId, began: Instant) -> Option<Reading> {
-        let is_allowed = match lock_ignoring_poison(&self.known).get_mut(id) {
-            Some(known) if known.read >= began => {
-                return Some(Reading::Read(Some(Arc::clone(&known.connector))));
+    fn without_reading(&self, id: &ConnectorId, began: Instant) -> Option<ReadOutcome> {
+        let is_allowed = match lock_ignoring_poison(&self.entries).get_mut(id) {
+            Some(entry) if entry.read_at >= began => {
+                return Some(ReadOutcome::Read(Some(Arc::clone(&entry.connector))));
             }
-            Some(known) => known.is_expired() || known.reads.take(Instant::now()),
-            None => lock_ignoring_poison(&self.unknown).take(Instant::now()),
+            Some(entry) => entry.is_expired() || entry.read_limit.take(Instant::now()),
+            None => lock_ignoring_poison(&self.limit_of_others).take(Instant::now()),
         };
-        (!is_allowed).then_some(Reading::TooOften)
+        (!is_allowed).then_some(ReadOutcome::RateLimited)
     }
 }
 
-impl Known {
+impl Entry {
     fn is_expired(&self) -> bool {
-        self.read.elapsed() >= CONNECTOR_CACHE_TTL
+        self.read_at.elapsed() >= CONNECTOR_CACHE_TTL
     }
 }
 
 /// A token bucket: [`BURST`] at once, then one each [`REFILL`].
 #[derive(Debug)]
-struct Bucket {
+struct TokenBucket {
     left: u32,
     filled: Instant,
 }
 
-impl Default for Bucket {
+impl Default for TokenBucket {
     fn default() -> Self {
         Self { left: BURST, filled: Instant::now() }
     }
 }
 
-impl Bucket {
+impl TokenBucket {
     fn take(&mut self, now: Instant) -> bool {
         let time = now.saturating_duration_since(self.filled);
         let new = u32::try_from(time.as_secs() / REFILL.as_secs()).unwrap_or(u32::MAX);
@@ -134,7 +144,7 @@ mod tests {
 
     #[test]
     fn bucket_allows_ten_reads_at_once_and_then_one_each_second() {
-        let mut bucket = Bucket::default();
+        let mut bucket = TokenBucket::default();
         let start = bucket.filled;
         let mut take_all = |milliseconds| {
             let now = start + Duration::from_millis(milliseconds);

@@ -1,8 +1,8 @@
 //! Authentication. A process caches each connector for 60 seconds.
 //!
-//! Generated secrets are compared first, which takes one SHA-256 hash. A failed check reads the connector again
-//! before it counts, so a new password works at once. Only if a chosen password could match, the request
-//! reserves a slot of the rate limit and computes argon2id. A chosen password that was right is remembered.
+//! Generated secrets are compared first: one SHA-256 hash for each candidate. If none matches, the process reads the
+//! connector again, so a new password works at once. Only if a chosen password could match, the request reserves a slot
+//! of the rate limit and computes argon2id. The process remembers chosen passwords that were right.
 
 mod connectors;
 
@@ -20,12 +20,12 @@ use shared::error::{ErrorKind, Schemes, ScimError};
 use tokio::time::{Duration, Instant};
 
 use crate::request::Request;
-use connectors::{ConnectorCache, Reading};
+use connectors::{ConnectorCache, ReadOutcome};
 
 /// The maximum number of entries in each cache. A full cache is cleared.
 const MAX_CACHED: usize = 1_000;
-/// How long a request tries to write what is not part of its own work.
-pub const BOOKKEEPING_TIME: Duration = Duration::from_millis(100);
+/// The timeout of a request's side writes: recording the use of a credential, and giving back a slot.
+pub const SIDE_WRITE_TIMEOUT: Duration = Duration::from_millis(100);
 
 const INVALID_CREDENTIALS: &str =
     "Authentication failed: send the connector's username and password (Basic), or its token (Bearer)";
@@ -36,9 +36,9 @@ const TOO_MANY_FAILURES: &str = "Too many requests with wrong credentials: retry
 pub struct Authenticator {
     key: [u8; 32],
     connectors: ConnectorCache,
-    /// The credential of each header with a chosen password that was right, by a keyed hash of connector and
-    /// header.
-    right_headers: Mutex<HashMap<[u8; 32], Credential>>,
+    /// Verified chosen passwords: a keyed hash of the connector and the Authorization header, and the credential that it
+    /// matched.
+    verified_headers: Mutex<HashMap<[u8; 32], Credential>>,
     /// When this process last decided to record the use of a credential.
     recorded_uses: Mutex<HashMap<(ConnectorId, String), Timestamp>>,
     /// Checks one password at a time, because each check takes 19 MiB of memory.
@@ -75,7 +75,7 @@ impl Authenticator {
         Ok(Self {
             key,
             connectors: ConnectorCache::default(),
-            right_headers: Mutex::default(),
+            verified_headers: Mutex::default(),
             recorded_uses: Mutex::default(),
             verifier: Arc::default(),
         })
@@ -86,8 +86,8 @@ impl Authenticator {
     /// # Errors
     /// - 401 for invalid credentials. An unknown connector gets the same response.
     /// - 403 for a disabled connector.
-    /// - 429 after many wrong passwords from the client's address, if the password is a chosen one that this
-    ///   process does not remember; and after many failed checks in this process.
+    /// - 429 if the username is that of a chosen password, this process does not remember the header, and the address has
+    ///   no slot left; and after many failed checks in this process.
     pub async fn authenticate(
         &self,
         table: &Table,
@@ -135,9 +135,9 @@ impl Authenticator {
         {
             return Ok((Arc::clone(connector), credential));
         }
-        let reading = self.connectors.read(table, id, began).await?;
-        let is_current = matches!(reading, Reading::Read(_));
-        let connector = if is_current { reading.connector() } else { cached };
+        let outcome = self.connectors.read(table, id, began).await?;
+        let is_current = matches!(outcome, ReadOutcome::Read(_));
+        let connector = if is_current { outcome.connector() } else { cached };
         if let Some(connector) = &connector {
             let credential = match self.recognise(connector, &presented, &sign_in) {
                 None => self.check_chosen(connector, presented, &sign_in).await?,
@@ -166,7 +166,7 @@ impl Authenticator {
         if let Some(credential) = presented.find_generated(credentials, sign_in.now) {
             return Some(credential.clone());
         }
-        let remembered = lock_ignoring_poison(&self.right_headers).get(&self.hash(sign_in)).cloned()?;
+        let remembered = lock_ignoring_poison(&self.verified_headers).get(&self.hash(sign_in)).cloned()?;
         let is_valid = remembered.is_live(sign_in.now) && credentials.contains(&remembered);
         is_valid.then_some(remembered)
     }
@@ -190,8 +190,8 @@ impl Authenticator {
         let found =
             tokio::task::spawn_blocking(move || verifier.find(&presented, &candidates).cloned()).await;
         let Some(credential) = found.map_err(ScimError::internal)? else { return Ok(None) };
-        insert_bounded(&self.right_headers, self.hash(sign_in), credential.clone());
-        let table = sign_in.table.until(Instant::now() + BOOKKEEPING_TIME);
+        insert_bounded(&self.verified_headers, self.hash(sign_in), credential.clone());
+        let table = sign_in.table.until(Instant::now() + SIDE_WRITE_TIMEOUT);
         if let Err(error) = table.password_limit(&connector.id).give_back(&slot).await {
             tracing::warn!(%error, "cannot give back the slot of a right password");
         }

@@ -47,17 +47,18 @@ impl PresentedCredentials {
         credentials: &'c [Credential],
         now: Timestamp,
     ) -> Option<&'c Credential> {
-        self.of_same_user(credentials, now).find(|credential| credential.has_generated(self.secret()))
+        self.valid_with_same_identity(credentials, now)
+            .find(|credential| credential.has_generated(self.secret()))
     }
 
-    /// The valid credentials that have a chosen password, and the username that was presented. Only these can
-    /// match if [`Self::find_generated`] found nothing.
+    /// The valid credentials with the presented username whose password was chosen. Only these can match if
+    /// [`Self::find_generated`] found nothing.
     pub fn chosen_candidates<'c>(
         &self,
         credentials: &'c [Credential],
         now: Timestamp,
     ) -> impl Iterator<Item = &'c Credential> {
-        self.of_same_user(credentials, now).filter(|credential| !credential.is_generated())
+        self.valid_with_same_identity(credentials, now).filter(|credential| !credential.is_generated())
     }
 
     /// The password or token.
@@ -68,7 +69,7 @@ impl PresentedCredentials {
         }
     }
 
-    fn of_same_user<'c>(
+    fn valid_with_same_identity<'c>(
         &self,
         credentials: &'c [Credential],
         now: Timestamp,

@@ -54,7 +54,6 @@ impl Scimctl {
             .args(["--table", &self.table, "--local"])
             .arg(&self.folder)
             .args(arguments)
-            .env("USER", "storm")
             .output()
             .await;
         output.unwrap_or_else(|error| panic!("{} cannot be run: {error}", self.program.display()))

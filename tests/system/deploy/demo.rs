@@ -17,9 +17,10 @@ struct Demo {
 }
 
 impl Demo {
-    fn start() -> Self {
+    fn start(environment: &[(&str, &str)]) -> Self {
         let folder = std::env::temp_dir().join(format!("rollcall-demo-{}", Uuid::new_v4()));
-        let mut child = command(&folder, "0").stdout(Stdio::piped()).spawn().unwrap();
+        let mut command = command(&folder, "0");
+        let mut child = command.envs(environment.iter().copied()).stdout(Stdio::piped()).spawn().unwrap();
         let mut out = BufReader::new(child.stdout.take().unwrap());
         let mut printed = String::new();
         while !printed.contains(" audit default\n") {
@@ -58,7 +59,7 @@ fn command(folder: &std::path::Path, port: &str) -> Command {
 
 #[tokio::test]
 async fn demo_provisions_a_company_and_a_repetition_changes_nothing() {
-    let demo = Demo::start();
+    let demo = Demo::start(&[]);
     let url = demo.value("Endpoint URL:");
     let client = Client::new(url, demo.value("Username:"), demo.value("Password:"));
     let total = async |target: &str| client.get(target).await.json()["totalResults"].as_u64().unwrap();
@@ -98,6 +99,18 @@ async fn demo_provisions_a_company_and_a_repetition_changes_nothing() {
     let again = String::from_utf8(again.stdout).unwrap();
     assert!(demo.printed.ends_with(&again), "{again}");
     assert_eq!(demo.scimctl(&["audit", "default", "--json"]), before);
+}
+
+#[test]
+fn demo_does_not_print_a_password_of_the_environment() {
+    let password = ("SCIM_PASSWORD", "it's \"chosen\" $HOME `id`");
+    let demo = Demo::start(&[password]);
+    assert!(!demo.printed.contains("chosen"), "{}", demo.printed);
+    assert_eq!(demo.value("Password:"), "(the value of SCIM_PASSWORD)");
+    let curl = demo.printed.lines().find(|line| line.starts_with("  curl ")).unwrap();
+    let output = Command::new("bash").args(["-c", curl]).envs([password]).output().unwrap();
+    let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(found["totalResults"], 2, "the printed command authenticates with the variable: {found}");
 }
 
 #[test]

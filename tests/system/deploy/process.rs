@@ -70,6 +70,13 @@ impl Running {
         connection
     }
 
+    /// Reads the line after the credentials, which has the URL of the start page. Returns the URL.
+    fn start_page(&mut self) -> String {
+        let mut line = String::new();
+        self.out.read_line(&mut line).unwrap();
+        line.trim().trim_start_matches("Start page:").trim().trim_end_matches('/').to_owned()
+    }
+
     fn signal(&self, signal: &str) {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
@@ -135,6 +142,23 @@ async fn answered_writes_survive_a_restart_and_a_kill() {
 }
 
 #[tokio::test]
+async fn scim_requests_need_the_origin_secret_and_the_log_does_not_have_it() {
+    let folder = Folder::missing();
+    let secret = "a-secret-of-the-origin";
+    let running = Running::start(folder.path(), &[("ORIGIN_SECRET", secret), ("LOG_LEVEL", "service=trace")]);
+    let client = running.client();
+    let status =
+        async |value: &str| client.send("GET", "/Users", &[("x-origin-secret", value)], "").await.status;
+    assert_eq!([status("").await, status("wrong-secret").await, status(secret).await], [403, 403, 200]);
+    // The start page and the health are no SCIM requests.
+    let origin = running.lines[0].trim_end_matches("/default/scim/v2");
+    assert_eq!(Client::new(origin, "", "").get("/health").await.status, 200);
+    let (_, log) = running.end("-TERM");
+    assert!(log.contains("status=403"), "{log}");
+    assert!(!log.contains(secret) && !log.contains("wrong-secret"), "{log}");
+}
+
+#[tokio::test]
 async fn credentials_and_public_url_come_from_the_environment() {
     let folder = Folder::missing();
     let environment = [
@@ -142,9 +166,16 @@ async fn credentials_and_public_url_come_from_the_environment() {
         ("SCIM_PASSWORD", "a chosen password"),
         ("PUBLIC_URL", "https://scim.example.com/"),
     ];
-    let running = Running::start(folder.path(), &environment);
-    assert_eq!(running.lines, ["https://scim.example.com/default/scim/v2", "me", "a chosen password"]);
-    assert!(running.end("-TERM").0.success());
+    let mut running = Running::start(folder.path(), &environment);
+    assert_eq!(
+        running.lines,
+        ["https://scim.example.com/default/scim/v2", "me", "(the value of SCIM_PASSWORD)"],
+        "a password of the environment is not printed"
+    );
+    let url = format!("{}/default/scim/v2", running.start_page());
+    assert_eq!(Client::new(&url, "me", "a chosen password").get("/Users").await.status, 200);
+    let (status, log) = running.end("-TERM");
+    assert!(status.success() && !log.contains("a chosen password"), "{log}");
     assert!(!folder.path().join("credentials.json").exists(), "no password is generated");
 }
 

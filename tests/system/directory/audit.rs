@@ -2,6 +2,9 @@
 //! settings writes an audit record with its actor. The last use of a credential and failed authentications
 //! write none.
 
+use std::sync::{Arc, Mutex};
+
+use aws_sdk_dynamodb::types::AttributeValue;
 use directory::connectors::{Connector, Connectors, scheme};
 use directory::secrets::generate_credential;
 use directory::settings::Settings;
@@ -11,7 +14,11 @@ use shared::credential::CredentialKind;
 use shared::patch::{MemberOperation, MemberValue};
 use shared::resource::{Document, ResourceId, ResourceKind};
 use tests::corruption::{Corruption, SmallDirectory};
-use tests::service::{Service, TestConnector, actor, service};
+use tests::faulty_service::FaultyService;
+use tests::hooks::Action;
+use tests::layout::Key;
+use tests::provisioning::USER;
+use tests::service::{Service, TABLE, TestConnector, actor, service};
 use tests::table::read_record;
 
 /// The audit records of a connector as `operation kind attributes`, the oldest first.
@@ -157,4 +164,36 @@ async fn credentials_of_a_new_connector_are_separate_items() {
     let mut schemes: Vec<&str> = credentials.iter().map(scheme).collect();
     schemes.sort_unstable();
     assert_eq!(schemes, ["Basic", "Bearer"]);
+}
+
+/// The rights of the functions allow a put of audit records, which IAM cannot limit to new ones.
+#[tokio::test]
+async fn audit_record_never_replaces_another() {
+    let faulty = FaultyService::new().await;
+    let record: Arc<Mutex<Option<Key>>> = Arc::default();
+    let (seen, present) = (Arc::clone(&record), Arc::clone(&record));
+    let dynamodb = faulty.service.dynamodb();
+    let write_record = async move {
+        let Key { pk, sk } = present.lock().unwrap().clone().unwrap();
+        let put = dynamodb.put_item().table_name(TABLE);
+        let put = put.item("pk", AttributeValue::S(pk)).item("sk", AttributeValue::S(sk));
+        put.item("op", AttributeValue::S("earlier".to_owned())).send().await.unwrap();
+    };
+    let finds_record = move |call: &tests::call::Call| {
+        let found = call.keys().into_iter().find(|key| key.pk.contains("#audit/"));
+        let is_found = found.is_some();
+        if is_found {
+            *seen.lock().unwrap() = found;
+        }
+        is_found
+    };
+    let hook = faulty.dynamodb.at_call(0, finds_record, Action::run(write_record));
+    let answer = faulty.send("POST", "/Users", &json!({ "schemas": [USER], "userName": "ann" })).await;
+    assert!(hook.was_reached());
+    assert_eq!(answer.status(), 500);
+    let Key { pk, sk } = record.lock().unwrap().clone().unwrap();
+    let read = faulty.service.dynamodb().get_item().table_name(TABLE);
+    let read = read.key("pk", AttributeValue::S(pk)).key("sk", AttributeValue::S(sk)).send().await.unwrap();
+    assert_eq!(read.item.unwrap()["op"], AttributeValue::S("earlier".to_owned()));
+    assert_eq!(faulty.client().get("/Users").await.json()["totalResults"], 0);
 }

@@ -12,7 +12,7 @@ use tests::client::Client;
 use tests::folder::Folder;
 use tests::layout;
 use tests::provisioning::{create_group, create_user, create_users};
-use tests::scimctl::{scimctl, scimctl_with};
+use tests::scimctl::{operator, scimctl, scimctl_with};
 use tests::service::{TABLE, binaries, service};
 use tests::table::{read_items, take_item};
 use uuid::Uuid;
@@ -139,7 +139,8 @@ async fn connector_is_disabled_renamed_and_deleted_with_its_directory() {
     let changed: Vec<&str> = records.iter().map(|record| record["attributes"][0].as_str().unwrap()).collect();
     assert_eq!(changed, ["name", "disabled", "disabled", "credentials"]);
     let who: Vec<&str> = records.iter().map(|record| record["who"].as_str().unwrap()).collect();
-    assert_eq!(who, ["ada", "ada", "ada", "test"]);
+    let operator = operator();
+    assert_eq!(who, [&operator, &operator, &operator, "test"]);
     assert!(records.iter().all(|record| record["kind"] == "Connector"));
     assert_eq!(
         run(&["show", "unknown"]).failed(),

@@ -7,7 +7,7 @@ use tests::folder::Folder;
 use tests::invariants::assert_invariants;
 use tests::provisioning::{create_group, create_user};
 use tests::sample::SampleDirectory;
-use tests::scimctl::{run, scimctl, scimctl_with};
+use tests::scimctl::{Done, run, scimctl, scimctl_with};
 use tests::service::{TABLE, service};
 
 #[tokio::test]
@@ -156,18 +156,88 @@ async fn columns_of_a_long_table_never_become_narrower() {
 }
 
 #[tokio::test]
-async fn control_characters_in_names_are_escaped_in_tables() {
+async fn deceptive_characters_in_names_are_escaped_in_everything_that_is_printed() {
+    const NAME: &str = "a\u{1b}[2J\nb\u{202e}\u{200b}\u{2028}\u{9b}c";
+    const ESCAPED: &str = "a\\u{1b}[2J\\nb\\u{202e}\\u{200b}\\u{2028}\\u{9b}c";
     let connector = service().connector().await;
     let client = connector.local(service());
-    let id = create_user(&client, "a\u{1b}[2J\nb").await;
-    create_group(&client, "g\r", std::slice::from_ref(&id)).await;
-    for arguments in [&["user", "list"][..], &["user", "show", &id], &["group", "members", "g\r"]] {
-        let printed = run(&connector, arguments).ok();
-        assert!(printed.contains("a\\u{1b}[2J\\nb") && !printed.contains('\u{1b}'), "{printed:?}");
+    let id = create_user(&client, NAME).await;
+    create_user(&client, "dora").await;
+    create_group(&client, "g\r\u{2066}", std::slice::from_ref(&id)).await;
+    let is_deceptive = |c: char| NAME.contains(c) && !"a[2Jbc\n".contains(c);
+    let run = |arguments: &[&str]| run(&connector, arguments);
+    let hide = format!("rules.exclude-users={NAME}");
+    let folder = Folder::new();
+    let file =
+        folder.write("users.jsonl", &json!({ "username": NAME, "email": "a@example.com" }).to_string());
+    for (arguments, times) in [
+        (&["user", "list"][..], 2),
+        (&["user", "show", &id], 3),
+        (&["user", "set", NAME, "--email", "a@example.com"], 0),
+        (&["user", "show", &format!("{NAME}x")], 1),
+        (&["user", "create", &format!("{NAME}y")], 1),
+        (&["group", "members", "g\r\u{2066}"], 1),
+        (&["group", "show", NAME], 1),
+        (&["role", "create", NAME], 1),
+        (&["role", "list"], 1),
+        (&["role", "assign", NAME, NAME], 2),
+        (&["connector", "set", &hide, "--dry-run"], 1),
+        (&["connector", "rename", NAME], 1),
+        (&["connector", "show"], 1),
+        (&["connector", "retire", NAME], 1),
+        (&["import", "users", &file], 0),
+    ] {
+        let Done { out, err, .. } = run(arguments);
+        let printed = out + &err;
+        assert!(!printed.contains(is_deceptive), "{arguments:?}: {printed:?}");
+        assert_eq!(printed.matches(ESCAPED).count(), times, "{arguments:?}: {printed:?}");
+        assert!(printed.lines().all(|line| !line.starts_with("b\\u{202e}")), "{arguments:?}: {printed:?}");
     }
-    assert!(run(&connector, &["group", "list"]).ok().contains("g\\r "));
-    let json = run(&connector, &["user", "show", &id, "--json"]).ok();
-    assert_eq!(serde_json::from_str::<Value>(&json).unwrap()["username"], "a\u{1b}[2J\nb");
+    let table = run(&["user", "list"]).ok();
+    let columns: Vec<usize> = table.lines().filter_map(|line| line.find("  scim")).collect();
+    assert_eq!(columns.len(), 2, "{table}");
+    assert_eq!(columns[0], columns[1], "the columns are aligned: {table}");
+    assert!(run(&["group", "list"]).ok().contains("g\\r\\u{2066} "));
+    for arguments in [&["user", "show", &id, "--json"][..], &["user", "list", "--json"]] {
+        let json = run(arguments).ok();
+        assert!(!json.contains(is_deceptive) && json.contains("\\u202e\\u200b"), "{json:?}");
+        let names = json.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["username"].clone());
+        assert!(names.into_iter().any(|name| name == NAME), "{json}");
+    }
+}
+
+#[tokio::test]
+async fn doctor_sends_no_password_over_http_except_to_this_machine() {
+    let connector = service().connector().await;
+    let id = connector.id.to_string();
+    let look = |url: &str, login: &[&str]| {
+        scimctl_with(service(), &[&["doctor", &id, "--url", url][..], login].concat(), "a secret\n")
+    };
+    let (token, password) = (&["--password", "-"][..], &["--username", "okta", "--password", "-"][..]);
+    for url in [
+        "http://scim.invalid",
+        "HTTP://scim.invalid:80/",
+        "http://127.0.0.1@scim.invalid",
+        "http://0.0.0.0:1",
+    ] {
+        for login in [token, password] {
+            let refused = look(url, login);
+            assert_eq!(refused.out, "", "nothing is checked");
+            assert_eq!(
+                refused.failed(),
+                format!(
+                    "--url is {url}, and everyone on the way could read the password. Enter the https:// URL of the \
+                     service, or leave out --password"
+                )
+            );
+        }
+    }
+    for (url, login) in
+        [("http://scim.invalid", &[][..]), ("https://scim.invalid", password), ("http://localhost:1", token)]
+    {
+        let checked = look(url, login);
+        assert!(checked.out.contains(" does not respond: "), "{url}: {checked:?}");
+    }
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use tests::provisioning::{
     GROUP, USER, add_members_body, create_group, create_user, create_users, members_of, patch_body,
     set_active_body,
 };
-use tests::scimctl::{run, scimctl};
+use tests::scimctl::{operator, run, scimctl};
 use tests::service::{TestConnector, service};
 use tests::table::read_items;
 
@@ -260,7 +260,7 @@ async fn each_change_leaves_one_audit_record_without_values() {
         (&all[0], all.iter().map(|record| record["time"].as_str().unwrap()).collect());
     assert_eq!(
         (&newest["by"], &newest["who"], short(newest)),
-        (&json!("operator"), &json!("ada"), "create LocalGroup schemas displayName".to_owned())
+        (&json!("operator"), &json!(operator()), "create LocalGroup schemas displayName".to_owned())
     );
     assert!(times.is_sorted_by(|newer, older| newer >= older), "{times:?}");
     assert_eq!(read(&["--limit", "3"]), all[..3]);

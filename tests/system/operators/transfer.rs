@@ -1,5 +1,8 @@
 //! Export and import of users and groups as CSV and JSON Lines files.
 
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::{Command, Stdio};
+
 use directory::settings::{Mapping, OnDelete, Settings};
 use serde_json::{Value, json};
 use tests::client::Client;
@@ -8,7 +11,7 @@ use tests::invariants::assert_invariants;
 use tests::provisioning::{USER, create_group, create_user};
 use tests::sample::SampleDirectory;
 use tests::scimctl::run;
-use tests::service::{TestConnector, service};
+use tests::service::{TABLE, TestConnector, binaries, service};
 
 const UNCHANGED: &str = "0 created, 0 updated, 1 unchanged, 0 refused\n";
 
@@ -189,9 +192,9 @@ async fn export_has_the_shown_values_beside_the_stored_values() {
     assert_eq!(team["members"], json!([" carl", "=1+1", "CORP\\bob;"]));
     assert_eq!(team["member_groups"], json!(["Sales, EMEA"]));
     let csv = run(&connector, &["export", "users"]).ok();
-    assert!(csv.contains("\n'=1+1,,,'+49 89,,'=1+1,"), "{csv}");
+    assert!(csv.contains("\n\"'=1+1\",\"\",\"\",\"'+49 89\",\"\",\"'=1+1\","), "{csv}");
     let csv = run(&connector, &["export", "groups"]).ok();
-    assert!(csv.contains("\nTeam; \\A, carl;=1+1;CORP\\\\bob\\;,\"Sales, EMEA\","), "{csv}");
+    assert!(csv.contains("\n\"Team; \\A\",\" carl;'=1+1;CORP\\\\bob\\;\",\"Sales, EMEA\","), "{csv}");
 }
 
 #[tokio::test]
@@ -301,4 +304,140 @@ async fn errors_name_the_first_line_of_a_row() {
             imported.err.lines().filter_map(|line| line.strip_suffix(": the row has no username")).collect();
         assert_eq!(lines, [6, 7, 9].map(|line| format!("{file}:{line}")), "{end:?}");
     }
+}
+
+/// Values that a spreadsheet could read as formulas, in every place where it can begin a cell.
+const FORMULAS: [&str; 16] = [
+    "=1+1",
+    "+1",
+    "-1",
+    "@SUM(1)",
+    "\t=1",
+    "\r=1",
+    "\n=1",
+    " =1",
+    "\u{a0}\u{2003}\u{3000}=1",
+    "\u{ff1d}1",
+    "\u{ff0b}1",
+    "\u{ff0d}1",
+    "\u{ff20}1",
+    "a;=1",
+    "a\t=1",
+    "'=1",
+];
+
+#[tokio::test]
+async fn no_part_of_an_exported_cell_is_a_formula_and_an_import_restores_every_value() {
+    let connector = service().connector().await;
+    let client = connector.local(service());
+    let mut names: Vec<String> =
+        (0..).zip(FORMULAS).map(|(number, formula)| format!("{formula}-{number}")).collect();
+    let mut ids = Vec::new();
+    for name in &names {
+        let user = json!({
+            "schemas": [USER], "userName": name, "displayName": format!("{name} shown"),
+            "name": { "givenName": name, "familyName": format!("{name};{name}") },
+            "emails": [{ "value": format!("{name}@example.com") }]
+        });
+        let created = client.post("/Users", &user).await;
+        assert_eq!(created.status, 201, "{name:?}: {:?}", created.try_json());
+        ids.push(created.json()["id"].as_str().unwrap().to_owned());
+    }
+    let inner = create_group(&client, "=inner", &[]).await;
+    create_group(&client, "\t=Team", &[ids, vec![inner]].concat()).await;
+    let folder = Folder::new();
+    let (users, groups) = (folder.file_path("users.csv"), folder.file_path("groups.csv"));
+    run(&connector, &["export", "users", &users]).ok();
+    run(&connector, &["export", "groups", &groups]).ok();
+    for file in [&users, &groups] {
+        let text = std::fs::read_to_string(file).unwrap();
+        // A spreadsheet that splits lines at another separator than commas, or ignores quotes, begins a cell after each of these.
+        for cell in text.split(['\n', '\r', '\t', ';']).chain(text.split("\",\"")) {
+            let cell = cell.trim_start_matches(|c: char| c.is_whitespace() || c == '"');
+            let signs = ['=', '+', '-', '@', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}'];
+            assert!(!cell.starts_with(signs), "{cell:?} in {text}");
+        }
+        let cells = text.matches("\",\"").count();
+        assert!(cells > 10 && text.starts_with('"'), "every cell has quotes: {text}");
+    }
+    let other = service().connector().await;
+    run(&other, &["import", "users", &users]).ok();
+    let stored = other.local(service()).get("/Users?count=100").await.json();
+    let mut found: Vec<&Value> = stored["Resources"].as_array().unwrap().iter().collect();
+    found.sort_by_key(|user| user["userName"].as_str());
+    // An import takes white space around a value away.
+    names.sort_by_key(|name| name.trim().to_owned());
+    assert_eq!(found.len(), names.len());
+    for (user, name) in found.into_iter().zip(&names) {
+        for (value, expected) in [
+            (&user["userName"], name.clone()),
+            (&user["displayName"], format!("{name} shown")),
+            (&user["name"]["givenName"], name.clone()),
+            (&user["name"]["familyName"], format!("{name};{name}")),
+            (&user["emails"][0]["value"], format!("{name}@example.com")),
+        ] {
+            assert_eq!(value, expected.trim());
+        }
+    }
+    for (what, file, count) in [("users", &users, names.len()), ("groups", &groups, 2)] {
+        let unchanged = format!("0 created, 0 updated, {count} unchanged, 0 refused\n");
+        assert_eq!(run(&connector, &["import", what, file]).ok(), unchanged);
+    }
+}
+
+#[tokio::test]
+async fn written_files_are_private_whatever_the_umask_and_their_mode_before() {
+    let connector = service().connector().await;
+    let client = connector.local(service());
+    create_user(&client, "ann").await;
+    create_group(&client, "Team", &[]).await;
+    let id = connector.id.to_string();
+    let mode = |file: &str| std::fs::metadata(file).unwrap().permissions().mode() & 0o777;
+    for umask in ["000", "022", "277", "777"] {
+        let folder = Folder::new();
+        for (arguments, name) in [
+            (&["export", "users", &id][..], "users.csv"),
+            (&["export", "groups", &id], "groups.jsonl"),
+            (&["connector", "export", &id], "settings.toml"),
+        ] {
+            let (new, existing) =
+                (folder.file_path(name), folder.write(&format!("old-{name}"), &"x".repeat(9_999)));
+            std::fs::set_permissions(&existing, std::fs::Permissions::from_mode(0o666)).unwrap();
+            for file in [&new, &existing] {
+                let done = Command::new("sh")
+                    .args(["-c", &format!("umask {umask}; exec \"$@\""), "sh"])
+                    .arg(binaries().join("scimctl"))
+                    .args(["--table", TABLE, "--endpoint", service().endpoint()])
+                    .args(arguments)
+                    .arg(file)
+                    .output()
+                    .unwrap();
+                assert!(done.status.success() && done.stdout.is_empty(), "{done:?}");
+                assert_eq!(mode(file), 0o600, "{file} with umask {umask}");
+            }
+            let text = std::fs::read_to_string(&new).unwrap();
+            assert_eq!(std::fs::read_to_string(&existing).unwrap(), text, "the old content is gone");
+            assert!(text.len() > 10, "{text}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn csv_on_a_terminal_is_escaped_and_in_a_pipe_is_exact() {
+    let connector = service().connector().await;
+    create_user(&connector.local(service()), "ann\u{1b}[2J\u{202e}").await;
+    let piped = run(&connector, &["export", "users"]).ok();
+    assert!(piped.contains("\n\"ann\u{1b}[2J\u{202e}\","), "{piped:?}");
+    let program = binaries().join("scimctl");
+    let command = format!(
+        "'{}' --table {TABLE} --endpoint {} export users {}",
+        program.display(),
+        service().endpoint(),
+        connector.id
+    );
+    let shown =
+        Command::new("script").args(["-qec", &command, "/dev/null"]).stdin(Stdio::null()).output().unwrap();
+    let shown = String::from_utf8(shown.stdout).unwrap();
+    assert!(shown.contains("\n\"ann\\u{1b}[2J\\u{202e}\","), "{shown:?}");
+    assert!(!shown.contains("ann\u{1b}") && !shown.contains('\u{202e}'), "{shown:?}");
 }

@@ -60,10 +60,14 @@ fn resources(function: &Function) -> String {
       FunctionName: !Sub ${{AWS::StackName}}-{name}
       LoggingConfig: {{ LogGroup: !Ref {id}Log }}
       Policies: [{policies}]
+      ReservedConcurrentExecutions: !If [HasReservedConcurrency, !Ref ReservedConcurrency, !Ref AWS::NoValue]
       Events:
 {events}  {id}Log:
     Type: AWS::Logs::LogGroup
-    Properties: {{ LogGroupName: !Sub \"/aws/lambda/${{AWS::StackName}}-{name}\", RetentionInDays: !Ref LogRetentionDays }}
+    Properties:
+      LogGroupName: !Sub \"/aws/lambda/${{AWS::StackName}}-{name}\"
+      RetentionInDays: !Ref LogRetentionDays
+      KmsKeyId: !If [HasKmsKey, !Ref KmsKeyArn, !Ref AWS::NoValue]
 "
     )
 }

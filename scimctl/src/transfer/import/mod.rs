@@ -18,7 +18,7 @@ use super::{RowKind, in_file};
 use crate::context::Context;
 use crate::failure::{Failure, fail};
 use crate::open_directory::OpenDirectory;
-use crate::output::{count, escape_controls, print, print_note};
+use crate::output::{count, print, print_note};
 use crate::progress::progress_bar;
 
 /// The users that are imported at the same time.
@@ -56,8 +56,7 @@ pub async fn import(context: &Context, kind: RowKind, connector: &str, file: &Pa
     while let Some((line, imported)) = imports.next().await {
         bar.inc(1);
         if let Imported::Refused(reason) = &imported {
-            let note = escape_controls(&format!("{}:{line}: {reason}", file.display()));
-            bar.suspend(|| print_note(&note));
+            bar.suspend(|| print_note(&format!("{}:{line}: {reason}", file.display())));
         }
         counts.add(&imported);
     }

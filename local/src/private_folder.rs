@@ -1,12 +1,11 @@
-//! Folders and files that only the current user can read. They have personal data and passwords.
+//! Folders that only the current user can read. They have personal data and passwords.
 
-use std::fs::{self, File, OpenOptions, Permissions};
+use std::fs::{self, Permissions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::Path;
 
 const FOLDER_MODE: u32 = 0o700;
-const FILE_MODE: u32 = 0o600;
 /// The permission bit of a folder in which all users can create files, such as `/tmp`.
 const STICKY: u32 = 0o1000;
 
@@ -29,17 +28,4 @@ pub fn create_private_folder(folder: &Path) -> Result<(), String> {
     }
     let message = |error: io::Error| format!("{} cannot be made private: {error}", folder.display());
     fs::set_permissions(folder, Permissions::from_mode(FOLDER_MODE)).map_err(message)
-}
-
-/// Creates a private file if there is none, or makes an existing file private. Its content stays.
-///
-/// SQLite gives the files beside a database the mode of the database.
-///
-/// # Errors
-/// If the file cannot be created or changed.
-pub fn make_private(file: &Path) -> io::Result<File> {
-    let opened =
-        OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(FILE_MODE).open(file)?;
-    opened.set_permissions(Permissions::from_mode(FILE_MODE))?;
-    Ok(opened)
 }

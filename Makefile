@@ -18,6 +18,8 @@ SECONDS ?= 10
 
 VENV := .tools/venv
 TOOLS := $(VENV)/installed
+# The SCIM clients of tests/system/clients/real_clients.rs
+CLIENTS := .tools/clients/installed
 # The other service providers that `make bench` measures.
 PEERS := .tools/peers
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
@@ -38,7 +40,7 @@ demo: ## Fill the directory with an example company; run the service if none run
 	@$(LOCAL) demo
 
 .PHONY: test
-test: check validate ## Run every check and test: check, validate, and all tests
+test: check validate $(CLIENTS) ## Run every check and test: check, validate, and all tests
 	cargo build --workspace --bins --locked
 	cargo test --workspace --locked
 
@@ -136,6 +138,13 @@ tools: $(TOOLS) ## Install the tools that these commands use in .tools
 $(TOOLS): tools/requirements.txt
 	python3 -m venv --clear $(VENV)
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement $<
+	@touch $@
+
+.PHONY: clients
+clients: $(CLIENTS) ## Install the SCIM clients of the tests in .tools
+$(CLIENTS): tests/clients/requirements.txt
+	python3 -m venv --clear $(@D)
+	$(@D)/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement $<
 	@touch $@
 
 .PHONY: clean

@@ -8,7 +8,7 @@ use crate::connectors::ConnectorId;
 use crate::dynamodb::attributes::{Item, text};
 use crate::dynamodb::keys::{self, Key};
 use shared::error::ScimError;
-use shared::filter::fold;
+use shared::filter::{fold, fold_name};
 use shared::resource::{Document, ResourceId, ResourceKind, is_active};
 use shared::schema::{Index, ResourceSchema};
 
@@ -70,7 +70,9 @@ pub fn entries(document: &Document, schema: &ResourceSchema) -> BTreeSet<Entry> 
     let mut entries = BTreeSet::new();
     for index in &schema.indexes {
         for value in values(document, index) {
-            let value = fold(value, index.case_exact).into_owned();
+            let value =
+                if index.unique { fold_name(value, index.case_exact) } else { fold(value, index.case_exact) };
+            let value = value.into_owned();
             if !value.is_empty() {
                 entries.insert(Entry { index: index.name.clone(), value, is_unique: index.unique });
             }
@@ -131,8 +133,11 @@ mod tests {
         assert_eq!(entries_of(ResourceKind::User, user), expected);
         let inactive = entries_of(ResourceKind::User, json!({ "userName": "ann", "active": false }));
         assert_eq!(inactive, [entry("active", "false", false), entry("userName", "ann", true)]);
-        let group = entries_of(ResourceKind::LocalGroup, json!({ "displayName": "Sales", "active": false }));
+        let group =
+            entries_of(ResourceKind::LocalGroup, json!({ "displayName": " Sales ", "active": false }));
         assert_eq!(group, [entry("displayName", "sales", true)]);
+        let spaces = entries_of(ResourceKind::User, json!({ "userName": "ann", "displayName": "Ann " }));
+        assert_eq!(spaces, [entry("displayName", "ann ", false), entry("userName", "ann", true)]);
     }
 
     #[test]

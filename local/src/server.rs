@@ -102,7 +102,7 @@ async fn answer(server: Server, peer: SocketAddr, request: http::Request<Body>) 
     };
     // If the body could not be read, the service still authenticates and logs the request. The handler then returns the error.
     let (body, handler) = match body {
-        Ok(body) => (body, routes::fallback as Handler),
+        Ok(body) => (body, routes::BY_ROUTE),
         Err(refuse) => (Bytes::new(), refuse),
     };
     let request = Request {
@@ -142,22 +142,22 @@ async fn time_is_up(is_stopping: &mut watch::Receiver<bool>) {
     let _ = timeout(TIME_FOR_A_REQUEST, end).await;
 }
 
-const REFUSE_LONG_BODY: Handler = |_| {
+const REFUSE_LONG_BODY: Handler = Handler::Client(|_| {
     let detail = format!("The body is longer than {MAX_BODY_BYTES} bytes");
     Box::pin(async { Err(ScimError::new(ErrorKind::PayloadTooLarge, detail)) })
-};
+});
 
-const REFUSE_INCOMPLETE_BODY: Handler = |_| {
+const REFUSE_INCOMPLETE_BODY: Handler = Handler::Client(|_| {
     Box::pin(async {
         Err(ScimError::new(
             ErrorKind::InvalidSyntax,
             "The connection ended before the request body was complete",
         ))
     })
-};
+});
 
 /// 408 (RFC 9110 §15.5.9). API Gateway sends a function the complete body, so only this server responds with 408.
-const REFUSE_LATE_BODY: Handler = |_| {
+const REFUSE_LATE_BODY: Handler = Handler::Client(|_| {
     let error = json!({ "schemas": [ERROR_SCHEMA], "status": "408", "detail": "The request body did not arrive in time" });
     Box::pin(async move { response::json(StatusCode::REQUEST_TIMEOUT, &error) })
-};
+});

@@ -6,13 +6,13 @@
 pub struct Api {
     /// The path that its routes begin with, below `/{connector}`.
     pub base: &'static str,
-    /// Who may call its routes.
+    /// Whose credentials its routes require, except those that answer anyone.
     pub access: Access,
     /// How its errors look.
     pub error_format: ErrorFormat,
 }
 
-/// Who may call a route.
+/// Whose credentials a route requires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
     /// A provisioning client, with the username and password or with the token of the connector.

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use directory::Directory;
 use directory::connectors::Connector;
 use futures_util::future::BoxFuture;
+use http::Method;
 use jiff::Timestamp;
 use shared::entity_tags::EntityTags;
-use shared::error::ScimError;
+use shared::error::{Schemes, ScimError};
 use shared::resource::ResourceId;
+use shared::schema::Schemas;
 
 use crate::api::Api;
 use crate::request::Request;
@@ -17,8 +19,35 @@ use crate::response::Response;
 /// The response of a handler, when it is ready.
 pub type ResponseFuture = BoxFuture<'static, Result<Response, ScimError>>;
 
-/// A function that answers the requests of a route.
-pub type Handler = fn(Arc<Call>) -> ResponseFuture;
+/// Answers the requests of a route. Its kind decides who may call the route.
+#[derive(Clone, Copy, Debug)]
+pub enum Handler {
+    /// Answers the clients of the API. A request needs their credentials.
+    Client(fn(Arc<Call>) -> ResponseFuture),
+    /// Answers anyone. A request without credentials reads nothing from the table; one with credentials needs right ones.
+    Anyone(fn(PublicCall) -> ResponseFuture),
+    /// Answers every request by the handler of its route.
+    ByRoute(FindHandler),
+}
+
+/// Finds the handler of the route for a method and for the segments after the base of an API.
+pub type FindHandler = fn(Api, &Method, &[String]) -> Result<Handler, ScimError>;
+
+/// A request that needs no credentials.
+#[derive(Debug)]
+pub struct PublicCall {
+    /// The request.
+    pub request: Request,
+    /// The segments of the path after the base of the API.
+    pub path: Vec<String>,
+    /// The schemas of users and groups.
+    pub schemas: &'static Schemas,
+    /// The authentication schemes that a client can use: those of the connector if the request has its credentials, or
+    /// else all that a connector can have.
+    pub schemes: Schemes,
+    /// The base URL of the API: `https://HOST/{connector}/scim/v2`. The connector need not exist.
+    pub base_url: String,
+}
 
 /// An authenticated request.
 #[derive(Debug)]

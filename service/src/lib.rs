@@ -11,5 +11,5 @@ pub mod routes;
 pub mod scim;
 mod service;
 
-pub use call::{Call, Handler, ResponseFuture};
+pub use call::{Call, FindHandler, Handler, PublicCall, ResponseFuture};
 pub use service::{MAX_BODY_BYTES, Service};

@@ -8,7 +8,7 @@ use http::Method;
 use shared::error::{ErrorKind, ScimError};
 
 use crate::api::{Api, SCIM};
-use crate::call::{Call, Handler, ResponseFuture};
+use crate::call::{Call, Handler, PublicCall, ResponseFuture};
 use crate::scim::{bulk, discovery, groups, search, users};
 
 use TableRights::{ReadConnector, ReadDirectory, WriteDirectory};
@@ -16,7 +16,7 @@ use TableRights::{ReadConnector, ReadDirectory, WriteDirectory};
 /// One method of one path.
 #[derive(Clone, Copy, Debug)]
 pub struct Route {
-    /// The API, which decides who may call the route and how its errors look.
+    /// The API, which decides whose credentials the route requires and how its errors look.
     pub api: Api,
     /// The method.
     pub method: &'static str,
@@ -24,7 +24,7 @@ pub struct Route {
     pub path: &'static str,
     /// The name of the Lambda function and of its binary. Several routes can share a function.
     pub function: &'static str,
-    /// Answers the requests.
+    /// Answers the requests, and decides who may send them.
     pub handler: Handler,
     /// The rights of the function on the table.
     pub rights: TableRights,
@@ -52,8 +52,11 @@ impl TableRights {
     }
 }
 
-/// The function for every request that API Gateway matches to no route. Its handler is [`fallback`].
+/// The function for every request that API Gateway matches to no route. API Gateway compares paths literally, so it also
+/// gets the requests that have a doubled or trailing slash, and HEAD.
 pub const FALLBACK: &str = "fallback";
+/// The handler of [`FALLBACK`], which answers a request by its route, or with an error if it has none.
+pub const BY_ROUTE: Handler = Handler::ByRoute(find);
 
 /// The functions with other triggers than requests, such as a stream or a schedule. `make routes` does not write
 /// their binaries, events and resources in `template.yaml`, which are outside the generated block.
@@ -79,27 +82,38 @@ pub const ROUTES: &[Route] = &[
     scim("GET", "", "root-search", search::root, ReadDirectory),
     scim("POST", "/.search", "root-search", search::root, ReadDirectory),
     scim("POST", "/Bulk", "bulk-process", bulk_process, WriteDirectory),
-    scim(
-        "GET",
-        "/ServiceProviderConfig",
-        "service-provider-config-get",
-        discovery::service_provider_config,
-        ReadConnector,
-    ),
-    scim("GET", "/ResourceTypes", "resource-types-list", discovery::resource_types, ReadConnector),
-    scim("GET", "/ResourceTypes/{id}", "resource-types-get", discovery::resource_type, ReadConnector),
-    scim("GET", "/Schemas", "schemas-list", discovery::schemas, ReadConnector),
-    scim("GET", "/Schemas/{id}", "schemas-get", discovery::schema, ReadConnector),
+    // RFC 7643 §5: a client reads how to authenticate before it has credentials.
+    public("/ServiceProviderConfig", "service-provider-config-get", discovery::service_provider_config),
+    public("/ResourceTypes", "resource-types-list", discovery::resource_types),
+    public("/ResourceTypes/{id}", "resource-types-get", discovery::resource_type),
+    public("/Schemas", "schemas-list", discovery::schemas),
+    public("/Schemas/{id}", "schemas-get", discovery::schema),
 ];
 
 const fn scim(
     method: &'static str,
     path: &'static str,
     function: &'static str,
-    handler: Handler,
+    handler: fn(Arc<Call>) -> ResponseFuture,
     rights: TableRights,
 ) -> Route {
-    Route { api: SCIM, method, path, function, handler, rights }
+    Route { api: SCIM, method, path, function, handler: Handler::Client(handler), rights }
+}
+
+/// A route of the SCIM API that answers GET to anyone.
+const fn public(
+    path: &'static str,
+    function: &'static str,
+    handler: fn(PublicCall) -> ResponseFuture,
+) -> Route {
+    Route {
+        api: SCIM,
+        method: "GET",
+        path,
+        function,
+        handler: Handler::Anyone(handler),
+        rights: ReadConnector,
+    }
 }
 
 impl Route {
@@ -140,7 +154,7 @@ const ENDPOINTS: [Endpoint; ROUTES.len()] = {
 #[expect(clippy::panic, reason = "a binary without a route must not compile")]
 pub const fn handler(function: &str) -> Handler {
     if is_equal(function, FALLBACK) {
-        return fallback;
+        return BY_ROUTE;
     }
     let mut routes = ROUTES;
     while let [route, rest @ ..] = routes {
@@ -162,15 +176,6 @@ const fn is_equal(left: &str, right: &str) -> bool {
         (left, right) = (left_rest, right_rest);
     }
     left.is_empty() && right.is_empty()
-}
-
-/// Answers a request by its route, or with an error if it has none. API Gateway compares paths literally, so
-/// it also sends the requests here that have a doubled or trailing slash, and HEAD.
-pub fn fallback(call: Arc<Call>) -> ResponseFuture {
-    match find(call.api, &call.request.method, &call.path) {
-        Ok(handler) => handler(call),
-        Err(error) => Box::pin(async move { Err(error) }),
-    }
 }
 
 fn bulk_process(call: Arc<Call>) -> ResponseFuture {
@@ -277,9 +282,23 @@ mod tests {
     #[test]
     fn routes_of_one_function_share_its_handler() {
         for route in ROUTES {
-            assert!(fn_addr_eq(handler(route.function), route.handler), "{}", route.function);
+            let is_same = match (handler(route.function), route.handler) {
+                (Handler::Client(one), Handler::Client(other)) => fn_addr_eq(one, other),
+                (Handler::Anyone(one), Handler::Anyone(other)) => fn_addr_eq(one, other),
+                _ => false,
+            };
+            assert!(is_same, "{}", route.function);
         }
-        assert!(fn_addr_eq(handler(FALLBACK), fallback as Handler));
+        assert!(matches!(handler(FALLBACK), Handler::ByRoute(_)));
+    }
+
+    #[test]
+    fn only_discovery_answers_anyone() {
+        let is_public = |route: &&Route| matches!(route.handler, Handler::Anyone(_));
+        let public: Vec<&str> = ROUTES.iter().filter(is_public).map(|route| route.path).collect();
+        let discovery =
+            ["/ServiceProviderConfig", "/ResourceTypes", "/ResourceTypes/{id}", "/Schemas", "/Schemas/{id}"];
+        assert_eq!(public, discovery);
     }
 
     #[test]

@@ -2,18 +2,18 @@
 
 use std::sync::Arc;
 
-use directory::Table;
-use directory::{Actor, By, Directory};
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
+use directory::connectors::ConnectorId;
+use directory::{Actor, By, Directory, Table};
+use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH};
 use http::{Method, StatusCode};
 use jiff::{Timestamp, Unit};
-use shared::error::{ErrorKind, ScimError, chain};
+use shared::error::{ErrorKind, Schemes, ScimError, chain};
 use shared::schema::Schemas;
 use tokio::time::Instant;
 
-use crate::api::{Access, ErrorFormat, Location};
-use crate::authentication::{Authenticated, Authenticator, SIDE_WRITE_TIMEOUT};
-use crate::call::{Call, Handler};
+use crate::api::{Access, Api, ErrorFormat, Location};
+use crate::authentication::{Authenticated, Authenticator, SIDE_WRITE_TIMEOUT, schemes};
+use crate::call::{Call, Handler, PublicCall};
 use crate::origin_secret::OriginSecret;
 use crate::request::Request;
 use crate::response::{self, MAX_RESPONSE_BYTES, Plan, Response, packed};
@@ -103,6 +103,20 @@ impl Service {
                 "Unknown URL. An endpoint URL looks like https://HOST/CONNECTOR/scim/v2",
             ));
         };
+        let handler = match handler {
+            Handler::ByRoute(find) => find(api, &request.method, path),
+            handler => Ok(handler),
+        };
+        let has_credentials = request.headers.contains_key(AUTHORIZATION);
+        if let Ok(Handler::Anyone(handler)) = handler
+            && !has_credentials
+            && let Some(id) = ConnectorId::parse(connector)
+        {
+            check_body(&request)?;
+            // Known and unknown connectors get the same response, without a read of the table.
+            let schemes = Schemes { basic: true, bearer: true };
+            return handler(self.public_call(request, api, path, &id, schemes)).await;
+        }
         let table = self.table.until(request.deadline);
         let now = (self.now)();
         let authenticated = match api.access {
@@ -110,24 +124,44 @@ impl Service {
                 self.authenticator.authenticate(&table, connector, &request, now).await?
             }
         };
-        let connector = Arc::clone(&authenticated.connector);
-        if request.body.len() > MAX_BODY_BYTES {
-            let detail =
-                format!("Request body is {} bytes; the maximum is {MAX_BODY_BYTES}", request.body.len());
-            return Err(ScimError::new(ErrorKind::PayloadTooLarge, detail));
-        }
-        check_media_type(&request)?;
-        check_encoding(&request)?;
-        let base_url = api.url(self.public_url.as_ref().unwrap_or(&request.origin), &connector.id);
+        check_body(&request)?;
         // Clients compare times, and other service providers send milliseconds.
         let now = now.round(Unit::Millisecond).unwrap_or(now);
-        let actor = Actor { by: By::Client(authenticated.credential.clone()), request: request.id.clone() };
-        let directory = Directory::new(table.clone(), Arc::clone(&connector), self.schemas, now, actor);
-        let path = path.to_vec();
-        let call = Call { request, api, path, directory, connector, base_url, now };
-        let (response, ()) =
-            tokio::join!(handler(Arc::new(call)), self.record_credential_use(&table, &authenticated, now));
+        let connector = Arc::clone(&authenticated.connector);
+        let response = match handler? {
+            Handler::Anyone(handler) => {
+                let schemes = schemes(&connector, now);
+                handler(self.public_call(request, api, path, &connector.id, schemes))
+            }
+            Handler::Client(handler) => {
+                let by = By::Client(authenticated.credential.clone());
+                let actor = Actor { by, request: request.id.clone() };
+                let base_url = self.base_url(&request, api, &connector.id);
+                let directory =
+                    Directory::new(table.clone(), Arc::clone(&connector), self.schemas, now, actor);
+                let path = path.to_vec();
+                handler(Arc::new(Call { request, api, path, directory, connector, base_url, now }))
+            }
+            Handler::ByRoute(_) => return Err(ScimError::internal("a route has no handler of its own")),
+        };
+        let (response, ()) = tokio::join!(response, self.record_credential_use(&table, &authenticated, now));
         response
+    }
+
+    fn public_call(
+        &self,
+        request: Request,
+        api: Api,
+        path: &[String],
+        connector: &ConnectorId,
+        schemes: Schemes,
+    ) -> PublicCall {
+        let base_url = self.base_url(&request, api, connector);
+        PublicCall { request, path: path.to_vec(), schemas: self.schemas, schemes, base_url }
+    }
+
+    fn base_url(&self, request: &Request, api: Api, connector: &ConnectorId) -> String {
+        api.url(self.public_url.as_ref().unwrap_or(&request.origin), connector)
     }
 
     /// Records when a credential was used, at the same time as the handler runs. It must not fail or delay the
@@ -143,6 +177,16 @@ impl Service {
             self.authenticator.use_was_not_recorded(&connector.id, credential);
         }
     }
+}
+
+/// Rejects a body that is too long, has a media type other than JSON, or is compressed.
+fn check_body(request: &Request) -> Result<(), ScimError> {
+    if request.body.len() > MAX_BODY_BYTES {
+        let detail = format!("Request body is {} bytes; the maximum is {MAX_BODY_BYTES}", request.body.len());
+        return Err(ScimError::new(ErrorKind::PayloadTooLarge, detail));
+    }
+    check_media_type(request)?;
+    check_encoding(request)
 }
 
 /// Rejects a body that has a media type other than JSON (RFC 7644 §3.1).

@@ -75,22 +75,31 @@ pub struct SearchRequest {
 }
 
 impl SearchRequest {
-    /// Reads the query parameters of a URL. Names match in any case; unknown parameters are ignored.
+    /// Reads the query parameters of a URL. Names match in any case; unknown parameters are ignored. An empty
+    /// cursor asks for the first page; other empty parameters are ignored.
     ///
     /// # Errors
     /// `invalidValue` if `startIndex` or `count` is not a whole number, or a list of attributes is too long.
     pub fn from_query(parameters: &[(String, String)]) -> Result<Self, ScimError> {
         let mut request = Self::default();
         for (name, value) in parameters {
-            match name.to_ascii_lowercase().as_str() {
+            let name = name.to_ascii_lowercase();
+            if name != "cursor" && accepts_an_empty_parameter_as_absent(value) {
+                continue;
+            }
+            match name.as_str() {
                 "filter" => request.filter = Some(value.clone()),
                 "sortby" => request.sort_by = Some(value.clone()),
                 "sortorder" => request.sort_order = Some(value.clone()),
                 "startindex" => request.start_index = Some(integer("startIndex", value)?),
                 "count" => request.count = Some(integer("count", value)?),
                 "cursor" => request.cursor = Some(value.clone()),
-                "attributes" => request.attributes = Some(names(name, value)?),
-                "excludedattributes" => request.excluded_attributes = Some(names(name, value)?),
+                "attributes" => {
+                    accepts_a_repeated_list(&mut request.attributes, "attributes", value)?;
+                }
+                "excludedattributes" => {
+                    accepts_a_repeated_list(&mut request.excluded_attributes, "excludedAttributes", value)?;
+                }
                 _ => {}
             }
         }
@@ -100,7 +109,7 @@ impl SearchRequest {
     /// Reads the body of a POST to `/.search`. Names match in any case; unknown names are ignored.
     ///
     /// # Errors
-    /// `invalidSyntax` if `schemas` does not contain the URN of a SearchRequest, `invalidValue` for a value
+    /// `invalidSyntax` if `schemas` is there without the URN of a SearchRequest, `invalidValue` for a value
     /// of the wrong type, or a list of attributes that is too long.
     pub fn from_body(body: &Map<String, Value>) -> Result<Self, ScimError> {
         check_message(body, SEARCH_REQUEST_SCHEMA)?;
@@ -113,8 +122,8 @@ impl SearchRequest {
                 "filter" => request.filter = Some(text(name, value)?),
                 "sortby" => request.sort_by = Some(text(name, value)?),
                 "sortorder" => request.sort_order = Some(text(name, value)?),
-                "startindex" => request.start_index = Some(whole_number(name, value)?),
-                "count" => request.count = Some(whole_number(name, value)?),
+                "startindex" => request.start_index = Some(read_whole_number(name, value)?),
+                "count" => request.count = Some(read_whole_number(name, value)?),
                 "cursor" => request.cursor = Some(text(name, value)?),
                 "attributes" => request.attributes = Some(accepts_names_as_one_string(name, value)?),
                 "excludedattributes" => {
@@ -130,14 +139,20 @@ impl SearchRequest {
 /// Checks that a body is the message with this schema URN.
 ///
 /// # Errors
-/// `invalidSyntax` if `schemas` does not contain the URN.
+/// `invalidSyntax` if `schemas` is there and does not contain the URN.
 pub fn check_message(body: &Map<String, Value>, urn: &str) -> Result<(), ScimError> {
     let is_expected = |value: &Value| value.as_str().is_some_and(|value| value.eq_ignore_ascii_case(urn));
-    let urns = member(body, "schemas").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    if urns.iter().any(is_expected) {
+    let schemas = member(body, "schemas").unwrap_or(&Value::Null);
+    let urns = schemas.as_array().map(Vec::as_slice).unwrap_or_default();
+    if accepts_a_message_without_schemas(schemas) || urns.iter().any(is_expected) {
         return Ok(());
     }
     Err(ScimError::new(ErrorKind::InvalidSyntax, format!("schemas must contain {urn}")))
+}
+
+/// pyscim sends PATCH and search requests without `schemas`.
+fn accepts_a_message_without_schemas(schemas: &Value) -> bool {
+    schemas.is_null()
 }
 
 /// The number of an operation in its request, counted from 1, and the JSON object of the operation.
@@ -213,10 +228,37 @@ fn text(name: &str, value: &Value) -> Result<String, ScimError> {
     value.as_str().map(str::to_owned).ok_or_else(wrong)
 }
 
-fn whole_number(name: &str, value: &Value) -> Result<i64, ScimError> {
-    let wrong =
-        || ScimError::invalid_value(format!("{name} is {}; it must be a whole number", type_name(value)));
-    value.as_i64().ok_or_else(wrong)
+/// Reads a whole number.
+///
+/// # Errors
+/// `invalidValue` for any other value.
+pub fn read_whole_number(name: &str, value: &Value) -> Result<i64, ScimError> {
+    let wrong = || {
+        let found = if value.is_number() { value.to_string() } else { type_name(value).to_owned() };
+        ScimError::invalid_value(format!("{name} is {found}; it must be a whole number"))
+    };
+    value.as_i64().or_else(|| accepts_a_number_as_a_string(value)).ok_or_else(wrong)
+}
+
+/// Scripts send `"failOnErrors": "1"`.
+fn accepts_a_number_as_a_string(value: &Value) -> Option<i64> {
+    value.as_str()?.trim().parse().ok()
+}
+
+/// Scripts send `count=` when they have no value for it.
+fn accepts_an_empty_parameter_as_absent(value: &str) -> bool {
+    value.trim().is_empty()
+}
+
+/// Generated clients repeat the parameter for each name: `attributes=id&attributes=userName`.
+fn accepts_a_repeated_list(
+    present: &mut Option<Vec<String>>,
+    name: &str,
+    list: &str,
+) -> Result<(), ScimError> {
+    let present = present.get_or_insert_default();
+    present.extend(names(name, list)?);
+    check_name_count(name, present.len())
 }
 
 /// Some clients send `attributes` in a body as one comma-separated string, as in a URL.
@@ -267,13 +309,17 @@ mod tests {
             ("startindex", " -3 "),
             ("count", "25"),
             ("cursor", "c"),
-            ("attributes", "id, ,name.givenName,"),
+            ("attributes", "id, ,"),
+            ("ATTRIBUTES", "name.givenName,"),
             ("excludedAttributes", "emails"),
             ("unknown", "x"),
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned()));
         assert_eq!(SearchRequest::from_query(&parameters).unwrap(), complete());
         assert_eq!(SearchRequest::from_query(&[]).unwrap(), SearchRequest::default());
+        let empty = parameters.map(|(name, _)| (name, " ".to_owned()));
+        let expected = SearchRequest { cursor: Some(" ".to_owned()), ..SearchRequest::default() };
+        assert_eq!(SearchRequest::from_query(&empty).unwrap(), expected);
         let wrong = SearchRequest::from_query(&[("count".to_owned(), "1.5".to_owned())]).unwrap_err();
         assert_eq!(wrong.detail, "count is \"1.5\"; it must be a whole number");
     }
@@ -288,7 +334,8 @@ mod tests {
         assert_eq!(SearchRequest::from_body(&body).unwrap(), complete());
         for (name, value, detail) in [
             ("filter", json!(1), "filter is a number; it must be a string"),
-            ("count", json!("1"), "count is a string; it must be a whole number"),
+            ("count", json!("1x"), "count is a string; it must be a whole number"),
+            ("startIndex", json!(1.5), "startIndex is 1.5; it must be a whole number"),
             ("attributes", json!(1), "attributes is a number; it must be an array of strings"),
             (
                 "schemas",
@@ -301,7 +348,10 @@ mod tests {
             wrong.insert(name.to_owned(), value);
             assert_eq!(SearchRequest::from_body(&wrong).unwrap_err().detail, detail);
         }
-        body.iter_mut().filter(|(name, _)| *name != "schemas").for_each(|(_, value)| *value = Value::Null);
+        body.insert("count".to_owned(), json!(" 25"));
+        body.insert("startindex".to_owned(), json!("-3"));
+        assert_eq!(SearchRequest::from_body(&body).unwrap(), complete());
+        body.values_mut().for_each(|value| *value = Value::Null);
         assert_eq!(SearchRequest::from_body(&body).unwrap(), SearchRequest::default());
     }
 

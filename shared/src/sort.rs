@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::attribute_path::AttributePath;
 use crate::error::{ErrorKind, ScimError};
-use crate::filter::{accepts_name_parts_without_their_parent, fold};
+use crate::filter::{accepts_name_parts_without_their_parent, fold, fold_name};
 use crate::resource::is_primary;
 use crate::schema::{Attribute, Resolved, ResourceSchema, Returned, Target, Type};
 
@@ -166,6 +166,9 @@ impl SortBy<'_> {
             Value::Bool(boolean) => SortKey::Boolean(*boolean),
             Value::Number(number) => SortKey::Number(number.as_f64()?),
             Value::String(text) if self.leaf.kind == Type::DateTime => SortKey::Instant(text.parse().ok()?),
+            Value::String(text) if self.leaf.is_name() => {
+                SortKey::Text(fold_name(text, self.leaf.case_exact).into_owned())
+            }
             Value::String(text) => SortKey::Text(fold(text, self.leaf.case_exact).into_owned()),
             _ => return None,
         })

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use aws_sdk_dynamodb::Client as DynamoDb;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
-use http::{HeaderMap, HeaderValue, Method};
+use http::{HeaderValue, Method};
 use jiff::Timestamp;
 use serde_json::Value;
 use service::Service as Functions;
@@ -73,26 +73,44 @@ impl InProcess {
     /// # Panics
     /// When the client's URL or credentials are invalid.
     pub async fn send(&self, method: &str, target: &str, body: Option<&Value>, time: Duration) -> Response {
+        let authorization =
+            HeaderValue::from_str(&self.client.basic()).expect("the credentials fit a header");
+        self.send_with(Some(authorization), method, target, body, time).await
+    }
+
+    /// Sends a request without credentials and body, whose deadline is after this time.
+    ///
+    /// # Panics
+    /// When the client's URL is invalid.
+    pub async fn send_without_credentials(&self, method: &str, target: &str, time: Duration) -> Response {
+        self.send_with(None, method, target, None, time).await
+    }
+
+    async fn send_with(
+        &self,
+        authorization: Option<HeaderValue>,
+        method: &str,
+        target: &str,
+        body: Option<&Value>,
+        time: Duration,
+    ) -> Response {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let (origin, base) = self.client.base_url.rsplit_once(":").expect("the base URL has a port");
         let (port, base) = base.split_once('/').expect("the base URL has a path");
-        let authorization =
-            HeaderValue::from_str(&self.client.basic()).expect("the credentials fit a header");
+        let content_type = (CONTENT_TYPE, HeaderValue::from_static(SCIM_JSON));
+        let authorization = authorization.map(|value| (AUTHORIZATION, value));
         let request = Request {
             id: "in process".to_owned(),
             method: Method::from_bytes(method.as_bytes()).expect("the method is a token"),
             path: encoded_segments(&format!("/{base}{path}")),
             query: parameters(query),
-            headers: HeaderMap::from_iter([
-                (AUTHORIZATION, authorization),
-                (CONTENT_TYPE, HeaderValue::from_static(SCIM_JSON)),
-            ]),
+            headers: authorization.into_iter().chain([content_type]).collect(),
             body: body.map(|body| body.to_string().into_bytes()).unwrap_or_default(),
             origin: format!("{origin}:{port}"),
             deadline: Instant::now() + time,
             address: Some(self.address),
         };
-        let answer = self.functions.answer(request, routes::fallback).await;
+        let answer = self.functions.answer(request, routes::BY_ROUTE).await;
         Violations::of_this_process().assert_none(self.client.connector());
         answer
     }

@@ -8,7 +8,7 @@
 //! | user, group, local group, role | `c#user`, `c#group`, `c#local`, `c#role` | `id` |
 //! | member's side of a membership | `c#user`, `c#group` | `member/group` |
 //! | group's side of a membership | `c#group/group` | `member` |
-//! | index item of a unique attribute | `c#user.userName` | folded value |
+//! | index item of a unique attribute | `c#user.userName` | folded value without spaces at both ends |
 //! | index item of another attribute | `c#user.emails.value` | folded value, `\0`, id |
 //! | count of the resources whose ids begin with one byte | `c#count` | `user/00` to `user/ff` |
 //! | guard of nesting | `c#count` | `nesting` |
@@ -309,7 +309,8 @@ impl Directory {
             };
             for index in resource.kind.indexes() {
                 for value in texts_at(&resource.document, index.path) {
-                    let value = indexed_value(value, index.is_case_exact);
+                    let compared = if index.is_unique { value.trim() } else { value };
+                    let value = indexed_value(compared, index.is_case_exact);
                     if !value.is_empty() {
                         expect(index.name, if index.is_unique { value } else { format!("{value}\0{id}") });
                     }

@@ -86,7 +86,7 @@ pub fn index(connector: &ConnectorId, kind: ResourceKind, name: &str) -> String 
 
 /// The index item of a unique attribute.
 pub fn unique_index_item(connector: &ConnectorId, kind: ResourceKind, name: &str, value: &str) -> Key {
-    Key::new(index(connector, kind, name), indexed_value(value, false))
+    Key::new(index(connector, kind, name), indexed_value(value.trim(), false))
 }
 
 /// The index item of an attribute that is not unique.

@@ -4,6 +4,7 @@
 mod clients {
     mod conformance;
     mod conversations;
+    mod real_clients;
 }
 
 mod deploy {
@@ -14,7 +15,7 @@ mod deploy {
     mod layers;
     mod logs;
     mod memory;
-    mod process;
+    pub mod process;
     mod rights;
     mod slow_requests;
     mod start_page;
@@ -58,6 +59,7 @@ mod protocol {
     mod attributes;
     mod auth;
     mod bulk;
+    mod discovery;
     mod documents;
     mod errors;
     mod extensions;

@@ -11,7 +11,7 @@
 //! | group of operators, role | `c#local`, `c#role` | id |
 //! | member's side of a membership | `c#user`, `c#group` | member id, `/`, group id |
 //! | group's (or role's) side of a membership | `c#group/`, group id | member id |
-//! | entry of a unique index | `c#user.userName` | folded value |
+//! | entry of a unique index | `c#user.userName` | folded value without spaces at both ends |
 //! | entry of another index | `c#user.emails.value` | folded value, `\0`, id |
 //! | count of the resources of a bucket | `c#count` | `user/00` to `role/ff` |
 //! | guard of the nesting of groups | `c#count` | `nesting` |

@@ -1,7 +1,7 @@
 //! Reading users, groups and roles.
 
 use shared::error::ScimError;
-use shared::filter::fold;
+use shared::filter::fold_name;
 use shared::resource::{ResourceId, ResourceKind};
 
 use crate::dynamodb::items::{self, Stored};
@@ -23,7 +23,7 @@ impl Directory {
         let Some(index) = self.schemas.of(kind).indexes.iter().find(|index| index.name == attribute) else {
             return Ok(None);
         };
-        let value = fold(name, index.case_exact);
+        let value = fold_name(name, index.case_exact);
         let pk = keys::index(&self.connector.id, kind, attribute);
         let entry = self.table.get(&Key { pk, sk: keys::index_value(&value) }).await?;
         Ok(entry.and_then(|entry| items::indexed_id(&entry)))

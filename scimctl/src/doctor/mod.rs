@@ -62,7 +62,7 @@ pub async fn run(command: Command, context: &Context) -> Result<(), Failure> {
     if let Some(id) = &command.connector {
         results.extend(connector::check(context, id).await?);
         if let Some(url) = &command.url {
-            let url = format!("{}/{id}/scim/v2/ServiceProviderConfig", url.trim_end_matches('/'));
+            let url = format!("{}/{id}/scim/v2/Users?count=0", url.trim_end_matches('/'));
             let login = secret.map(|secret| Login { username: command.username, secret });
             results.extend(service::check(&url, login.as_ref()).await);
         }

@@ -1,7 +1,7 @@
 //! Finds the user that an operator names.
 
 use directory::view::for_each_user;
-use shared::filter::fold;
+use shared::filter::fold_name;
 use shared::resource::{ResourceId, ResourceKind};
 
 use super::attributes::user_name;
@@ -24,7 +24,7 @@ async fn explain_missing(open: &OpenDirectory, user: &str) -> Result<String, Fai
     let mut deleted = Vec::new();
     for_each_user(&open.directory, |candidate| {
         let resource = &candidate.stored.resource;
-        let has_name = fold(user_name(&resource.document), false) == fold(user, false);
+        let has_name = fold_name(user_name(&resource.document), false) == fold_name(user, false);
         if candidate.stored.is_retained && has_name {
             deleted.push(resource.id.to_string());
         }

@@ -211,13 +211,18 @@ impl Authenticator {
 /// The error for invalid credentials. It names the schemes that the connector has. An unknown connector looks
 /// like one with a username and password.
 fn unauthorized(connector: Option<&Connector>, now: Timestamp) -> ScimError {
-    let credentials = connector.map(|connector| connector.credentials.as_slice()).unwrap_or_default();
-    let is_bearer = |credential: &&Credential| matches!(credential.kind, CredentialKind::Bearer);
-    let (bearer, basic): (Vec<_>, Vec<_>) =
-        credentials.iter().filter(|credential| credential.is_live(now)).partition(is_bearer);
-    let bearer = !bearer.is_empty();
-    let schemes = Schemes { basic: !basic.is_empty() || !bearer, bearer };
+    let schemes = connector.map(|connector| schemes(connector, now));
+    let schemes = schemes.unwrap_or(Schemes { basic: true, bearer: false });
     ScimError::new(ErrorKind::Unauthorized(schemes), INVALID_CREDENTIALS)
+}
+
+/// The authentication schemes of a connector's credentials. Basic if it has none.
+pub fn schemes(connector: &Connector, now: Timestamp) -> Schemes {
+    let is_bearer = |credential: &&Credential| matches!(credential.kind, CredentialKind::Bearer);
+    let live = connector.credentials.iter().filter(|credential| credential.is_live(now));
+    let (bearer, basic): (Vec<_>, Vec<_>) = live.partition(is_bearer);
+    let bearer = !bearer.is_empty();
+    Schemes { basic: !basic.is_empty() || !bearer, bearer }
 }
 
 /// Inserts into a cache, which is cleared first if it is full.

@@ -20,15 +20,11 @@ use shared::error::{ErrorKind, ScimError};
 use shared::limits::MAX_BULK_BYTES;
 use shared::resource::parse_object;
 
-use crate::api::Api;
-use crate::call::{Call, Handler, ResponseFuture};
+use crate::call::{Call, FindHandler, Handler, ResponseFuture};
 use crate::response::{self, MEDIA_TYPE, Response};
 
 /// The maximum number of operations that run at the same time.
 const MAX_CONCURRENT: usize = 16;
-
-/// Finds the handler for the method and path of an operation.
-pub type FindHandler = fn(Api, &Method, &[String]) -> Result<Handler, ScimError>;
 
 /// The result of one operation.
 struct Outcome {
@@ -208,8 +204,9 @@ impl<'a> Runner<'a> {
                 Ok(operation) => operation,
                 Err(error) => return Outcome::from_error(error, None),
             };
+            // RFC 7644 §3.7.3: each operation has a location, except a POST that failed.
             let location =
-                operation.path.get(1).map(|_| format!("{}/{}", self.call.base_url, operation.path.join("/")));
+                operation.resource().map(|_| format!("{}/{}", self.call.base_url, operation.path.join("/")));
             match self.send(operation).await {
                 Ok(response) => Outcome::from_response(&response, location),
                 Err(error) => Outcome::from_error(&error, location),
@@ -221,7 +218,9 @@ impl<'a> Runner<'a> {
         operation.check()?;
         let call = self.call;
         let method = Method::from_bytes(operation.method.as_bytes()).map_err(ScimError::internal)?;
-        let handler = (self.find_handler)(call.api, &method, &operation.path)?;
+        let Handler::Client(handler) = (self.find_handler)(call.api, &method, &operation.path)? else {
+            return Err(ScimError::internal("a route of users or groups has no handler for clients"));
+        };
         let mut request = call.request.part(method);
         request.body = match &operation.data {
             Value::Null => Vec::new(),

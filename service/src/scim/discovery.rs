@@ -1,30 +1,22 @@
 //! The handlers of /ServiceProviderConfig, /ResourceTypes and /Schemas (RFC 7644 §4, RFC 7643 §5–§7).
 
-use std::sync::Arc;
-
 use directory::query::cursor::CURSOR_TIMEOUT_SECONDS;
 use http::StatusCode;
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
-use shared::error::{ErrorKind, ScimError};
+use shared::error::{ErrorKind, Schemes, ScimError};
 use shared::limits::{MAX_BULK_BYTES, MAX_BULK_OPERATIONS};
 use shared::message::{DEFAULT_PAGE_SIZE, ListResponse, MAX_PAGE_SIZE};
 use shared::resource::ResourceKind;
 
-use crate::call::{Call, ResponseFuture};
+use crate::call::{PublicCall, ResponseFuture};
 use crate::response::{Response, json as json_response, with_location};
 
 /// GET /ServiceProviderConfig
-pub fn service_provider_config(call: Arc<Call>) -> ResponseFuture {
+pub fn service_provider_config(call: PublicCall) -> ResponseFuture {
     Box::pin(async move {
         reject_filter(&call)?;
-        let scheme = |kind: &str, name: &str, description: &str, specification: &str, is_primary: bool| {
-            json!({
-                "type": kind, "name": name, "description": description, "specUri": specification,
-                "primary": is_primary
-            })
-        };
         resource_response(&json!({
             "schemas": ["urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig"],
             "patch": { "supported": true },
@@ -45,29 +37,39 @@ pub fn service_provider_config(call: Arc<Call>) -> ResponseFuture {
                 "maxPageSize": MAX_PAGE_SIZE,
                 "cursorTimeout": CURSOR_TIMEOUT_SECONDS
             },
-            "authenticationSchemes": [
-                scheme(
-                    "httpbasic",
-                    "HTTP Basic",
-                    "The connector's username and password",
-                    "https://www.rfc-editor.org/info/rfc7617",
-                    true,
-                ),
-                scheme(
-                    "oauthbearertoken",
-                    "Bearer token",
-                    "The connector's token",
-                    "https://www.rfc-editor.org/info/rfc6750",
-                    false,
-                ),
-            ],
+            "authenticationSchemes": authentication_schemes(call.schemes),
             "meta": meta(&call, "ServiceProviderConfig", "ServiceProviderConfig"),
         }))
     })
 }
 
+/// The authentication schemes, the primary one first (RFC 7643 §5).
+fn authentication_schemes(schemes: Schemes) -> Vec<Value> {
+    let basic = json!({
+        "type": "httpbasic",
+        "name": "HTTP Basic",
+        "description": "The connector's username and password",
+        "specUri": "https://www.rfc-editor.org/info/rfc7617",
+    });
+    let bearer = json!({
+        "type": "oauthbearertoken",
+        "name": "Bearer token",
+        "description": "The connector's token",
+        "specUri": "https://www.rfc-editor.org/info/rfc6750",
+    });
+    let all = [(schemes.basic, basic), (schemes.bearer, bearer)];
+    let available = all.into_iter().filter(|(is_available, _)| *is_available).map(|(_, scheme)| scheme);
+    available
+        .enumerate()
+        .map(|(position, mut scheme)| {
+            scheme["primary"] = (position == 0).into();
+            scheme
+        })
+        .collect()
+}
+
 /// GET /ResourceTypes
-pub fn resource_types(call: Arc<Call>) -> ResponseFuture {
+pub fn resource_types(call: PublicCall) -> ResponseFuture {
     Box::pin(async move {
         reject_filter(&call)?;
         list_response(&[
@@ -78,7 +80,7 @@ pub fn resource_types(call: Arc<Call>) -> ResponseFuture {
 }
 
 /// GET /ResourceTypes/{id}
-pub fn resource_type(call: Arc<Call>) -> ResponseFuture {
+pub fn resource_type(call: PublicCall) -> ResponseFuture {
     Box::pin(async move {
         reject_filter(&call)?;
         let id = last_segment(&call);
@@ -88,10 +90,10 @@ pub fn resource_type(call: Arc<Call>) -> ResponseFuture {
 }
 
 /// GET /Schemas
-pub fn schemas(call: Arc<Call>) -> ResponseFuture {
+pub fn schemas(call: PublicCall) -> ResponseFuture {
     Box::pin(async move {
         reject_filter(&call)?;
-        let schemas = call.directory.schemas().schemas.iter();
+        let schemas = call.schemas.schemas.iter();
         list_response(
             &schemas
                 .map(|schema| to_resource(&call, "Schema", "Schemas", &schema.id, schema))
@@ -101,25 +103,24 @@ pub fn schemas(call: Arc<Call>) -> ResponseFuture {
 }
 
 /// GET /Schemas/{id}
-pub fn schema(call: Arc<Call>) -> ResponseFuture {
+pub fn schema(call: PublicCall) -> ResponseFuture {
     Box::pin(async move {
         reject_filter(&call)?;
         let id = last_segment(&call);
-        let schema =
-            call.directory.schemas().schemas.iter().find(|schema| schema.id.eq_ignore_ascii_case(id));
+        let schema = call.schemas.schemas.iter().find(|schema| schema.id.eq_ignore_ascii_case(id));
         let schema = schema.ok_or_else(|| ScimError::not_found(id))?;
         resource_response(&to_resource(&call, "Schema", "Schemas", &schema.id, schema)?)
     })
 }
 
-fn resource_type_json(call: &Call, kind: ResourceKind) -> Result<Value, ScimError> {
-    let resource_type = &call.directory.schemas().of(kind).resource_type;
+fn resource_type_json(call: &PublicCall, kind: ResourceKind) -> Result<Value, ScimError> {
+    let resource_type = &call.schemas.of(kind).resource_type;
     to_resource(call, "ResourceType", "ResourceTypes", &resource_type.id, resource_type)
 }
 
 /// Writes a schema or resource type as a resource, with `schemas` as its first member and `meta` as its last.
 fn to_resource(
-    call: &Call,
+    call: &PublicCall,
     kind: &str,
     endpoint: &str,
     id: &str,
@@ -135,7 +136,7 @@ fn to_resource(
     Ok(resource)
 }
 
-fn meta(call: &Call, kind: &str, path: &str) -> Value {
+fn meta(call: &PublicCall, kind: &str, path: &str) -> Value {
     json!({ "resourceType": kind, "location": format!("{}/{path}", call.base_url) })
 }
 
@@ -150,13 +151,13 @@ fn list_response(resources: &[Value]) -> Result<Response, ScimError> {
     json_response(StatusCode::OK, &ListResponse::by_index(resources.len(), 1, &resources))
 }
 
-fn last_segment(call: &Call) -> &str {
+fn last_segment(call: &PublicCall) -> &str {
     call.path.last().map(String::as_str).unwrap_or_default()
 }
 
 /// RFC 7644 §4: a filter on these endpoints is 403. A client could otherwise take all resources for the
 /// result of its filter.
-fn reject_filter(call: &Call) -> Result<(), ScimError> {
+fn reject_filter(call: &PublicCall) -> Result<(), ScimError> {
     if call.request.query.iter().any(|(name, _)| name.eq_ignore_ascii_case("filter")) {
         return Err(ScimError::new(
             ErrorKind::Forbidden,

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use directory::CreatedGroup;
 use http::StatusCode;
 use shared::error::ScimError;
-use shared::patch::{MemberOperation, Patch, members_of_body};
+use shared::patch::{MemberOperation, members_of_body};
 use shared::projection::Projection;
 use shared::resource::{
     self, Document, Member, Resource, ResourceKind, location, normalise, parse_object, represent,
 };
 use shared::schema::ResourceSchema;
 
+use super::parse_patch;
 use super::search::{self, parameters};
 use crate::call::{Call, ResponseFuture};
 use crate::response::{MAX_PAGE_BYTES, Response, empty, json, with_etag, with_location};
@@ -74,7 +75,7 @@ pub fn replace(call: Arc<Call>) -> ResponseFuture {
 pub fn patch(call: Arc<Call>) -> ResponseFuture {
     Box::pin(async move {
         let (schema, projection, id) = (schema(&call), projection(&call)?, call.id()?);
-        let patch = Patch::parse(parse_object(&call.request.body)?, schema)?;
+        let patch = parse_patch(&call, schema)?;
         let change = |present: &Document| patch.apply(present, schema);
         let group = call
             .directory

@@ -5,3 +5,26 @@ pub mod discovery;
 pub mod groups;
 pub mod search;
 pub mod users;
+
+use shared::error::ScimError;
+use shared::patch::Patch;
+use shared::resource::parse_object;
+use shared::schema::ResourceSchema;
+
+use crate::call::Call;
+
+/// The maximum number of unknown schemas that the log names, and the maximum length of each, in bytes.
+const MAX_NAMED: (usize, usize) = (10, 200);
+
+/// Parses the body of a PATCH. The log names the schemas whose operations are ignored.
+fn parse_patch<'s>(call: &Call, schema: &'s ResourceSchema) -> Result<Patch<'s>, ScimError> {
+    let patch = Patch::parse(parse_object(&call.request.body)?, schema)?;
+    let (count, length) = MAX_NAMED;
+    let named = patch.unknown_schemas().take(count).map(|urn| urn.get(..length).unwrap_or(urn));
+    let named: Vec<&str> = named.collect();
+    if !named.is_empty() {
+        let id = &call.request.id;
+        tracing::info!(id, unknown_schemas = named.join(" "), "ignored operations in unknown schemas");
+    }
+    Ok(patch)
+}

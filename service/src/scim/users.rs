@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use http::StatusCode;
 use shared::error::ScimError;
-use shared::patch::Patch;
 use shared::projection::Projection;
 use shared::resource::{
     self, Document, GroupReference, Resource, ResourceKind, location, normalise, parse_object, represent,
 };
 use shared::schema::ResourceSchema;
 
+use super::parse_patch;
 use super::search::{self, parameters};
 use crate::call::{Call, ResponseFuture};
 use crate::response::{Response, empty, json, with_etag, with_location};
@@ -59,7 +59,7 @@ pub fn replace(call: Arc<Call>) -> ResponseFuture {
 pub fn patch(call: Arc<Call>) -> ResponseFuture {
     Box::pin(async move {
         let (schema, projection, id) = (schema(&call), projection(&call)?, call.id()?);
-        let patch = Patch::parse(parse_object(&call.request.body)?, schema)?;
+        let patch = parse_patch(&call, schema)?;
         let change = |present: &Document| patch.apply(present, schema);
         let (user, groups) = call.directory.change_user(id, call.if_match().as_ref(), change).await?;
         user_response(&call, StatusCode::OK, &user, &groups, &projection)

@@ -13,9 +13,9 @@ use references::{PREFIX, for_each_string};
 use serde_json::{Map, Value};
 
 use crate::error::{ErrorKind, ScimError};
-use crate::filter::fold;
+use crate::filter::fold_name;
 use crate::limits::MAX_BULK_OPERATIONS;
-use crate::message::{check_message, member, operations, take_member};
+use crate::message::{check_message, member, operations, read_whole_number, take_member};
 use crate::resource::type_name;
 
 /// The schema URN of a Bulk request.
@@ -55,15 +55,14 @@ impl BulkRequest {
     ///
     /// # Errors
     /// `invalidSyntax` if the body is not a BulkRequest, 413 if it has too many operations, `invalidValue` if
-    /// two operations have the same bulkId.
+    /// two operations have the same bulkId, or `failOnErrors` is not a whole number.
     pub fn parse(body: Map<String, Value>) -> Result<Self, ScimError> {
         check_message(&body, BULK_REQUEST_SCHEMA)?;
         let fail_on_errors = match member(&body, "failOnErrors") {
             None | Some(Value::Null) => None,
-            Some(value) => Some(value.as_u64().filter(|errors| *errors > 0).ok_or_else(|| {
-                let detail = format!("failOnErrors is {value}; it must be a whole number of at least 1");
-                ScimError::invalid_value(detail)
-            })?),
+            Some(value) => {
+                accepts_fail_on_errors_below_1_as_absent(read_whole_number("failOnErrors", value)?)
+            }
         };
         let operations: Vec<BulkOperation> =
             operations(body, MAX_BULK_OPERATIONS, ErrorKind::PayloadTooLarge)?
@@ -103,6 +102,12 @@ impl BulkOperation {
             path: path.split('/').filter(|segment| !segment.is_empty()).map(str::to_owned).collect(),
             data,
         })
+    }
+
+    /// The id or the `bulkId:…` of the resource that the operation changes. `None` if it creates one, or if
+    /// [`check`](Self::check) refuses it.
+    pub fn resource(&self) -> Option<&str> {
+        self.path.get(1).filter(|_| self.check().is_ok()).map(String::as_str)
     }
 
     /// Checks that a Bulk request can have this operation (RFC 7644 §3.7).
@@ -147,7 +152,7 @@ impl BulkOperation {
         let unique =
             if self.path.first().is_some_and(|first| first == "Users") { "userName" } else { "displayName" };
         let name = member(self.data.as_object()?, unique)?.as_str()?;
-        Some(fold(name, false).into_owned())
+        Some(fold_name(name, false).into_owned())
     }
 
     /// Copies the operation, with each reference replaced by the id of the resource.
@@ -174,6 +179,11 @@ impl BulkOperation {
     pub fn without_unresolved(&self, resolved: &ResolvedBulkIds) -> Self {
         Self { data: without_unresolved(&self.data, resolved).unwrap_or(Value::Null), ..self.clone() }
     }
+}
+
+/// pyscim and scripts for Webex and Oracle HCM send 0 or -1 if no number of errors stops the request.
+fn accepts_fail_on_errors_below_1_as_absent(errors: i64) -> Option<u64> {
+    u64::try_from(errors).ok().filter(|errors| *errors > 0)
 }
 
 /// Copies a value without the strings that have unresolved references. An object whose `value` is unresolved
@@ -276,6 +286,8 @@ mod tests {
             ("DELETE", "/Users", false),
             ("POST", "/Bulk", false),
             ("POST", "", false),
+            ("POST", "https://scim.example.com/okta/scim/v2/Users", false),
+            ("PUT", "https://scim.example.com/okta/scim/v2/Users/1", false),
         ] {
             assert_eq!(operation(method, path, Value::Null).check().is_ok(), is_allowed, "{method} {path}");
         }
@@ -294,13 +306,19 @@ mod tests {
         assert_eq!((parsed.operations.len(), parsed.fail_on_errors), (2, None));
         assert_eq!(parsed.operations[0].method, "POST");
         let mut limited = request(json!([create("a")]));
-        for (limit, expected) in [(json!(1), Some(1)), (Value::Null, None)] {
+        for (limit, expected) in [
+            (json!(1), Some(1)),
+            (json!("2"), Some(2)),
+            (json!(0), None),
+            (json!(-1), None),
+            (json!("0"), None),
+            (Value::Null, None),
+        ] {
             limited["failOnErrors"] = limit;
             assert_eq!(bulk(limited.clone()).unwrap().fail_on_errors, expected);
         }
-        limited["failOnErrors"] = json!(0);
-        let detail = "failOnErrors is 0; it must be a whole number of at least 1";
-        assert_eq!(bulk(limited).unwrap_err().detail, detail);
+        limited["failOnErrors"] = json!(1.5);
+        assert_eq!(bulk(limited).unwrap_err().detail, "failOnErrors is 1.5; it must be a whole number");
         let twice = bulk(request(json!([create("a"), create("a")]))).unwrap_err();
         assert_eq!(twice.detail, "Two operations have the bulkId \"a\"; give each its own");
         let many: Vec<Value> = (0..MAX_BULK_OPERATIONS).map(|number| create(&number.to_string())).collect();
@@ -311,6 +329,15 @@ mod tests {
 
     #[test]
     fn operation_names_the_resource_that_it_changes() {
+        for (method, path, expected) in [
+            ("PUT", "/Users/1", Some("1")),
+            ("PATCH", "/Groups/bulkId:g", Some("bulkId:g")),
+            ("POST", "/Users", None),
+            ("POST", "/Users/1", None),
+            ("DELETE", "https://scim.example.com/okta/scim/v2/Users/1", None),
+        ] {
+            assert_eq!(operation(method, path, Value::Null).resource(), expected, "{method} {path}");
+        }
         assert_eq!(operation("PATCH", "/Users/bulkId:a", Value::Null).subject(), Some("a"));
         assert_eq!(operation("PATCH", "/Users/1", Value::Null).subject(), None);
         assert_eq!(operation("POST", "/Users", Value::Null).subject(), None);

@@ -8,8 +8,8 @@ use std::cmp::Ordering;
 use serde_json::{Map, Number, Value};
 
 use super::expression::Operator;
-use super::fold;
 use super::resolve::{Field, Node, Operand, ResolvedFilter};
+use super::{fold, fold_name};
 use crate::resource::decode_base64;
 use crate::schema::Type;
 
@@ -100,7 +100,8 @@ fn is_present(value: &Value) -> bool {
 fn matches_value(field: &Field, value: &Value, operator: Operator, operand: &Operand) -> bool {
     match (operand, value) {
         (Operand::Text(operand), Value::String(text)) => {
-            let text = fold(text, field.case_exact);
+            let text =
+                if field.is_name { fold_name(text, field.case_exact) } else { fold(text, field.case_exact) };
             match operator {
                 Operator::Contains => text.contains(operand.as_str()),
                 Operator::StartsWith => text.starts_with(operand.as_str()),
@@ -280,7 +281,7 @@ mod tests {
             ),
             (
                 "meta.created gt \"x\"",
-                "meta.created gt \"x\": compare meta.created with a date and time with an offset, such as \"2011-05-13T04:42:34Z\"",
+                "meta.created gt \"x\": compare meta.created with a date and time, such as \"2011-05-13T04:42:34Z\"",
             ),
             ("title gt null", "title gt null is not supported; compare with null using eq or ne"),
             (

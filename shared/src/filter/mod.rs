@@ -30,9 +30,22 @@ pub fn fold(text: &str, case_exact: bool) -> Cow<'_, str> {
     Cow::Owned(text.nfc().flat_map(char::to_lowercase).nfc().collect())
 }
 
+/// Folds a unique name for comparison, without the spaces at both ends: people cannot see them, so twins like `"X"` and `"X "`
+/// would look alike in policies.
+pub fn fold_name(text: &str, case_exact: bool) -> Cow<'_, str> {
+    fold(text.trim(), case_exact)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::fold;
+    use super::{fold, fold_name};
+
+    #[test]
+    fn names_are_folded_without_spaces_at_both_ends() {
+        for (text, expected) in [("Ann ", "ann"), ("\u{a0}\tAnn  Lee\n", "ann  lee"), (" ", "")] {
+            assert_eq!(fold_name(text, false), expected, "{text:?}");
+        }
+    }
 
     #[test]
     fn text_is_composed_and_lowercased_unless_case_exact() {

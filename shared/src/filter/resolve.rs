@@ -2,10 +2,12 @@
 //! values of the attribute's type.
 
 use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::Offset;
 use serde_json::Number;
 
 use super::expression::{Expression, Filter, Literal, Operator};
-use super::fold;
+use super::{fold, fold_name};
 use crate::attribute_path::AttributePath;
 use crate::error::{ErrorKind, ScimError};
 use crate::resource::{ResourceKind, decode_base64};
@@ -67,6 +69,8 @@ pub struct Field {
     pub kind: Type,
     /// Whether comparisons distinguish upper and lower case.
     pub case_exact: bool,
+    /// Whether the values are unique names. Spaces at both ends of a name are not compared.
+    pub is_name: bool,
 }
 
 impl Field {
@@ -78,6 +82,7 @@ impl Field {
             sub_attribute: sub_attribute.map(|attribute| attribute.name.clone()),
             kind: leaf.kind,
             case_exact: leaf.case_exact,
+            is_name: leaf.is_name() && !target.attribute.multi_valued,
         }
     }
 
@@ -304,16 +309,22 @@ fn operand(
         (Type::DateTime, Literal::String(text)) if is_substring => {
             Ok(Operand::Text(fold(text, true).into_owned()))
         }
-        (Type::DateTime, Literal::String(text)) => match text.parse() {
-            Ok(instant) => Ok(Operand::Instant(instant)),
-            Err(_) => refuse("a date and time with an offset, such as \"2011-05-13T04:42:34Z\""),
-        },
+        (Type::DateTime, Literal::String(text)) => {
+            let instant = text.parse().ok().or_else(|| accepts_a_date_without_an_offset_as_utc(text));
+            instant.map_or_else(
+                || refuse("a date and time, such as \"2011-05-13T04:42:34Z\""),
+                |instant| Ok(Operand::Instant(instant)),
+            )
+        }
         (Type::DateTime, _) => refuse("a date and time in double quotes"),
         (Type::Binary, Literal::String(text)) if is_equality => match decode_base64(text) {
             Some(bytes) => Ok(Operand::Bytes(bytes)),
             None => refuse("base64 in double quotes"),
         },
         (Type::Binary, _) => refuse("base64 in double quotes, using eq or ne"),
+        (_, Literal::String(text)) if field.is_name && !is_substring => {
+            Ok(Operand::Text(fold_name(text, field.case_exact).into_owned()))
+        }
         (_, Literal::String(text)) => Ok(Operand::Text(fold(text, field.case_exact).into_owned())),
         _ => refuse("a string in double quotes"),
     }
@@ -327,6 +338,12 @@ fn accepts_booleans_as_strings(literal: &Literal) -> Option<bool> {
         Literal::String(text) if text.eq_ignore_ascii_case("false") => Some(false),
         _ => None,
     }
+}
+
+/// Scripts send dates without an offset: `meta.lastModified gt "2011-05-13T04:42:34"`.
+fn accepts_a_date_without_an_offset_as_utc(text: &str) -> Option<Timestamp> {
+    let date: DateTime = text.parse().ok()?;
+    Offset::UTC.to_timestamp(date).ok()
 }
 
 fn invalid(detail: String) -> ScimError {

@@ -9,8 +9,8 @@ use super::work::{Work, check_copies, visits};
 use super::{ElementFilter, Op, Operation, Patch, TargetLocation};
 use crate::error::{ErrorKind, ScimError};
 use crate::resource::{
-    Document, accepts_an_array_of_one_for_a_single_value, check_count, finish, normalise_attribute,
-    sub_attributes_of_value,
+    Document, accepts_a_string_for_a_complex_attribute, accepts_an_array_of_one_for_a_single_value,
+    check_count, finish, normalise_attribute, normalise_value, sub_attributes_of_value,
 };
 use crate::schema::{Attribute, Mutability, ResourceSchema, Returned, Target};
 
@@ -82,7 +82,16 @@ fn apply_in(
     // The value is moved, because it can be large and a PATCH can have many operations on it.
     let present = values.get_mut(name).map(Value::take);
     let next = match &operation.location {
-        TargetLocation::Elements { filter, .. } => elements(present, target, filter, operation, work)?,
+        TargetLocation::Elements { filter, .. } if target.attribute.multi_valued => {
+            let present = match present {
+                Some(Value::Array(elements)) => elements,
+                _ => Vec::new(),
+            };
+            non_empty(elements(present, target, filter, operation, work)?)
+        }
+        TargetLocation::Elements { filter, .. } => {
+            accepts_a_filter_on_a_single_value(present, target, filter, operation, work)?
+        }
         _ => match target.sub_attribute {
             Some(sub_attribute) => {
                 sub_attribute_of(present, target.attribute, sub_attribute, operation, work)?
@@ -189,19 +198,35 @@ fn sub_attribute_of(
     }
 }
 
-/// Returns the value of a multi-valued attribute after an operation on the elements that a filter selects.
-fn elements(
+/// Some clients select the value of an attribute with one value by a filter, as those based on scim-patch do to remove a
+/// manager: `manager[value eq "7"]`.
+///
+/// Returns the value after an operation on it. A value that does not match stays.
+fn accepts_a_filter_on_a_single_value(
     present: Option<Value>,
     target: &Target<'_>,
     filter: &ElementFilter,
     operation: &Operation<'_>,
     work: &mut Work,
 ) -> Result<Option<Value>, ScimError> {
+    let mut values = elements(present.into_iter().collect(), target, filter, operation, work)?;
+    if values.len() > 1 {
+        // The filter describes another value than the present one.
+        let detail = format!("The value of {} does not match the filter", target.attribute.name);
+        return Err(ScimError::new(ErrorKind::NoTarget, detail));
+    }
+    Ok(values.pop())
+}
+
+/// Returns the values of an attribute after an operation on the elements that a filter selects.
+fn elements(
+    mut elements: Vec<Value>,
+    target: &Target<'_>,
+    filter: &ElementFilter,
+    operation: &Operation<'_>,
+    work: &mut Work,
+) -> Result<Vec<Value>, ScimError> {
     let attribute = target.attribute;
-    let mut elements = match present {
-        Some(Value::Array(elements)) => elements,
-        _ => Vec::new(),
-    };
     visit_all(&elements, filter.filter.comparisons(), work)?;
     let is_selected =
         |element: &Value| element.as_object().is_some_and(|element| filter.filter.matches(element));
@@ -215,7 +240,7 @@ fn elements(
         // It is not an error if no element matches: a client repeats a request when it did not get the
         // response.
         elements.retain(|element| !is_selected(element));
-        return Ok(non_empty(elements));
+        return Ok(elements);
     }
     let is_described = selected.is_empty() && operation.op != Op::Remove;
     if is_described {
@@ -231,30 +256,33 @@ fn elements(
             set_in(&mut elements, &selected, attribute, sub_attribute, value.as_ref())?;
         }
         None => {
-            let one_object = || {
-                let detail =
-                    format!("The value for the selected elements of {} must be one object", attribute.name);
-                ScimError::invalid_value(detail)
-            };
-            let is_whole = operation.op == Op::Replace && !is_described;
-            let whole = normalise_attribute(attribute, &operation.value, &attribute.name)?;
+            let given = accepts_a_part_of_an_element(attribute, &operation.value)?;
             for index in &selected {
-                let Some(Value::Object(element)) = elements.get_mut(*index) else { continue };
-                if is_whole {
-                    *element = match whole.as_ref().and_then(Value::as_array).map(Vec::as_slice) {
-                        Some([Value::Object(whole)]) => whole.clone(),
-                        _ => return Err(one_object()),
-                    };
-                } else {
-                    let given = accepts_an_array_of_one_for_a_single_value(&operation.value).as_object();
-                    merge(element, given.ok_or_else(one_object)?, attribute)?;
+                if let Some(Value::Object(element)) = elements.get_mut(*index) {
+                    merge(element, &given, attribute)?;
                 }
             }
             keep_one_primary(&mut elements, &selected, attribute)?;
             elements.retain(|element| element.as_object().is_none_or(|element| !element.is_empty()));
         }
     }
-    Ok(non_empty(elements))
+    Ok(elements)
+}
+
+/// SimpleIdServer, scim-patch and scim2-models replace `emails[type eq "work"]` by `{"value": "n@x.io"}` and mean only this
+/// sub-attribute. So the element keeps what the value does not name, although RFC 7644 §3.5.2.3 replaces it as a whole.
+fn accepts_a_part_of_an_element(
+    attribute: &Attribute,
+    value: &Value,
+) -> Result<Map<String, Value>, ScimError> {
+    match accepts_an_array_of_one_for_a_single_value(value) {
+        Value::Object(given) => Ok(given.clone()),
+        other => accepts_a_string_for_a_complex_attribute(attribute, other).ok_or_else(|| {
+            let detail =
+                format!("The value for the selected elements of {} must be one object", attribute.name);
+            ScimError::invalid_value(detail)
+        }),
+    }
 }
 
 /// Entra ID writes to `emails[type eq "work"].value` even if there is no work address. The filter then
@@ -272,11 +300,8 @@ fn accepts_a_filter_as_the_description_of_an_element(
         ScimError::new(ErrorKind::NoTarget, detail)
     };
     let described = Value::Object(filter.described.clone().ok_or_else(no_target)?);
-    match normalise_attribute(attribute, &described, &attribute.name)? {
-        Some(Value::Array(elements)) => match elements.into_iter().next() {
-            Some(Value::Object(element)) => Ok(element),
-            _ => Err(no_target()),
-        },
+    match normalise_value(attribute, &described, &attribute.name)? {
+        Some(Value::Object(element)) => Ok(element),
         _ => Err(no_target()),
     }
 }

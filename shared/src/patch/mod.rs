@@ -6,6 +6,7 @@
 
 mod add;
 mod apply;
+mod json_text;
 mod members;
 mod parse;
 mod path;
@@ -19,6 +20,8 @@ pub use members::{MemberOperation, MemberValue, members_of_body};
 pub use parse::PATCH_SCHEMA;
 pub use value_path::ValuePath;
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value};
 
 use crate::filter::ResolvedFilter;
@@ -31,12 +34,21 @@ pub struct Patch<'s> {
     members: Vec<MemberOperation>,
     /// The number of attributes that the operations name, and of comparisons in their value filters.
     targets: usize,
+    /// The number of JSON values and names in the strings that hold JSON.
+    json_values: usize,
+    /// The URNs of schemas that the resource type does not have. The operations on them are ignored.
+    unknown_schemas: BTreeSet<String>,
 }
 
 impl Patch<'_> {
     /// Returns the operations on the members of a group, in order.
     pub fn member_operations(&self) -> &[MemberOperation] {
         &self.members
+    }
+
+    /// Returns the URNs of the schemas that the resource type does not have. Operations on them were ignored.
+    pub fn unknown_schemas(&self) -> impl Iterator<Item = &str> {
+        self.unknown_schemas.iter().map(String::as_str)
     }
 }
 
@@ -65,7 +77,8 @@ enum TargetLocation<'s> {
     Extension(&'s Schema),
     /// An attribute, or one of its sub-attributes.
     Attribute(Target<'s>),
-    /// The elements of a multi-valued attribute that match a filter, or a sub-attribute of these elements.
+    /// The elements of a complex attribute that match a filter, or a sub-attribute of these elements. An attribute with one
+    /// value has at most one element.
     Elements { target: Target<'s>, filter: ElementFilter },
 }
 

@@ -1,7 +1,10 @@
 //! Parses the body of a PATCH to operations with resolved paths (RFC 7644 §3.5.2).
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value};
 
+use super::json_text::{accepts_json_as_text, is_complex};
 use super::members;
 use super::{MemberOperation, Op, Operation, Patch, TargetLocation, path};
 use crate::error::{ErrorKind, ScimError};
@@ -18,12 +21,18 @@ impl<'s> Patch<'s> {
     ///
     /// # Errors
     /// `invalidSyntax` if the body is not a PatchOp, `invalidPath` or `noTarget` for a path that does not
-    /// name an attribute, `mutability` for a path to a read-only attribute, `invalidValue` for a value of the
+    /// name an attribute of a known schema, `mutability` for a path to a read-only attribute, `invalidValue` for a value of the
     /// wrong type or too many operations, 413 for too many attributes or comparisons. The detail has the number of the
     /// operation.
     pub fn parse(body: Map<String, Value>, schema: &'s ResourceSchema) -> Result<Self, ScimError> {
         check_message(&body, PATCH_SCHEMA)?;
-        let mut patch = Self { operations: Vec::new(), members: Vec::new(), targets: 0 };
+        let mut patch = Self {
+            operations: Vec::new(),
+            members: Vec::new(),
+            targets: 0,
+            json_values: 0,
+            unknown_schemas: BTreeSet::new(),
+        };
         for operation in operations(body, MAX_PATCH_OPERATIONS, ErrorKind::InvalidValue)? {
             let (number, operation) = operation?;
             Reader { number, schema, patch: &mut patch }
@@ -69,6 +78,18 @@ impl<'s> Reader<'_, 's> {
         let Some(path) = path else { return self.read_without_path(op, value) };
         match path::parse(path, self.schema)? {
             Some(location) => self.read_with_path(op, location, value),
+            None => self.accepts_a_path_in_an_unknown_schema(path),
+        }
+    }
+
+    /// Entra ID sends paths of a custom mapping, which name extensions that the service provider does not have:
+    /// `urn:ietf:params:scim:schemas:extension:Acme:2.0:User:tag`. They are ignored, as in the body of a POST.
+    fn accepts_a_path_in_an_unknown_schema(&mut self, path: &str) -> Result<(), ScimError> {
+        match path::unknown_schema(path, self.schema) {
+            Some(urn) => {
+                self.patch.unknown_schemas.insert(urn);
+                Ok(())
+            }
             None => Err(path::invalid(format!("A {} has no attribute {path}", self.schema.kind.name()))),
         }
     }
@@ -99,6 +120,11 @@ impl<'s> Reader<'_, 's> {
             // RFC 7644 §3.5.2.2: remove without a path is noTarget.
             return Err(ScimError::new(ErrorKind::NoTarget, "remove requires a path"));
         }
+        let value = accepts_json_as_text(value, &mut self.patch.json_values)?;
+        let value = match value {
+            Value::Array(mut elements) if elements.len() == 1 => elements.remove(0),
+            value => value,
+        };
         let Value::Object(values) = value else {
             let detail = format!("value is {}; without a path it must be an object", type_name(&value));
             return Err(ScimError::invalid_value(detail));
@@ -120,7 +146,7 @@ impl<'s> Reader<'_, 's> {
     }
 
     fn read_extension(&mut self, op: Op, extension: &'s Schema, value: Value) -> Result<(), ScimError> {
-        match value {
+        match accepts_json_as_text(value, &mut self.patch.json_values)? {
             Value::Null if op == Op::Replace => {
                 self.push(Op::Remove, TargetLocation::Extension(extension), Value::Null)
             }
@@ -144,7 +170,10 @@ impl<'s> Reader<'_, 's> {
     }
 
     /// Adds an operation on attributes, or on the members of a group.
-    fn push(&mut self, op: Op, location: TargetLocation<'s>, value: Value) -> Result<(), ScimError> {
+    fn push(&mut self, op: Op, location: TargetLocation<'s>, mut value: Value) -> Result<(), ScimError> {
+        if is_complex(&location) {
+            value = accepts_json_as_text(value, &mut self.patch.json_values)?;
+        }
         let is_member = |target: &Target<'_>| {
             self.schema.kind == ResourceKind::Group
                 && target.extension.is_none()

@@ -32,7 +32,7 @@ pub fn parse<'s>(text: &str, schema: &'s ResourceSchema) -> Result<Option<Target
     match (resolved, brackets) {
         (Resolved::Extension(extension), None) => Ok(Some(TargetLocation::Extension(extension))),
         (Resolved::Attribute(target), None) => Ok(Some(TargetLocation::Attribute(target))),
-        (Resolved::Extension(_), Some(_)) => Err(only_multi_valued_complex(text)),
+        (Resolved::Extension(_), Some(_)) => Err(only_complex(text)),
         (Resolved::Attribute(target), Some(brackets)) => elements(text, target, brackets),
     }
 }
@@ -44,8 +44,8 @@ fn elements<'s>(
     brackets: &str,
 ) -> Result<Option<TargetLocation<'s>>, ScimError> {
     let attribute = target.attribute;
-    if target.sub_attribute.is_some() || !attribute.multi_valued || attribute.sub_attributes.is_empty() {
-        return Err(only_multi_valued_complex(text));
+    if target.sub_attribute.is_some() || attribute.sub_attributes.is_empty() {
+        return Err(only_complex(text));
     }
     let of_path = |error: ScimError| {
         invalid(format!("{text:?}: {}", error.detail.replace("the filter:", "the brackets:")))
@@ -96,8 +96,18 @@ fn describe(expression: &Expression, attribute: &Attribute) -> Option<Map<String
     Some(element)
 }
 
-fn only_multi_valued_complex(text: &str) -> ScimError {
-    invalid(format!("{text:?}: only a multi-valued complex attribute can have a filter"))
+/// Returns the URN of a path, if it is that of an extension which the resource type does not have.
+pub fn unknown_schema(text: &str, schema: &ResourceSchema) -> Option<String> {
+    const CORE: &str = "urn:ietf:params:scim:schemas:core:2.0";
+    let path = AttributePath::parse(text.split('[').next()?.trim())?;
+    let urn = path.urn?;
+    let is_core = urn.get(..CORE.len()).is_some_and(|start| start.eq_ignore_ascii_case(CORE));
+    (!is_core && schema.extension(&urn).is_none()).then_some(urn)
+}
+
+/// Makes the error for a filter after anything but an attribute with sub-attributes.
+fn only_complex(text: &str) -> ScimError {
+    invalid(format!("{text:?}: only a complex attribute can have a filter"))
 }
 
 /// Makes a 400 `invalidPath`.

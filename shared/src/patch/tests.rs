@@ -171,6 +171,65 @@ fn patch_changes_the_attributes_that_the_operations_name() {
             json!([{ "op": "replace", "path": "emails[type eq \"home\"]", "value": { "value": "z@x", "type": "other" } }]),
             json!({ "emails": [work("a@work"), { "value": "z@x", "type": "other" }] }),
         ),
+        // An element keeps what the value does not name.
+        (
+            json!([{ "op": "replace", "path": "emails[type eq \"work\"]", "value": { "value": "n@x.io" } }]),
+            json!({ "emails": [work("n@x.io"), home] }),
+        ),
+        (
+            json!([{ "op": "replace", "path": "emails[type eq \"work\"]", "value": "n@x.io" }]),
+            json!({ "emails": [work("n@x.io"), home] }),
+        ),
+        // A filter on an attribute with one value
+        (
+            json!([{ "op": "remove", "path": format!("{ENTERPRISE}:manager[value eq \"26118915\"]") }]),
+            json!({ ENTERPRISE: { "department": "Tours" } }),
+        ),
+        (json!([{ "op": "remove", "path": "manager[value eq \"7\"]" }]), json!({})),
+        (
+            json!([{ "op": "replace", "path": "manager[value eq \"26118915\"].value", "value": "7" }]),
+            json!({ ENTERPRISE: { "department": "Tours", "manager": { "value": "7" } } }),
+        ),
+        // Empty values clear an attribute.
+        (json!([{ "op": "replace", "path": "emails", "value": "" }]), json!({ "emails": null })),
+        (
+            json!([{ "op": "replace", "path": "emails", "value": [{ "value": "" }] }]),
+            json!({ "emails": null }),
+        ),
+        (
+            json!([{ "op": "replace", "value": { "emails": "", "name": "" } }]),
+            json!({ "emails": null, "name": null }),
+        ),
+        (json!([{ "op": "add", "path": "emails", "value": [{ "value": "" }] }]), json!({})),
+        // A path in a schema that users do not have
+        (
+            json!([
+                { "op": "replace", "path": "urn:ietf:params:scim:schemas:extension:Acme:2.0:User:tag", "value": "x" },
+                { "op": "remove", "path": "urn:ietf:params:scim:schemas:extension:Acme:2.0:User:tags[type eq \"x\"].value" },
+                { "op": "add", "path": "title", "value": "Boss" }
+            ]),
+            json!({ "title": "Boss" }),
+        ),
+        // JSON as text
+        (
+            json!([{ "op": "replace", "path": "emails[value eq \"a@home\"]", "value": "{\"display\":\"H\"}" }]),
+            json!({ "emails": [work("a@work"), { "value": "a@home", "type": "home", "display": "H" }] }),
+        ),
+        (
+            json!([{ "op": "replace", "path": "emails", "value": " [{\"value\":\"z@x\"}]" }]),
+            json!({ "emails": [{ "value": "z@x" }] }),
+        ),
+        (
+            json!([{ "op": "add", "path": "emails", "value": ["{\"value\":\"y@x\"}", "{\"value\":\"z@x\"}"] }]),
+            json!({ "emails": [work("a@work"), home, { "value": "y@x" }, { "value": "z@x" }] }),
+        ),
+        (json!([{ "op": "replace", "value": "{\"active\":false}" }]), json!({ "active": false })),
+        (json!([{ "op": "replace", "value": ["{\"active\":false}"] }]), json!({ "active": false })),
+        (
+            json!([{ "op": "replace", "path": ENTERPRISE, "value": "{\"department\":\"Sales\"}" }]),
+            json!({ ENTERPRISE: { "department": "Sales", "manager": { "value": "26118915" } } }),
+        ),
+        (json!([{ "op": "replace", "path": "title", "value": "{x" }]), json!({ "title": "{x" })),
         (
             json!([{ "op": "replace", "path": "name", "value": { "givenName": "Anna" } }]),
             json!({ "name": { "givenName": "Anna", "familyName": "Lee" } }),
@@ -254,7 +313,7 @@ fn invalid_operation_is_rejected_with_its_number_and_the_reason() {
             "400 invalidValue: Operation 1: value is missing; add and replace require a value",
         ),
         (
-            json!([{ "op": "replace", "path": "emails[type eq \"home\"]", "value": { "display": null } }]),
+            json!([{ "op": "replace", "path": "emails[type eq \"home\"]", "value": 7 }]),
             "400 invalidValue: Operation 1: The value for the selected elements of emails must be one object",
         ),
         (
@@ -275,7 +334,23 @@ fn invalid_operation_is_rejected_with_its_number_and_the_reason() {
         ),
         (
             json!([{ "op": "add", "path": "title[type eq \"x\"]", "value": 7 }]),
-            "400 invalidPath: Operation 1: \"title[type eq \\\"x\\\"]\": only a multi-valued complex attribute can have a filter",
+            "400 invalidPath: Operation 1: \"title[type eq \\\"x\\\"]\": only a complex attribute can have a filter",
+        ),
+        (
+            json!([{ "op": "replace", "path": "manager[value eq \"7\"]", "value": { "value": "8" } }]),
+            "400 noTarget: Operation 1: The value of manager does not match the filter",
+        ),
+        (
+            json!([{ "op": "replace", "path": format!("{ENTERPRISE}:shoeSize"), "value": "x" }]),
+            "400 invalidPath: Operation 1: A User has no attribute urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:shoeSize",
+        ),
+        (
+            json!([{ "op": "replace", "path": "urn:ietf:params:scim:schemas:core:2.0:Group:members", "value": [] }]),
+            "400 invalidPath: Operation 1: A User has no attribute urn:ietf:params:scim:schemas:core:2.0:Group:members",
+        ),
+        (
+            json!([{ "op": "add", "path": "emails", "value": "[{\"value\"}]" }]),
+            "400 invalidValue: Operation 1: The value is text that begins like JSON and is not JSON: expected `:` at line 1 column 10",
         ),
         (
             json!([{ "op": "add", "path": "emails[shoe eq \"x\"]", "value": 7 }]),
@@ -302,8 +377,8 @@ fn invalid_operation_is_rejected_with_its_number_and_the_reason() {
             "400 invalidValue: userName is missing or empty; it is required",
         ),
         (
-            json!([{ "op": "replace", "path": "title", "value": 7 }]),
-            "400 invalidValue: Operation 1: title is a number; it must be a string",
+            json!([{ "op": "replace", "path": "title", "value": true }]),
+            "400 invalidValue: Operation 1: title is a boolean; it must be a string",
         ),
         (
             json!([{ "op": "replace", "path": "emails.primary", "value": true }]),
@@ -325,6 +400,14 @@ fn invalid_operation_is_rejected_with_its_number_and_the_reason() {
         let error = apply(operations.clone()).unwrap_err();
         assert_eq!(error.to_string(), expected, "{operations}");
     }
+}
+
+#[test]
+fn unknown_schemas_of_paths_are_named() {
+    let operation =
+        |name: &str| json!({ "op": "add", "path": format!("urn:acme:{name}:2.0:User:tag"), "value": 1 });
+    let patch = parse(ResourceKind::User, json!([operation("b"), operation("a"), operation("b")])).unwrap();
+    assert_eq!(patch.unknown_schemas().collect::<Vec<_>>(), ["urn:acme:a:2.0:User", "urn:acme:b:2.0:User"]);
 }
 
 #[test]

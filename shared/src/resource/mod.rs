@@ -1,11 +1,15 @@
 //! Resources: ids, kinds, versions and stored documents.
 
+#[cfg(test)]
+mod attribute_kinds;
 mod body;
 mod normalise;
 mod replace;
 mod representation;
 
 pub use body::parse_object;
+pub(crate) use body::parse_text;
+pub(crate) use normalise::accepts_a_string_for_a_complex_attribute;
 pub use normalise::{
     accepts_an_array_of_one_for_a_single_value, check_count, decode_base64, finish, is_primary, normalise,
     normalise_attribute, normalise_value, sub_attributes_of_value, type_name, values_of,

@@ -6,7 +6,7 @@
 
 use base64::Engine as _;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 
 use super::{Document, ResourceKind};
 use crate::error::{ErrorKind, ScimError};
@@ -143,7 +143,11 @@ pub fn normalise_attribute(
         return Ok(None);
     }
     if !attribute.multi_valued {
-        let value = normalise_value(attribute, accepts_an_array_of_one_for_a_single_value(value), path)?;
+        let value = accepts_an_array_of_one_for_a_single_value(value);
+        if accepts_an_empty_element_as_unassigned(attribute, value) {
+            return Ok(None);
+        }
+        let value = normalise_value(attribute, value, path)?;
         // The type of a password is checked, but the password is not stored: nothing in this service provider
         // uses it.
         return Ok(value.filter(|_| attribute.returned != Returned::Never));
@@ -152,7 +156,7 @@ pub fn normalise_attribute(
     check_count(attribute, values.len())?;
     let mut out: Vec<Value> = Vec::with_capacity(values.len());
     let mut seen = std::collections::HashSet::with_capacity(values.len());
-    for value in values {
+    for value in values.iter().filter(|value| !accepts_an_empty_element_as_unassigned(attribute, value)) {
         if let Some(value) = normalise_value(attribute, value, path)?
             && seen.insert(value.to_string())
         {
@@ -199,6 +203,7 @@ pub fn is_primary(value: &Value) -> bool {
 /// # Errors
 /// `invalidValue` for a value of the wrong type.
 pub fn normalise_value(attribute: &Attribute, value: &Value, path: &str) -> Result<Option<Value>, ScimError> {
+    let value = accepts_an_object_for_a_simple_value(attribute, value);
     let wrong = |expected: &str| Err(wrong_type(path, expected, value));
     if value.is_null() {
         return Ok(None);
@@ -206,19 +211,20 @@ pub fn normalise_value(attribute: &Attribute, value: &Value, path: &str) -> Resu
     match attribute.kind {
         Type::String | Type::Reference => match value {
             Value::String(_) => {}
+            Value::Number(number) => return Ok(Some(accepts_a_number_for_a_string(number))),
             _ => return wrong("a string"),
         },
         Type::Boolean => match accepts_booleans_as_strings(value) {
             Some(boolean) => return Ok(Some(Value::Bool(boolean))),
             None => return wrong("a boolean"),
         },
-        Type::Integer => match value {
-            Value::Number(number) if number.is_i64() => {}
+        Type::Integer => match accepts_a_number_as_a_string(value) {
+            Some(number) if number.is_i64() => return Ok(Some(Value::Number(number))),
             _ => return wrong("an integer"),
         },
-        Type::Decimal => match value {
-            Value::Number(_) => {}
-            _ => return wrong("a number"),
+        Type::Decimal => match accepts_a_number_as_a_string(value) {
+            Some(number) => return Ok(Some(Value::Number(number))),
+            None => return wrong("a number"),
         },
         Type::DateTime => match value {
             Value::String(text) if text.parse::<jiff::Timestamp>().is_ok() => {}
@@ -245,9 +251,6 @@ fn normalise_complex(attribute: &Attribute, value: &Value, path: &str) -> Result
             None => return Err(wrong_type(path, "an object", other)),
         },
     };
-    if !attribute.multi_valued && accepts_an_empty_value_as_unassigned(values) {
-        return Ok(None);
-    }
     let mut out = Map::with_capacity(values.len());
     for (name, value) in values {
         if let Some(sub_attribute) = attribute.sub_attribute(name)
@@ -276,6 +279,39 @@ fn accepts_booleans_as_strings(value: &Value) -> Option<bool> {
     }
 }
 
+/// HR systems send numbers for strings: `employeeNumber: 701`.
+fn accepts_a_number_for_a_string(number: &Number) -> Value {
+    Value::String(number.to_string())
+}
+
+/// Scripts send numbers as strings: `"7"`.
+fn accepts_a_number_as_a_string(value: &Value) -> Option<Number> {
+    match value {
+        Value::Number(number) => Some(number.clone()),
+        Value::String(text) => text.trim().parse().ok(),
+        _ => None,
+    }
+}
+
+/// Entra ID used to send `displayName` as `[{"$ref": null, "value": "x"}]`.
+fn accepts_an_object_for_a_simple_value<'v>(attribute: &Attribute, value: &'v Value) -> &'v Value {
+    match value {
+        Value::Object(members)
+            if attribute.kind != Type::Complex
+                && members.keys().all(|name| matches!(name.as_str(), "value" | "$ref")) =>
+        {
+            members.get("value").unwrap_or(value)
+        }
+        other => other,
+    }
+}
+
+/// Entra ID sends `""` or an empty `value` to clear a complex attribute: `emails: [{"value": ""}]`.
+fn accepts_an_empty_element_as_unassigned(attribute: &Attribute, value: &Value) -> bool {
+    let value = value.as_object().and_then(|members| members.get("value")).unwrap_or(value);
+    attribute.kind == Type::Complex && value.as_str().is_some_and(|text| text.trim().is_empty())
+}
+
 /// OneLogin sends `emails` as one object instead of an array.
 fn accepts_a_single_value_for_a_multi_valued_attribute(value: &Value) -> &[Value] {
     std::slice::from_ref(value)
@@ -287,13 +323,9 @@ pub fn sub_attributes_of_value<'v>(
     attribute: &Attribute,
     value: &'v Value,
 ) -> Option<&'v Map<String, Value>> {
-    let values = accepts_an_array_of_one_for_a_single_value(value).as_object()?;
-    (!attribute.multi_valued && !accepts_an_empty_value_as_unassigned(values)).then_some(values)
-}
-
-/// Entra ID sends an empty value to clear a manager.
-fn accepts_an_empty_value_as_unassigned(values: &Map<String, Value>) -> bool {
-    values.get("value").and_then(Value::as_str) == Some("")
+    let value = accepts_an_array_of_one_for_a_single_value(value);
+    let clears = accepts_an_empty_element_as_unassigned(attribute, value);
+    value.as_object().filter(|_| !attribute.multi_valued && !clears)
 }
 
 /// Entra ID sends a manager as an array with one element. An empty array means that there is no value
@@ -307,7 +339,7 @@ pub fn accepts_an_array_of_one_for_a_single_value(value: &Value) -> &Value {
 }
 
 /// Entra ID sends a manager as a string instead of `{"value": …}`. Other clients send roles in this way.
-fn accepts_a_string_for_a_complex_attribute(
+pub fn accepts_a_string_for_a_complex_attribute(
     attribute: &Attribute,
     value: &Value,
 ) -> Option<Map<String, Value>> {

@@ -2,12 +2,12 @@
 
 use serde_json::{Map, Value};
 
-use super::Document;
+use super::{Document, ResourceKind, is_active};
 use crate::error::{ErrorKind, ScimError};
 use crate::schema::{Attribute, Mutability, ResourceSchema, Schema};
 
 /// Returns the document after a PUT. Attributes that the client did not send are cleared, except immutable
-/// ones.
+/// ones. An inactive user stays inactive if the client did not send `active`.
 ///
 /// # Errors
 /// `mutability` if the PUT would change the value of an immutable attribute.
@@ -17,6 +17,9 @@ pub fn replace(
     schema: &ResourceSchema,
 ) -> Result<Document, ScimError> {
     keep_immutable(&schema.core, "", present, &mut new)?;
+    if schema.kind == ResourceKind::User {
+        accepts_an_update_without_active(present, &mut new);
+    }
     for extension in &schema.extensions {
         let Some(Value::Object(present)) = present.get(&extension.id) else { continue };
         let mut values = match new.shift_remove(&extension.id) {
@@ -30,6 +33,13 @@ pub fn replace(
     }
     super::finish(&mut new, schema)?;
     Ok(new)
+}
+
+/// HR systems send a PUT without `active` to update a profile. It must not reactivate a user who left.
+fn accepts_an_update_without_active(present: &Document, new: &mut Document) {
+    if !is_active(present) && !new.contains_key("active") {
+        new.insert("active".into(), Value::Bool(false));
+    }
 }
 
 /// Copies the immutable attributes and sub-attributes of a schema to the new values.

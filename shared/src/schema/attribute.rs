@@ -43,6 +43,11 @@ pub struct Attribute {
 }
 
 impl Attribute {
+    /// Whether values are unique names that clients choose, which are compared without the spaces at both ends.
+    pub fn is_name(&self) -> bool {
+        self.uniqueness != Uniqueness::None && self.mutability != Mutability::ReadOnly && !self.multi_valued
+    }
+
     /// Finds the sub-attribute with this name, in any case.
     pub fn sub_attribute(&self, name: &str) -> Option<&Attribute> {
         self.sub_attributes.iter().find(|attribute| attribute.name.eq_ignore_ascii_case(name))

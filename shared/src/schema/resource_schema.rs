@@ -116,7 +116,7 @@ impl ResourceSchema {
             attribute: target.attribute.name.clone(),
             sub_attribute: target.sub_attribute.map(|attribute| attribute.name.clone()),
             case_exact: leaf.case_exact,
-            unique: leaf.uniqueness != Uniqueness::None && !target.attribute.multi_valued,
+            unique: leaf.is_name() && !target.attribute.multi_valued,
             required: leaf.required && target.attribute.required && target.extension.is_none(),
         })
     }

@@ -110,6 +110,22 @@ pub const RESOURCE: &[Part] = &[
 
 pub const USER_PATCH: &[Part] = &[
     Part {
+        name: "JSON in a string",
+        text: |bytes| {
+            let objects = items(bytes, ",", |_| "{}".to_owned());
+            format!(r#"{{"op":"add","path":"emails","value":"[{objects}]"}}"#)
+        },
+    },
+    Part {
+        name: "JSON in many strings",
+        text: |bytes| {
+            let zeros = |bytes: usize| items(bytes, ",", |_| "0".to_owned());
+            operations(bytes, |_, filler| {
+                format!(r#"{{"op":"add","value":"{{\"x\":[{}]}}"}}"#, zeros(filler.len()))
+            })
+        },
+    },
+    Part {
         name: "added values",
         text: |bytes| {
             let values = array("value", bytes, |number| format!(r#"{{"value":"{number}"}}"#));

@@ -257,7 +257,7 @@ async fn doctor_reports_each_problem_with_its_remedy() {
         "        Deploy the stack again: template.yaml sets StreamSpecification.",
         &format!("ok      connector {id} is enabled"),
         "ok      the connector has a valid credential",
-        &format!("ok      {origin}/{id}/scim/v2/ServiceProviderConfig requires authentication"),
+        &format!("ok      {origin}/{id}/scim/v2/Users?count=0 requires authentication"),
         "ok      the service accepts the credential",
     ] {
         assert!(done.out.lines().any(|printed| printed == line), "{line} in {}", done.out);

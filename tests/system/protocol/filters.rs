@@ -272,7 +272,7 @@ async fn search_request_supports_the_parameters_of_a_url() {
     assert_eq!(both.json()["totalResults"], 2);
     let groups = client.post("/Groups/.search", &request(json!({}))).await;
     assert_eq!(groups.json()["totalResults"], 1);
-    let refused = client.post("/Users/.search", &json!({ "filter": "userName pr" })).await;
+    let refused = client.post("/Users/.search", &json!({ "schemas": [USER], "filter": "userName pr" })).await;
     assert_eq!((refused.status, &refused.json()["scimType"]), (400, &json!("invalidSyntax")));
 }
 

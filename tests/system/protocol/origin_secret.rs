@@ -75,5 +75,5 @@ async fn request_without_the_origin_secret_reads_nothing() {
         deadline: Instant::now() + tests::service::TIME_LIMIT,
         address: None,
     };
-    assert_eq!(service.answer(request, routes::fallback).await.status(), 403);
+    assert_eq!(service.answer(request, routes::BY_ROUTE).await.status(), 403);
 }

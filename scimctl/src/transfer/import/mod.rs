@@ -10,7 +10,7 @@ use std::path::Path;
 use directory::Directory;
 use futures_util::stream::{self, StreamExt as _};
 use shared::error::ScimError;
-use shared::filter::fold;
+use shared::filter::fold_name;
 use shared::resource::{ResourceId, ResourceKind};
 
 use super::rows::{self, Format, Row, Rows};
@@ -151,7 +151,7 @@ fn row_name(
         return fail(format!("the row has no {}", kind.name_column()));
     }
     // Two rows of one name could be written in any order, so the second is refused.
-    match first_lines.insert(fold(name.trim(), false).into_owned(), line) {
+    match first_lines.insert(fold_name(&name, false).into_owned(), line) {
         None => Ok(Some(name)),
         Some(first) => fail(format!("{} {name:?} is already in line {first}", kind.name_column())),
     }

@@ -7,12 +7,14 @@ mod context;
 mod doctor;
 mod failure;
 mod group;
+mod login;
 mod migrate;
 mod open_directory;
 mod operator;
-mod outage;
 mod output;
+mod place;
 mod progress;
+mod refusal;
 mod reindex;
 mod role;
 mod sweep;
@@ -25,8 +27,9 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
 
-use context::{Context, TableLocation};
+use context::Context;
 use failure::Failure;
+use place::TableLocation;
 use transfer::RowKind;
 
 /// Operates Rollcall. Works on the DynamoDB table itself, with your own AWS credentials.

@@ -54,6 +54,7 @@ pub mod seed;
 pub mod service;
 pub mod storm;
 pub mod strict;
+pub mod stub;
 pub mod table;
 pub mod template;
 pub mod torn;

@@ -49,6 +49,7 @@ mod operators {
     mod connectors;
     mod identity;
     mod listing;
+    mod login;
     mod output;
     mod settings;
     mod transfer;

@@ -1,6 +1,5 @@
 //! What every command needs: the table, the operator and the time.
 
-use std::io::BufRead as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -122,11 +121,4 @@ pub fn parse_connector_id(id: &str) -> Result<ConnectorId, Failure> {
 
 fn unknown_connector(id: &str) -> Failure {
     Failure(format!("there is no connector {id}; `scimctl connector list` lists all connectors"))
-}
-
-/// Reads one line of standard input, without its line end.
-pub fn read_line() -> Result<String, Failure> {
-    let mut line = String::new();
-    std::io::stdin().lock().read_line(&mut line)?;
-    Ok(line.trim_end_matches(['\n', '\r']).to_owned())
 }

@@ -14,10 +14,14 @@ mod operator;
 mod output;
 mod place;
 mod progress;
+mod prompt;
 mod refusal;
 mod reindex;
 mod role;
+mod service_url;
 mod sweep;
+mod table;
+mod time;
 mod transfer;
 mod user;
 
@@ -49,6 +53,10 @@ EXIT CODES:
 struct Arguments {
     #[command(flatten)]
     location: TableLocation,
+
+    /// Print tables without cutting long cells to the width of the terminal
+    #[arg(long, global = true, help_heading = "Output options")]
+    wide: bool,
 
     #[command(subcommand)]
     command: Command,
@@ -103,7 +111,7 @@ enum Command {
         hidden: bool,
     },
     /// Create or update local users or groups from a file, with the columns of `export`
-    #[command(after_help = "EXAMPLE:\n  scimctl import users okta contractors.csv")]
+    #[command(after_help = "EXAMPLE:\n  scimctl import users okta contractors.csv --dry-run")]
     Import {
         /// What to import
         kind: RowKind,
@@ -111,6 +119,9 @@ enum Command {
         connector: String,
         /// File to read, .csv or .jsonl
         file: PathBuf,
+        /// Only print how many rows would be created, updated and refused, and why
+        #[arg(long)]
+        dry_run: bool,
     },
     /// Show who changed what in a connector, newest first
     Audit(audit::Command),
@@ -134,7 +145,10 @@ enum Command {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let Arguments { location, command } = Arguments::parse();
+    let Arguments { location, wide, command } = Arguments::parse();
+    if wide {
+        table::set_wide();
+    }
     let result = match command {
         // Completions need no table.
         Command::Completions { shell } => print_completions(shell),
@@ -158,7 +172,8 @@ impl Command {
             Self::Group(command) => command.is_change(),
             Self::Role(command) => command.is_change(),
             Self::Check(command) => command.is_change(),
-            Self::Import { .. } | Self::Migrate(_) | Self::Reindex(_) => true,
+            Self::Import { dry_run, .. } => !dry_run,
+            Self::Migrate(_) | Self::Reindex(_) => true,
             // A sweep finishes the changes of others.
             Self::Export { .. }
             | Self::Audit(_)
@@ -180,8 +195,8 @@ async fn run(command: Command, location: TableLocation) -> Result<(), Failure> {
             transfer::export(&context, kind, &connector, file.as_deref(), hidden).await
         }
         // A deletion of the connector does not wait until a long import ends, so the import stops when a deletion begins.
-        Command::Import { kind, connector, file } => tokio::select! {
-            result = transfer::import(&context, kind, &connector, &file) => result,
+        Command::Import { kind, connector, file, dry_run } => tokio::select! {
+            result = transfer::import(&context, kind, &connector, &file, dry_run) => result,
             failure = context.wait_until_unwritable(&connector) => Err(failure),
         },
         Command::Audit(command) => audit::run(command, &context).await,

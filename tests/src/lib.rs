@@ -57,6 +57,7 @@ pub mod strict;
 pub mod stub;
 pub mod table;
 pub mod template;
+pub mod terminal;
 pub mod torn;
 
 /// The folder of the workspace.

@@ -52,6 +52,7 @@ mod operators {
     mod login;
     mod output;
     mod settings;
+    mod terminal;
     mod transfer;
 }
 

@@ -122,6 +122,23 @@ async fn wrong_login_is_explained_in_one_line() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn wrong_profile_is_not_replaced_by_another_login() {
+    let home = Home::new("[profile ada]\nregion = eu-west-3\ncredential_process = PROCESS\n");
+    let sts = Stub::sts_of_role("AssumeRoleWithWebIdentity").await;
+    let token = home.folder.write("token", "a-token");
+    let variables = [
+        ("AWS_PROFILE", "nope"),
+        ("AWS_REGION", "eu-west-3"),
+        ("AWS_ENDPOINT_URL_STS", &sts.url),
+        ("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/Ci"),
+        ("AWS_WEB_IDENTITY_TOKEN_FILE", &token),
+    ];
+    let printed = home.run(&variables, &["connector", "list"]).await.failed();
+    assert!(printed.starts_with("there is no AWS profile nope; "), "{printed}");
+    assert_eq!(sts.requests(), [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn dynamodb_that_cannot_be_reached_is_asked_once() {
     // Nothing listens on port 1.
     let url = "http://127.0.0.1:1";

@@ -5,9 +5,9 @@ use std::time::Duration;
 use aws_config::retry::RetryConfig;
 use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, ConfigLoader, SdkConfig};
+use aws_config::{BehaviorVersion, ConfigLoader};
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::config::{Credentials, HttpClient};
+use aws_sdk_dynamodb::config::{Credentials, HttpClient, SharedHttpClient};
 use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use http::Uri;
@@ -27,14 +27,9 @@ pub async fn client() -> Client {
         ["AWS_ACCESS_KEY_ID", "AWS_PROFILE"].into_iter().any(|name| environment::variable(name).is_some());
     match environment::dynamodb_endpoint() {
         Some(endpoint) if is_loopback(&endpoint) && !has_credentials => client_at(&endpoint).await,
-        Some(endpoint) => Client::new(&loader().endpoint_url(endpoint).load().await),
-        None => Client::new(&aws_config().await),
+        Some(endpoint) => Client::new(&aws_loader().endpoint_url(endpoint).load().await),
+        None => Client::new(&aws_loader().load().await),
     }
-}
-
-/// Reads the credentials, the region and the endpoints of AWS from the environment.
-pub async fn aws_config() -> SdkConfig {
-    loader().load().await
 }
 
 /// Whether a URL leads to this machine only.
@@ -45,7 +40,7 @@ pub fn is_loopback(url: &str) -> bool {
 
 /// Makes a client for a DynamoDB that requires no credentials.
 pub async fn client_at(endpoint: &str) -> Client {
-    let loader = loader().endpoint_url(endpoint).region("local").test_credentials();
+    let loader = aws_loader().endpoint_url(endpoint).region("local").test_credentials();
     Client::new(&loader.load().await)
 }
 
@@ -53,7 +48,7 @@ pub async fn client_at(endpoint: &str) -> Client {
 pub async fn client_of_engine(engine: &RunningEngine) -> Client {
     let RunningEngine { endpoint, access_key } = engine;
     let credentials = Credentials::new(access_key, access_key, None, None, "data folder");
-    let loader = loader().endpoint_url(endpoint).region("local").credentials_provider(credentials);
+    let loader = aws_loader().endpoint_url(endpoint).region("local").credentials_provider(credentials);
     Client::new(&loader.load().await)
 }
 
@@ -71,11 +66,15 @@ pub async fn client_over(engine: impl HttpClient + 'static) -> Client {
     Client::from_conf(config.build())
 }
 
-fn loader() -> ConfigLoader {
-    let http =
-        aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
+/// Makes the HTTPS client of the AWS SDK.
+pub fn https_client() -> SharedHttpClient {
+    aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https()
+}
+
+/// Makes a loader of credentials, region and endpoints from the environment, with this project's timeouts and no retries.
+pub fn aws_loader() -> ConfigLoader {
     aws_config::defaults(BehaviorVersion::latest())
-        .http_client(http)
+        .http_client(https_client())
         .retry_config(RetryConfig::disabled())
         .timeout_config(
             TimeoutConfig::builder()

@@ -1,55 +1,24 @@
 //! What every command needs: the table, the operator and the time.
 
-use std::io::BufRead as _;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
-use clap::Args;
 use directory::connectors::{Connector, ConnectorId, Connectors, being_deleted};
-use directory::{Actor, By, Directory, Table};
+use directory::{Actor, Directory, Table};
 use jiff::Timestamp;
-use runtime::{data_folder, dynamodb, environment};
 use shared::schema::Schemas;
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::failure::{Failure, fail};
-use crate::operator;
-use crate::outage::OutageDetector;
+use crate::place::{Connection, TableLocation};
+use crate::refusal::Watch;
 
 /// The longest time that one step of a command takes, with its retries.
 const STEP_TIMEOUT: Duration = Duration::from_secs(15);
 /// How often a long command checks that it can still write to the connector. It is less than `CONNECTOR_CACHE_TTL`.
 const CONNECTOR_CHECK_INTERVAL: Duration = Duration::from_secs(10);
-
-/// The heading of the options in the help, which keeps them apart from those of each command.
-const HEADING: &str = "Table options";
-
-/// The options that say where the table is.
-#[derive(Args)]
-pub struct TableLocation {
-    /// Name of the table: the stack's output TableName
-    #[arg(long, env = "TABLE_NAME", default_value = environment::DEFAULT_TABLE, global = true, help_heading = HEADING)]
-    table: String,
-
-    /// URL of a DynamoDB that needs no credentials, instead of AWS
-    #[arg(long, value_name = "URL", global = true, help_heading = HEADING)]
-    endpoint: Option<String>,
-
-    /// Data folder of a running `make run` or `make lambda`, instead of AWS
-    #[arg(long, value_name = "FOLDER", conflicts_with = "endpoint", global = true, help_heading = HEADING)]
-    local: Option<PathBuf>,
-}
-
-impl TableLocation {
-    /// Whether the table is in AWS. An endpoint on this machine in the environment is one of `make lambda` or a test.
-    fn is_on_aws(&self) -> bool {
-        let is_elsewhere = self.local.is_some() || self.endpoint.is_some();
-        !is_elsewhere && !environment::dynamodb_endpoint().is_some_and(|url| dynamodb::is_loopback(&url))
-    }
-}
 
 /// The table, and the operator who runs the command.
 pub struct Context {
@@ -64,30 +33,19 @@ pub struct Context {
 impl Context {
     /// Makes the DynamoDB client for the table. If the command is a change, also finds out who the operator is.
     pub async fn new(location: TableLocation, is_change: bool) -> Result<Self, Failure> {
-        let by = match is_change {
-            true if location.is_on_aws() => By::Operator(operator::aws_identity().await?),
-            true => By::Operator(operator::system_user()),
-            false => By::Reader,
-        };
-        let client = match (location.local, location.endpoint) {
-            (Some(folder), _) => {
-                dynamodb::client_of_engine(&data_folder::read_engine(&folder).map_err(Failure)?).await
-            }
-            (None, Some(endpoint)) => dynamodb::client_at(&endpoint).await,
-            (None, None) => dynamodb::client().await,
-        };
-        let config = client.config().to_builder().interceptor(OutageDetector::default());
-        let client = Client::from_conf(config.build());
+        let Connection { client, by, place } = location.connect(is_change).await?;
+        let table_name = place.table.clone();
+        let watched = client.config().to_builder().interceptor(Watch::new(place)).build();
         Ok(Self {
-            table: Table::new(client.clone(), location.table.clone()),
+            table: Table::new(Client::from_conf(watched), table_name.clone()),
             client,
-            table_name: location.table,
+            table_name,
             actor: Actor { by, request: format!("scimctl-{}", Uuid::new_v4()) },
             now: Timestamp::now(),
         })
     }
 
-    /// The DynamoDB client.
+    /// The DynamoDB client, for requests whose errors the command explains itself.
     pub fn client(&self) -> &Client {
         &self.client
     }
@@ -163,11 +121,4 @@ pub fn parse_connector_id(id: &str) -> Result<ConnectorId, Failure> {
 
 fn unknown_connector(id: &str) -> Failure {
     Failure(format!("there is no connector {id}; `scimctl connector list` lists all connectors"))
-}
-
-/// Reads one line of standard input, without its line end.
-pub fn read_line() -> Result<String, Failure> {
-    let mut line = String::new();
-    std::io::stdin().lock().read_line(&mut line)?;
-    Ok(line.trim_end_matches(['\n', '\r']).to_owned())
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use shared::error::{ErrorKind, ScimError, chain};
 
-use crate::outage::Outage;
+use crate::refusal::{self, Refusal};
 
 /// A message that explains to the operator why a command failed, and what to do.
 #[derive(Debug)]
@@ -17,9 +17,11 @@ pub fn fail<T>(sentence: impl fmt::Display) -> Result<T, Failure> {
 
 impl From<ScimError> for Failure {
     fn from(error: ScimError) -> Self {
+        if let Some(Refusal(sentence)) = error.cause.as_deref().and_then(|cause| refusal::find(cause)) {
+            return Self(sentence.clone());
+        }
         // A client never reads the cause of an internal error, but an operator needs it.
         match (error.kind, &error.cause) {
-            (_, Some(cause)) if is_outage(cause.as_ref()) => Self(Outage.to_string()),
             (ErrorKind::TooManyRequests(_), None) => {
                 Self("DynamoDB did not respond in time; run the same command again to continue".to_owned())
             }
@@ -27,10 +29,6 @@ impl From<ScimError> for Failure {
             _ => Self(error.detail.into_owned()),
         }
     }
-}
-
-fn is_outage(cause: &(dyn std::error::Error + 'static)) -> bool {
-    std::iter::successors(Some(cause), |cause| cause.source()).any(|cause| cause.is::<Outage>())
 }
 
 impl From<std::io::Error> for Failure {

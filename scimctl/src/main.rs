@@ -7,15 +7,21 @@ mod context;
 mod doctor;
 mod failure;
 mod group;
+mod login;
 mod migrate;
 mod open_directory;
 mod operator;
-mod outage;
 mod output;
+mod place;
 mod progress;
+mod prompt;
+mod refusal;
 mod reindex;
 mod role;
+mod service_url;
 mod sweep;
+mod table;
+mod time;
 mod transfer;
 mod user;
 
@@ -25,8 +31,9 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
 
-use context::{Context, TableLocation};
+use context::Context;
 use failure::Failure;
+use place::TableLocation;
 use transfer::RowKind;
 
 /// Operates Rollcall. Works on the DynamoDB table itself, with your own AWS credentials.
@@ -46,6 +53,10 @@ EXIT CODES:
 struct Arguments {
     #[command(flatten)]
     location: TableLocation,
+
+    /// Print tables without cutting long cells to the width of the terminal
+    #[arg(long, global = true, help_heading = "Output options")]
+    wide: bool,
 
     #[command(subcommand)]
     command: Command,
@@ -100,7 +111,7 @@ enum Command {
         hidden: bool,
     },
     /// Create or update local users or groups from a file, with the columns of `export`
-    #[command(after_help = "EXAMPLE:\n  scimctl import users okta contractors.csv")]
+    #[command(after_help = "EXAMPLE:\n  scimctl import users okta contractors.csv --dry-run")]
     Import {
         /// What to import
         kind: RowKind,
@@ -108,6 +119,9 @@ enum Command {
         connector: String,
         /// File to read, .csv or .jsonl
         file: PathBuf,
+        /// Only print how many rows would be created, updated and refused, and why
+        #[arg(long)]
+        dry_run: bool,
     },
     /// Show who changed what in a connector, newest first
     Audit(audit::Command),
@@ -131,7 +145,10 @@ enum Command {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let Arguments { location, command } = Arguments::parse();
+    let Arguments { location, wide, command } = Arguments::parse();
+    if wide {
+        table::set_wide();
+    }
     let result = match command {
         // Completions need no table.
         Command::Completions { shell } => print_completions(shell),
@@ -155,7 +172,8 @@ impl Command {
             Self::Group(command) => command.is_change(),
             Self::Role(command) => command.is_change(),
             Self::Check(command) => command.is_change(),
-            Self::Import { .. } | Self::Migrate(_) | Self::Reindex(_) => true,
+            Self::Import { dry_run, .. } => !dry_run,
+            Self::Migrate(_) | Self::Reindex(_) => true,
             // A sweep finishes the changes of others.
             Self::Export { .. }
             | Self::Audit(_)
@@ -177,8 +195,8 @@ async fn run(command: Command, location: TableLocation) -> Result<(), Failure> {
             transfer::export(&context, kind, &connector, file.as_deref(), hidden).await
         }
         // A deletion of the connector does not wait until a long import ends, so the import stops when a deletion begins.
-        Command::Import { kind, connector, file } => tokio::select! {
-            result = transfer::import(&context, kind, &connector, &file) => result,
+        Command::Import { kind, connector, file, dry_run } => tokio::select! {
+            result = transfer::import(&context, kind, &connector, &file, dry_run) => result,
             failure = context.wait_until_unwritable(&connector) => Err(failure),
         },
         Command::Audit(command) => audit::run(command, &context).await,

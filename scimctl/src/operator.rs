@@ -1,14 +1,15 @@
 //! Who the operator is, as audit records name them: the AWS identity whose credentials make the change, or the user of this
 //! system if the table is not on AWS.
 
+use aws_config::SdkConfig;
 use nix::unistd::{User, geteuid};
 use shared::error::chain;
 
 use crate::failure::{Failure, fail};
 
 /// Asks AWS STS for the ARN of the identity that the AWS credentials belong to. The request (GetCallerIdentity) needs no rights.
-pub async fn aws_identity() -> Result<String, Failure> {
-    let client = aws_sdk_sts::Client::new(&runtime::dynamodb::aws_config().await);
+pub async fn aws_identity(config: &SdkConfig) -> Result<String, Failure> {
+    let client = aws_sdk_sts::Client::new(config);
     let reason = match client.get_caller_identity().send().await {
         Ok(identity) => match identity.arn {
             Some(arn) => return Ok(arn),

@@ -54,8 +54,10 @@ pub mod seed;
 pub mod service;
 pub mod storm;
 pub mod strict;
+pub mod stub;
 pub mod table;
 pub mod template;
+pub mod terminal;
 pub mod torn;
 
 /// The folder of the workspace.

@@ -104,3 +104,22 @@ pub fn scimctl_with(service: &Service, arguments: &[&str], input: &str) -> Done 
         err: text(output.stderr),
     }
 }
+
+/// Runs a command on the table of a service as on AWS: no option says where the table is, and the environment has only these
+/// variables and the endpoint of DynamoDB.
+///
+/// # Panics
+/// When the binary does not exist.
+pub async fn scimctl_on_aws(service: &Service, environment: &[(&str, &str)], arguments: &[&str]) -> Done {
+    let mut command = Command::new(binaries().join("scimctl"));
+    command.args(arguments).env_clear().env("TABLE_NAME", TABLE).env("AWS_EC2_METADATA_DISABLED", "true");
+    command.env("AWS_ENDPOINT_URL_DYNAMODB", service.endpoint()).envs(environment.iter().copied());
+    let output = tokio::task::spawn_blocking(move || command.output().expect("scimctl starts")).await;
+    let output = output.expect("the task ends");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("the output is UTF-8");
+    Done {
+        code: output.status.code().expect("scimctl has an exit code"),
+        out: text(output.stdout),
+        err: text(output.stderr),
+    }
+}

@@ -50,8 +50,10 @@ mod operators {
     mod connectors;
     mod identity;
     mod listing;
+    mod login;
     mod output;
     mod settings;
+    mod terminal;
     mod transfer;
 }
 

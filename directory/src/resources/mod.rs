@@ -113,7 +113,10 @@ impl Directory {
     }
 
     /// Refuses an operator who writes to a resource of the client.
-    pub(crate) fn check_owner(&self, resource: &Resource) -> Result<(), ScimError> {
+    ///
+    /// # Errors
+    /// 403 if the resource belongs to the client.
+    pub fn check_owner(&self, resource: &Resource) -> Result<(), ScimError> {
         if resource.origin == self.origin() || self.origin() == Origin::Scim {
             return Ok(());
         }

@@ -8,6 +8,7 @@ use super::new_credential::{CredentialOptions, NewCredential};
 use crate::context::Context;
 use crate::failure::{Failure, fail};
 use crate::output::{print_lines, print_note};
+use crate::service_url::ServiceUrl;
 
 /// The service's URL in the output when the operator did not enter one.
 pub const NO_URL: &str = "https://HOST";
@@ -20,6 +21,7 @@ pub async fn create(
     is_unguessable: bool,
     options: CredentialOptions,
 ) -> Result<(), Failure> {
+    let service = ServiceUrl::parse(url)?;
     let id = if is_unguessable { format!("{name}-{}", random_suffix()?) } else { name.to_owned() };
     let Some(id) = ConnectorId::parse(&id) else {
         return fail(format!("{id:?} is not a connector id; use 1 to 63 of a-z, 0-9 and -"));
@@ -34,9 +36,8 @@ pub async fn create(
     if created.is_none() {
         return fail(already_exists(&id));
     }
-    let url = url.trim_end_matches('/');
-    print_lines(&format!("Endpoint URL:  {url}/{id}/scim/v2\n{lines}"))?;
-    if url == NO_URL {
+    print_lines(&format!("Endpoint URL:  {}\n{lines}", service.endpoint(&id.to_string())))?;
+    if service.is(NO_URL) {
         print_note(&format!("Replace {NO_URL} with the URL of the service, or enter it as --url"));
     }
     Ok(())

@@ -2,12 +2,16 @@
 
 use directory::connectors::{Connector, scheme};
 use jiff::Timestamp;
+use serde::Serialize;
 use shared::credential::{Credential, CredentialKind};
 
 use super::new_credential::{CredentialOptions, NewCredential};
 use crate::context::{Context, parse_connector_id};
 use crate::failure::{Failure, fail};
-use crate::output::{format_table, format_time, print, print_lines, print_note};
+use crate::output::{format_time, print, print_lines, print_note};
+use crate::prompt::confirm;
+use crate::table::{Table, print_total};
+use crate::time::DateOrTime;
 
 /// Adds a credential beside the present ones, and prints it.
 pub async fn rotate(context: &Context, id: &str, options: CredentialOptions) -> Result<(), Failure> {
@@ -15,10 +19,11 @@ pub async fn rotate(context: &Context, id: &str, options: CredentialOptions) -> 
     let username = username(context, &connector, &options);
     let NewCredential { credential, lines } = NewCredential::create(username, &options, context.now)?;
     let connector = context.connectors().add_credential(&connector.id, &credential).await?;
-    print_lines(&format!("{lines}\n\n{}", format_credentials(context, &connector).await?))?;
+    print_lines(&format!("{lines}\n\n"))?;
+    print_credentials(context, &read_credentials(context, &connector).await?)?;
     print_note(&format!(
-        "The new credential has the id {}. When the identity provider uses it, retire the old one: \
-         scimctl connector retire {id} CREDENTIAL",
+        "The new credential has the id {}. It works at once. Enter it in the identity provider. When `scimctl connector show {id}` \
+         says that it is used, retire the old one: scimctl connector retire {id} CREDENTIAL",
         credential.id
     ));
     Ok(())
@@ -41,21 +46,34 @@ fn username(context: &Context, connector: &Connector, options: &CredentialOption
     options.username.clone().or(newest).or_else(|| Some(connector.id.to_string()))
 }
 
-/// Deletes a credential.
-pub async fn retire(context: &Context, id: &str, credential: &str) -> Result<(), Failure> {
-    context.connectors().retire_credential(&parse_connector_id(id)?, credential).await?;
+/// Deletes a credential. Asks first if no other one is valid.
+pub async fn retire(
+    context: &Context,
+    id: &str,
+    credential: &str,
+    is_confirmed: bool,
+) -> Result<(), Failure> {
+    let connector = context.connector(id).await?;
+    let live = connector.credentials.iter().filter(|one| one.is_live(context.now));
+    let live: Vec<&str> = live.map(|one| one.id.as_str()).collect();
+    if live == [credential] {
+        let question = format!(
+            "{credential} is the last valid credential of connector {id}: without it, the identity provider gets 401. \
+             `scimctl connector rotate {id}` adds another one. To retire it, enter its id:"
+        );
+        confirm(&question, credential, is_confirmed)?;
+    }
+    context.connectors().retire_credential(&connector.id, credential).await?;
     print(&format!("credential {credential} is retired; all functions refuse it within a minute"))
 }
 
-/// Sets when a credential expires.
+/// Sets when a credential expires: a time, the start of a day, or `never`.
 pub async fn set_expiry(context: &Context, id: &str, credential: &str, time: &str) -> Result<(), Failure> {
     let expires = match time {
         "never" => None,
-        time => match time.parse::<Timestamp>() {
-            Ok(time) => Some(time),
-            Err(_) => {
-                return fail(format!("{time:?} is not a time such as 2027-01-31T00:00:00Z, and not `never`"));
-            }
+        time => match DateOrTime::parse(time) {
+            Ok(time) => Some(time.first()),
+            Err(wrong) => return fail(format!("{wrong}, and not `never`")),
         },
     };
     context.connectors().set_expiry(&parse_connector_id(id)?, credential, expires).await?;
@@ -65,29 +83,58 @@ pub async fn set_expiry(context: &Context, id: &str, credential: &str, time: &st
     }
 }
 
-/// Formats the credentials of a connector as a table, with the time when each was last used.
-pub async fn format_credentials(context: &Context, connector: &Connector) -> Result<String, Failure> {
-    let heading = ["CREDENTIAL", "SCHEME", "USERNAME", "CREATED", "EXPIRES", "LAST USED"];
-    let mut rows = vec![heading.map(str::to_owned).to_vec()];
+/// A credential as it is shown, without its secret.
+#[derive(Serialize)]
+pub struct ShownCredential {
+    id: String,
+    scheme: &'static str,
+    /// `None` for a token.
+    username: Option<String>,
+    created: Timestamp,
+    /// `None` if never.
+    expires: Option<Timestamp>,
+    /// `None` if never.
+    last_used: Option<Timestamp>,
+}
+
+/// Reads the credentials of a connector, with the time when each was last used.
+pub async fn read_credentials(
+    context: &Context,
+    connector: &Connector,
+) -> Result<Vec<ShownCredential>, Failure> {
+    let mut shown = Vec::with_capacity(connector.credentials.len());
     for credential in &connector.credentials {
-        let last_used = context.table().credential_usage(&connector.id).last_used(&credential.id).await?;
-        let username = match &credential.kind {
-            CredentialKind::Basic { username } => username.clone(),
-            CredentialKind::Bearer => "-".to_owned(),
-        };
-        let expires = match credential.expires {
-            None => "never".to_owned(),
-            Some(expires) if credential.is_live(context.now) => format_time(expires),
-            Some(expires) => format!("{} (expired)", format_time(expires)),
-        };
-        rows.push(vec![
-            credential.id.clone(),
-            scheme(credential).to_owned(),
-            username,
-            format_time(credential.created),
-            expires,
-            last_used.map_or_else(|| "never".to_owned(), format_time),
-        ]);
+        shown.push(ShownCredential {
+            id: credential.id.clone(),
+            scheme: scheme(credential),
+            username: match &credential.kind {
+                CredentialKind::Basic { username } => Some(username.clone()),
+                CredentialKind::Bearer => None,
+            },
+            created: credential.created,
+            expires: credential.expires,
+            last_used: context.table().credential_usage(&connector.id).last_used(&credential.id).await?,
+        });
     }
-    Ok(format_table(&rows))
+    Ok(shown)
+}
+
+/// Prints credentials as a table.
+pub fn print_credentials(context: &Context, credentials: &[ShownCredential]) -> Result<(), Failure> {
+    let time_or_never = |time: Option<Timestamp>| time.map_or_else(|| "never".to_owned(), format_time);
+    let row = |credential: &ShownCredential| {
+        let is_expired = credential.expires.is_some_and(|expires| expires <= context.now);
+        let expires = time_or_never(credential.expires);
+        vec![
+            credential.id.clone(),
+            credential.scheme.to_owned(),
+            credential.username.clone().unwrap_or_else(|| "-".to_owned()),
+            format_time(credential.created),
+            if is_expired { format!("{expires} (expired)") } else { expires },
+            time_or_never(credential.last_used),
+        ]
+    };
+    let mut table = Table::new(["CREDENTIAL", "SCHEME", "USERNAME", "CREATED", "EXPIRES", "LAST USED"]);
+    table.print(credentials.iter().map(row).collect())?;
+    print_total(credentials.len(), 0, "credential", "credentials")
 }

@@ -5,10 +5,11 @@ use directory::{Counted, Directory};
 use jiff::Timestamp;
 use shared::resource::ResourceKind;
 
-use crate::context::{Context, parse_connector_id, read_line};
-use crate::failure::{Failure, fail};
-use crate::output::{count, print, print_note};
+use crate::context::{Context, parse_connector_id};
+use crate::failure::Failure;
+use crate::output::{count, print};
 use crate::progress::{progress_bar, wait};
+use crate::prompt::confirm;
 
 /// Deletes a connector in three steps: refuses its requests, deletes its directory after all functions refuse them, and deletes
 /// its record last. An interrupted deletion is continued by the same command.
@@ -17,15 +18,12 @@ pub async fn delete(context: &Context, id: &str) -> Result<(), Failure> {
     let directory = context.directory(connector);
     let users = directory.histogram(ResourceKind::User, Counted::All).await?.total();
     let groups = count_groups(&directory).await?;
-    print_note(&format!(
+    let question = format!(
         "This deletes connector {id} with {} and {}. To continue, enter the id of the connector:",
         count(users, "user", "users"),
         count(groups, "group or role", "groups and roles")
-    ));
-    let entered = read_line()?;
-    if entered != id {
-        return fail(format!("{entered:?} is not the id of the connector, so nothing is deleted"));
-    }
+    );
+    confirm(&question, id, false)?;
     // The operator can take long to enter the id, so the time at which the command started is too early.
     let now = Timestamp::now();
     let connector = context.connectors().begin_deletion(&parse_connector_id(id)?, now).await?;

@@ -1,56 +1,127 @@
-//! `--dry-run` of `scimctl connector set` and `apply`.
+//! `--dry-run` of `scimctl connector set` and `apply`: what other settings change in the directory that applications see.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use directory::connectors::Connector;
 use directory::settings::Settings;
-use directory::view::{EntryMaker, Groups, MembershipNames, PUBLIC, for_each_user};
+use directory::view::{Entry, EntryMaker, Groups, PUBLIC, for_each_user};
 
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::open_directory::entry_maker;
-use crate::output::print;
+use crate::output::{count, format_number, print};
 
-/// Prints what the directory would show (`+`) and hide (`-`) with other settings. A renamed user is printed with both names.
+/// How many examples of each difference are printed.
+const EXAMPLES: usize = 3;
+
+/// A kind of difference. The order is that of the output.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Difference {
+    GroupDisappears,
+    GroupAppears,
+    GroupIsRenamed,
+    UserDisappears,
+    UserAppears,
+    /// This field of users changes.
+    Field(&'static str),
+}
+
+/// The differences: how many there are of each kind, and the first examples.
+#[derive(Default)]
+struct Differences(BTreeMap<Difference, (usize, Vec<String>)>);
+
+/// Prints what the directory would show differently with other settings.
 pub async fn compare(context: &Context, connector: Connector, settings: &Settings) -> Result<(), Failure> {
     let id = connector.id.to_string();
     let present = connector.record.settings.clone();
     let (before, after) = (entry_maker(&id, &present)?, entry_maker(&id, settings)?);
     let directory = context.directory(connector);
     let groups = Groups::read(&directory).await?;
-    let mut changes = 0;
-    let mut print_change = |noun: &str, before: Option<&str>, after: Option<&str>| -> Result<(), Failure> {
-        if before == after {
-            return Ok(());
+    let mut differences = Differences::default();
+    differences.compare_groups(&groups, &before, &after);
+    for_each_user(&directory, |user| {
+        differences.compare_entries(groups.entry(user, &before), groups.entry(user, &after));
+        Ok::<_, Failure>(())
+    })
+    .await?;
+    differences.print()
+}
+
+impl Differences {
+    fn add(&mut self, difference: Difference, example: String) {
+        let (number, examples) = self.0.entry(difference).or_default();
+        *number += 1;
+        if examples.len() < EXAMPLES {
+            examples.push(example);
         }
-        changes += 1;
-        for (sign, name) in [('-', before), ('+', after)] {
-            if let Some(name) = name {
-                print(&format!("{sign} {noun} {name}"))?;
+    }
+
+    fn compare_groups(&mut self, groups: &Groups, before: &EntryMaker<'_>, after: &EntryMaker<'_>) {
+        let names = groups.groups().map(|group| (before.group_name(group), after.group_name(group)));
+        for (old, new) in names.chain([(PUBLIC.to_owned(), PUBLIC.to_owned())]) {
+            match (before.hidden_group(&old).is_none(), after.hidden_group(&new).is_none()) {
+                (true, false) => self.add(Difference::GroupDisappears, old),
+                (false, true) => self.add(Difference::GroupAppears, new),
+                (true, true) if old != new => self.add(Difference::GroupIsRenamed, format!("{old} → {new}")),
+                _ => {}
+            }
+        }
+    }
+
+    fn compare_entries(&mut self, old: Entry, new: Entry) {
+        match (old.hidden.is_none(), new.hidden.is_none()) {
+            (true, false) => return self.add(Difference::UserDisappears, old.username),
+            (false, true) => return self.add(Difference::UserAppears, new.username),
+            (false, false) => return,
+            (true, true) => {}
+        }
+        let names = |names: &[String]| (!names.is_empty()).then(|| names.join(", "));
+        for (field, before, after) in [
+            ("username", Some(old.username.clone()), Some(new.username)),
+            ("first name", old.first_name, new.first_name),
+            ("last name", old.last_name, new.last_name),
+            ("display name", Some(old.display_name), Some(new.display_name)),
+            ("email", old.email, new.email),
+            ("groups", names(&old.groups), names(&new.groups)),
+            ("effective groups", names(&old.effective_groups), names(&new.effective_groups)),
+        ] {
+            if before != after {
+                let text = |value: Option<String>| value.unwrap_or_else(|| "(none)".to_owned());
+                let example = format!("{}: {} → {}", old.username, text(before), text(after));
+                self.add(Difference::Field(field), example);
+            }
+        }
+    }
+
+    fn print(self) -> Result<(), Failure> {
+        if self.0.is_empty() {
+            return print("no user or group would change");
+        }
+        for (difference, (number, examples)) in self.0 {
+            print(&format!("{}:", difference.describe(number)))?;
+            let left = number - examples.len();
+            for example in examples {
+                print(&format!("  {example}"))?;
+            }
+            if left > 0 {
+                print(&format!("  and {} more", format_number(left)))?;
             }
         }
         Ok(())
-    };
-    let (old, new) = (shown_groups(&groups, &before), shown_groups(&groups, &after));
-    for name in old.difference(&new) {
-        print_change("group", Some(name), None)?;
     }
-    for name in new.difference(&old) {
-        print_change("group", None, Some(name))?;
-    }
-    for_each_user(&directory, |user| {
-        let shown_name = |maker: &EntryMaker<'_>| {
-            let (resource, is_deleted) = (&user.stored.resource, user.stored.is_retained);
-            let entry = maker.entry(resource, is_deleted, &MembershipNames::default());
-            entry.hidden.is_none().then_some(entry.username)
-        };
-        print_change("user", shown_name(&before).as_deref(), shown_name(&after).as_deref())
-    })
-    .await?;
-    if changes == 0 { print("no user or group would appear or disappear") } else { Ok(()) }
 }
 
-fn shown_groups(groups: &Groups, maker: &EntryMaker<'_>) -> BTreeSet<String> {
-    let names = groups.names(maker).into_iter().chain([PUBLIC.to_owned()]);
-    names.filter(|name| maker.hidden_group(name).is_none()).collect()
+impl Difference {
+    fn describe(self, number: usize) -> String {
+        let (groups, users) = (count(number, "group", "groups"), count(number, "user", "users"));
+        match self {
+            Self::GroupDisappears => format!("{groups} would disappear"),
+            Self::GroupAppears => format!("{groups} would appear"),
+            Self::GroupIsRenamed => format!("{groups} would get another name"),
+            Self::UserDisappears => format!("{users} would disappear"),
+            Self::UserAppears => format!("{users} would appear"),
+            Self::Field(field) if field.ends_with("groups") => format!("{users} would have other {field}"),
+            Self::Field(field) => format!("{users} would have another {field}"),
+        }
+    }
 }

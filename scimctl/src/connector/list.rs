@@ -1,19 +1,32 @@
 //! `scimctl connector list`.
 
 use directory::connectors::{Connector, Record};
+use serde_json::json;
 
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::output::{format_table, format_time, print_lines};
+use crate::output::{format_time, print_json};
+use crate::table::{Table, print_total};
 
 /// Lists all connectors.
-pub async fn list(context: &Context) -> Result<(), Failure> {
-    let mut rows = vec![["CONNECTOR", "STATE", "CREATED", "NAME"].map(str::to_owned).to_vec()];
+pub async fn list(context: &Context, is_json: bool) -> Result<(), Failure> {
+    let mut rows = Vec::new();
     for Connector { id, record, .. } in context.table().connectors().await? {
         let state = state(&record).to_owned();
+        if is_json {
+            let Record { created, name, .. } = record;
+            let id = id.to_string();
+            print_json(&json!({ "id": id, "state": state, "created": created, "name": name }))?;
+            continue;
+        }
         rows.push(vec![id.to_string(), state, format_time(record.created), record.name]);
     }
-    print_lines(&format_table(&rows))
+    if is_json {
+        return Ok(());
+    }
+    let total = rows.len();
+    Table::new(["CONNECTOR", "STATE", "CREATED", "NAME"]).print(rows)?;
+    print_total(total, 0, "connector", "connectors")
 }
 
 /// The state of a connector: `enabled`, `disabled` or `deleting`.

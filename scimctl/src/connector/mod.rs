@@ -40,12 +40,19 @@ pub enum Command {
     },
     /// List all connectors
     #[command(after_help = "EXAMPLE:\n  scimctl connector list")]
-    List,
+    List {
+        /// Print one JSON object on each line
+        #[arg(long)]
+        json: bool,
+    },
     /// Show a connector: its state, size, credentials with their last use, and settings
     #[command(after_help = "EXAMPLE:\n  scimctl connector show okta")]
     Show {
         /// Id of the connector
         id: String,
+        /// Print a JSON object
+        #[arg(long)]
+        json: bool,
     },
     /// Serve the requests of a disabled connector again
     #[command(after_help = "EXAMPLE:\n  scimctl connector enable okta")]
@@ -88,15 +95,18 @@ pub enum Command {
         id: String,
         /// Id of the credential, as `connector show` prints it
         credential: String,
+        /// Do not ask for a confirmation if no other credential is valid
+        #[arg(long)]
+        yes: bool,
     },
     /// Set when a credential expires
-    #[command(after_help = "EXAMPLE:\n  scimctl connector expires okta 1f3a5b7c 2027-01-31T00:00:00Z")]
+    #[command(after_help = "EXAMPLE:\n  scimctl connector expires okta 1f3a5b7c 2027-01-31")]
     Expires {
         /// Id of the connector
         id: String,
         /// Id of the credential, as `connector show` prints it
         credential: String,
-        /// Time with its zone, such as 2027-01-31T00:00:00Z, or `never`
+        /// Date such as 2027-01-31, which begins at 00:00 UTC, time with its zone such as 2027-01-31T12:00:00Z, or `never`
         #[arg(value_name = "TIME")]
         when: String,
     },
@@ -110,7 +120,7 @@ pub enum Command {
         /// Settings by their names in `connector export`. Separate the values of a list with commas
         #[arg(required = true, value_name = "SETTING=VALUE")]
         settings: Vec<String>,
-        /// Only print the users and groups that would appear (+) or disappear (-)
+        /// Only print which settings, users and groups would change
         #[arg(long)]
         dry_run: bool,
     },
@@ -121,7 +131,7 @@ pub enum Command {
         id: String,
         /// Settings file, as `connector export` prints it
         file: PathBuf,
-        /// Only print the users and groups that would appear (+) or disappear (-)
+        /// Only print which settings, users and groups would change
         #[arg(long)]
         dry_run: bool,
     },
@@ -140,7 +150,7 @@ impl Command {
     pub fn is_change(&self) -> bool {
         match self {
             Self::Set { dry_run, .. } | Self::Apply { dry_run, .. } => !dry_run,
-            Self::List | Self::Show { .. } | Self::Export { .. } => false,
+            Self::List { .. } | Self::Show { .. } | Self::Export { .. } => false,
             Self::Create { .. }
             | Self::Enable { .. }
             | Self::Disable { .. }
@@ -159,8 +169,8 @@ pub async fn run(command: Command, context: &Context) -> Result<(), Failure> {
         Command::Create { name, url, unguessable, credential } => {
             create::create(context, &name, &url, unguessable, credential).await
         }
-        Command::List => list::list(context).await,
-        Command::Show { id } => show::show(context, &id).await,
+        Command::List { json } => list::list(context, json).await,
+        Command::Show { id, json } => show::show(context, &id, json).await,
         Command::Enable { id } => {
             context.connectors().enable(&parse_connector_id(&id)?).await?;
             print(&format!("connector {id} is enabled; all functions serve its requests within a minute"))
@@ -175,7 +185,7 @@ pub async fn run(command: Command, context: &Context) -> Result<(), Failure> {
         }
         Command::Delete { id } => delete::delete(context, &id).await,
         Command::Rotate { id, credential } => credentials::rotate(context, &id, credential).await,
-        Command::Retire { id, credential } => credentials::retire(context, &id, &credential).await,
+        Command::Retire { id, credential, yes } => credentials::retire(context, &id, &credential, yes).await,
         Command::Expires { id, credential, when } => {
             credentials::set_expiry(context, &id, &credential, &when).await
         }

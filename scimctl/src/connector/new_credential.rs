@@ -1,14 +1,16 @@
 //! The credential that `scimctl connector create` and `rotate` add.
 
+use std::io::{IsTerminal as _, stdin};
+
 use clap::Args;
 use directory::secrets::{credential_of_chosen, generate_credential};
 use jiff::Timestamp;
 use runtime::escape::escape;
 use shared::credential::{Credential, CredentialKind};
 
-use crate::context::read_line;
 use crate::failure::{Failure, fail};
 use crate::output::count;
+use crate::prompt::read_secret;
 
 /// The shortest password that an operator can choose, in characters.
 const MIN_PASSWORD_LENGTH: usize = 12;
@@ -19,7 +21,7 @@ pub struct CredentialOptions {
     /// Username; by default that of the present credential, or else the connector's id
     #[arg(long, conflicts_with = "bearer")]
     pub username: Option<String>,
-    /// Enter `-` to read your own password from standard input; by default one is generated
+    /// Enter `-` to choose your own password: it is asked for, or read from a pipe. By default one is generated
     #[arg(long, value_name = "-", value_parser = ["-"], conflicts_with = "bearer")]
     pub password: Option<String>,
     /// Create a bearer token instead of a username and password
@@ -66,13 +68,16 @@ impl NewCredential {
 }
 
 fn read_password() -> Result<String, Failure> {
-    let password = read_line()?;
+    let password = read_secret("Enter the new password:")?;
     let length = password.chars().count();
     if length < MIN_PASSWORD_LENGTH {
         return fail(format!(
             "the password has {}; it must have at least {MIN_PASSWORD_LENGTH} characters",
             count(length, "character", "characters")
         ));
+    }
+    if stdin().is_terminal() && read_secret("Enter it again:")? != password {
+        return fail("the two passwords differ, so nothing is changed");
     }
     Ok(password)
 }

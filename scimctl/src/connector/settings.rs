@@ -1,5 +1,6 @@
 //! `scimctl connector set`, `apply` and `export`: the settings of a connector as text.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::io::Write as _;
 use std::path::Path;
@@ -15,10 +16,26 @@ use crate::context::Context;
 use crate::failure::{Failure, fail};
 use crate::output::{print, print_exactly};
 
+/// The settings that a connector is to have.
+pub struct NewSettings {
+    /// The settings.
+    pub settings: Settings,
+    /// The names of the settings that a file lacks, so that they get their defaults.
+    pub missing: BTreeSet<String>,
+}
+
 /// Reads a settings file.
-pub fn read_file(file: &Path) -> Result<Settings, Failure> {
+pub fn read_file(file: &Path) -> Result<NewSettings, Failure> {
     let text = std::fs::read_to_string(file).map_err(|error| in_file(file, error))?;
-    toml::from_str(&text).map_err(|error: toml::de::Error| {
+    let settings = parse(&text, file)?;
+    let given = flatten(&toml::from_str(&text).unwrap_or_default());
+    let missing =
+        flatten(&to_table(&settings)?).into_keys().filter(|name| !given.contains_key(name)).collect();
+    Ok(NewSettings { settings, missing })
+}
+
+fn parse(text: &str, file: &Path) -> Result<Settings, Failure> {
+    toml::from_str(text).map_err(|error: toml::de::Error| {
         // The error does not name the setting, so the message quotes the line.
         let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
         let line = before.matches('\n').count();
@@ -49,8 +66,8 @@ pub fn to_toml(settings: &Settings) -> Result<String, Failure> {
 }
 
 /// Returns the settings with these changes, each of which is `SETTING=VALUE`.
-pub fn with_changes(settings: &Settings, changes: &[String]) -> Result<Settings, Failure> {
-    let mut all = toml::Table::try_from(settings).map_err(|error| Failure(error.to_string()))?;
+pub fn with_changes(settings: &Settings, changes: &[String]) -> Result<NewSettings, Failure> {
+    let mut all = to_table(settings)?;
     for change in changes {
         let Some((name, value)) = change.split_once('=') else {
             return fail(format!("{change:?} is not SETTING=VALUE"));
@@ -74,7 +91,8 @@ pub fn with_changes(settings: &Settings, changes: &[String]) -> Result<Settings,
             wrong_value(name, value, expected)
         })?;
     }
-    all.try_into().map_err(|error: toml::de::Error| Failure(to_one_line(&error)))
+    let settings = all.try_into().map_err(|error: toml::de::Error| Failure(to_one_line(&error)))?;
+    Ok(NewSettings { settings, missing: BTreeSet::new() })
 }
 
 fn wrong_value(name: &str, value: &str, expected: &str) -> Failure {
@@ -98,15 +116,17 @@ fn parse_value(present: &toml::Value, name: &str, value: &str) -> Result<toml::V
     })
 }
 
-/// Replaces the settings of a connector, or only prints what would appear and disappear.
+/// Replaces the settings of a connector, or only prints what would change.
 pub async fn replace(
     context: &Context,
     connector: Connector,
-    settings: Settings,
+    new: NewSettings,
     is_dry_run: bool,
 ) -> Result<(), Failure> {
+    let NewSettings { settings, missing } = new;
     let settings = settings.check(Schemas::built_in())?;
     let id = connector.id.clone();
+    print_changes(&connector.record.settings, &settings, &missing)?;
     if is_dry_run {
         return dry_run::compare(context, connector, &settings).await;
     }
@@ -119,4 +139,41 @@ pub async fn replace(
         ));
     }
     print(&format!("connector {id} has the new settings; all functions use them within a minute"))
+}
+
+/// Prints each setting that changes, with its old and new value.
+fn print_changes(before: &Settings, after: &Settings, missing: &BTreeSet<String>) -> Result<(), Failure> {
+    let (before, after) = (flatten(&to_table(before)?), flatten(&to_table(after)?));
+    for (name, new) in &after {
+        let old = before.get(name).map(ToString::to_string).unwrap_or_default();
+        let new = new.to_string();
+        if old == new {
+            continue;
+        }
+        let reason = if missing.contains(name) { " (the file lacks it, so it gets its default)" } else { "" };
+        print(&format!("{name}: {old} → {new}{reason}"))?;
+    }
+    Ok(())
+}
+
+fn to_table(settings: &Settings) -> Result<toml::Table, Failure> {
+    toml::Table::try_from(settings).map_err(|error| Failure(error.to_string()))
+}
+
+/// Lists the settings by their names, such as `rules.exclude-users`.
+fn flatten(table: &toml::Table) -> BTreeMap<String, toml::Value> {
+    let mut settings = BTreeMap::new();
+    for (name, value) in table {
+        match value {
+            toml::Value::Table(inner) => {
+                settings.extend(
+                    flatten(inner).into_iter().map(|(rest, value)| (format!("{name}.{rest}"), value)),
+                );
+            }
+            value => {
+                settings.insert(name.clone(), value.clone());
+            }
+        }
+    }
+    settings
 }

@@ -5,10 +5,13 @@ mod service;
 mod table;
 
 use clap::Args;
+use console::style;
 
-use crate::context::{Context, read_line};
+use crate::context::Context;
 use crate::failure::{Failure, fail};
-use crate::output::{count, print};
+use crate::output::{count, print, print_marked};
+use crate::prompt::read_secret;
+use crate::service_url::ServiceUrl;
 
 use service::Login;
 
@@ -26,7 +29,7 @@ pub struct Command {
     /// Username that the identity provider uses
     #[arg(long, requires = "password", requires = "url")]
     username: Option<String>,
-    /// Enter `-` to read the password from standard input, or the token if there is no --username
+    /// Enter `-` to be asked for the password, or for the token if there is no --username. It can also come from a pipe
     #[arg(long, value_name = "-", value_parser = ["-"], requires = "url")]
     password: Option<String>,
 }
@@ -54,15 +57,17 @@ fn failed(problem: impl Into<String>, advice: impl Into<String>) -> CheckResult 
 
 /// Runs the command.
 pub async fn run(command: Command, context: &Context) -> Result<(), Failure> {
-    if let (Some(url), Some(_)) = (&command.url, &command.password) {
-        service::check_confidential(url)?;
-    }
-    let secret = command.password.as_ref().map(|_| read_line()).transpose()?;
+    let url = command.url.as_deref().map(ServiceUrl::parse).transpose()?;
+    let question = match &command.username {
+        Some(username) => format!("Enter the password of {username}:"),
+        None => "Enter the token:".to_owned(),
+    };
+    let secret = command.password.as_ref().map(|_| read_secret(&question)).transpose()?;
     let mut results = table::check(context.client(), context.table_name()).await;
     if let Some(id) = &command.connector {
         results.extend(connector::check(context, id).await?);
-        if let Some(url) = &command.url {
-            let url = format!("{}/{id}/scim/v2/Users?count=0", url.trim_end_matches('/'));
+        if let Some(url) = &url {
+            let url = format!("{}/Users?count=0", url.endpoint(id));
             let login = secret.map(|secret| Login { username: command.username, secret });
             results.extend(service::check(&url, login.as_ref()).await);
         }
@@ -70,10 +75,10 @@ pub async fn run(command: Command, context: &Context) -> Result<(), Failure> {
     let mut failures = 0;
     for result in results {
         match result {
-            CheckResult::Passed(state) => print(&format!("ok      {state}"))?,
+            CheckResult::Passed(state) => print_marked(style("ok      ").green(), &state)?,
             CheckResult::Failed { problem, advice } => {
                 failures += 1;
-                print(&format!("FAILED  {problem}"))?;
+                print_marked(style("FAILED  ").red(), &problem)?;
                 print(&format!("        {advice}"))?;
             }
         }

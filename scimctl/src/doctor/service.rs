@@ -4,17 +4,14 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use http::uri::Scheme;
-use http::{Request, StatusCode, Uri};
+use http::{Request, StatusCode};
 use http_body_util::{BodyExt as _, Empty};
 use hyper_rustls::HttpsConnectorBuilder;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
-use runtime::dynamodb::is_loopback;
 use shared::error::chain;
 
 use super::{CheckResult, failed, passed};
-use crate::failure::{Failure, fail};
 
 /// The longest time that a response can take.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -35,18 +32,6 @@ impl Login {
             None => format!("Bearer {secret}"),
         }
     }
-}
-
-/// Refuses a URL over which everyone on the way could read the credential.
-pub fn check_confidential(url: &str) -> Result<(), Failure> {
-    let is_encrypted = url.parse::<Uri>().is_ok_and(|url| url.scheme() == Some(&Scheme::HTTPS));
-    if is_encrypted || is_loopback(url) {
-        return Ok(());
-    }
-    fail(format!(
-        "--url is {url}, and everyone on the way could read the password. Enter the https:// URL of the service, or leave out \
-         --password"
-    ))
 }
 
 /// Checks a URL that requires authentication: without credentials, and then with the login.
@@ -76,12 +61,12 @@ async fn check_login(url: &str, login: &Login) -> CheckResult {
         Ok(StatusCode::OK) => passed("the service accepts the credential"),
         Ok(StatusCode::UNAUTHORIZED) => failed(
             "the service refuses the credential with 401",
-            "Enter the credential that `scimctl connector rotate` prints in the identity provider. The service accepts a \
-             new one within a minute.",
+            "Enter the credential that `scimctl connector rotate` prints in the identity provider. A new one works at once.",
         ),
         Ok(StatusCode::TOO_MANY_REQUESTS) => failed(
-            "the service refuses all credentials from this address with 429, after too many wrong ones",
-            "Wait 15 minutes, then check again with the right credential.",
+            "the service refuses the password with 429, after too many wrong ones from this address",
+            "Correct the password. Or use a generated one, as `scimctl connector rotate` prints it: a generated password or token is \
+             never refused because of wrong ones. The limit of chosen passwords ends after 15 minutes.",
         ),
         Ok(status) => failed(
             format!("the service responds to the credential with {status} instead of 200"),

@@ -8,7 +8,8 @@ use shared::schema::Schemas;
 use super::show::{BUILT_IN, GroupLine, NO_ID};
 use crate::failure::Failure;
 use crate::open_directory::OpenDirectory;
-use crate::output::{format_table, print_hidden_count, print_json, print_lines};
+use crate::output::print_json;
+use crate::table::{Table, print_total};
 
 /// Lists the groups that the directory shows. The built-in group is listed only without a filter, because it has no attributes.
 pub async fn list(
@@ -34,7 +35,7 @@ pub async fn list(
         found.push((PUBLIC.to_owned(), BUILT_IN, NO_ID.to_owned()));
     }
     found.sort();
-    let mut rows = vec![["GROUP", "ORIGIN", "ID"].map(str::to_owned).to_vec()];
+    let mut rows = Vec::new();
     let (mut shown, mut skipped) = (0, 0);
     for (name, origin, id) in found {
         let hidden = maker.hidden_group(&name).map(|reason| reason.to_string());
@@ -53,9 +54,6 @@ pub async fn list(
     if is_json {
         return Ok(());
     }
-    // If all groups are hidden, only their number is printed, without an empty table.
-    if shown > 0 || skipped == 0 {
-        print_lines(&format_table(&rows))?;
-    }
-    print_hidden_count(shown, skipped)
+    Table::new(["GROUP", "ORIGIN", "ID"]).print(rows)?;
+    print_total(shown, skipped, "group", "groups")
 }

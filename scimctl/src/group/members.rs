@@ -1,23 +1,21 @@
 //! `scimctl group members`.
 
-use directory::view::{Groups, for_each_user, is_built_in};
+use directory::view::{Groups, for_each_user};
+use shared::resource::ResourceId;
 
-use super::find::find_group;
 use crate::failure::Failure;
 use crate::open_directory::OpenDirectory;
 use crate::output::{print, print_json};
 
-/// Lists the users of a group.
+/// Lists the users of a group or role, or all users without one: every user is a member of the built-in group.
 pub async fn list_users(
     open: &OpenDirectory,
-    group: &str,
+    group: Option<ResourceId>,
     is_direct: bool,
     with_hidden: bool,
     is_json: bool,
 ) -> Result<(), Failure> {
     let maker = open.entry_maker()?;
-    // Every user is a member of the built-in group.
-    let group = if is_built_in(group) { None } else { Some(find_group(open, group).await?.id) };
     let groups = Groups::read(&open.directory).await?;
     for_each_user(&open.directory, |user| {
         let is_member = match group {

@@ -8,6 +8,7 @@ mod members;
 mod show;
 
 use clap::Subcommand;
+use directory::view::is_built_in;
 use shared::resource::ResourceKind;
 
 use crate::context::Context;
@@ -17,6 +18,7 @@ use crate::open_directory::OpenDirectory;
 pub use document::{display_name, new_document};
 pub use edit::{add_members, create, delete, remove_members};
 pub use find::find_role;
+pub use members::list_users;
 
 /// The commands on groups.
 #[derive(Subcommand)]
@@ -140,7 +142,9 @@ pub async fn run(command: Command, context: &Context) -> Result<(), Failure> {
         }
         Command::Members { connector, group, direct, hidden, json } => {
             let open = OpenDirectory::open(context, &connector).await?;
-            members::list_users(&open, &group, direct, hidden, json).await
+            let group =
+                if is_built_in(&group) { None } else { Some(find::find_group(&open, &group).await?.id) };
+            list_users(&open, group, direct, hidden, json).await
         }
         Command::Create { connector, group } => {
             let open = OpenDirectory::open(context, &connector).await?;

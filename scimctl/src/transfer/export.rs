@@ -14,6 +14,7 @@ use crate::context::Context;
 use crate::failure::Failure;
 use crate::group;
 use crate::open_directory::OpenDirectory;
+use crate::output::{count, format_number, print_note};
 use crate::progress::progress_bar;
 use crate::user::{self, UserAttributes};
 
@@ -37,11 +38,29 @@ pub async fn export(
     };
     let mut rows = Writer::new(out, is_terminal, format, &kind.columns()?)?;
     let groups = Groups::read(&open.directory).await?;
-    match kind {
+    let exported = match kind {
         RowKind::Users => export_users(&open.directory, &groups, &maker, with_hidden, &mut rows).await?,
         RowKind::Groups => export_groups(&open.directory, &groups, &maker, with_hidden, &mut rows).await?,
-    }
-    rows.finish()
+    };
+    rows.finish()?;
+    let Exported { written, hidden } = exported;
+    let written = match kind {
+        RowKind::Users => count(written, "user", "users"),
+        RowKind::Groups => count(written, "group", "groups"),
+    };
+    let hidden = match hidden {
+        0 => String::new(),
+        hidden => format!(", and {} hidden left out (--hidden)", format_number(hidden)),
+    };
+    print_note(&format!("{written} exported{hidden}"));
+    Ok(())
+}
+
+/// The numbers of rows that are written, and that are left out because they are hidden.
+#[derive(Default)]
+struct Exported {
+    written: usize,
+    hidden: usize,
 }
 
 async fn export_users(
@@ -50,20 +69,23 @@ async fn export_users(
     maker: &EntryMaker<'_>,
     with_hidden: bool,
     rows: &mut Writer,
-) -> Result<(), Failure> {
+) -> Result<Exported, Failure> {
+    let mut exported = Exported::default();
     let bar =
         progress_bar("exporting users", directory.histogram(ResourceKind::User, Counted::All).await?.total());
     for_each_user(directory, |user| {
         bar.inc(1);
         let entry = groups.entry(user, maker);
         if entry.hidden.is_some() && !with_hidden {
+            exported.hidden += 1;
             return Ok(());
         }
+        exported.written += 1;
         rows.write(&user_row(&user.stored.resource, entry))
     })
     .await?;
     bar.finish_and_clear();
-    Ok(())
+    Ok(exported)
 }
 
 fn user_row(user: &Resource, entry: Entry) -> UserRow {
@@ -94,17 +116,21 @@ async fn export_groups(
     maker: &EntryMaker<'_>,
     with_hidden: bool,
     rows: &mut Writer,
-) -> Result<(), Failure> {
+) -> Result<Exported, Failure> {
+    let mut exported = Exported::default();
     let bar = progress_bar("exporting groups", groups.groups().count());
     for group in groups.groups() {
         bar.inc(1);
         let row = group_row(directory, groups, group, maker).await?;
-        if row.hidden.is_none() || with_hidden {
-            rows.write(&row)?;
+        if row.hidden.is_some() && !with_hidden {
+            exported.hidden += 1;
+            continue;
         }
+        exported.written += 1;
+        rows.write(&row)?;
     }
     bar.finish_and_clear();
-    Ok(())
+    Ok(exported)
 }
 
 async fn group_row(

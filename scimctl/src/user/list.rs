@@ -8,7 +8,8 @@ use shared::schema::Schemas;
 
 use crate::failure::Failure;
 use crate::open_directory::OpenDirectory;
-use crate::output::{ColumnWidths, print_hidden_count, print_json, print_lines};
+use crate::output::print_json;
+use crate::table::{Table, print_total};
 
 /// The rows that are formatted and printed together, so that a large directory does not fill the memory.
 const ROWS_PER_PART: usize = 500;
@@ -23,8 +24,12 @@ pub async fn list(
     let matches = parse_filter(filter)?;
     let maker = open.entry_maker()?;
     let groups = Groups::read(&open.directory).await?;
-    let mut rows = vec![heading(with_hidden)];
-    let mut widths = ColumnWidths::default();
+    let mut rows = Vec::new();
+    let mut table = match with_hidden {
+        // Another user can have the name of a hidden one, so only the id is unique.
+        true => Table::new(["USERNAME", "NAME", "EMAIL", "GROUPS", "ORIGIN", "ID"]),
+        false => Table::new(["USERNAME", "NAME", "EMAIL", "GROUPS", "ORIGIN"]),
+    };
     let (mut shown, mut hidden) = (0, 0);
     for_each_user(&open.directory, |user| {
         let entry = groups.entry(user, &maker);
@@ -40,8 +45,8 @@ pub async fn list(
             return print_json(&entry);
         }
         rows.push(row(entry, with_hidden));
-        if rows.len() > ROWS_PER_PART {
-            print_lines(&widths.format(&std::mem::take(&mut rows)))?;
+        if rows.len() == ROWS_PER_PART {
+            table.print(std::mem::take(&mut rows))?;
         }
         Ok(())
     })
@@ -49,11 +54,8 @@ pub async fn list(
     if is_json {
         return Ok(());
     }
-    // If all users are hidden, only their number is printed, without an empty table.
-    if !rows.is_empty() && (shown > 0 || hidden == 0) {
-        print_lines(&widths.format(&rows))?;
-    }
-    print_hidden_count(shown, hidden)
+    table.print(rows)?;
+    print_total(shown, hidden, "user", "users")
 }
 
 /// Parses a SCIM filter into a function that returns whether it matches a user. Without a filter, all users match.
@@ -66,12 +68,6 @@ fn parse_filter(filter: Option<&str>) -> Result<impl Fn(&StoredUser, &Groups) ->
             filter.matches(&represent_to_match(&user.stored.resource, &references, None, ""))
         })
     })
-}
-
-fn heading(with_id: bool) -> Vec<String> {
-    let columns = ["USERNAME", "NAME", "EMAIL", "GROUPS", "ORIGIN"].into_iter();
-    // Another user can have the name of a hidden one, so only the id is unique.
-    columns.chain(with_id.then_some("ID")).map(str::to_owned).collect()
 }
 
 fn row(entry: Entry, with_id: bool) -> Vec<String> {

@@ -13,6 +13,7 @@ use crate::failure::Failure;
 use crate::open_directory::OpenDirectory;
 
 pub use attributes::{UserAttributes, new_document, user_name};
+pub use find::find_deleted;
 
 /// The commands on users.
 #[derive(Subcommand)]

@@ -74,7 +74,7 @@ async fn demo_provisions_a_company_and_a_repetition_changes_nothing() {
     names.sort_unstable();
     assert_eq!(names, ["Engineering", "Finance", "Sales", "Support"]);
     let users = demo.scimctl(&["user", "list", "default"]);
-    assert!(users.ends_with("46 shown, 4 hidden (--hidden)\n"), "{users}");
+    assert!(users.ends_with("46 users, and 4 hidden (--hidden)\n"), "{users}");
     let groups = demo.scimctl(&["group", "list", "default"]);
     assert!(groups.contains("Company") && !groups.contains("Service Accounts"), "{groups}");
 

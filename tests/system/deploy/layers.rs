@@ -65,6 +65,14 @@ fn scimctl_is_built_without_lambda() {
     assert!(found.is_empty(), "{found:?}");
 }
 
+#[test]
+fn functions_are_built_without_the_aws_logins_of_operators() {
+    let (functions, scimctl) = (crates_of("functions"), crates_of("scimctl"));
+    for name in ["aws-sdk-sso", "aws-sdk-ssooidc", "comfy-table", "console"] {
+        assert!(scimctl.contains(name) && !functions.contains(name), "{name}");
+    }
+}
+
 /// The signatures of the public functions in a source file.
 fn public_signatures(text: &str) -> Vec<String> {
     let mut signatures = Vec::new();

@@ -1,17 +1,19 @@
 //! Connectors on the command line: operators create, disable, rename and delete them, rotate credentials and
 //! change settings.
 
+use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
 use directory::connectors::ConnectorId;
+use directory::settings::{OnDelete, Settings};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use shared::resource::{ResourceId, ResourceKind};
 use tests::client::Client;
 use tests::folder::Folder;
 use tests::layout;
-use tests::provisioning::{create_group, create_user, create_users};
+use tests::provisioning::{USER, create_group, create_user, create_users};
 use tests::scimctl::{operator, scimctl, scimctl_with};
 use tests::service::{TABLE, binaries, service};
 use tests::table::{read_items, take_item};
@@ -95,9 +97,15 @@ async fn old_and_rotated_credentials_are_valid_until_one_is_retired() {
     assert!(used(&id(old)).await.is_some());
     run(&["retire", &name, &id(old)]).ok();
     assert_eq!(used(&id(old)).await, None, "the last use of a deleted credential is deleted");
-    run(&["expires", &name, &id(bearer), "2026-01-01T00:00:00Z"]).ok();
+    assert_eq!(
+        run(&["expires", &name, &id(bearer), "2026-01-01"]).ok(),
+        format!("credential {} expires at 2026-01-01 00:00 UTC\n", id(bearer))
+    );
     assert!(run(&["retire", &name, &id(old)]).failed().contains("no credential"));
-    assert!(run(&["expires", &name, &id(new), "tomorrow"]).failed().contains("is not a time"));
+    assert_eq!(
+        run(&["expires", &name, &id(new), "tomorrow"]).failed(),
+        "\"tomorrow\" is not a date such as 2027-01-31, and not a time such as 2027-01-31T12:00:00Z, and not `never`"
+    );
     let shown = run(&["show", &name]).ok();
     assert!(!shown.contains(&id(old)) && shown.contains("2026-01-01 00:00 UTC (expired)"), "{shown}");
     // Every function reads the connector again within a minute. This is what it reads.
@@ -155,7 +163,7 @@ async fn connector_is_disabled_renamed_and_deleted_with_its_directory() {
     let wrong = scimctl_with(service(), &["connector", "delete", &id], "yes\n");
     assert_eq!(
         (wrong.code, wrong.err.lines().last()),
-        (1, Some("scimctl: \"yes\" is not the id of the connector, so nothing is deleted"))
+        (1, Some(&*format!("scimctl: \"yes\" is not {id}, so nothing is changed")))
     );
     assert_eq!(client.get("/Users?count=0").await.json()["totalResults"], 5);
     // A deletion that was interrupted an hour ago: a user is deleted, but its memberships and index items are
@@ -196,7 +204,7 @@ async fn connector_is_disabled_renamed_and_deleted_with_its_directory() {
     assert!(service().table().connector(&connector.id).await.unwrap().is_none());
     assert_eq!(service().table().credential_usage(&connector.id).last_used("retired").await.unwrap(), None);
     let trail = scimctl(service(), &["audit", &id]).ok();
-    assert!(trail.lines().any(|line| line.contains("create User")), "{trail}");
+    assert!(trail.lines().any(|line| line.contains("  create     User  ")), "{trail}");
     assert_eq!(scimctl(service(), &["audit", &new_name()]).failed().split(' ').next(), Some("there"));
 }
 
@@ -236,8 +244,217 @@ async fn audit_trail_of_one_resource_is_read_by_its_id() {
     let id = connector.id.to_string();
     let ann = create_user(&connector.local(service()), "ann@example.com").await;
     let of = |resource: &str| scimctl(service(), &["audit", &id, "--resource", resource]);
-    assert_eq!(of(&ann).ok().lines().count(), 1);
-    assert!(of("ann@example.com").failed().starts_with("\"ann@example.com\" is not a resource id; "));
+    let by_id = of(&ann).ok();
+    assert_eq!(by_id.lines().last(), Some("1 record"));
+    assert_eq!(of("ANN@example.com").ok(), by_id);
+    let sales = create_group(&connector.local(service()), "Sales", &[]).await;
+    assert_eq!(of("sales").ok(), of(&sales).ok());
+    scimctl(service(), &["role", "create", &id, "Sales"]).ok();
+    let ambiguous = of("Sales").failed();
+    assert!(
+        ambiguous.starts_with("Sales is the name of several resources: enter an id of Group ")
+            && ambiguous.contains(&sales),
+        "{ambiguous}"
+    );
+    assert_eq!(
+        of("bob").failed(),
+        format!(
+            "connector {id} has no user, group or role bob. Audit records have no names, so enter the id of a deleted one"
+        )
+    );
+}
+
+#[tokio::test]
+async fn audit_trail_of_a_deleted_user_that_is_kept_is_read_by_its_name() {
+    let settings = Settings { on_delete: OnDelete::Deactivate, ..Settings::default() };
+    let connector = service().connector_with(settings).await;
+    let client = connector.local(service());
+    let ann = create_user(&client, "ann").await;
+    client.delete(&format!("/Users/{ann}")).await;
+    let of =
+        |resource: &str| scimctl(service(), &["audit", &connector.id.to_string(), "--resource", resource]);
+    assert_eq!(of("ann").ok(), of(&ann).ok());
+    assert_eq!(of("ann").ok().lines().last(), Some("2 records"));
+}
+
+#[tokio::test]
+async fn audit_trail_from_and_to_a_date_has_the_records_of_these_days() {
+    let connector = service().connector().await;
+    let id = connector.id.to_string();
+    let today = Timestamp::now().strftime("%Y-%m-%d").to_string();
+    let read = |options: &[&str]| scimctl(service(), &[&["audit", &id], options].concat());
+    let all = read(&[]).ok();
+    assert_eq!(all.lines().last(), Some("1 record"));
+    assert_eq!(read(&["--since", "2026-01-01", "--until", "2199-12-31"]).ok(), all);
+    // Only at midnight, the record is of the day before.
+    assert!([all, "0 records\n".to_owned()].contains(&read(&["--since", &today]).ok()));
+    assert_eq!(read(&["--since", "2020-01-01", "--until", "2020-01-31"]).ok(), "0 records\n");
+    let wrong = read(&["--since", "yesterday"]);
+    assert!(wrong.code == 2 && wrong.err.contains("\"yesterday\" is not a date such as"), "{wrong:?}");
+}
+
+#[tokio::test]
+async fn last_valid_credential_is_retired_only_after_a_confirmation() {
+    let (name, origin) = (new_name(), origin());
+    let run = |arguments: &[&str]| scimctl(service(), &[&["connector"], arguments].concat());
+    run(&["create", "--name", &name, "--url", &origin]).ok();
+    let credentials = || -> Vec<String> {
+        let shown: serde_json::Value = serde_json::from_str(&run(&["show", &name, "--json"]).ok()).unwrap();
+        let credentials = shown["credentials"].as_array().unwrap().iter();
+        credentials.map(|credential| credential["id"].as_str().unwrap().to_owned()).collect()
+    };
+    let [first] = &credentials()[..] else { panic!("{:?}", credentials()) };
+    let refused = scimctl_with(service(), &["connector", "retire", &name, first], "yes\n");
+    assert_eq!(
+        (refused.code, refused.err),
+        (
+            1,
+            format!(
+                "{first} is the last valid credential of connector {name}: without it, the identity provider gets 401. \
+                 `scimctl connector rotate {name}` adds another one. To retire it, enter its id:\n\
+                 scimctl: \"yes\" is not {first}, so nothing is changed\n"
+            )
+        )
+    );
+    let rotated = run(&["rotate", &name]);
+    assert!(rotated.err.contains("It works at once. Enter it in the identity provider."), "{rotated:?}");
+    run(&["retire", &name, first]).ok();
+    let [second] = &credentials()[..] else { panic!("{:?}", credentials()) };
+    scimctl_with(service(), &["connector", "retire", &name, second], &format!("{second}\n")).ok();
+    assert_eq!(credentials(), [""; 0]);
+    run(&["rotate", &name]).ok();
+    run(&["retire", &name, &credentials()[0], "--yes"]).ok();
+    assert_eq!(credentials(), [""; 0]);
+}
+
+#[tokio::test]
+async fn url_of_a_new_connector_is_that_of_the_service() {
+    for url in ["scim.example.com", "http://scim.example.com", "https://scim.example.com/okta/scim/v2"] {
+        let name = new_name();
+        let refused = scimctl(service(), &["connector", "create", "--name", &name, "--url", url]).failed();
+        assert!(refused.starts_with(&format!("--url is {url:?}")), "{refused}");
+        assert!(
+            scimctl(service(), &["connector", "show", &name]).failed().starts_with("there is no connector")
+        );
+    }
+}
+
+#[tokio::test]
+async fn dry_run_shows_each_kind_of_difference_with_three_examples() {
+    let connector = service().connector().await;
+    let (id, client) = (connector.id.to_string(), connector.local(service()));
+    for number in 1..=5 {
+        let name = format!("u{number}@example.com");
+        let body =
+            json!({ "schemas": [USER], "userName": name, "emails": [{ "value": name, "primary": true }] });
+        assert_eq!(client.post("/Users", &body).await.status, 201);
+    }
+    create_group(&client, "Sales", &[]).await;
+    let set = |setting: &str| scimctl(service(), &["connector", "set", &id, setting, "--dry-run"]).ok();
+    let blanked = set("mapping.email=nickName");
+    let lines: Vec<&str> = blanked.lines().collect();
+    assert_eq!(lines.len(), 6, "{blanked}");
+    assert_eq!(
+        [lines[0], lines[1], lines[5]],
+        [
+            "mapping.email: \"emails[primary eq true].value\" → \"nickName\"",
+            "5 users would have another email:",
+            "  and 2 more"
+        ]
+    );
+    for line in &lines[2..5] {
+        let (name, change) = line.trim_start().split_once(": ").unwrap();
+        assert_eq!(change, format!("{name} → (none)"));
+    }
+    let renamed = set("mapping.username-from-email=true");
+    assert!(renamed.contains("5 users would have another username:\n  u"), "{renamed}");
+    assert!(renamed.contains("5 users would have another display name:\n  u"), "{renamed}");
+    assert_eq!(
+        set("mapping.group-name=externalId"),
+        "mapping.group-name: \"displayName\" → \"externalId\"\nno user or group would change\n",
+        "a group without the attribute keeps its displayName"
+    );
+    assert_eq!(
+        set("on-delete=refuse"),
+        "on-delete: \"delete\" → \"refuse\"\nno user or group would change\n"
+    );
+}
+
+#[tokio::test]
+async fn apply_says_which_settings_the_file_resets() {
+    let connector = service().connector().await;
+    let id = connector.id.to_string();
+    let run = |arguments: &[&str]| scimctl(service(), &[&["connector"], arguments].concat()).ok();
+    run(&["set", &id, "rules.exclude-users=root", "audit-days=30"]);
+    let folder = Folder::new();
+    let file = folder.write("settings.toml", "audit-days = 60\n");
+    let changes = "audit-days: 30 → 60\n\
+                   rules.exclude-users: [\"root\"] → [] (the file lacks it, so it gets its default)\n";
+    let dry = run(&["apply", &id, &file, "--dry-run"]);
+    assert_eq!(dry, format!("{changes}no user or group would change\n"));
+    let applied = run(&["apply", &id, &file]);
+    assert_eq!(
+        applied,
+        format!("{changes}connector {id} has the new settings; all functions use them within a minute\n")
+    );
+}
+
+#[tokio::test]
+async fn connectors_and_roles_are_printed_as_json() {
+    let connector = service().connector().await;
+    let (id, client) = (connector.id.to_string(), connector.local(service()));
+    let ann = create_user(&client, "ann").await;
+    create_group(&client, "Sales", std::slice::from_ref(&ann)).await;
+    let run = |arguments: &[&str]| scimctl(service(), arguments).ok();
+    let parse = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+    let listed = run(&["connector", "list", "--json"]);
+    let listed = listed.lines().map(parse).find(|listed| listed["id"] == json!(id)).unwrap();
+    let shown = parse(&run(&["connector", "show", &id, "--json"]));
+    for member in ["id", "name", "state", "created"] {
+        assert_eq!(listed[member], shown[member], "{member}");
+    }
+    let counts =
+        ["users", "deactivated_users", "groups", "local_groups", "roles"].map(|name| shown[name].clone());
+    assert_eq!(counts, [1, 0, 1, 0, 0].map(serde_json::Value::from));
+    assert_eq!(shown["settings"], serde_json::to_value(Settings::default()).unwrap());
+    let credentials = shown["credentials"].as_array().unwrap();
+    let credential = credentials.iter().find(|credential| credential["scheme"] == "Basic").unwrap();
+    assert_eq!(credential["expires"], serde_json::Value::Null);
+    assert!(credential.get("hash").is_none() && credential["last_used"].is_string(), "{credential}");
+
+    run(&["role", "create", &id, "approver"]);
+    run(&["role", "assign", &id, "approver", "Sales"]);
+    let listed = parse(&run(&["role", "list", &id, "--json"]));
+    let role = json!({ "id": listed["id"], "name": "approver", "users": 0, "groups": 1 });
+    assert_eq!(listed, json!({ "id": role["id"], "name": "approver" }));
+    assert_eq!(parse(&run(&["role", "show", &id, "approver", "--json"])), role);
+    assert_eq!(run(&["role", "members", &id, "approver"]), "ann\n");
+    assert_eq!(run(&["role", "members", &id, "approver", "--direct"]), "");
+    let members = parse(&run(&["role", "members", &id, "approver", "--json"]));
+    assert_eq!(members["roles"], json!(["approver"]));
+}
+
+#[tokio::test]
+async fn role_is_deleted_only_after_a_confirmation() {
+    let connector = service().connector().await;
+    let id = connector.id.to_string();
+    create_user(&connector.local(service()), "ann").await;
+    scimctl(service(), &["role", "create", &id, "approver"]).ok();
+    scimctl(service(), &["role", "assign", &id, "approver", "ann"]).ok();
+    let delete = |input: &str| scimctl_with(service(), &["role", "delete", &id, "approver"], input);
+    let refused = delete("\n");
+    assert_eq!(
+        (refused.code, refused.err.as_str()),
+        (
+            1,
+            "This deletes role approver, which is assigned to 1 user, 0 groups. To continue, enter its name:\n\
+             scimctl: \"\" is not approver, so nothing is changed\n"
+        )
+    );
+    let shown = scimctl(service(), &["role", "show", &id, "approver"]);
+    assert_eq!(shown.value("Assigned to:"), "1 user, 0 groups");
+    delete("approver\n").ok();
+    assert_eq!(scimctl(service(), &["role", "list", &id]).ok(), "0 roles\n");
 }
 
 #[tokio::test]
@@ -250,8 +467,26 @@ async fn settings_can_be_set_applied_from_a_file_and_exported() {
     let run = |arguments: &[&str]| scimctl(service(), &[&["connector"], arguments].concat());
     let set = ["set", &id, "rules.exclude-users=root,svc-*", "rules.exclude-groups=admin*", "audit-days=30"];
     let dry = run(&[&set[..], &["--dry-run"]].concat()).ok();
-    assert_eq!(dry, "- group Admins\n- user root\n");
-    assert_eq!(run(&["set", &id, "rules.exclude-groups=PUB*", "--dry-run"]).ok(), "- group public\n");
+    assert_eq!(
+        dry,
+        "audit-days: 365 → 30\n\
+         rules.exclude-groups: [] → [\"admin*\"]\n\
+         rules.exclude-users: [] → [\"root\", \"svc-*\"]\n\
+         1 group would disappear:\n  Admins\n\
+         1 user would disappear:\n  root\n"
+    );
+    let without_public = run(&["set", &id, "rules.exclude-groups=PUB*", "--dry-run"]).ok();
+    let (start, examples) =
+        without_public.split_at(without_public.find("  ann").min(without_public.find("  root")).unwrap());
+    assert_eq!(
+        start,
+        "rules.exclude-groups: [] → [\"PUB*\"]\n\
+         1 group would disappear:\n  public\n\
+         2 users would have other effective groups:\n"
+    );
+    // Users are in the order of their ids, which are random.
+    let examples: BTreeSet<&str> = examples.lines().collect();
+    assert_eq!(examples, ["  ann@example.com: public → (none)", "  root: public → (none)"].into());
     run(&set).ok();
     let exported = run(&["export", &id]).ok();
     assert!(
@@ -261,8 +496,9 @@ async fn settings_can_be_set_applied_from_a_file_and_exported() {
     let folder = Folder::new();
     let path = &folder.write("settings.toml", &exported.replace("\"root\"", "\"ann*\""));
     assert_eq!(
-        run(&["apply", &id, path, "--dry-run"]).ok().lines().collect::<std::collections::BTreeSet<_>>(),
-        ["+ user root", "- user ann@example.com"].into()
+        run(&["apply", &id, path, "--dry-run"]).ok(),
+        "rules.exclude-users: [\"root\", \"svc-*\"] → [\"ann*\", \"svc-*\"]\n\
+         1 user would disappear:\n  ann@example.com\n1 user would appear:\n  root\n"
     );
     run(&["apply", &id, path]).ok();
     assert_eq!(run(&["apply", &id, path]).ok(), format!("connector {id} already has these settings\n"));

@@ -2,6 +2,7 @@
 //! completions.
 
 use directory::settings::{OnDelete, Settings};
+use http::StatusCode;
 use serde_json::{Value, json};
 use tests::folder::Folder;
 use tests::invariants::assert_invariants;
@@ -9,6 +10,7 @@ use tests::provisioning::{create_group, create_user};
 use tests::sample::SampleDirectory;
 use tests::scimctl::{Done, run, scimctl, scimctl_with};
 use tests::service::{TABLE, service};
+use tests::stub::Stub;
 
 #[tokio::test]
 async fn listings_show_direct_and_effective_groups() {
@@ -18,10 +20,10 @@ async fn listings_show_direct_and_effective_groups() {
         table,
         "USERNAME         NAME     EMAIL             GROUPS       ORIGIN\n\
          Ann@example.com  Ann Ash  ann@work.example  Sales, EMEA  scim\n\
-         1 shown, 1 hidden (--hidden)\n"
+         1 user, and 1 hidden (--hidden)\n"
     );
     let hidden = run(&connector, &["user", "list", "--filter", "userName eq \"bob\""]).ok();
-    assert_eq!(hidden, "0 shown, 1 hidden (--hidden)\n");
+    assert_eq!(hidden, "0 users, and 1 hidden (--hidden)\n");
     let all = run(&connector, &["user", "list", "--hidden", "--json"]).ok();
     let mut all: Vec<Value> = all.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     all.sort_by_key(|entry| entry["username"].as_str().unwrap().to_owned());
@@ -151,7 +153,7 @@ async fn columns_of_a_long_table_never_become_narrower() {
     let file = folder.write("users.csv", &format!("username,first_name\n{rows}{},Ann\n", "x".repeat(40)));
     run(&connector, &["import", "users", &file]).ok();
     let table = run(&connector, &["user", "list"]).ok();
-    let places: Vec<usize> = table.lines().skip(1).map(|line| line.find("Ann").unwrap()).collect();
+    let places: Vec<usize> = table.lines().skip(1).filter_map(|line| line.find("Ann")).collect();
     assert!(places.len() == 521 && places.is_sorted(), "{places:?}");
 }
 
@@ -220,20 +222,20 @@ async fn doctor_sends_no_password_over_http_except_to_this_machine() {
         "http://127.0.0.1@scim.invalid",
         "http://0.0.0.0:1",
     ] {
-        for login in [token, password] {
+        for login in [&[][..], token, password] {
             let refused = look(url, login);
             assert_eq!(refused.out, "", "nothing is checked");
             assert_eq!(
                 refused.failed(),
                 format!(
-                    "--url is {url}, and everyone on the way could read the password. Enter the https:// URL of the \
-                     service, or leave out --password"
+                    "--url is {url:?}. Enter the https:// URL of the service, such as https://scim.example.com. http:// is only \
+                     for this machine, because everyone on the way could read the password"
                 )
             );
         }
     }
     for (url, login) in
-        [("http://scim.invalid", &[][..]), ("https://scim.invalid", password), ("http://localhost:1", token)]
+        [("https://scim.invalid", &[][..]), ("https://scim.invalid", password), ("http://localhost:1", token)]
     {
         let checked = look(url, login);
         assert!(checked.out.contains(" does not respond: "), "{url}: {checked:?}");
@@ -273,6 +275,19 @@ async fn doctor_reports_each_problem_with_its_remedy() {
     );
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn doctor_says_what_to_do_after_too_many_wrong_passwords() {
+    let connector = service().connector().await;
+    let limited = Stub::start(StatusCode::TOO_MANY_REQUESTS, String::new()).await;
+    let arguments =
+        ["doctor", &connector.id.to_string(), "--url", &limited.url, "--username", "okta", "--password", "-"];
+    let printed = scimctl_with(service(), &arguments, "wrong\n").out;
+    let advice = "FAILED  the service refuses the password with 429, after too many wrong ones from this address\n\
+                  \u{20}       Correct the password. Or use a generated one, as `scimctl connector rotate` prints it: a generated \
+                  password or token is never refused because of wrong ones. The limit of chosen passwords ends after 15 minutes.\n";
+    assert!(printed.ends_with(advice), "{printed}");
+}
+
 #[tokio::test]
 async fn help_has_examples_and_bash_has_completions() {
     let help = scimctl(service(), &["--help"]).ok();
@@ -280,7 +295,7 @@ async fn help_has_examples_and_bash_has_completions() {
     for (noun, verbs) in [
         ("user", "list show create set delete"),
         ("group", "list show members create rename add remove delete"),
-        ("role", "list create assign withdraw delete"),
+        ("role", "list show members create assign withdraw delete"),
     ] {
         for verb in verbs.split(' ') {
             let help = scimctl(service(), &[noun, verb, "--help"]).ok();

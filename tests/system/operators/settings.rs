@@ -202,7 +202,7 @@ async fn client_cannot_see_or_change_local_groups_and_roles() {
     assert_eq!(run(&connector, &["group", "show", "Stewards"]).value("Members:"), "0 users, 1 group");
     run(&connector, &["group", "rename", "Stewards", "Keepers"]).ok();
     run(&connector, &["role", "withdraw", "approver", "Sales"]).ok();
-    run(&connector, &["role", "delete", "approver"]).ok();
+    run(&connector, &["role", "delete", "approver", "--yes"]).ok();
     run(&connector, &["group", "delete", "Keepers"]).ok();
     assert_invariants(service(), &connector.id).await;
 }

@@ -10,7 +10,7 @@ use tests::folder::Folder;
 use tests::invariants::assert_invariants;
 use tests::provisioning::{USER, create_group, create_user};
 use tests::sample::SampleDirectory;
-use tests::scimctl::run;
+use tests::scimctl::{run, scimctl};
 use tests::service::{TABLE, TestConnector, binaries, service};
 
 const UNCHANGED: &str = "0 created, 0 updated, 1 unchanged, 0 refused\n";
@@ -276,8 +276,55 @@ async fn file_with_an_unknown_column_is_refused_before_any_import() {
         assert!(printed.starts_with(&format!("{file}: unknown {unknown}")), "{printed}");
     }
     let nothing =
-        run(&connector, &["user", "list", "--json"]).ok() + &run(&connector, &["group", "list"]).ok();
-    assert_eq!(nothing.lines().count(), 2, "{nothing}");
+        run(&connector, &["user", "list"]).ok() + &run(&connector, &["group", "list", "--json"]).ok();
+    assert_eq!((nothing.lines().next(), nothing.lines().count()), (Some("0 users"), 2), "{nothing}");
+}
+
+#[tokio::test]
+async fn dry_run_of_an_import_says_what_it_would_do_and_writes_nothing() {
+    let connector = service().connector().await;
+    let client = connector.local(service());
+    create_user(&client, "bob").await;
+    create_group(&client, "Sales", &[]).await;
+    run(&connector, &["user", "create", "ann", "--first-name", "Ann"]).ok();
+    let folder = Folder::new();
+    let users = folder.write("users.csv", "username,first_name\nann,Anna\nbob,Bob\ncarl,Carl\n");
+    let groups = folder.write("groups.csv", "name,members\nSales,ann\nTeam,ann\nOthers,nobody\n");
+    let exported = |kind| run(&connector, &["export", kind]).ok();
+    let before = (exported("users"), exported("groups"));
+    let audited = scimctl(service(), &["audit", &connector.id.to_string()]).ok();
+    for (kind, file, counts, refusals) in [
+        ("users", &users, "1 created, 1 updated, 0 unchanged, 1 refused", 1),
+        ("groups", &groups, "1 created, 0 updated, 0 unchanged, 2 refused", 2),
+    ] {
+        let done = run(&connector, &["import", kind, file, "--dry-run"]);
+        assert_eq!(done.out, format!("{counts}; nothing is written (--dry-run)\n"), "{done:?}");
+        assert_eq!((done.code, done.err.lines().count()), (1, refusals + 1), "{done:?}");
+        assert!(done.err.contains("belongs to the identity provider"), "{done:?}");
+    }
+    assert_eq!((exported("users"), exported("groups")), before);
+    assert_eq!(scimctl(service(), &["audit", &connector.id.to_string()]).ok(), audited);
+    // The import itself does what the dry run said.
+    let done = run(&connector, &["import", "users", &users]);
+    assert_eq!(done.out, "1 created, 1 updated, 0 unchanged, 1 refused\n");
+}
+
+#[tokio::test]
+async fn export_says_how_many_rows_it_wrote_on_standard_error() {
+    let connector = service().connector().await;
+    run(&connector, &["user", "create", "ann"]).ok();
+    run(&connector, &["user", "create", "bob"]).ok();
+    scimctl(service(), &["connector", "set", &connector.id.to_string(), "rules.exclude-users=bob"]).ok();
+    assert_eq!(
+        run(&connector, &["export", "users"]).err,
+        "1 user exported, and 1 hidden left out (--hidden)\n"
+    );
+    assert_eq!(run(&connector, &["export", "users", "--hidden"]).err, "2 users exported\n");
+    let folder = Folder::new();
+    let file = folder.file_path("groups.csv");
+    let id = connector.id.to_string();
+    let done = scimctl(service(), &["export", "groups", &id, &file]);
+    assert_eq!((done.out.as_str(), done.err.as_str()), ("", "0 groups exported\n"));
 }
 
 #[tokio::test]

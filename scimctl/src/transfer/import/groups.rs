@@ -19,7 +19,12 @@ struct MemberColumn {
 }
 
 /// Creates a local group, or replaces the members of the one of this name.
-pub async fn import_group(open: &OpenDirectory, name: &str, row: &Row) -> Result<Imported, Failure> {
+pub async fn import_group(
+    open: &OpenDirectory,
+    name: &str,
+    row: &Row,
+    is_dry_run: bool,
+) -> Result<Imported, Failure> {
     let directory = &open.directory;
     let mut columns = Vec::new();
     for (kind, column) in [(ResourceKind::User, "members"), (ResourceKind::Group, "member_groups")] {
@@ -29,13 +34,15 @@ pub async fn import_group(open: &OpenDirectory, name: &str, row: &Row) -> Result
     }
     for kind in [ResourceKind::LocalGroup, ResourceKind::Group] {
         if let Some(id) = find_by_name(directory, kind, name).await? {
-            return replace_members(directory, kind, id, &columns).await;
+            return replace_members(directory, kind, id, &columns, is_dry_run).await;
         }
     }
     let document = new_document(ResourceKind::LocalGroup, name.trim())?;
     let members: Vec<ResourceId> = columns.into_iter().flat_map(|column| column.members).collect();
     let members = if members.is_empty() { Vec::new() } else { vec![add(members)] };
-    directory.create_group(ResourceKind::LocalGroup, document, members).await?;
+    if !is_dry_run {
+        directory.create_group(ResourceKind::LocalGroup, document, members).await?;
+    }
     Ok(Imported::Created)
 }
 
@@ -45,6 +52,7 @@ async fn replace_members(
     kind: ResourceKind,
     id: ResourceId,
     columns: &[MemberColumn],
+    is_dry_run: bool,
 ) -> Result<Imported, Failure> {
     let group = directory.group(kind, id).await?.resource;
     let (present, _) = directory.memberships().members(id, usize::MAX).await?;
@@ -58,6 +66,10 @@ async fn replace_members(
     }
     if leaving.is_empty() && joining.is_empty() {
         return Ok(Imported::Unchanged);
+    }
+    if is_dry_run {
+        directory.check_owner(&group)?;
+        return Ok(Imported::Updated);
     }
     let unchanged = |document: &Document| Ok(document.clone());
     let operations = [MemberOperation::Remove(leaving), add(joining)];

@@ -34,8 +34,14 @@ enum Imported {
     Refused(String),
 }
 
-/// Imports a file. A refused row does not stop the others.
-pub async fn import(context: &Context, kind: RowKind, connector: &str, file: &Path) -> Result<(), Failure> {
+/// Imports a file, or only says what the import would do. A refused row does not stop the others.
+pub async fn import(
+    context: &Context,
+    kind: RowKind,
+    connector: &str,
+    file: &Path,
+    is_dry_run: bool,
+) -> Result<(), Failure> {
     let format = Format::of(file)?;
     let text = std::fs::read(file).map_err(|error| in_file(file, error))?;
     let read = || rows::read(&text, format).map_err(|Failure(error)| in_file(file, error));
@@ -44,7 +50,7 @@ pub async fn import(context: &Context, kind: RowKind, connector: &str, file: &Pa
     let mut first_lines = HashMap::new();
     let imports = stream::iter(read()?).map(|(line, row)| {
         let named = row.and_then(|row| Ok((row_name(kind, line, &row, &mut first_lines)?, row)));
-        async move { (line, import_row(open, kind, named).await) }
+        async move { (line, import_row(open, kind, named, is_dry_run).await) }
     });
     let mut imports = imports.buffered(match kind {
         RowKind::Users => CONCURRENT_USERS,
@@ -61,11 +67,12 @@ pub async fn import(context: &Context, kind: RowKind, connector: &str, file: &Pa
         counts.add(&imported);
     }
     bar.finish_and_clear();
-    counts.print()?;
+    counts.print(is_dry_run)?;
     match counts.refused {
         0 => Ok(()),
+        refused if is_dry_run => fail(format!("{} would be refused", count(refused, "row", "rows"))),
         1 => fail("1 row was refused"),
-        refused => fail(format!("{refused} rows were refused")),
+        refused => fail(format!("{} were refused", count(refused, "row", "rows"))),
     }
 }
 
@@ -73,11 +80,12 @@ async fn import_row(
     open: &OpenDirectory,
     kind: RowKind,
     named: Result<(Option<String>, Row), Failure>,
+    is_dry_run: bool,
 ) -> Imported {
     let imported = match named {
         Ok((Some(name), row)) => match kind {
-            RowKind::Users => users::import_user(&open.directory, &name, &row).await,
-            RowKind::Groups => groups::import_group(open, &name, &row).await,
+            RowKind::Users => users::import_user(&open.directory, &name, &row, is_dry_run).await,
+            RowKind::Groups => groups::import_group(open, &name, &row, is_dry_run).await,
         },
         Ok((None, _)) => Ok(Imported::Skipped),
         Err(failure) => Err(failure),
@@ -106,14 +114,15 @@ impl Counts {
         } += 1;
     }
 
-    fn print(&self) -> Result<(), Failure> {
+    fn print(&self, is_dry_run: bool) -> Result<(), Failure> {
         let Self { created, updated, unchanged, skipped, refused } = self;
         let skipped = match skipped {
             0 => String::new(),
             skipped => format!(", {} skipped", count(*skipped, "hidden row", "hidden rows")),
         };
+        let end = if is_dry_run { "; nothing is written (--dry-run)" } else { "" };
         print(&format!(
-            "{created} created, {updated} updated, {unchanged} unchanged, {refused} refused{skipped}"
+            "{created} created, {updated} updated, {unchanged} unchanged, {refused} refused{skipped}{end}"
         ))
     }
 }

@@ -45,6 +45,7 @@ mod kit {
 mod operators {
     mod connectors;
     mod listing;
+    mod local_users;
     mod output;
     mod settings;
     mod transfer;

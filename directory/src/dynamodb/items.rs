@@ -261,6 +261,11 @@ pub fn stored_active(item: &Item) -> Option<bool> {
     item.get("active")?.as_bool().ok().copied()
 }
 
+/// Whether an operator created the resource, and no client has taken it over.
+pub fn is_local(item: &Item) -> bool {
+    get_text(item, "origin") == Some(Origin::Local.name())
+}
+
 /// Whether the deletion of a resource has begun.
 pub fn is_deleting(item: &Item) -> bool {
     is_true(item, DELETING)

@@ -23,9 +23,9 @@ pub struct Walk<'d> {
 }
 
 impl<'d> Walk<'d> {
-    /// Walks through a range of resources.
+    /// Walks through a range of the resources that a list shows.
     pub(super) fn new(directory: &'d Directory, kind: ResourceKind, range: Range) -> Self {
-        let collector = Collector::new(0, Counted::All);
+        let collector = Collector::new(0, Counted::All, directory.hides_local_users(kind));
         Self { directory, kind, range, collector, after: None, is_done: false }
     }
 
@@ -66,6 +66,8 @@ impl<'d> Walk<'d> {
 pub(super) struct Collector {
     skip: usize,
     counted: Counted,
+    /// Whether to leave out local users.
+    hides_local_users: bool,
     /// Whether to collect also the deleted users that the connector keeps for operators.
     with_retained: bool,
     /// The number of resources so far, including the skipped ones.
@@ -78,8 +80,16 @@ pub(super) struct Collector {
 
 impl Collector {
     /// Makes a collector that skips the first `skip` of the counted resources.
-    pub(super) fn new(skip: usize, counted: Counted) -> Self {
-        Self { skip, counted, with_retained: false, passed: 0, items: 0, found: Vec::new() }
+    pub(super) fn new(skip: usize, counted: Counted, hides_local_users: bool) -> Self {
+        Self {
+            skip,
+            counted,
+            hides_local_users,
+            with_retained: false,
+            passed: 0,
+            items: 0,
+            found: Vec::new(),
+        }
     }
 
     /// Estimates the number of items to read for `missing` more resources, from the ratio of items to
@@ -110,7 +120,8 @@ impl Collector {
                 };
                 let is_visible =
                     !items::is_deleting(item) || (self.with_retained && items::is_retained(item));
-                if is_counted && is_visible {
+                let is_left_out = self.hides_local_users && items::is_local(item);
+                if is_counted && is_visible && !is_left_out {
                     self.passed += 1;
                     if self.passed > self.skip {
                         let stored = items::to_stored(kind, item)?;

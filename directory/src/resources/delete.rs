@@ -29,8 +29,8 @@ impl Directory {
     /// operators.
     ///
     /// # Errors
-    /// 404; 412 when `if_match` does not match; 405 when the connector refuses a client's DELETE; 403 when an operator
-    /// deletes a resource that the client still uses.
+    /// 404, also when a client deletes a local user; 412 when `if_match` does not match; 405 when the connector refuses a
+    /// client's DELETE; 403 when an operator deletes a resource that the client still uses.
     pub async fn delete(
         &self,
         kind: ResourceKind,
@@ -53,6 +53,9 @@ impl Directory {
                 return self.delete_again(kind, found).await;
             }
             let resource = &found.stored.resource;
+            if is_client && resource.origin == Origin::Local && kind == ResourceKind::User {
+                return Err(not_linked(id));
+            }
             if !self.is_abandoned(resource).await? {
                 self.check_owner(resource)?;
             }
@@ -176,7 +179,7 @@ impl Directory {
     fn write_end_of(&self, transaction: &mut Transaction, stored: &Stored) -> Result<(), ScimError> {
         let resource = &stored.resource;
         let (kind, id) = (resource.kind, resource.id);
-        for entry in self.index_entries(kind, &resource.document)? {
+        for entry in self.index_entries(resource)? {
             transaction.delete(&entry.key(&self.connector.id, kind, id))?;
         }
         let active = -i8::from(kind == ResourceKind::User && resource.is_active());
@@ -211,7 +214,7 @@ impl Directory {
     pub(crate) async fn roll_back(&self, stored: &Stored, progress: &Progress) -> Result<(), ScimError> {
         let group = &stored.resource;
         let (kind, id) = (group.kind, group.id);
-        let mut names: Vec<Entry> = self.index_entries(kind, &group.document)?.into_iter().collect();
+        let mut names: Vec<Entry> = self.index_entries(group)?.into_iter().collect();
         names.retain(|entry| entry.is_unique);
         loop {
             let mut transaction = self.table.transaction();
@@ -236,6 +239,18 @@ impl Directory {
             }
         }
     }
+}
+
+/// The error for a client that deletes a local user. Clients handle 404 as a user that is gone, and go on. With 403, some of
+/// them stop all provisioning, because their credentials seem to lack rights.
+fn not_linked(id: ResourceId) -> ScimError {
+    ScimError::new(
+        ErrorKind::NotFound,
+        format!(
+            "User {id} was created by an operator, so the client cannot delete it. A PUT or PATCH of this user makes it the \
+             client's"
+        ),
+    )
 }
 
 /// Requires that a resource is as it was read, and has joined no group since.

@@ -9,6 +9,7 @@ mod failure;
 mod group;
 mod migrate;
 mod open_directory;
+mod orphaned;
 mod outage;
 mod output;
 mod progress;

@@ -77,7 +77,7 @@ pub async fn run(command: Command, context: &Context) -> Result<(), Failure> {
         }
         Command::Delete { connector, role } => {
             let open = OpenDirectory::open(context, &connector).await?;
-            delete(&open, &find_role(&open, &role).await?).await
+            delete(&open, &find_role(&open, &role).await?, false).await
         }
     }
 }

@@ -44,9 +44,12 @@ mod kit {
 
 mod operators {
     mod connectors;
+    mod display_names;
     mod listing;
     mod local_users;
+    mod orphans;
     mod output;
+    mod rules;
     mod settings;
     mod transfer;
 }

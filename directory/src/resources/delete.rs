@@ -37,11 +37,34 @@ impl Directory {
         id: ResourceId,
         if_match: Option<&EntityTags>,
     ) -> Result<(), ScimError> {
+        self.delete_resource(kind, id, if_match, false).await
+    }
+
+    /// Deletes a user or group of the client that the client still uses, as far as the directory knows. For operators, when
+    /// the client no longer manages it.
+    ///
+    /// # Errors
+    /// 404.
+    pub async fn delete_orphaned(&self, kind: ResourceKind, id: ResourceId) -> Result<(), ScimError> {
+        self.delete_resource(kind, id, None, true).await
+    }
+
+    async fn delete_resource(
+        &self,
+        kind: ResourceKind,
+        id: ResourceId,
+        if_match: Option<&EntityTags>,
+        is_orphaned: bool,
+    ) -> Result<(), ScimError> {
         let is_client = self.origin() == Origin::Scim;
         if is_client && self.settings().on_delete == OnDelete::Refuse {
+            let advice = match kind {
+                ResourceKind::User => "deactivate the user instead",
+                _ => "remove the members of the group instead; an operator can then delete it",
+            };
             return Err(ScimError::new(
                 ErrorKind::MethodNotAllowed,
-                format!("Connector {} refuses DELETE; deactivate a user instead", self.connector.id),
+                format!("Connector {} refuses DELETE; {advice}", self.connector.id),
             ));
         }
         let is_retained =
@@ -56,7 +79,7 @@ impl Directory {
             if is_client && resource.origin == Origin::Local && kind == ResourceKind::User {
                 return Err(not_linked(id));
             }
-            if !self.is_abandoned(resource).await? {
+            if !is_orphaned && !self.is_abandoned(resource).await? {
                 self.check_owner(resource)?;
             }
             if if_match.is_some() {

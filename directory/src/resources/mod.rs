@@ -8,6 +8,7 @@ mod change;
 mod change_group;
 mod create;
 mod delete;
+mod display_name;
 mod names;
 mod read;
 

@@ -1,10 +1,8 @@
 //! `--dry-run` of `scimctl connector set` and `apply`.
 
-use std::collections::BTreeSet;
-
 use directory::connectors::Connector;
 use directory::settings::Settings;
-use directory::view::{EntryMaker, Groups, MembershipNames, PUBLIC, for_each_user};
+use directory::view::{EntryMaker, Groups, MembershipNames, for_each_user};
 
 use crate::context::Context;
 use crate::failure::Failure;
@@ -29,7 +27,7 @@ pub async fn compare(context: &Context, connector: Connector, settings: &Setting
         let after = after.map(|name| line('+', name)).unwrap_or_default();
         print(&format!("{before}{after}"))
     };
-    let (old, new) = (shown_groups(&groups, &before), shown_groups(&groups, &after));
+    let (old, new) = (groups.shown_names(&before), groups.shown_names(&after));
     for name in old.difference(&new) {
         print_change("group", Some(name), None)?;
     }
@@ -38,17 +36,11 @@ pub async fn compare(context: &Context, connector: Connector, settings: &Setting
     }
     for_each_user(&directory, |user| {
         let shown_name = |maker: &EntryMaker<'_>| {
-            let (resource, is_deleted) = (&user.stored.resource, user.stored.is_retained);
-            let entry = maker.entry(resource, is_deleted, &MembershipNames::default());
+            let entry = maker.entry(&user.stored, MembershipNames::default());
             entry.hidden.is_none().then_some(entry.username)
         };
         print_change("user", shown_name(&before).as_deref(), shown_name(&after).as_deref())
     })
     .await?;
     if changes == 0 { print("no user or group would appear or disappear") } else { Ok(()) }
-}
-
-fn shown_groups(groups: &Groups, maker: &EntryMaker<'_>) -> BTreeSet<String> {
-    let names = groups.names(maker).into_iter().chain([PUBLIC.to_owned()]);
-    names.filter(|name| maker.hidden_group(name).is_none()).collect()
 }

@@ -5,6 +5,7 @@ mod check;
 mod connector;
 mod context;
 mod doctor;
+mod duplicates;
 mod failure;
 mod group;
 mod migrate;

@@ -45,6 +45,7 @@ mod kit {
 mod operators {
     mod connectors;
     mod display_names;
+    mod duplicates;
     mod listing;
     mod local_users;
     mod orphans;

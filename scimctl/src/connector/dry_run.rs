@@ -2,14 +2,16 @@
 
 use directory::connectors::Connector;
 use directory::settings::Settings;
-use directory::view::{EntryMaker, Groups, MembershipNames, for_each_user};
+use directory::view::{Entry, EntryMaker, Groups, MembershipNames, for_each_user};
 
 use crate::context::Context;
+use crate::duplicates::Duplicates;
 use crate::failure::Failure;
 use crate::open_directory::entry_maker;
 use crate::output::print;
 
-/// Prints what the directory would show (`+`) and hide (`-`) with other settings. A renamed user is printed with both names.
+/// Prints what the directory would show (`+`) and hide (`-`) with other settings, and which values users would share (`!`). A
+/// renamed user is printed with both names.
 pub async fn compare(context: &Context, connector: Connector, settings: &Settings) -> Result<(), Failure> {
     let id = connector.id.to_string();
     let present = connector.record.settings.clone();
@@ -34,13 +36,17 @@ pub async fn compare(context: &Context, connector: Connector, settings: &Setting
     for name in new.difference(&old) {
         print_change("group", None, Some(name))?;
     }
+    let mut duplicates = Duplicates::default();
     for_each_user(&directory, |user| {
-        let shown_name = |maker: &EntryMaker<'_>| {
-            let entry = maker.entry(&user.stored, MembershipNames::default());
-            entry.hidden.is_none().then_some(entry.username)
-        };
-        print_change("user", shown_name(&before).as_deref(), shown_name(&after).as_deref())
+        let entry = |maker: &EntryMaker<'_>| maker.entry(&user.stored, MembershipNames::default());
+        let (old, new) = (entry(&before), entry(&after));
+        duplicates.add(user, &new);
+        let shown_name = |entry: Entry| entry.hidden.is_none().then_some(entry.username);
+        print_change("user", shown_name(old).as_deref(), shown_name(new).as_deref())
     })
     .await?;
-    if changes == 0 { print("no user or group would appear or disappear") } else { Ok(()) }
+    if changes == 0 {
+        print("no user or group would appear or disappear")?;
+    }
+    duplicates.lines().iter().try_for_each(|line| print(&format!("! {line}")))
 }

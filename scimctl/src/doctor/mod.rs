@@ -35,6 +35,8 @@ pub struct Command {
 enum CheckResult {
     /// The check succeeded.
     Passed(String),
+    /// An operator should know this, and it can be on purpose.
+    Noted(String),
     /// The check failed.
     Failed {
         /// What is wrong.
@@ -68,6 +70,7 @@ pub async fn run(command: Command, context: &Context) -> Result<(), Failure> {
     for result in results {
         match result {
             CheckResult::Passed(state) => print(&format!("ok      {state}"))?,
+            CheckResult::Noted(fact) => print(&format!("note    {fact}"))?,
             CheckResult::Failed { problem, advice } => {
                 failures += 1;
                 print(&format!("FAILED  {problem}\n        {advice}"))?;

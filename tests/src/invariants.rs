@@ -10,6 +10,7 @@
 //! | group's side of a membership | `c#group/group` | `member` |
 //! | index item of a unique attribute | `c#user.userName` | folded value |
 //! | index item of another attribute | `c#user.emails.value` | folded value, `\0`, id |
+//! | index item of a local user | `c#user.local` | `true` or `false` (active), `\0`, id |
 //! | count of the resources whose ids begin with one byte | `c#count` | `user/00` to `user/ff` |
 //! | guard of nesting | `c#count` | `nesting` |
 //! | audit record | `c#audit/…` | any |

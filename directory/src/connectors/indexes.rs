@@ -8,7 +8,8 @@
 //! | removing: `reindex` of a version that lacks the index removes it | versions that have it | no |
 //!
 //! A version that lacks a listed index would not write its entries. So it refuses to write to the connector.
-//! The index of inactive users is not listed, because every version has it. An index whose definition changes needs another
+//! The index of inactive users is not listed, because every version has it. The index of local users is listed as `User.local`,
+//! although it is of no attribute. An index whose definition changes needs another
 //! name, because the list holds names only.
 
 use std::collections::BTreeMap;

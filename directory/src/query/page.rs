@@ -92,10 +92,11 @@ async fn by_id(
 ) -> Result<Matches, ScimError> {
     let (histogram, local) =
         tokio::try_join!(directory.histogram(kind, counted), directory.local_users_to_hide(kind))?;
+    let users = histogram.total();
     let histogram = histogram.without(local.counted(counted));
     let total = histogram.total();
     let wanted = if query.count == 0 { 0 } else { query.count + 1 };
-    let reader = Reader { directory, kind, counted };
+    let reader = Reader { directory, kind, counted, users, listed: total };
     let found = match &query.start {
         Start::Index(index) => {
             let position = index.saturating_sub(1);
@@ -131,11 +132,16 @@ struct Reader<'d> {
     directory: &'d Directory,
     kind: ResourceKind,
     counted: Counted,
+    /// The number of counted resources, with those that the list leaves out.
+    users: usize,
+    /// The number of resources that the list shows.
+    listed: usize,
 }
 
 impl Reader<'_> {
     fn collector(&self, skip: usize) -> Collector {
-        Collector::new(skip, self.counted, self.directory.hides_local_users(self.kind))
+        let hides_local_users = self.directory.hides_local_users(self.kind);
+        Collector::new(skip, self.counted, hides_local_users).expecting(self.users, self.listed)
     }
 
     /// Skips the first `skip` resources of a range, and reads the next `wanted` ones.

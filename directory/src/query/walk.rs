@@ -74,6 +74,8 @@ pub(super) struct Collector {
     pub(super) passed: usize,
     /// The number of items so far.
     items: usize,
+    /// The ratio of items to resources before the first item is read.
+    expected: (usize, usize),
     /// The resources after the skipped ones.
     pub(super) found: Vec<StoredUser>,
 }
@@ -88,17 +90,22 @@ impl Collector {
             with_retained: false,
             passed: 0,
             items: 0,
+            expected: (1, 1),
             found: Vec::new(),
         }
+    }
+
+    /// Makes a collector that expects this number of users in the partition, of whom a list shows `listed`.
+    pub(super) fn expecting(self, users: usize, listed: usize) -> Self {
+        Self { expected: (users, listed), ..self }
     }
 
     /// Estimates the number of items to read for `missing` more resources, from the ratio of items to
     /// resources so far. An item is a resource or a membership.
     pub(super) fn items_for(&self, missing: usize) -> i32 {
-        let items = match self.items {
-            0 => missing,
-            items => missing * items / self.passed.max(1) * 5 / 4 + 10,
-        };
+        let (items, resources) = if self.items == 0 { self.expected } else { (self.items, self.passed) };
+        let is_exact = self.items == 0 && items == resources;
+        let items = if is_exact { missing } else { missing * items / resources.max(1) * 5 / 4 + 10 };
         i32::try_from(items).unwrap_or(i32::MAX)
     }
 

@@ -7,13 +7,15 @@ use directory::settings::Settings;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tests::client::Client;
+use tests::in_process::{InProcess, json_of};
 use tests::invariants::assert_invariants;
 use tests::layout;
+use tests::ledger::CountedService;
 use tests::provisioning::{
     USER, create_group, create_user, create_users, members_of, percent_encoded, set_active_body, total_of,
 };
 use tests::scimctl::{run, scimctl};
-use tests::service::{Service, TestConnector, service};
+use tests::service::{Service, TIME_LIMIT, TestConnector, service};
 use tests::table::{read_items, set_attribute, take_item};
 
 const SEARCH: &str = "urn:ietf:params:scim:api:messages:2.0:SearchRequest";
@@ -123,6 +125,29 @@ async fn client_without_users_lists_none_while_operators_have_some() {
 }
 
 #[tokio::test]
+async fn list_beside_local_users_takes_as_many_round_trips_as_without() {
+    let connector = service().connector().await;
+    let counted = CountedService::new(service(), &connector).await;
+    create_users(&connector.local(service()), 20).await;
+    let targets =
+        ["/Users", "/Users?sortBy=userName", "/Users?cursor=&count=20", "/Users?filter=active%20eq%20true"];
+    let round_trips = async || {
+        let mut trips = Vec::new();
+        for target in targets {
+            let (cost, list) = counted.cost("GET", target, None, 200).await;
+            assert_eq!(json_of(&list)["totalResults"], 20, "{target}");
+            trips.push(cost.round_trips);
+        }
+        trips
+    };
+    let without = round_trips().await;
+    for number in 0..20 {
+        create_local_user(&connector, &format!("local{number:02}"));
+    }
+    assert_eq!(round_trips().await, without);
+}
+
+#[tokio::test]
 async fn filter_that_names_a_local_user_finds_it() {
     let (connector, client) = connector_with(Settings::default()).await;
     let ann = create_user(&client, "ann").await;
@@ -204,10 +229,10 @@ async fn reindex_hides_the_local_users_of_an_older_table() {
     };
     record["indexes"].as_object_mut().unwrap().remove("User.local").unwrap();
     put_record(&record).await;
-    let uncached = || tests::in_process::InProcess::uncached(service.dynamodb(), connector.local(&service));
+    let uncached = || InProcess::uncached(service.dynamodb(), connector.local(&service));
     let total = async || {
-        let reply = uncached().send("GET", "/Users?count=0", None, tests::service::TIME_LIMIT).await;
-        tests::in_process::json_of(&reply)["totalResults"].clone()
+        let reply = uncached().send("GET", "/Users?count=0", None, TIME_LIMIT).await;
+        json_of(&reply)["totalResults"].clone()
     };
     assert_eq!(total().await, 3);
     assert_invariants(&service, &connector.id).await;

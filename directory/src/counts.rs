@@ -7,7 +7,7 @@ use crate::dynamodb::attributes::{get_number, get_text};
 use crate::dynamodb::keys;
 use crate::dynamodb::table::Range;
 use shared::error::ScimError;
-use shared::resource::ResourceKind;
+use shared::resource::{ResourceId, ResourceKind};
 
 /// The number of resources in each bucket. A bucket holds the resources whose ids begin with the same byte.
 #[derive(Clone, Debug)]
@@ -35,6 +35,16 @@ impl Histogram {
     /// Returns the number of resources in a bucket.
     pub fn of(&self, bucket: u8) -> usize {
         self.counts.get(usize::from(bucket)).copied().unwrap_or_default()
+    }
+
+    /// Returns the counts without these resources.
+    pub(crate) fn without(mut self, resources: impl Iterator<Item = ResourceId>) -> Self {
+        for id in resources {
+            if let Some(count) = self.counts.get_mut(usize::from(id.bucket())) {
+                *count = count.saturating_sub(1);
+            }
+        }
+        self
     }
 
     /// Finds the bucket of the resource at a position in the order of ids, and the number of resources before

@@ -30,6 +30,11 @@ impl GroupGraph {
         self.parents.contains_key(&group)
     }
 
+    /// Lists the groups that a group is a direct member of.
+    pub fn parents(&self, group: ResourceId) -> &[ResourceId] {
+        self.parents.get(&group).map(Vec::as_slice).unwrap_or_default()
+    }
+
     /// Lists the groups that a direct member of the groups `direct` belongs to: the direct ones first, then the indirect ones,
     /// level by level. A group that the graph does not have was deleted, and is left out.
     pub fn groups_of_member(&self, direct: &[ResourceId]) -> Vec<Belonging> {

@@ -9,7 +9,7 @@ use crate::dynamodb::attributes::{Item, text};
 use crate::dynamodb::keys::{self, Key};
 use shared::error::ScimError;
 use shared::filter::{fold, fold_name};
-use shared::resource::{Document, ResourceId, ResourceKind, is_active};
+use shared::resource::{Document, Origin, Resource, ResourceId, ResourceKind};
 use shared::schema::{Index, ResourceSchema};
 
 /// The most index entries of one resource. A transaction holds 100 items, and an update can delete as many entries as it
@@ -20,6 +20,13 @@ const MAX_ENTRIES: usize = 46;
 pub const ACTIVE: &str = "active";
 /// The only value in that index.
 pub const INACTIVE: &str = "false";
+
+/// The name of the index of local users, which a client's lists leave out. Its values say whether a user is active.
+pub const LOCAL: &str = "local";
+/// The value of an active user in that index.
+pub const LOCAL_ACTIVE: &str = "true";
+/// The value of an inactive user in that index.
+const LOCAL_INACTIVE: &str = "false";
 
 /// One value of one indexed attribute of one resource.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -53,8 +60,9 @@ impl Entry {
 /// # Errors
 /// `invalidValue` when there are too many for one transaction.
 pub fn check_limit(entries: &BTreeSet<Entry>, schema: &ResourceSchema) -> Result<(), ScimError> {
-    // A user that has as many values as it can have must still be deactivated, so that entry does not count.
-    let count = entries.iter().filter(|entry| entry.index != ACTIVE).count();
+    // A user that has as many values as it can have must still be deactivated, so that entry does not count. The entry of a
+    // local user does not count either, so that a client can send as many values when it takes the user over.
+    let count = entries.iter().filter(|entry| entry.index != ACTIVE && entry.index != LOCAL).count();
     if count <= MAX_ENTRIES {
         return Ok(());
     }
@@ -65,11 +73,17 @@ pub fn check_limit(entries: &BTreeSet<Entry>, schema: &ResourceSchema) -> Result
     )))
 }
 
-/// Returns the index entries of a resource with this document.
-pub fn entries(document: &Document, schema: &ResourceSchema) -> BTreeSet<Entry> {
+/// Lists the names of the indexes that a connector's record lists.
+pub fn names(schema: &ResourceSchema) -> impl Iterator<Item = &str> {
+    let local = (schema.kind == ResourceKind::User).then_some(LOCAL);
+    schema.indexes.iter().map(|index| index.name.as_str()).chain(local)
+}
+
+/// Returns the index entries of a resource.
+pub fn entries(resource: &Resource, schema: &ResourceSchema) -> BTreeSet<Entry> {
     let mut entries = BTreeSet::new();
     for index in &schema.indexes {
-        for value in values(document, index) {
+        for value in values(&resource.document, index) {
             let value =
                 if index.unique { fold_name(value, index.case_exact) } else { fold(value, index.case_exact) };
             let value = value.into_owned();
@@ -78,8 +92,16 @@ pub fn entries(document: &Document, schema: &ResourceSchema) -> BTreeSet<Entry> 
             }
         }
     }
-    if schema.kind == ResourceKind::User && !is_active(document) {
-        entries.insert(Entry { index: ACTIVE.to_owned(), value: INACTIVE.to_owned(), is_unique: false });
+    if schema.kind == ResourceKind::User {
+        let entry = |index: &str, value: &str| Entry {
+            index: index.to_owned(),
+            value: value.to_owned(),
+            is_unique: false,
+        };
+        let is_active = resource.is_active();
+        entries.extend((!is_active).then(|| entry(ACTIVE, INACTIVE)));
+        let is_local = resource.origin == Origin::Local;
+        entries.extend(is_local.then(|| entry(LOCAL, if is_active { LOCAL_ACTIVE } else { LOCAL_INACTIVE })));
     }
     entries
 }
@@ -108,8 +130,15 @@ mod tests {
 
     use super::*;
 
+    fn resource(kind: ResourceKind, origin: Origin, document: Value) -> Resource {
+        let Value::Object(document) = document else { panic!("the document is not an object") };
+        let id = ResourceId::from_random_bytes([1; 16]);
+        let time = jiff::Timestamp::UNIX_EPOCH;
+        Resource { kind, id, version: 1, created: time, last_modified: time, origin, document }
+    }
+
     fn entries_of(kind: ResourceKind, document: Value) -> Vec<(String, String, bool)> {
-        let entries = entries(document.as_object().unwrap(), Schemas::built_in().of(kind));
+        let entries = entries(&resource(kind, Origin::Scim, document), Schemas::built_in().of(kind));
         entries.into_iter().map(|entry| (entry.index, entry.value, entry.is_unique)).collect()
     }
 
@@ -141,6 +170,20 @@ mod tests {
     }
 
     #[test]
+    fn local_user_has_an_entry_that_says_whether_it_is_active() {
+        for (active, expected) in
+            [(true, vec![("local", "true")]), (false, vec![("active", "false"), ("local", "false")])]
+        {
+            let user =
+                resource(ResourceKind::User, Origin::Local, json!({ "userName": "ann", "active": active }));
+            let entries = entries(&user, Schemas::built_in().of(ResourceKind::User));
+            let found: Vec<(&str, &str)> =
+                entries.iter().map(|entry| (entry.index.as_str(), entry.value.as_str())).collect();
+            assert_eq!(found, [expected, vec![("userName", "ann")]].concat());
+        }
+    }
+
+    #[test]
     fn entry_of_a_unique_index_has_the_value_alone_as_its_sort_key() {
         let connector = ConnectorId::parse("okta").unwrap();
         let id = ResourceId::from_random_bytes([1; 16]);
@@ -160,7 +203,7 @@ mod tests {
             let emails: Vec<Value> =
                 (0..emails).map(|number| json!({ "value": number.to_string() })).collect();
             let user = json!({ "userName": "ann", "emails": emails, "active": active });
-            entries(user.as_object().unwrap(), schema)
+            entries(&resource(ResourceKind::User, Origin::Local, user), schema)
         };
         assert!(check_limit(&user(45, false), schema).is_ok());
         let refused = check_limit(&user(46, true), schema).unwrap_err();

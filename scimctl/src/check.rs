@@ -9,7 +9,9 @@ use shared::resource::ResourceKind;
 use shared::schema::Schemas;
 
 use crate::context::Context;
+use crate::duplicates::Duplicates;
 use crate::failure::{Failure, fail};
+use crate::open_directory::entry_maker;
 use crate::output::{count, print, print_json, print_note};
 use crate::progress::progress_bar;
 
@@ -70,6 +72,7 @@ async fn check_connector(
             not_ready.join(", ")
         ));
     }
+    let settings = connector.record.settings.clone();
     let directory = context.directory(connector);
     let users = directory.histogram(ResourceKind::User, Counted::All).await?.total();
     let bar = progress_bar(&format!("checking {id} ({})", count(users, "user", "users")), users);
@@ -78,6 +81,10 @@ async fn check_connector(
     for finding in findings {
         let is_repaired = report.is_repair && directory.repair(&finding).await?;
         report.add(&id, finding.name(), &finding.to_string(), is_repaired)?;
+    }
+    // Two users can share a value on purpose, so this is no finding.
+    for line in Duplicates::read(&directory, &entry_maker(&id, &settings)?).await?.lines() {
+        print_note(&format!("{id}: {line}"));
     }
     Ok(())
 }

@@ -14,6 +14,8 @@ pub struct OpenDirectory {
     pub connector: String,
     /// The users and groups.
     pub directory: Directory,
+    /// Whether the connector is disabled, so that its identity provider can send nothing.
+    pub is_disabled: bool,
     settings: Settings,
 }
 
@@ -22,7 +24,8 @@ impl OpenDirectory {
     pub async fn open(context: &Context, id: &str) -> Result<Self, Failure> {
         let connector = context.connector(id).await?;
         let settings = connector.record.settings.clone();
-        Ok(Self { connector: id.to_owned(), directory: context.directory(connector), settings })
+        let is_disabled = connector.record.disabled.is_some();
+        Ok(Self { connector: id.to_owned(), directory: context.directory(connector), is_disabled, settings })
     }
 
     /// Makes the [`EntryMaker`] of the directory, which turns users into the entries that the directory shows.

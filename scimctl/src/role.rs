@@ -136,7 +136,7 @@ pub async fn run(command: Command, context: &Context) -> Result<(), Failure> {
         Command::Delete { connector, role, yes } => {
             let open = OpenDirectory::open(context, &connector).await?;
             confirm_deletion(&open, &role, yes).await?;
-            delete(&open, &find_role(&open, &role).await?).await
+            delete(&open, &find_role(&open, &role).await?, false).await
         }
     }
 }

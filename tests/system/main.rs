@@ -48,10 +48,15 @@ mod kit {
 
 mod operators {
     mod connectors;
+    mod display_names;
+    mod duplicates;
     mod identity;
     mod listing;
+    mod local_users;
     mod login;
+    mod orphans;
     mod output;
+    mod rules;
     mod settings;
     mod terminal;
     mod transfer;

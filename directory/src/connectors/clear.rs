@@ -7,7 +7,7 @@ use crate::dynamodb::attributes::{Item, get_text};
 use crate::dynamodb::items;
 use crate::dynamodb::keys::{self, Key};
 use crate::dynamodb::table::{Range, Table};
-use crate::index::ACTIVE;
+use crate::index::{self, ACTIVE};
 use shared::error::ScimError;
 use shared::resource::ResourceKind;
 
@@ -41,7 +41,7 @@ impl Directory {
                 passed(ids.len() as u64);
             }
             let schema = self.schemas.of(kind);
-            let known = schema.indexes.iter().map(|index| index.name.as_str());
+            let known = index::names(schema);
             let indexes: BTreeSet<&str> = known.chain(self.connector.record.indexes.of(schema)).collect();
             for index in indexes {
                 self.table.clear_partition(&keys::index(connector, kind, index)).await?;

@@ -8,7 +8,8 @@
 //! | removing: `reindex` of a version that lacks the index removes it | versions that have it | no |
 //!
 //! A version that lacks a listed index would not write its entries. So it refuses to write to the connector.
-//! The index of inactive users is not listed, because every version has it. An index whose definition changes needs another
+//! The index of inactive users is not listed, because every version has it. The index of local users is listed as `User.local`,
+//! although it is of no attribute. An index whose definition changes needs another
 //! name, because the list holds names only.
 
 use std::collections::BTreeMap;
@@ -20,6 +21,7 @@ use shared::resource::ResourceKind;
 use shared::schema::{ResourceSchema, Schemas};
 
 use super::ConnectorId;
+use crate::index;
 
 /// The indexes of a connector whose record has no list. Records were stored without a list before this field existed.
 const INDEXES_BEFORE_THE_LIST: [&str; 8] = [
@@ -166,13 +168,13 @@ impl Indexes {
     }
 }
 
-/// The names of all indexes of these schemas.
+/// The names of all indexes of these schemas, and of the index of local users.
 fn names(schemas: &Schemas) -> impl Iterator<Item = String> {
     let kinds = [ResourceKind::User, ResourceKind::Group];
     kinds
         .into_iter()
         .map(|kind| schemas.of(kind))
-        .flat_map(|schema| schema.indexes.iter().map(|index| index_name(schema, &index.name)))
+        .flat_map(|schema| index::names(schema).map(|index| index_name(schema, index)))
 }
 
 fn index_name(schema: &ResourceSchema, index: &str) -> String {
@@ -188,15 +190,16 @@ mod tests {
     }
 
     fn indexes(states: &[(&str, IndexState)]) -> Indexes {
-        let mut indexes = Indexes::before_the_list();
+        let mut indexes = Indexes::ready(Schemas::built_in());
         indexes.0.extend(states.iter().map(|(name, state)| ((*name).to_owned(), *state)));
         indexes
     }
 
     #[test]
-    fn built_in_schemas_have_the_indexes_of_unlisted_records() {
-        assert_eq!(Indexes::ready(Schemas::built_in()), Indexes::before_the_list());
-        assert_eq!(Indexes::before_the_list().not_ready(Schemas::built_in()), [""; 0]);
+    fn unlisted_records_lack_only_the_index_of_local_users() {
+        assert_eq!(Indexes::before_the_list().not_ready(Schemas::built_in()), ["User.local"]);
+        assert_eq!(Indexes::before_the_list().unknown(Schemas::built_in()), [""; 0]);
+        assert_eq!(Indexes::ready(Schemas::built_in()).not_ready(Schemas::built_in()), [""; 0]);
     }
 
     #[test]
@@ -217,13 +220,13 @@ mod tests {
         assert_eq!(begun.state(users, "title"), Some(removing));
         assert_eq!(
             (begun.of(users).count(), begun.of(groups).collect::<Vec<_>>()),
-            (7, vec!["displayName", "externalId"])
+            (8, vec!["displayName", "externalId"])
         );
         // A repetition continues with the same states.
         assert_eq!(begun.begin(schemas, at(2)), begun);
         let removed = begun.after_removal(&begun);
         assert_eq!(removed, indexes(&[("User.displayName", building)]));
-        assert_eq!(removed.after_build(&begun), Indexes::before_the_list());
+        assert_eq!(removed.after_build(&begun), Indexes::ready(schemas));
     }
 
     #[test]

@@ -197,7 +197,7 @@ impl Directory {
                 continue;
             }
             let id = stored.resource.id;
-            let entries = index::entries(&stored.resource.document, self.schemas.of(kind));
+            let entries = index::entries(&stored.resource, self.schemas.of(kind));
             let entries = entries.iter().filter(|entry| building.contains(entry.index.as_str()));
             expected.extend(entries.map(|entry| (entry.key(&self.connector.id, kind, id), id)));
         }
@@ -261,7 +261,7 @@ impl Directory {
             let mut required: HashSet<(Key, Option<ResourceId>)> = HashSet::new();
             for owner in self.load(kind, &owners, false).await? {
                 let resource = owner.stored.resource;
-                let entries = index::entries(&resource.document, self.schemas.of(kind));
+                let entries = index::entries(&resource, self.schemas.of(kind));
                 let keys = entries.iter().map(|entry| entry.key(&self.connector.id, kind, resource.id));
                 required.extend(keys.map(|key| (key, Some(resource.id))));
             }

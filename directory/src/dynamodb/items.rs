@@ -7,7 +7,7 @@
 //!
 //! A member has `joins`, which counts how often it joined a group, and `last_group`, the group that it joined last. Work that
 //! needs more than one transaction is named in its resource: `leaving`, or `intent` with `intent_owner`, `intent_done`,
-//! `intent_due` and `creating` (see `intents`).
+//! `intent_due` and `creating` (see `intents`). A user of the client can have `shown_name`, which an operator entered.
 
 use jiff::{SignedDuration, Timestamp};
 use shared::error::{ErrorKind, ScimError};
@@ -25,6 +25,8 @@ const MAX_DOCUMENT_BYTES: usize = 300_000;
 const NESTED: &str = "nested";
 /// The stored attribute with the group that a member joined last.
 const LAST_GROUP: &str = "last_group";
+/// The stored attribute with the display name that an operator entered for a user of the client.
+const SHOWN_NAME: &str = "shown_name";
 /// The stored attribute that marks a group whose creation has not ended.
 const CREATING: &str = "creating";
 /// The stored attribute that counts the changes of an intent that are carried out.
@@ -53,6 +55,8 @@ pub struct Stored {
     pub(crate) intent: Option<Progress>,
     /// The time after which the owner of the newest intent counted as dead. It stays when the intent has ended.
     pub(crate) intent_due: Option<Timestamp>,
+    /// The display name that an operator entered for a user of the client. A local user has it in its document.
+    pub shown_name: Option<String>,
 }
 
 /// How far the change of a group's members is carried out, which needs several transactions.
@@ -129,6 +133,14 @@ pub fn join(kind: ResourceKind, group: ResourceId) -> Update {
 /// Makes the update that marks a group as one that has been a member of another.
 pub fn mark_nested() -> Update {
     Update::new().set(NESTED, boolean(true))
+}
+
+/// Makes the update that sets or clears the display name that an operator entered for a user of the client.
+pub fn set_shown_name(name: Option<&str>) -> Update {
+    match name {
+        Some(name) => Update::new().set(SHOWN_NAME, text(name)),
+        None => Update::new().remove(&[SHOWN_NAME]),
+    }
 }
 
 /// Makes the update that marks a member as leaving all its groups, because of this change.
@@ -253,12 +265,18 @@ pub fn to_stored(kind: ResourceKind, item: &Item) -> Result<Stored, ScimError> {
         leaving: get_text(item, LEAVING).map(str::to_owned),
         intent: to_progress(item),
         intent_due: get_number(item, DUE).and_then(|due| Timestamp::from_millisecond(due).ok()),
+        shown_name: get_text(item, SHOWN_NAME).map(str::to_owned),
     })
 }
 
 /// Whether the user of an item is active; `None` if the item does not have this attribute.
 pub fn stored_active(item: &Item) -> Option<bool> {
     item.get("active")?.as_bool().ok().copied()
+}
+
+/// Whether an operator created the resource, and no client has taken it over.
+pub fn is_local(item: &Item) -> bool {
+    get_text(item, "origin") == Some(Origin::Local.name())
 }
 
 /// Whether the deletion of a resource has begun.

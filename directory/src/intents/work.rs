@@ -110,7 +110,7 @@ impl Directory {
         let Work { group, progress, .. } = work;
         let (kind, id) = (group.kind, group.id);
         let entries: Vec<Entry> = if progress.is_creation {
-            self.index_entries(kind, &group.document)?.into_iter().filter(|entry| !entry.is_unique).collect()
+            self.index_entries(group)?.into_iter().filter(|entry| !entry.is_unique).collect()
         } else {
             Vec::new()
         };

@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `plan` | chooses how to find candidates for a filter; a pure function |
 //! | `candidates` | reads the ids that a plan finds |
+//! | `local_users` | says which users a client's lists leave out |
 //! | `walk` | reads resources in the order of their ids |
 //! | `search` | finds all resources that match, from candidates or from a walk |
 //! | `evaluation` | decides for each resource whether the filter matches it |
@@ -13,6 +14,7 @@
 mod candidates;
 pub mod cursor;
 mod evaluation;
+mod local_users;
 mod page;
 mod plan;
 mod search;

@@ -19,6 +19,7 @@ use super::search::search;
 use super::walk::Collector;
 use super::{Found, KindQuery, Match, Page, Position, Query, Start};
 use crate::counts::Counted;
+use crate::dynamodb::attributes::Item;
 use crate::dynamodb::items;
 use crate::dynamodb::keys;
 use crate::dynamodb::table::Range;
@@ -89,10 +90,13 @@ async fn by_id(
     counted: Counted,
     query: &Query,
 ) -> Result<Matches, ScimError> {
-    let histogram = directory.histogram(kind, counted).await?;
+    let (histogram, local) =
+        tokio::try_join!(directory.histogram(kind, counted), directory.local_users_to_hide(kind))?;
+    let users = histogram.total();
+    let histogram = histogram.without(local.counted(counted));
     let total = histogram.total();
     let wanted = if query.count == 0 { 0 } else { query.count + 1 };
-    let reader = Reader { directory, kind, counted };
+    let reader = Reader { directory, kind, counted, users, listed: total };
     let found = match &query.start {
         Start::Index(index) => {
             let position = index.saturating_sub(1);
@@ -128,13 +132,22 @@ struct Reader<'d> {
     directory: &'d Directory,
     kind: ResourceKind,
     counted: Counted,
+    /// The number of counted resources, with those that the list leaves out.
+    users: usize,
+    /// The number of resources that the list shows.
+    listed: usize,
 }
 
 impl Reader<'_> {
+    fn collector(&self, skip: usize) -> Collector {
+        let hides_local_users = self.directory.hides_local_users(self.kind);
+        Collector::new(skip, self.counted, hides_local_users).expecting(self.users, self.listed)
+    }
+
     /// Skips the first `skip` resources of a range, and reads the next `wanted` ones.
     async fn read(&self, range: &Range, skip: usize, wanted: usize) -> Result<Vec<StoredUser>, ScimError> {
         let pk = keys::resources(&self.directory.connector.id, self.kind);
-        let mut collector = Collector::new(skip, self.counted);
+        let mut collector = self.collector(skip);
         let mut after = None;
         if wanted == 0 {
             return Ok(Vec::new());
@@ -162,7 +175,7 @@ impl Reader<'_> {
         let pk = keys::resources(&self.directory.connector.id, self.kind);
         let range = Range::Between(keys::bucket_start(bucket), keys::bucket_end(bucket));
         let (mut items, mut after) = (Vec::new(), None);
-        let mut collector = Collector::new(0, self.counted);
+        let mut collector = self.collector(0);
         loop {
             let limit = collector.items_for(wanted - collector.passed);
             let table = &self.directory.table;
@@ -171,7 +184,7 @@ impl Reader<'_> {
             items.extend(page);
             // In reverse order, memberships come before their member. So the items are collected in ascending
             // order.
-            collector = Collector::new(0, self.counted);
+            collector = self.collector(0);
             for item in items.iter().rev() {
                 collector.take(self.kind, item)?;
             }
@@ -205,7 +218,9 @@ async fn by_index(
         Start::After(Some(Position { key: Some(SortKey::Text(sk)), .. })) => (0, Some(sk.clone())),
         Start::After(Some(_)) => return Ok(None),
     };
-    let total = directory.histogram(kind, Counted::All).await?.total();
+    let (histogram, local) =
+        tokio::try_join!(directory.histogram(kind, Counted::All), directory.local_users_to_hide(kind))?;
+    let total = histogram.without(local.counted(Counted::All)).total();
     let pk = keys::index(&directory.connector.id, kind, &index.name);
     let mut page = Vec::new();
     // A page after the end needs no reading.
@@ -217,11 +232,13 @@ async fn by_index(
             .await?;
         // The sort key of an index entry is its position in this order. The next page begins after the last
         // position.
-        page.extend(items.iter().skip(to_skip).filter_map(|item| {
+        let is_listed = |item: &&Item| items::indexed_id(item).is_none_or(|id| !local.contains(id));
+        let listed: Vec<&Item> = items.iter().filter(is_listed).collect();
+        page.extend(listed.iter().skip(to_skip).filter_map(|item| {
             let key = SortKey::Text(item.get("sk")?.as_s().ok()?.clone());
             Some(Match { kind, id: items::indexed_id(item)?, key: Some(key), found: None })
         }));
-        to_skip = to_skip.saturating_sub(items.len());
+        to_skip = to_skip.saturating_sub(listed.len());
         match next {
             Some(next) => after = Some(next),
             None => break,

@@ -174,6 +174,17 @@ impl Plan {
         }
     }
 
+    /// Whether the filter names each resource that it can match, by its id or by its value in a unique index.
+    pub fn names_resources(&self) -> bool {
+        match self {
+            Self::Nothing | Self::Id(_) | Self::Unique(..) => true,
+            Self::Union(plans) => plans.iter().all(Self::names_resources),
+            // A match fulfils all parts.
+            Self::Intersection(plans) => plans.iter().any(Self::names_resources),
+            _ => false,
+        }
+    }
+
     /// Returns the name of the plan, for the log.
     pub fn name(&self) -> &'static str {
         match self {

@@ -4,7 +4,7 @@
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use shared::error::{ErrorKind, ScimError};
-use shared::resource::{ResourceId, ResourceKind};
+use shared::resource::{Origin, ResourceId, ResourceKind};
 use shared::schema::Index;
 
 use super::candidates::candidates;
@@ -43,6 +43,9 @@ pub(super) async fn search(
         // If all candidates fit on the page, they are read once, with everything that the page needs.
         let is_page = part.reads_groups() && ids.len() <= query.count;
         let mut found = directory.load(part.kind, &ids, is_page || evaluation.needs_groups()).await?;
+        if directory.hides_local_users(part.kind) && !plan.names_resources() {
+            found.retain(|found| found.stored.resource.origin == Origin::Scim);
+        }
         found.sort_by_key(|found| found.stored.resource.id);
         return Ok((evaluation.keep_matching(found).await?, plan.name()));
     }

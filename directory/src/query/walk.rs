@@ -23,9 +23,9 @@ pub struct Walk<'d> {
 }
 
 impl<'d> Walk<'d> {
-    /// Walks through a range of resources.
+    /// Walks through a range of the resources that a list shows.
     pub(super) fn new(directory: &'d Directory, kind: ResourceKind, range: Range) -> Self {
-        let collector = Collector::new(0, Counted::All);
+        let collector = Collector::new(0, Counted::All, directory.hides_local_users(kind));
         Self { directory, kind, range, collector, after: None, is_done: false }
     }
 
@@ -66,29 +66,46 @@ impl<'d> Walk<'d> {
 pub(super) struct Collector {
     skip: usize,
     counted: Counted,
+    /// Whether to leave out local users.
+    hides_local_users: bool,
     /// Whether to collect also the deleted users that the connector keeps for operators.
     with_retained: bool,
     /// The number of resources so far, including the skipped ones.
     pub(super) passed: usize,
     /// The number of items so far.
     items: usize,
+    /// The ratio of items to resources before the first item is read.
+    expected: (usize, usize),
     /// The resources after the skipped ones.
     pub(super) found: Vec<StoredUser>,
 }
 
 impl Collector {
     /// Makes a collector that skips the first `skip` of the counted resources.
-    pub(super) fn new(skip: usize, counted: Counted) -> Self {
-        Self { skip, counted, with_retained: false, passed: 0, items: 0, found: Vec::new() }
+    pub(super) fn new(skip: usize, counted: Counted, hides_local_users: bool) -> Self {
+        Self {
+            skip,
+            counted,
+            hides_local_users,
+            with_retained: false,
+            passed: 0,
+            items: 0,
+            expected: (1, 1),
+            found: Vec::new(),
+        }
+    }
+
+    /// Makes a collector that expects this number of users in the partition, of whom a list shows `listed`.
+    pub(super) fn expecting(self, users: usize, listed: usize) -> Self {
+        Self { expected: (users, listed), ..self }
     }
 
     /// Estimates the number of items to read for `missing` more resources, from the ratio of items to
     /// resources so far. An item is a resource or a membership.
     pub(super) fn items_for(&self, missing: usize) -> i32 {
-        let items = match self.items {
-            0 => missing,
-            items => missing * items / self.passed.max(1) * 5 / 4 + 10,
-        };
+        let (items, resources) = if self.items == 0 { self.expected } else { (self.items, self.passed) };
+        let is_exact = self.items == 0 && items == resources;
+        let items = if is_exact { missing } else { missing * items / resources.max(1) * 5 / 4 + 10 };
         i32::try_from(items).unwrap_or(i32::MAX)
     }
 
@@ -110,7 +127,8 @@ impl Collector {
                 };
                 let is_visible =
                     !items::is_deleting(item) || (self.with_retained && items::is_retained(item));
-                if is_counted && is_visible {
+                let is_left_out = self.hides_local_users && items::is_local(item);
+                if is_counted && is_visible && !is_left_out {
                     self.passed += 1;
                     if self.passed > self.skip {
                         let stored = items::to_stored(kind, item)?;

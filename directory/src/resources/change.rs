@@ -2,9 +2,10 @@
 
 use shared::entity_tags::EntityTags;
 use shared::error::ScimError;
-use shared::resource::{Document, GroupReference, Resource, ResourceId, ResourceKind, is_active};
+use shared::resource::{Document, GroupReference, Origin, Resource, ResourceId, ResourceKind, is_active};
 use uuid::Uuid;
 
+use super::display_name::keep_display_name;
 use super::{check_entity_tag, name_conflict, unexpected_refusal};
 use crate::audit::{self, Operation};
 use crate::dynamodb::conditions::{Condition, Requirement};
@@ -122,10 +123,12 @@ impl Directory {
         also: Update,
     ) -> Result<(), ScimError> {
         let present = &stored.resource;
+        let is_adopted = present.origin == Origin::Local && next.origin == Origin::Scim;
+        let also = if is_adopted { also.and(keep_display_name(present)) } else { also };
         let is_unchanged = Requirement::is_unchanged(present.version);
         let requirement = if leaves { is_unchanged.with_joins(stored.joins) } else { is_unchanged };
         self.write_version(transaction, present, next, also, requirement)?;
-        let operation = if present.origin == next.origin { Operation::Update } else { Operation::Adopt };
+        let operation = if is_adopted { Operation::Adopt } else { Operation::Update };
         let mut attributes = audit::changed(&present.document, &next.document);
         attributes.extend(leaves.then(|| "groups".to_owned()));
         self.record(transaction, operation, next.kind, next.id, attributes)

@@ -147,7 +147,7 @@ impl Directory {
             guard.write(&mut transaction, group.id, &changes, group.kind == ResourceKind::Group)?;
         }
         self.write_intent(&mut transaction, group.kind, group.id, Some(&staged))?;
-        let entries = self.index_entries(group.kind, &group.document)?;
+        let entries = self.index_entries(group)?;
         index::check_limit(&entries, self.schemas.of(group.kind))?;
         let names = entries.into_iter().filter(|entry| entry.is_unique).collect();
         self.add_entries(&mut transaction, group, &names)?;
@@ -189,7 +189,7 @@ impl Directory {
         has_members: bool,
     ) -> Result<(), ScimError> {
         let kind = resource.kind;
-        let entries = self.index_entries(kind, &resource.document)?;
+        let entries = self.index_entries(resource)?;
         index::check_limit(&entries, self.schemas.of(kind))?;
         let key = keys::resource(&self.connector.id, kind, resource.id);
         transaction.put_new(items::from_resource(&key, resource)?, Condition::IsNew)?;

@@ -29,19 +29,42 @@ impl Directory {
     /// operators.
     ///
     /// # Errors
-    /// 404; 412 when `if_match` does not match; 405 when the connector refuses a client's DELETE; 403 when an operator
-    /// deletes a resource that the client still uses.
+    /// 404, also when a client deletes a local user; 412 when `if_match` does not match; 405 when the connector refuses a
+    /// client's DELETE; 403 when an operator deletes a resource that the client still uses.
     pub async fn delete(
         &self,
         kind: ResourceKind,
         id: ResourceId,
         if_match: Option<&EntityTags>,
     ) -> Result<(), ScimError> {
+        self.delete_resource(kind, id, if_match, false).await
+    }
+
+    /// Deletes a user or group of the client that the client still uses, as far as the directory knows. For operators, when
+    /// the client no longer manages it.
+    ///
+    /// # Errors
+    /// 404.
+    pub async fn delete_orphaned(&self, kind: ResourceKind, id: ResourceId) -> Result<(), ScimError> {
+        self.delete_resource(kind, id, None, true).await
+    }
+
+    async fn delete_resource(
+        &self,
+        kind: ResourceKind,
+        id: ResourceId,
+        if_match: Option<&EntityTags>,
+        is_orphaned: bool,
+    ) -> Result<(), ScimError> {
         let is_client = self.origin() == Origin::Scim;
         if is_client && self.settings().on_delete == OnDelete::Refuse {
+            let advice = match kind {
+                ResourceKind::User => "deactivate the user instead",
+                _ => "remove the members of the group instead; an operator can then delete it",
+            };
             return Err(ScimError::new(
                 ErrorKind::MethodNotAllowed,
-                format!("Connector {} refuses DELETE; deactivate a user instead", self.connector.id),
+                format!("Connector {} refuses DELETE; {advice}", self.connector.id),
             ));
         }
         let is_retained =
@@ -53,7 +76,10 @@ impl Directory {
                 return self.delete_again(kind, found).await;
             }
             let resource = &found.stored.resource;
-            if !self.is_abandoned(resource).await? {
+            if is_client && resource.origin == Origin::Local && kind == ResourceKind::User {
+                return Err(not_linked(id));
+            }
+            if !is_orphaned && !self.is_abandoned(resource).await? {
                 self.check_owner(resource)?;
             }
             if if_match.is_some() {
@@ -176,7 +202,7 @@ impl Directory {
     fn write_end_of(&self, transaction: &mut Transaction, stored: &Stored) -> Result<(), ScimError> {
         let resource = &stored.resource;
         let (kind, id) = (resource.kind, resource.id);
-        for entry in self.index_entries(kind, &resource.document)? {
+        for entry in self.index_entries(resource)? {
             transaction.delete(&entry.key(&self.connector.id, kind, id))?;
         }
         let active = -i8::from(kind == ResourceKind::User && resource.is_active());
@@ -211,7 +237,7 @@ impl Directory {
     pub(crate) async fn roll_back(&self, stored: &Stored, progress: &Progress) -> Result<(), ScimError> {
         let group = &stored.resource;
         let (kind, id) = (group.kind, group.id);
-        let mut names: Vec<Entry> = self.index_entries(kind, &group.document)?.into_iter().collect();
+        let mut names: Vec<Entry> = self.index_entries(group)?.into_iter().collect();
         names.retain(|entry| entry.is_unique);
         loop {
             let mut transaction = self.table.transaction();
@@ -236,6 +262,18 @@ impl Directory {
             }
         }
     }
+}
+
+/// The error for a client that deletes a local user. Clients handle 404 as a user that is gone, and go on. With 403, some of
+/// them stop all provisioning, because their credentials seem to lack rights.
+fn not_linked(id: ResourceId) -> ScimError {
+    ScimError::new(
+        ErrorKind::NotFound,
+        format!(
+            "User {id} was created by an operator, so the client cannot delete it. A PUT or PATCH of this user makes it the \
+             client's"
+        ),
+    )
 }
 
 /// Requires that a resource is as it was read, and has joined no group since.

@@ -8,6 +8,7 @@ mod change;
 mod change_group;
 mod create;
 mod delete;
+mod display_name;
 mod names;
 mod read;
 
@@ -38,17 +39,13 @@ struct CountChange {
 }
 
 impl Directory {
-    /// Returns the index entries of a resource with this document, for a writer, which must write all of them.
+    /// Returns the index entries of a resource, for a writer, which must write all of them.
     ///
     /// # Errors
     /// Fails when the connector has an index that this version does not know.
-    pub(crate) fn index_entries(
-        &self,
-        kind: ResourceKind,
-        document: &Document,
-    ) -> Result<BTreeSet<Entry>, ScimError> {
+    pub(crate) fn index_entries(&self, resource: &Resource) -> Result<BTreeSet<Entry>, ScimError> {
         self.connector.record.indexes.check_writable(self.schemas, &self.connector.id)?;
-        Ok(index::entries(document, self.schemas.of(kind)))
+        Ok(index::entries(resource, self.schemas.of(resource.kind)))
     }
 
     /// Adds index entries to a transaction.
@@ -146,8 +143,8 @@ impl Directory {
         requirement: Requirement,
     ) -> Result<(), ScimError> {
         let (kind, id) = (present.kind, present.id);
-        let before = self.index_entries(kind, &present.document)?;
-        let after = self.index_entries(kind, &next.document)?;
+        let before = self.index_entries(present)?;
+        let after = self.index_entries(next)?;
         index::check_limit(&after, self.schemas.of(kind))?;
         let key = keys::resource(&self.connector.id, kind, id);
         transaction.update(&key, items::update_to(next)?.and(also), Some(requirement))?;

@@ -5,7 +5,8 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::settings::{DisplayName, Rules, Settings, UsernameCase};
+use crate::dynamodb::items::Stored;
+use crate::settings::{DisplayName, Settings, UsernameCase};
 use shared::error::ScimError;
 use shared::patch::ValuePath;
 use shared::resource::{Origin, Resource, ResourceKind};
@@ -69,7 +70,7 @@ impl fmt::Display for Hidden {
     }
 }
 
-/// The names of the groups and roles of one user.
+/// The names of the groups and roles of one user, without hidden groups.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct MembershipNames {
     /// The groups that the user is a direct member of.
@@ -111,25 +112,33 @@ impl<'s> EntryMaker<'s> {
         })
     }
 
-    /// Makes the entry of a user. Groups that the rules hide are left out.
-    pub fn entry(&self, user: &Resource, is_deleted: bool, memberships: &MembershipNames) -> Entry {
+    /// Makes the entry of a user.
+    pub fn entry(&self, stored: &Stored, memberships: MembershipNames) -> Entry {
+        let user = &stored.resource;
         let document = &user.document;
         let text = |path: &ValuePath<'_>| path.find(document).map(str::to_owned);
         let (first_name, last_name) = (text(&self.first_name), text(&self.last_name));
         let username = self.map_username(self.username.find(document).unwrap_or_default());
         let names = [first_name.as_deref(), last_name.as_deref()].into_iter().flatten().collect::<Vec<_>>();
-        let sent = document.get("displayName").and_then(|name| name.as_str());
+        let in_document = document.get("displayName").and_then(|name| name.as_str());
+        let (entered, sent) = match user.origin {
+            Origin::Local => (in_document, None),
+            Origin::Scim => (stored.shown_name.as_deref(), in_document),
+        };
         let sent = sent.filter(|_| self.settings.mapping.display_name == DisplayName::GivenOrNames);
-        let display_name = match (sent, names.is_empty()) {
-            (Some(sent), _) => sent.to_owned(),
+        let display_name = match (entered.or(sent), names.is_empty()) {
+            (Some(given), _) => given.to_owned(),
             (None, false) => names.join(" "),
             (None, true) => username.clone(),
         };
         let rules = &self.settings.rules;
-        let hidden = if is_deleted {
+        let hidden = if stored.is_retained {
             Some(Hidden::Deleted)
         } else if !user.is_active() {
             Some(Hidden::Deactivated)
+        } else if user.origin == Origin::Local {
+            // Rules filter only what the client sends.
+            None
         } else {
             // A rule can name the user by the mapped username or by the `userName` that the client sent.
             let names = [
@@ -138,11 +147,8 @@ impl<'s> EntryMaker<'s> {
             ];
             hidden_by(&rules.include_users, &rules.exclude_users, &names)
         };
-        let without_hidden = |groups: &[String]| {
-            groups.iter().filter(|name| group_hidden_by(rules, name).is_none()).cloned().collect::<Vec<_>>()
-        };
-        let mut effective_groups = without_hidden(&memberships.effective);
-        if hidden.is_none() && group_hidden_by(rules, PUBLIC).is_none() {
+        let MembershipNames { direct: groups, effective: mut effective_groups, roles } = memberships;
+        if hidden.is_none() {
             effective_groups.push(PUBLIC.to_owned());
         }
         Entry {
@@ -150,9 +156,9 @@ impl<'s> EntryMaker<'s> {
             connector: self.connector.clone(),
             origin: user.origin.name(),
             email: text(&self.email),
-            groups: without_hidden(&memberships.direct),
+            groups,
             effective_groups,
-            roles: memberships.roles.clone(),
+            roles,
             username,
             first_name,
             last_name,
@@ -168,9 +174,13 @@ impl<'s> EntryMaker<'s> {
         name.or_else(|| group.document.get("displayName")?.as_str()).unwrap_or_default().to_owned()
     }
 
-    /// Returns the reason why a group with this name is hidden, or `None` if it is shown.
-    pub fn hidden_group(&self, name: &str) -> Option<Hidden> {
-        group_hidden_by(&self.settings.rules, name)
+    /// Returns the reason why a group is hidden, or `None` if it is shown. Rules hide only groups of the client.
+    pub fn hidden_group(&self, group: &Resource) -> Option<Hidden> {
+        if group.kind != ResourceKind::Group {
+            return None;
+        }
+        let rules = &self.settings.rules;
+        hidden_by(&rules.include_groups, &rules.exclude_groups, &[&self.group_name(group)])
     }
 
     /// Applies the mapping to a username.
@@ -186,10 +196,6 @@ impl<'s> EntryMaker<'s> {
             UsernameCase::Upper => username.to_uppercase(),
         }
     }
-}
-
-fn group_hidden_by(rules: &Rules, name: &str) -> Option<Hidden> {
-    hidden_by(&rules.include_groups, &rules.exclude_groups, &[name])
 }
 
 /// Applies an include list and an exclude list to the names of a user or group. An exclude list wins over an
@@ -237,34 +243,49 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::settings::Mapping;
+    use crate::settings::{Mapping, Rules};
     use shared::resource::ResourceId;
 
-    fn user(document: Value) -> Resource {
+    fn resource(kind: ResourceKind, origin: Origin, document: Value) -> Resource {
         let Value::Object(document) = document else { panic!("the document is not an object") };
         Resource {
-            kind: ResourceKind::User,
+            kind,
             id: ResourceId::from_random_bytes([1; 16]),
             version: 1,
             created: jiff::Timestamp::UNIX_EPOCH,
             last_modified: jiff::Timestamp::UNIX_EPOCH,
-            origin: Origin::Scim,
+            origin,
             document,
         }
     }
 
-    fn entry(settings: &Settings, document: Value) -> Entry {
+    fn user(origin: Origin, document: Value) -> Stored {
+        Stored {
+            resource: resource(ResourceKind::User, origin, document),
+            is_deleting: false,
+            is_retained: false,
+            is_nested: false,
+            joins: 0,
+            last_group: None,
+            leaving: None,
+            intent: None,
+            intent_due: None,
+            shown_name: None,
+        }
+    }
+
+    fn entry_of(settings: &Settings, user: &Stored) -> Entry {
         let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
         let memberships = MembershipNames {
-            direct: names(&["Sales", "Hidden Club"]),
-            effective: names(&["Sales", "Hidden Club", "Everybody"]),
+            direct: names(&["Sales"]),
+            effective: names(&["Sales", "Everybody"]),
             roles: names(&["steward"]),
         };
-        EntryMaker::new("okta", settings, Schemas::built_in()).unwrap().entry(
-            &user(document),
-            false,
-            &memberships,
-        )
+        EntryMaker::new("okta", settings, Schemas::built_in()).unwrap().entry(user, memberships)
+    }
+
+    fn entry(settings: &Settings, document: Value) -> Entry {
+        entry_of(settings, &user(Origin::Scim, document))
     }
 
     fn barbara() -> Value {
@@ -287,8 +308,8 @@ mod tests {
             last_name: Some("Jensen".to_owned()),
             display_name: "Barbara Jensen".to_owned(),
             email: Some("work@example.com".to_owned()),
-            groups: vec!["Sales".to_owned(), "Hidden Club".to_owned()],
-            effective_groups: ["Sales", "Hidden Club", "Everybody", "public"].map(str::to_owned).to_vec(),
+            groups: vec!["Sales".to_owned()],
+            effective_groups: ["Sales", "Everybody", "public"].map(str::to_owned).to_vec(),
             roles: vec!["steward".to_owned()],
             hidden: None,
         };
@@ -329,7 +350,6 @@ mod tests {
             rules: Rules {
                 include_users: include.iter().map(|name| (*name).to_owned()).collect(),
                 exclude_users: exclude.iter().map(|name| (*name).to_owned()).collect(),
-                exclude_groups: vec!["hidden*".to_owned()],
                 ..Rules::default()
             },
             ..Settings::default()
@@ -344,13 +364,48 @@ mod tests {
         ] {
             let created = entry(&rules(include, exclude), barbara());
             assert_eq!(created.hidden, hidden, "{include:?} {exclude:?}");
-            assert_eq!(created.groups, ["Sales"]);
         }
         let mut document = barbara();
         document["active"] = json!(false);
         let created = entry(&rules(&["carl"], &[]), document);
         assert_eq!(created.hidden, Some(Hidden::Deactivated));
         assert!(!created.effective_groups.contains(&PUBLIC.to_owned()), "a hidden user is not in public");
+    }
+
+    #[test]
+    fn rules_hide_only_what_the_client_sends() {
+        let rules = Rules {
+            include_users: vec!["carl".to_owned()],
+            exclude_users: vec!["barbara*".to_owned()],
+            exclude_groups: vec!["*".to_owned()],
+            ..Rules::default()
+        };
+        let settings = Settings { rules, ..Settings::default() };
+        let created = entry_of(&settings, &user(Origin::Local, barbara()));
+        assert_eq!((created.hidden, created.effective_groups.len()), (None, 3));
+        let maker = EntryMaker::new("okta", &settings, Schemas::built_in()).unwrap();
+        let hidden =
+            |kind, origin| maker.hidden_group(&resource(kind, origin, json!({ "displayName": "x" })));
+        assert_eq!(hidden(ResourceKind::LocalGroup, Origin::Local), None);
+        assert_eq!(hidden(ResourceKind::Role, Origin::Local), None);
+        assert_eq!(hidden(ResourceKind::Group, Origin::Scim), Some(Hidden::Excluded("*".to_owned())));
+    }
+
+    #[test]
+    fn display_name_of_an_operator_wins_over_what_the_client_sends() {
+        let names = Settings {
+            mapping: Mapping { display_name: DisplayName::Names, ..Mapping::default() },
+            ..Settings::default()
+        };
+        let mut document = barbara();
+        document["displayName"] = json!("Babs");
+        for settings in [&Settings::default(), &names] {
+            let local = user(Origin::Local, document.clone());
+            assert_eq!(entry_of(settings, &local).display_name, "Babs");
+            let linked =
+                Stored { shown_name: Some("Dr. Jensen".to_owned()), ..user(Origin::Scim, document.clone()) };
+            assert_eq!(entry_of(settings, &linked).display_name, "Dr. Jensen");
+        }
     }
 
     #[test]

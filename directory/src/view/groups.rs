@@ -1,6 +1,6 @@
 //! The groups and roles of users, as the platform sees them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Entry, EntryMaker, MembershipNames};
 use crate::group_graph::{Belonging, GroupGraph};
@@ -49,27 +49,35 @@ impl Groups {
         self.all.values().filter(|role| role.kind == ResourceKind::Role)
     }
 
-    /// Lists the names of the groups in the directory.
-    pub fn names(&self, maker: &EntryMaker<'_>) -> Vec<String> {
-        self.groups().map(|group| maker.group_name(group)).collect()
+    /// Lists the names of the groups that the directory shows.
+    pub fn shown_names(&self, maker: &EntryMaker<'_>) -> BTreeSet<String> {
+        let shown = self.groups().filter(|group| maker.hidden_group(group).is_none());
+        shown.map(|group| maker.group_name(group)).collect()
     }
 
     /// Lists the groups and roles of a direct member of the groups and roles `direct`, by their names in the
-    /// directory.
+    /// directory. Hidden groups are left out, and give no roles.
     pub fn memberships(&self, direct: &[ResourceId], maker: &EntryMaker<'_>) -> MembershipNames {
         let mut memberships = MembershipNames::default();
-        for Belonging { group, is_direct } in self.graph.groups_of_member(direct) {
-            let Some(group) = self.all.get(&group) else { continue };
-            let name = maker.group_name(group);
-            if group.kind == ResourceKind::Role {
-                memberships.roles.push(name);
+        // These hold groups too, which are left out below.
+        let mut roles: BTreeSet<ResourceId> = direct.iter().copied().collect();
+        for Belonging { group: id, is_direct } in self.graph.groups_of_member(direct) {
+            let Some(group) = self.all.get(&id).filter(|group| group.kind != ResourceKind::Role) else {
+                continue;
+            };
+            if maker.hidden_group(group).is_some() {
                 continue;
             }
+            roles.extend(self.graph.parents(id));
+            let name = maker.group_name(group);
             if is_direct {
                 memberships.direct.push(name.clone());
             }
             memberships.effective.push(name);
         }
+        let roles = roles.iter().filter_map(|id| self.all.get(id));
+        let roles = roles.filter(|role| role.kind == ResourceKind::Role);
+        memberships.roles = roles.map(|role| maker.group_name(role)).collect();
         memberships.direct.sort_unstable();
         memberships.effective.sort_unstable();
         memberships.roles.sort_unstable();
@@ -95,7 +103,7 @@ impl Groups {
     /// Makes the entry of a user.
     pub fn entry(&self, user: &StoredUser, maker: &EntryMaker<'_>) -> Entry {
         let memberships = self.memberships(&user.groups, maker);
-        maker.entry(&user.stored.resource, user.stored.is_retained, &memberships)
+        maker.entry(&user.stored, memberships)
     }
 }
 

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use directory::connectors::Connector;
 use directory::settings::Settings;
-use directory::view::{Entry, EntryMaker, Groups, PUBLIC, for_each_user};
+use directory::view::{Entry, EntryMaker, Groups, for_each_user};
 
 use crate::context::Context;
+use crate::duplicates::Duplicates;
 use crate::failure::Failure;
 use crate::open_directory::entry_maker;
 use crate::output::{count, format_number, print};
@@ -30,7 +31,8 @@ enum Difference {
 #[derive(Default)]
 struct Differences(BTreeMap<Difference, (usize, Vec<String>)>);
 
-/// Prints what the directory would show differently with other settings.
+/// Prints what the directory would show differently with other settings. Also prints which
+/// values users would share.
 pub async fn compare(context: &Context, connector: Connector, settings: &Settings) -> Result<(), Failure> {
     let id = connector.id.to_string();
     let present = connector.record.settings.clone();
@@ -38,13 +40,17 @@ pub async fn compare(context: &Context, connector: Connector, settings: &Setting
     let directory = context.directory(connector);
     let groups = Groups::read(&directory).await?;
     let mut differences = Differences::default();
+    let mut duplicates = Duplicates::default();
     differences.compare_groups(&groups, &before, &after);
     for_each_user(&directory, |user| {
-        differences.compare_entries(groups.entry(user, &before), groups.entry(user, &after));
+        let new = groups.entry(user, &after);
+        duplicates.add(user, &new);
+        differences.compare_entries(groups.entry(user, &before), new);
         Ok::<_, Failure>(())
     })
     .await?;
-    differences.print()
+    differences.print()?;
+    duplicates.lines().iter().try_for_each(|line| print(line))
 }
 
 impl Differences {
@@ -57,9 +63,9 @@ impl Differences {
     }
 
     fn compare_groups(&mut self, groups: &Groups, before: &EntryMaker<'_>, after: &EntryMaker<'_>) {
-        let names = groups.groups().map(|group| (before.group_name(group), after.group_name(group)));
-        for (old, new) in names.chain([(PUBLIC.to_owned(), PUBLIC.to_owned())]) {
-            match (before.hidden_group(&old).is_none(), after.hidden_group(&new).is_none()) {
+        for group in groups.groups() {
+            let (old, new) = (before.group_name(group), after.group_name(group));
+            match (before.hidden_group(group).is_none(), after.hidden_group(group).is_none()) {
                 (true, false) => self.add(Difference::GroupDisappears, old),
                 (false, true) => self.add(Difference::GroupAppears, new),
                 (true, true) if old != new => self.add(Difference::GroupIsRenamed, format!("{old} → {new}")),

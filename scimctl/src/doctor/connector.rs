@@ -6,7 +6,9 @@ use shared::schema::Schemas;
 
 use super::{CheckResult, failed, passed};
 use crate::context::Context;
+use crate::duplicates::Duplicates;
 use crate::failure::Failure;
+use crate::open_directory::entry_maker;
 use crate::output::{count, format_time};
 
 /// How long before the last credential expires the check fails.
@@ -24,7 +26,18 @@ pub async fn check(context: &Context, id: &str) -> Result<Vec<CheckResult>, Fail
         ));
     }
     results.push(check_format(&connector));
+    results.extend(find_duplicates(context, connector).await?);
     Ok(results)
+}
+
+async fn find_duplicates(context: &Context, connector: Connector) -> Result<Vec<CheckResult>, Failure> {
+    let settings = connector.record.settings.clone();
+    let maker = entry_maker(&connector.id.to_string(), &settings)?;
+    let lines = Duplicates::read(&context.directory(connector), &maker).await?.lines();
+    if lines.is_empty() {
+        return Ok(vec![passed("no two users share a username, an email address or an externalId")]);
+    }
+    Ok(lines.into_iter().map(CheckResult::Noted).collect())
 }
 
 fn check_enabled(connector: &Connector) -> CheckResult {

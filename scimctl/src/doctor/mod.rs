@@ -38,6 +38,8 @@ pub struct Command {
 enum CheckResult {
     /// The check succeeded.
     Passed(String),
+    /// An operator should know this, and it can be on purpose.
+    Noted(String),
     /// The check failed.
     Failed {
         /// What is wrong.
@@ -76,6 +78,7 @@ pub async fn run(command: Command, context: &Context) -> Result<(), Failure> {
     for result in results {
         match result {
             CheckResult::Passed(state) => print_marked(style("ok      ").green(), &state)?,
+            CheckResult::Noted(fact) => print_marked(style("note    ").cyan(), &fact)?,
             CheckResult::Failed { problem, advice } => {
                 failures += 1;
                 print_marked(style("FAILED  ").red(), &problem)?;

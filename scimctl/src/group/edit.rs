@@ -7,6 +7,7 @@ use super::document::{new_document, with_name};
 use super::find::{FoundGroup, find_members};
 use crate::failure::{Failure, fail};
 use crate::open_directory::OpenDirectory;
+use crate::orphaned::confirm_orphaned;
 use crate::output::print;
 
 /// Creates a local group or a role.
@@ -84,9 +85,16 @@ async fn change_members(
     Ok(())
 }
 
-/// Deletes a group or role.
-pub async fn delete(open: &OpenDirectory, group: &FoundGroup) -> Result<(), Failure> {
-    open.directory.delete(group.kind, group.id, None).await?;
+/// Deletes a group or role. A group of the identity provider that has members is deleted only if it is orphaned and the
+/// operator confirms it.
+pub async fn delete(open: &OpenDirectory, group: &FoundGroup, is_orphaned: bool) -> Result<(), Failure> {
+    let has_members = async || Ok::<_, Failure>(open.directory.memberships().members(group.id, 0).await?.1);
+    if group.kind == ResourceKind::Group && has_members().await? {
+        confirm_orphaned(open, &format!("group {}", group.entered), &group.entered, is_orphaned)?;
+        open.directory.delete_orphaned(group.kind, group.id).await?;
+    } else {
+        open.directory.delete(group.kind, group.id, None).await?;
+    }
     print(&format!("{} {} is deleted", noun(group.kind), group.entered))
 }
 

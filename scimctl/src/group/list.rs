@@ -21,7 +21,7 @@ pub async fn list(
     let schema = Schemas::built_in().of(ResourceKind::Group);
     let filter = filter.map(|text| Filter::parse(text)?.resolve(schema)).transpose()?;
     let maker = open.entry_maker()?;
-    let mut found: Vec<(String, &'static str, String)> = Vec::new();
+    let mut found: Vec<(String, &'static str, String, Option<String>)> = Vec::new();
     for group in Groups::read(&open.directory).await?.groups() {
         if let Some(filter) = &filter {
             let (members, _) = open.directory.memberships().members(group.id, usize::MAX).await?;
@@ -29,16 +29,16 @@ pub async fn list(
                 continue;
             }
         }
-        found.push((maker.group_name(group), group.origin.name(), group.id.to_string()));
+        let hidden = maker.hidden_group(group).map(|reason| reason.to_string());
+        found.push((maker.group_name(group), group.origin.name(), group.id.to_string(), hidden));
     }
     if filter.is_none() {
-        found.push((PUBLIC.to_owned(), BUILT_IN, NO_ID.to_owned()));
+        found.push((PUBLIC.to_owned(), BUILT_IN, NO_ID.to_owned(), None));
     }
     found.sort();
     let mut rows = Vec::new();
     let (mut shown, mut skipped) = (0, 0);
-    for (name, origin, id) in found {
-        let hidden = maker.hidden_group(&name).map(|reason| reason.to_string());
+    for (name, origin, id, hidden) in found {
         if hidden.is_some() && !with_hidden {
             skipped += 1;
             continue;

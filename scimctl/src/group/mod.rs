@@ -106,13 +106,17 @@ pub enum Command {
         #[arg(required = true)]
         members: Vec<String>,
     },
-    /// Delete a local group, or an empty group of the identity provider
+    /// Delete a local group, or a group that the identity provider emptied or abandoned
     #[command(after_help = "EXAMPLE:\n  scimctl group delete okta 'Data Stewards'")]
     Delete {
         /// Id of the connector
         connector: String,
         /// Name or id of the group
         group: String,
+        /// Delete a group with members that the identity provider no longer manages. If the connector is disabled, this is not
+        /// necessary
+        #[arg(long)]
+        orphaned: bool,
     },
 }
 
@@ -162,9 +166,9 @@ pub async fn run(command: Command, context: &Context) -> Result<(), Failure> {
             let open = OpenDirectory::open(context, &connector).await?;
             remove_members(&open, &find::find_group(&open, &group).await?, &members).await
         }
-        Command::Delete { connector, group } => {
+        Command::Delete { connector, group, orphaned } => {
             let open = OpenDirectory::open(context, &connector).await?;
-            delete(&open, &find::find_group(&open, &group).await?).await
+            delete(&open, &find::find_group(&open, &group).await?, orphaned).await
         }
     }
 }

@@ -29,12 +29,11 @@ pub struct GroupLine<'a> {
 
 /// Shows one group, even if it is hidden.
 pub async fn show(open: &OpenDirectory, group: &str, is_json: bool) -> Result<(), Failure> {
-    let maker = open.entry_maker()?;
     if is_built_in(group) {
-        let hidden = maker.hidden_group(PUBLIC).map(|reason| reason.to_string());
-        let line = GroupLine { id: NO_ID.to_owned(), name: PUBLIC, origin: BUILT_IN, hidden };
+        let line = GroupLine { id: NO_ID.to_owned(), name: PUBLIC, origin: BUILT_IN, hidden: None };
         return print_group(line, "all users".to_owned(), "none; the group is built in".to_owned(), is_json);
     }
+    let maker = open.entry_maker()?;
     let found = find_group(open, group).await?;
     let resource = open.directory.group(found.kind, found.id).await?.resource;
     let (members, _) = open.directory.memberships().members(found.id, usize::MAX).await?;
@@ -42,7 +41,7 @@ pub async fn show(open: &OpenDirectory, group: &str, is_json: bool) -> Result<()
     let groups = members.len() - users;
     let members = format!("{}, {}", count(users, "user", "users"), count(groups, "group", "groups"));
     let name = maker.group_name(&resource);
-    let hidden = maker.hidden_group(&name).map(|reason| reason.to_string());
+    let hidden = maker.hidden_group(&resource).map(|reason| reason.to_string());
     let line = GroupLine { id: resource.id.to_string(), name: &name, origin: resource.origin.name(), hidden };
     print_group(line, members, owner(resource.origin, &open.connector), is_json)
 }

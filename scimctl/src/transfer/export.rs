@@ -151,7 +151,7 @@ async fn group_row(
         member_groups: ids_of(ResourceKind::Group)
             .filter_map(|id| groups.display_name(id).map(str::to_owned))
             .collect(),
-        hidden: maker.hidden_group(&shown_name).map(|reason| reason.to_string()),
+        hidden: maker.hidden_group(group).map(|reason| reason.to_string()),
         shown_name,
         origin: group.origin.name(),
         id: group.id.to_string(),

@@ -1,11 +1,12 @@
-//! `scimctl user create`, `set` and `delete`.
+//! `scimctl user create`, `set`, `set-display-name` and `delete`.
 
-use shared::resource::ResourceKind;
+use shared::resource::{Origin, ResourceKind};
 
 use super::attributes::{UserAttributes, new_document};
 use super::find::find;
 use crate::failure::Failure;
 use crate::open_directory::OpenDirectory;
+use crate::orphaned::confirm_orphaned;
 use crate::output::print;
 
 /// Creates a local user.
@@ -24,9 +25,30 @@ pub async fn update(open: &OpenDirectory, user: &str, attributes: &UserAttribute
     print(&format!("user {user} is {}", if is_changed { "updated" } else { "unchanged" }))
 }
 
-/// Deletes a user.
-pub async fn delete(open: &OpenDirectory, user: &str) -> Result<(), Failure> {
+/// Sets or clears the display name that the directory shows for a user.
+pub async fn set_display_name(open: &OpenDirectory, user: &str, name: &str) -> Result<(), Failure> {
     let id = find(open, user).await?;
-    open.directory.delete(ResourceKind::User, id, None).await?;
+    let name = Some(name).filter(|name| !name.is_empty());
+    open.directory.set_display_name(id, name).await?;
+    print(&match name {
+        Some(name) => format!("user {user} is shown as {name}"),
+        None => format!("the display name of user {user} is cleared"),
+    })
+}
+
+/// Deletes a user. A user that the identity provider still uses is deleted only if it is orphaned and the operator confirms it.
+pub async fn delete(open: &OpenDirectory, user: &str, is_orphaned: bool) -> Result<(), Failure> {
+    let id = find(open, user).await?;
+    let found = open.directory.user_or_retained(id).await?;
+    let is_used = found.is_some_and(|found| {
+        let resource = &found.stored.resource;
+        resource.origin == Origin::Scim && resource.is_active() && !found.stored.is_retained
+    });
+    if is_used {
+        confirm_orphaned(open, &format!("user {user}"), user, is_orphaned)?;
+        open.directory.delete_orphaned(ResourceKind::User, id).await?;
+    } else {
+        open.directory.delete(ResourceKind::User, id, None).await?;
+    }
     print(&format!("user {user} is deleted"))
 }

@@ -67,13 +67,29 @@ EXAMPLE:\n  scimctl user set okta ann@example.com --email ann@example.org --disp
         #[command(flatten)]
         attributes: UserAttributes,
     },
-    /// Delete a local user, or a user that the identity provider deactivated or deleted
+    /// Set the display name that the directory shows for a user, also for a user of the identity provider
+    #[command(
+        after_help = "It wins over the names that the identity provider sends. An empty name ('') clears it.\n\n\
+EXAMPLE:\n  scimctl user set-display-name okta ann@example.com 'Dr. Ann Ash'"
+    )]
+    SetDisplayName {
+        /// Id of the connector
+        connector: String,
+        /// userName or id of the user
+        user: String,
+        /// Display name
+        name: String,
+    },
+    /// Delete a local user, or a user that the identity provider deactivated, deleted or abandoned
     #[command(after_help = "EXAMPLE:\n  scimctl user delete okta ann@example.com")]
     Delete {
         /// Id of the connector
         connector: String,
         /// userName or id of the user
         user: String,
+        /// Delete an active user whom the identity provider no longer manages. If the connector is disabled, this is not necessary
+        #[arg(long)]
+        orphaned: bool,
     },
 }
 
@@ -82,7 +98,9 @@ impl Command {
     pub fn is_change(&self) -> bool {
         match self {
             Self::List { .. } | Self::Show { .. } => false,
-            Self::Create { .. } | Self::Set { .. } | Self::Delete { .. } => true,
+            Self::Create { .. } | Self::Set { .. } | Self::SetDisplayName { .. } | Self::Delete { .. } => {
+                true
+            }
         }
     }
 }
@@ -103,8 +121,11 @@ pub async fn run(command: Command, context: &Context) -> Result<(), Failure> {
         Command::Set { connector, user, attributes } => {
             edit::update(&OpenDirectory::open(context, &connector).await?, &user, &attributes).await
         }
-        Command::Delete { connector, user } => {
-            edit::delete(&OpenDirectory::open(context, &connector).await?, &user).await
+        Command::SetDisplayName { connector, user, name } => {
+            edit::set_display_name(&OpenDirectory::open(context, &connector).await?, &user, name.trim()).await
+        }
+        Command::Delete { connector, user, orphaned } => {
+            edit::delete(&OpenDirectory::open(context, &connector).await?, &user, orphaned).await
         }
     }
 }

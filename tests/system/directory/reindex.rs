@@ -202,7 +202,7 @@ async fn missing_index_is_reported_by_doctor_and_check_and_built_by_reindex() {
     let mut connector = versions.read().await;
     let record = serde_json::to_value(&connector.record).unwrap();
     let mut indexes = record["indexes"].clone();
-    assert_eq!(indexes.as_object().unwrap().len(), 8);
+    assert_eq!(indexes.as_object().unwrap().len(), 9);
     let past = Timestamp::now() - SignedDuration::from_mins(10);
     indexes["User.displayName"] = json!({ "building": { "since": past } });
     connector.record.indexes = serde_json::from_value(indexes).unwrap();

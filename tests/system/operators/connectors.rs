@@ -1,7 +1,6 @@
 //! Connectors on the command line: operators create, disable, rename and delete them, rotate credentials and
 //! change settings.
 
-use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
@@ -475,18 +474,11 @@ async fn settings_can_be_set_applied_from_a_file_and_exported() {
          1 group would disappear:\n  Admins\n\
          1 user would disappear:\n  root\n"
     );
-    let without_public = run(&["set", &id, "rules.exclude-groups=PUB*", "--dry-run"]).ok();
-    let (start, examples) =
-        without_public.split_at(without_public.find("  ann").min(without_public.find("  root")).unwrap());
     assert_eq!(
-        start,
-        "rules.exclude-groups: [] → [\"PUB*\"]\n\
-         1 group would disappear:\n  public\n\
-         2 users would have other effective groups:\n"
+        run(&["set", &id, "rules.exclude-groups=PUB*", "--dry-run"]).ok(),
+        "rules.exclude-groups: [] → [\"PUB*\"]\nno user or group would change\n",
+        "rules do not hide the built-in group"
     );
-    // Users are in the order of their ids, which are random.
-    let examples: BTreeSet<&str> = examples.lines().collect();
-    assert_eq!(examples, ["  ann@example.com: public → (none)", "  root: public → (none)"].into());
     run(&set).ok();
     let exported = run(&["export", &id]).ok();
     assert!(

@@ -68,13 +68,21 @@ async fn on_delete_deactivate_hides_the_user_from_the_client_only() {
 
 #[tokio::test]
 async fn on_delete_refuse_answers_405() {
-    let (_, client) = connector_with(Settings { on_delete: OnDelete::Refuse, ..Settings::default() }).await;
+    let (connector, client) =
+        connector_with(Settings { on_delete: OnDelete::Refuse, ..Settings::default() }).await;
     let user = create_user(&client, "ann@example.com").await;
     let group = create_group(&client, "Tour Guides", std::slice::from_ref(&user)).await;
-    for path in [format!("/Users/{user}"), format!("/Groups/{group}")] {
+    for (path, advice) in [
+        (format!("/Users/{user}"), "deactivate the user instead"),
+        (
+            format!("/Groups/{group}"),
+            "remove the members of the group instead; an operator can then delete it",
+        ),
+    ] {
         let refused = client.delete(&path).await;
         assert_eq!((refused.status, refused.header("allow")), (405, Some("GET, HEAD, PUT, PATCH")));
-        assert!(refused.json()["detail"].as_str().unwrap().contains("refuses DELETE"));
+        let detail = format!("Connector {} refuses DELETE; {advice}", connector.id);
+        assert_eq!(refused.json()["detail"], json!(detail));
         assert_eq!(client.get(&path).await.status, 200);
     }
 }

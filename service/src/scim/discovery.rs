@@ -62,7 +62,9 @@ fn authentication_schemes(schemes: Schemes) -> Vec<Value> {
     available
         .enumerate()
         .map(|(position, mut scheme)| {
-            scheme["primary"] = (position == 0).into();
+            if let Some(members) = scheme.as_object_mut() {
+                members.insert("primary".into(), (position == 0).into());
+            }
             scheme
         })
         .collect()

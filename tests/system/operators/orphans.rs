@@ -37,7 +37,7 @@ async fn active_user_and_group_with_members_are_deleted_only_as_orphaned() {
         assert_eq!(refused, expected);
         let refused = delete(&connector, noun, &[name, "--orphaned"], "no\n");
         assert_eq!((refused.code, refused.err.lines().count()), (1, 2), "{refused:?}");
-        assert!(refused.err.contains(&format!("\"no\" is not {name}, so nothing is deleted")), "{refused:?}");
+        assert!(refused.err.contains(&format!("\"no\" is not {name}, so nothing is changed")), "{refused:?}");
     }
     assert_eq!((total_of(&client, "/Users").await, total_of(&client, "/Groups").await), (61, 2));
     let deleted = delete(&connector, "user", &["ann", "--orphaned"], "ann\n");

@@ -78,9 +78,14 @@ async fn check_connector(
     let bar = progress_bar(&format!("checking {id} ({})", count(users, "user", "users")), users);
     let findings = directory.check(|items| advance(&bar, items)).await?;
     bar.finish_and_clear();
+    let is_readable = findings.iter().all(|finding| finding.name() != "unreadable");
     for finding in findings {
         let is_repaired = report.is_repair && directory.repair(&finding).await?;
         report.add(&id, finding.name(), &finding.to_string(), is_repaired)?;
+    }
+    if !is_readable {
+        // The list of users cannot be read either.
+        return Ok(());
     }
     // Two users can share a value on purpose, so this is no finding.
     for line in Duplicates::read(&directory, &entry_maker(&id, &settings)?).await?.lines() {

@@ -31,9 +31,12 @@ pub async fn check(context: &Context, id: &str) -> Result<Vec<CheckResult>, Fail
 }
 
 async fn find_duplicates(context: &Context, connector: Connector) -> Result<Vec<CheckResult>, Failure> {
-    let settings = connector.record.settings.clone();
-    let maker = entry_maker(&connector.id.to_string(), &settings)?;
-    let lines = Duplicates::read(&context.directory(connector), &maker).await?.lines();
+    let (id, settings) = (connector.id.to_string(), connector.record.settings.clone());
+    let maker = entry_maker(&id, &settings)?;
+    let lines = match Duplicates::read(&context.directory(connector), &maker).await {
+        Ok(duplicates) => duplicates.lines(),
+        Err(Failure(problem)) => return Ok(vec![failed(problem, format!("Run `scimctl check {id}`."))]),
+    };
     if lines.is_empty() {
         return Ok(vec![passed("no two users share a username, an email address or an externalId")]);
     }

@@ -107,8 +107,8 @@ async fn client_lists_leave_local_users_out() {
         };
         assert_eq!(seen, *expected, "{sort}");
     }
-    // Operators see all users.
-    assert_eq!(run(&connector, &["user", "list", "--hidden"]).ok().lines().count(), 1 + 10);
+    // Operators see all users. The list has a header and a total.
+    assert_eq!(run(&connector, &["user", "list", "--hidden"]).ok().lines().count(), 1 + 10 + 1);
     assert_eq!(run(&connector, &["connector", "show"]).value("Users:"), "10, of which 1 deactivated");
     assert_invariants(service(), &connector.id).await;
 }

@@ -49,12 +49,6 @@ impl Groups {
         self.all.values().filter(|role| role.kind == ResourceKind::Role)
     }
 
-    /// Lists the names of the groups that the directory shows.
-    pub fn shown_names(&self, maker: &EntryMaker<'_>) -> BTreeSet<String> {
-        let shown = self.groups().filter(|group| maker.hidden_group(group).is_none());
-        shown.map(|group| maker.group_name(group)).collect()
-    }
-
     /// Lists the groups and roles of a direct member of the groups and roles `direct`, by their names in the
     /// directory. Hidden groups are left out, and give no roles.
     pub fn memberships(&self, direct: &[ResourceId], maker: &EntryMaker<'_>) -> MembershipNames {

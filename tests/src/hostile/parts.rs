@@ -119,7 +119,7 @@ pub const USER_PATCH: &[Part] = &[
     Part {
         name: "JSON in many strings",
         text: |bytes| {
-            // Whatever the size is, most of it is zeros.
+            // Most of the text is zeros, at every size.
             let zeros = items((bytes / 20).saturating_sub(40), ",", |_| "0".to_owned());
             vec![format!(r#"{{"op":"add","value":"{{\"x\":[{zeros}]}}"}}"#); 20].join(",")
         },

@@ -1,5 +1,5 @@
 //! Who the audit trail names as the operator: the AWS identity whose credentials `scimctl` uses, or the system's user if the
-//! table is not on AWS. The environment variable USER names nobody.
+//! table is not on AWS. The environment variable USER has no effect.
 
 use http::StatusCode;
 use serde_json::Value;

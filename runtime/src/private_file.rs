@@ -1,4 +1,4 @@
-//! Files that only the current user can read, whatever the umask: they have personal data or secrets.
+//! Files with personal data or secrets. Only the current user can read them; the umask has no influence.
 
 use std::fs::{File, OpenOptions, Permissions};
 use std::io;

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::add::{add, remove_listed};
 use super::parse::with_operation_number;
-use super::values::{immutable, keep_one_primary, merge, non_empty, required, set, set_in};
+use super::values::{finish_elements, immutable, merge, non_empty, required, set, set_in};
 use super::work::{Work, check_copies, visits};
 use super::{ElementFilter, Op, Operation, Patch, TargetLocation};
 use crate::error::{ErrorKind, ScimError};
@@ -262,8 +262,7 @@ fn elements(
                     merge(element, &given, attribute)?;
                 }
             }
-            keep_one_primary(&mut elements, &selected, attribute)?;
-            elements.retain(|element| element.as_object().is_none_or(|element| !element.is_empty()));
+            finish_elements(&mut elements, &selected, attribute)?;
         }
     }
     Ok(elements)

@@ -572,6 +572,22 @@ fn json_values() -> impl Strategy<Value = Value> {
     })
 }
 
+#[test]
+fn element_whose_value_becomes_empty_is_removed() {
+    for op in ["add", "replace"] {
+        for (path, value) in [
+            ("emails[type eq \"work\"]", json!("")),
+            ("emails[type eq \"work\"]", json!({ "value": " " })),
+            ("emails[type eq \"work\"].value", json!("")),
+        ] {
+            let after = apply(json!([{ "op": op, "path": path, "value": value }])).unwrap();
+            let mut expected = user();
+            expected["emails"].as_array_mut().unwrap().retain(|email| email["type"] != "work");
+            assert_eq!(after["emails"], expected["emails"], "{op} {path} {value}");
+        }
+    }
+}
+
 proptest! {
     #[test]
     fn patch_fails_or_returns_a_normalised_document(

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::error::{ErrorKind, ScimError};
-use crate::resource::{is_primary, normalise_attribute};
+use crate::resource::{accepts_an_empty_element_as_unassigned, is_primary, normalise_attribute};
 use crate::schema::{Attribute, Mutability};
 
 /// Sets a sub-attribute of the selected elements, or clears it.
@@ -19,8 +19,21 @@ pub fn set_in(
             set(element, sub_attribute, value)?;
         }
     }
-    keep_one_primary(elements, selected, attribute)?;
-    elements.retain(|element| element.as_object().is_none_or(|element| !element.is_empty()));
+    finish_elements(elements, selected, attribute)
+}
+
+/// Makes the elements valid after these were changed: at most one is primary, and those that the change has cleared are
+/// removed.
+pub fn finish_elements(
+    elements: &mut Vec<Value>,
+    changed: &[usize],
+    attribute: &Attribute,
+) -> Result<(), ScimError> {
+    keep_one_primary(elements, changed, attribute)?;
+    elements.retain(|element| {
+        let is_empty = element.as_object().is_some_and(Map::is_empty);
+        !is_empty && !accepts_an_empty_element_as_unassigned(attribute, element)
+    });
     Ok(())
 }
 

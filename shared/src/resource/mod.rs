@@ -9,7 +9,9 @@ mod representation;
 
 pub use body::parse_object;
 pub(crate) use body::parse_text;
-pub(crate) use normalise::accepts_a_string_for_a_complex_attribute;
+pub(crate) use normalise::{
+    accepts_a_string_for_a_complex_attribute, accepts_an_empty_element_as_unassigned,
+};
 pub use normalise::{
     accepts_an_array_of_one_for_a_single_value, check_count, decode_base64, finish, is_primary, normalise,
     normalise_attribute, normalise_value, sub_attributes_of_value, type_name, values_of,

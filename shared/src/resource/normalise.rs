@@ -307,7 +307,7 @@ fn accepts_an_object_for_a_simple_value<'v>(attribute: &Attribute, value: &'v Va
 }
 
 /// Entra ID sends `""` or an empty `value` to clear a complex attribute: `emails: [{"value": ""}]`.
-fn accepts_an_empty_element_as_unassigned(attribute: &Attribute, value: &Value) -> bool {
+pub(crate) fn accepts_an_empty_element_as_unassigned(attribute: &Attribute, value: &Value) -> bool {
     let value = value.as_object().and_then(|members| members.get("value")).unwrap_or(value);
     attribute.kind == Type::Complex && value.as_str().is_some_and(|text| text.trim().is_empty())
 }

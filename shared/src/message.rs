@@ -201,8 +201,10 @@ pub fn member<'v>(object: &'v Map<String, Value>, name: &str) -> Option<&'v Valu
 
 /// Takes a member out of a JSON object by its name, in any case.
 pub fn take_member(object: &mut Map<String, Value>, name: &str) -> Option<Value> {
-    let key = object.keys().find(|key| *key == name);
-    let key = key.or_else(|| object.keys().find(|key| key.eq_ignore_ascii_case(name)))?.clone();
+    if let Some(value) = object.swap_remove(name) {
+        return Some(value);
+    }
+    let key = object.keys().find(|key| key.eq_ignore_ascii_case(name))?.clone();
     object.swap_remove(&key)
 }
 

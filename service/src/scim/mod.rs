@@ -20,8 +20,9 @@ const MAX_NAMED: (usize, usize) = (10, 200);
 fn parse_patch<'s>(call: &Call, schema: &'s ResourceSchema) -> Result<Patch<'s>, ScimError> {
     let patch = Patch::parse(parse_object(&call.request.body)?, schema)?;
     let (count, length) = MAX_NAMED;
-    let named = patch.unknown_schemas().take(count).map(|urn| urn.get(..length).unwrap_or(urn));
-    let named: Vec<&str> = named.collect();
+    let shortened = |urn: &'_ str| urn.get(..urn.floor_char_boundary(length)).unwrap_or_default().to_owned();
+    let named = patch.unknown_schemas().take(count).map(shortened);
+    let named: Vec<String> = named.collect();
     if !named.is_empty() {
         let id = &call.request.id;
         tracing::info!(id, unknown_schemas = named.join(" "), "ignored operations in unknown schemas");

@@ -451,6 +451,12 @@ mod tests {
         .boxed()
     }
 
+    #[test]
+    fn printed_number_is_the_same_number() {
+        let filter = parse(&format!("x eq 9223354775922335477{}", "59223354775922335477".repeat(7)));
+        assert_eq!(parse(&filter.to_string()), filter);
+    }
+
     proptest! {
         #[test]
         fn printed_filter_parses_to_the_same_filter(expression in expressions()) {

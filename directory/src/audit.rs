@@ -14,7 +14,7 @@ use crate::dynamodb::attributes::{Item, get_text, number, text};
 use crate::dynamodb::conditions::Condition;
 use crate::dynamodb::keys::{self, Key};
 use crate::dynamodb::table::{Range, Table, concurrently};
-use crate::dynamodb::transaction::Transaction;
+use crate::dynamodb::transaction::{Subject, Transaction};
 use shared::error::ScimError;
 use shared::resource::{Document, ResourceId, ResourceKind};
 
@@ -64,7 +64,8 @@ pub enum Operation {
 }
 
 impl Operation {
-    fn name(self) -> &'static str {
+    /// The name in audit records and in the outbox.
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Create => "create",
             Self::Update => "update",
@@ -99,7 +100,7 @@ pub struct AuditRecord {
 }
 
 /// What a record is about: the kind of change, the kind of resource, and the id of the resource or connector.
-pub(crate) type Subject<'s> = (Operation, &'s str, &'s str);
+pub(crate) type About<'s> = (Operation, &'s str, &'s str);
 
 /// Writes the audit records of one actor about one connector.
 #[derive(Clone, Copy, Debug)]
@@ -119,7 +120,7 @@ impl Recorder<'_> {
     pub(crate) fn record(
         &self,
         transaction: &mut Transaction,
-        (operation, kind, id): Subject<'_>,
+        (operation, kind, id): About<'_>,
         attributes: Vec<String>,
         position: u32,
     ) -> Result<(), ScimError> {
@@ -158,6 +159,7 @@ impl Directory {
         id: ResourceId,
         attributes: Vec<String>,
     ) -> Result<(), ScimError> {
+        transaction.set_subject(Subject { operation, kind, id, attributes: attributes.clone() });
         self.record_subject(transaction, (operation, kind.name(), &id.to_string()), attributes)
     }
 
@@ -175,7 +177,7 @@ impl Directory {
     fn record_subject(
         &self,
         transaction: &mut Transaction,
-        subject: Subject<'_>,
+        subject: About<'_>,
         attributes: Vec<String>,
     ) -> Result<(), ScimError> {
         let (connector, days) = (&self.connector.id, self.settings().audit_days);

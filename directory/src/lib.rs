@@ -8,6 +8,7 @@ mod check;
 pub mod connectors;
 mod counts;
 mod dynamodb;
+pub mod feeds;
 mod group_graph;
 mod index;
 mod intents;
@@ -36,8 +37,12 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 
+use crate::dynamodb::table::Outcome;
+use crate::dynamodb::transaction::Transaction;
+use crate::feeds::{Feed, FeedId, Outbox, Signer};
 use crate::settings::Settings;
 use connectors::{Connector, IndexState};
+use shared::error::ScimError;
 use shared::resource::{Origin, ResourceId, ResourceKind};
 use shared::schema::{Index, Schemas};
 
@@ -69,6 +74,48 @@ impl Directory {
     /// The present time. `now` is the time at which the request began.
     fn time(&self) -> Timestamp {
         self.now + self.started.elapsed()
+    }
+
+    /// Begins a transaction, which keeps room for the changes that it writes to the outboxes of the feeds.
+    pub(crate) fn transaction(&self) -> Transaction {
+        self.table.transaction().reserve(self.connector.record.feeds.len())
+    }
+
+    /// Applies a transaction as a whole or not at all, with what the consumers of the feeds have to learn of it.
+    pub(crate) async fn commit(&self, transaction: &Transaction) -> Result<Outcome, ScimError> {
+        match feeds::with_outbox(&self.connector, transaction, self.time())? {
+            Some(with_outbox) => self.table.commit(&with_outbox).await,
+            None => self.table.commit(transaction).await,
+        }
+    }
+
+    /// Reads a feed; `None` when the connector has none with this id.
+    ///
+    /// # Errors
+    /// Fails when DynamoDB does.
+    pub async fn feed(&self, id: &FeedId) -> Result<Option<Feed>, ScimError> {
+        self.table.feed(&self.connector.id, id).await
+    }
+
+    /// The outbox of a feed.
+    pub fn outbox(&self, feed: &FeedId) -> Outbox {
+        Outbox::new(self.table.clone(), Arc::clone(&self.connector), self.schemas, feed.clone())
+    }
+
+    /// Stores the error of a feed's consumer, for operators.
+    ///
+    /// # Errors
+    /// Fails when DynamoDB does.
+    pub async fn record_feed_error(&self, feed: &FeedId, error: &str) -> Result<(), ScimError> {
+        self.table.record_feed_error(&self.connector.id, feed, error, self.now).await
+    }
+
+    /// Reads the key that signs for the connector; `None` when it has none.
+    ///
+    /// # Errors
+    /// Fails when DynamoDB does.
+    pub async fn signer(&self) -> Result<Option<Signer>, ScimError> {
+        self.table.signer(&self.connector, self.now).await
     }
 
     fn settings(&self) -> &Settings {

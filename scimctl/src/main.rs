@@ -7,6 +7,7 @@ mod context;
 mod doctor;
 mod duplicates;
 mod failure;
+mod feed;
 mod group;
 mod login;
 mod migrate;
@@ -99,6 +100,15 @@ enum Command {
   scimctl role assign okta approver ann@example.com Sales"
     )]
     Role(role::Command),
+    /// Manage feeds, by which the platform learns of changes
+    #[command(
+        subcommand,
+        after_help = "EXAMPLES:
+  scimctl feed create okta platform
+  scimctl feed list okta
+  scimctl feed tail okta platform"
+    )]
+    Feed(feed::Command),
     /// Export the users or groups of a directory to a file
     #[command(after_help = "EXAMPLE:\n  scimctl export users okta users.csv --hidden")]
     Export {
@@ -173,6 +183,7 @@ impl Command {
             Self::User(command) => command.is_change(),
             Self::Group(command) => command.is_change(),
             Self::Role(command) => command.is_change(),
+            Self::Feed(command) => command.is_change(),
             Self::Check(command) => command.is_change(),
             Self::Import { dry_run, .. } => !dry_run,
             Self::Migrate(_) | Self::Reindex(_) => true,
@@ -193,6 +204,7 @@ async fn run(command: Command, location: TableLocation) -> Result<(), Failure> {
         Command::User(command) => user::run(command, &context).await,
         Command::Group(command) => group::run(command, &context).await,
         Command::Role(command) => role::run(command, &context).await,
+        Command::Feed(command) => feed::run(command, &context).await,
         Command::Export { kind, connector, file, hidden } => {
             transfer::export(&context, kind, &connector, file.as_deref(), hidden).await
         }

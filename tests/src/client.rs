@@ -149,7 +149,8 @@ impl Client {
         self.send("DELETE", target, &[("accept", SCIM_JSON)], Bytes::new()).await
     }
 
-    async fn send_json(&self, method: &str, target: &str, body: &Value) -> Reply {
+    /// Sends a JSON body.
+    pub async fn send_json(&self, method: &str, target: &str, body: &Value) -> Reply {
         let headers = [("accept", SCIM_JSON), ("content-type", SCIM_JSON)];
         self.send(method, target, &headers, body.to_string()).await
     }

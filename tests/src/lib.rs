@@ -20,6 +20,7 @@ pub mod call;
 pub mod captures;
 pub mod ceilings;
 pub mod client;
+pub mod consumer;
 pub mod corruption;
 pub mod event;
 pub mod faults;

@@ -29,6 +29,7 @@ mod directory {
     mod concurrency;
     mod error_codes;
     mod faults;
+    mod feeds;
     mod interrupted;
     mod leavers;
     mod migration;

@@ -20,7 +20,7 @@ use crate::member_changes::Change;
 
 impl Checker<'_> {
     pub(super) async fn repair(self, finding: &Finding) -> Result<bool, ScimError> {
-        let mut transaction = self.directory.table.transaction();
+        let mut transaction = self.directory.transaction();
         let connector = self.connector();
         // The resource whose audit trail gets the record; the connector's own trail if there is none.
         let mut subject = None;
@@ -99,7 +99,7 @@ impl Checker<'_> {
             Violation::UnfinishedWork(kind, id) => {
                 let attributes = vec![finding.name().to_owned()];
                 self.directory.record(&mut transaction, Operation::Repair, *kind, *id, attributes)?;
-                self.directory.table.commit(&transaction).await?;
+                self.directory.commit(&transaction).await?;
                 return self.directory.finish(*kind, *id, true).await;
             }
             Violation::WrongCount(kind, bucket) => {
@@ -142,7 +142,7 @@ impl Checker<'_> {
             }
             None => self.directory.record_of_connector(&mut transaction, Operation::Repair, attributes)?,
         }
-        Ok(self.directory.table.commit(&transaction).await? == Outcome::Committed)
+        Ok(self.directory.commit(&transaction).await? == Outcome::Committed)
     }
 
     /// Adds an index entry that a resource lacks to a transaction. Returns `false` if the resource does not require it (any

@@ -52,6 +52,14 @@ impl Directory {
         // The member changes that do not fit into an intent expire by themselves.
         self.table.clear_partition(&keys::intents(connector)).await?;
         self.table.credential_usage(connector).forget_all().await?;
+        for feed in self.table.feeds(connector).await? {
+            self.table.clear_partition(&keys::outbox(connector, &feed.id)).await?;
+        }
+        self.table.clear_partition(&keys::feeds(connector)).await?;
+        // Nobody who operates may read private keys, so they are deleted by their ids.
+        let kids =
+            self.connector.record.signing_keys.iter().map(|key| keys::signing_key(connector, &key.kid));
+        self.table.delete_all(&kids.collect::<Vec<_>>()).await?;
         self.table.clear_partition(&keys::connector_items(connector)).await?;
         self.table.delete_all(&[keys::connector(connector)]).await
     }

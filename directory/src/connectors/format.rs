@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | 1 | the record of a connector holds its credentials |
 //! | 2 | each credential is an item of its own |
+//! | 3 | the record lists feeds, for which every change is written to an outbox |
 //!
 //! Every connector says in which format it is stored; one that says nothing has format 1. A process reads and writes each
 //! connector in the connector's own format, so it works before, during and after a migration. It refuses a connector in a
@@ -21,7 +22,7 @@ use crate::dynamodb::keys;
 use crate::dynamodb::table::{Range, Table};
 
 /// The newest format that this version knows.
-pub const FORMAT: u32 = 2;
+pub const FORMAT: u32 = 3;
 /// The format in which records hold the credentials.
 pub(super) const FORMAT_OF_RECORDS_WITH_CREDENTIALS: u32 = 1;
 

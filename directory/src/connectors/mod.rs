@@ -25,6 +25,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use shared::credential::Credential;
 
+use crate::feeds::{FeedId, PublicKey};
 use crate::settings::Settings;
 
 /// How long a process may use a connector that it read. After this time every process knows a change.
@@ -67,6 +68,12 @@ pub struct Record {
     /// The states of the indexes.
     #[serde(default = "Indexes::before_the_list")]
     pub indexes: Indexes,
+    /// The feeds for which every change is also written to an outbox.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub feeds: Vec<FeedId>,
+    /// The keys that verify the tokens of the feeds, in the order of their times.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub signing_keys: Vec<PublicKey>,
 }
 
 /// The time of a change in a connector's record is taken before it is written, by the clock of the operator's machine. The
@@ -75,7 +82,7 @@ const CLOCK_TOLERANCE: Duration = Duration::from_secs(60);
 
 /// How long to wait until every process knows what changed in a connector's record at `since`, and no request still uses
 /// the record from before.
-fn time_until_known(since: Timestamp, now: Timestamp) -> SignedDuration {
+pub(crate) fn time_until_known(since: Timestamp, now: Timestamp) -> SignedDuration {
     let known = SignedDuration::try_from(CONNECTOR_CACHE_TTL + MAX_REQUEST_TIME + CLOCK_TOLERANCE);
     known.unwrap_or(SignedDuration::MAX) - now.duration_since(since)
 }

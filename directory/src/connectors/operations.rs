@@ -8,6 +8,8 @@ use shared::schema::Schemas;
 use super::{Connector, ConnectorId, Indexes, Record, stored, time_until_known};
 use crate::audit::{Actor, CONNECTOR_KIND, Operation, Recorder};
 use crate::dynamodb::table::{Outcome, Table};
+use crate::dynamodb::transaction::Transaction;
+use crate::feeds::begin_marking;
 use crate::secrets::generate_secret;
 use crate::settings::Settings;
 
@@ -17,9 +19,9 @@ const MAX_LIVE_CREDENTIALS: usize = 2;
 /// Operations on connectors, in the name of one actor.
 #[derive(Clone, Debug)]
 pub struct Connectors {
-    pub(super) table: Table,
+    pub(crate) table: Table,
     pub(super) actor: Actor,
-    pub(super) now: Timestamp,
+    pub(crate) now: Timestamp,
 }
 
 impl Connectors {
@@ -47,6 +49,8 @@ impl Connectors {
             cursor_key: generate_secret()?,
             settings: Settings::default(),
             indexes: Indexes::ready(schemas),
+            feeds: Vec::new(),
+            signing_keys: Vec::new(),
         };
         let format = self.table.format_of_new_connectors().await?;
         let connector = Connector { id: id.clone(), record, credentials, revision: 1, format };
@@ -90,9 +94,16 @@ impl Connectors {
     /// # Errors
     /// Fails when DynamoDB does.
     pub async fn replace_settings(&self, present: &Connector, settings: Settings) -> Result<bool, ScimError> {
+        let is_view_changed = (&settings.rules, &settings.mapping)
+            != (&present.record.settings.rules, &present.record.settings.mapping);
         let record = Record { settings, ..present.record.clone() };
         let next = Connector { record, ..present.clone() };
-        self.write(present, &next, Operation::Update, vec!["settings".to_owned()]).await
+        let mut transaction =
+            self.transaction_of(present, &next, Operation::Update, vec!["settings".to_owned()])?;
+        if is_view_changed {
+            begin_marking(&mut transaction, &next, self.now)?;
+        }
+        Ok(self.table.commit(&transaction).await? == Outcome::Committed)
     }
 
     /// Adds a credential, and deletes the expired ones.
@@ -264,7 +275,16 @@ impl Connectors {
         }
     }
 
-    pub(super) async fn read(&self, id: &ConnectorId) -> Result<Connector, ScimError> {
+    /// Reads a connector that is not being deleted.
+    pub(crate) async fn read_usable(&self, id: &ConnectorId) -> Result<Connector, ScimError> {
+        let connector = self.read(id).await?;
+        if connector.record.is_deleting {
+            return Err(ScimError::invalid_value(being_deleted(id)));
+        }
+        Ok(connector)
+    }
+
+    pub(crate) async fn read(&self, id: &ConnectorId) -> Result<Connector, ScimError> {
         let connector = self.table.connector(id).await?;
         connector.ok_or_else(|| {
             ScimError::new(
@@ -281,15 +301,27 @@ impl Connectors {
         operation: Operation,
         attributes: Vec<String>,
     ) -> Result<bool, ScimError> {
-        let mut transaction = self.table.transaction();
-        stored::put_next(&mut transaction, present, next)?;
-        self.record(&mut transaction, next, operation, attributes)?;
+        let transaction = self.transaction_of(present, next, operation, attributes)?;
         Ok(self.table.commit(&transaction).await? == Outcome::Committed)
     }
 
-    fn record(
+    /// Makes the transaction that writes the next revision of a connector, with its audit record.
+    pub(crate) fn transaction_of(
         &self,
-        transaction: &mut crate::dynamodb::transaction::Transaction,
+        present: &Connector,
+        next: &Connector,
+        operation: Operation,
+        attributes: Vec<String>,
+    ) -> Result<Transaction, ScimError> {
+        let mut transaction = self.table.transaction();
+        stored::put_next(&mut transaction, present, next)?;
+        self.record(&mut transaction, next, operation, attributes)?;
+        Ok(transaction)
+    }
+
+    pub(crate) fn record(
+        &self,
+        transaction: &mut Transaction,
         connector: &Connector,
         operation: Operation,
         attributes: Vec<String>,

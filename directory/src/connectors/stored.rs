@@ -69,7 +69,7 @@ impl Table {
     }
 
     /// Reads a connector without its credentials, for work that is no client's request.
-    pub(super) async fn connector_without_credentials(
+    pub(crate) async fn connector_without_credentials(
         &self,
         id: &ConnectorId,
     ) -> Result<Option<Connector>, ScimError> {
@@ -78,7 +78,7 @@ impl Table {
     }
 
     /// Reads the ids of all connectors, in order.
-    pub(super) async fn connector_ids(&self) -> Result<Vec<ConnectorId>, ScimError> {
+    pub(crate) async fn connector_ids(&self) -> Result<Vec<ConnectorId>, ScimError> {
         let items = self.query(keys::CONNECTORS, &Range::All).await?;
         Ok(items.iter().filter_map(|item| ConnectorId::parse(get_text(item, "sk")?)).collect())
     }

@@ -19,6 +19,9 @@
 //! | intent: work that needs several transactions | `c#intent` | `user/`, `group/`, `local/` or `role/`, id |
 //! | member changes of an intent that do not fit into its item | `c#intent/`, intent id | number |
 //! | audit record | `c#audit/YYYY-MM/`, first digit of the resource's id | time, `/`, order, random |
+//! | feed of a connector | `feeds/c` | feed id |
+//! | change that waits for the consumer of a feed | `outbox/c/`, feed id | kind and id of the resource, `/`, time, random |
+//! | private key that signs the tokens of feeds | `key/c` | key id |
 //! | last use of a credential | `used/c` | credential id |
 //! | checks of chosen passwords from a network | `attempts/c/`, network | start of the 15 minutes |
 
@@ -30,6 +33,7 @@ use shared::resource::{ResourceId, ResourceKind};
 
 use super::attributes::{Item, get_text};
 use crate::connectors::ConnectorId;
+use crate::feeds::FeedId;
 
 /// A value in a key is cut to this many bytes. A sort key holds at most 1,024 bytes.
 const MAX_VALUE_BYTES: usize = 512;
@@ -91,6 +95,47 @@ pub const CREDENTIAL_PREFIX: &str = "credential/";
 /// A credential of a connector.
 pub fn credential(connector: &ConnectorId, credential: &str) -> Key {
     Key { pk: connector_items(connector), sk: format!("{CREDENTIAL_PREFIX}{credential}") }
+}
+
+/// The partition of a connector's feeds.
+pub fn feeds(connector: &ConnectorId) -> String {
+    format!("feeds/{connector}")
+}
+
+/// A feed of a connector.
+pub fn feed(connector: &ConnectorId, feed: &FeedId) -> Key {
+    Key { pk: feeds(connector), sk: feed.to_string() }
+}
+
+/// The partition of the changes that wait for the consumer of a feed. The stream of the table is filtered by the first word.
+pub fn outbox(connector: &ConnectorId, feed: &FeedId) -> String {
+    format!("outbox/{connector}/{feed}")
+}
+
+/// The prefix of the sort keys of one resource's changes in an outbox: the kind of resource and its id.
+pub fn outbox_prefix(kind: ResourceKind, id: ResourceId) -> String {
+    format!("{}{id}/", outbox_letter(kind))
+}
+
+fn outbox_letter(kind: ResourceKind) -> char {
+    match kind {
+        ResourceKind::User => 'u',
+        ResourceKind::Group => 'g',
+        ResourceKind::LocalGroup => 'l',
+        ResourceKind::Role => 'r',
+    }
+}
+
+/// The resource and the rest of a sort key in an outbox.
+pub fn parse_outbox(sk: &str) -> Option<(ResourceKind, ResourceId, &str)> {
+    let (resource, rest) = sk.split_once('/')?;
+    let kind = ResourceKind::ALL.into_iter().find(|kind| resource.starts_with(outbox_letter(*kind)))?;
+    Some((kind, ResourceId::parse(resource.get(1..)?)?, rest))
+}
+
+/// A private key of a connector.
+pub fn signing_key(connector: &ConnectorId, kid: &str) -> Key {
+    Key { pk: format!("key/{connector}"), sk: kid.to_owned() }
 }
 
 /// The prefix of the partitions of a connector's directory.

@@ -3,20 +3,48 @@
 //! DynamoDB refuses a transaction with two operations on one item, with more than 100 items, or with more than 4 MB. The builder
 //! refuses what would break the first and the last limit; [`Transaction::remaining_items`] is for the second.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Delete, Put, TransactWriteItem, Update};
 use shared::error::{ErrorKind, ScimError};
+use shared::resource::{ResourceId, ResourceKind};
 
 use super::attributes::Item;
 use super::conditions::{Condition, Requirement};
 use super::expressions::Expression;
 use super::keys::Key;
+use crate::audit::Operation;
 
 /// The most items that one transaction can hold (TransactWriteItems).
 const MAX_ITEMS: usize = 100;
 /// The most bytes that one transaction can hold (TransactWriteItems).
 const MAX_BYTES: usize = 4 * 1024 * 1024;
+
+/// What a transaction does with an item.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// It writes the item.
+    Put,
+    /// It changes the item.
+    Update,
+    /// It deletes the item.
+    Delete,
+    /// It checks the item, and leaves it as it is.
+    Check,
+}
+
+/// What a transaction is about, as its audit record says.
+#[derive(Clone, Debug)]
+pub struct Subject {
+    /// The kind of change.
+    pub operation: Operation,
+    /// The kind of resource.
+    pub kind: ResourceKind,
+    /// The resource.
+    pub id: ResourceId,
+    /// The names of the attributes that change.
+    pub attributes: Vec<String>,
+}
 
 /// Writes that are applied all together or not at all.
 #[derive(Clone, Debug)]
@@ -25,8 +53,12 @@ pub struct Transaction {
     items: Vec<TransactWriteItem>,
     /// The condition of each item; `None` for an item without one.
     conditions: Vec<Option<Condition>>,
-    keys: BTreeSet<Key>,
+    effects: BTreeMap<Key, Effect>,
     bytes: usize,
+    /// The number of items that are kept for the outbox.
+    reserved: usize,
+    subject: Option<Subject>,
+    is_visible: bool,
 }
 
 impl Transaction {
@@ -35,14 +67,48 @@ impl Transaction {
             table: table.to_owned(),
             items: Vec::new(),
             conditions: Vec::new(),
-            keys: BTreeSet::new(),
+            effects: BTreeMap::new(),
             bytes: 0,
+            reserved: 0,
+            subject: None,
+            is_visible: true,
         }
+    }
+
+    /// Keeps room for this many more items, which are added at the end.
+    pub fn reserve(mut self, items: usize) -> Self {
+        self.reserved = items;
+        self
+    }
+
+    /// Says what the transaction is about.
+    pub fn set_subject(&mut self, subject: Subject) {
+        self.subject = Some(subject);
+    }
+
+    /// What the transaction is about. A transaction without an audit record does not say.
+    pub fn subject(&self) -> Option<&Subject> {
+        self.subject.as_ref()
+    }
+
+    /// Says that nobody can see yet what the transaction writes: a part of a group that is being created.
+    pub fn hide(&mut self) {
+        self.is_visible = false;
+    }
+
+    /// Whether others can see what the transaction writes.
+    pub fn is_visible(&self) -> bool {
+        self.is_visible
+    }
+
+    /// What the transaction does with each item.
+    pub fn effects(&self) -> &BTreeMap<Key, Effect> {
+        &self.effects
     }
 
     /// The number of items that can still be added.
     pub fn remaining_items(&self) -> usize {
-        MAX_ITEMS - self.items.len().min(MAX_ITEMS)
+        MAX_ITEMS.saturating_sub(self.items.len() + self.reserved)
     }
 
     /// The number of items.
@@ -65,12 +131,12 @@ impl Transaction {
     /// Fails when the transaction has an operation on this item already; 413 when it would be too large.
     fn push(
         &mut self,
-        key: Key,
+        (key, effect): (Key, Effect),
         written: &Item,
         item: TransactWriteItem,
         condition: Option<Condition>,
     ) -> Result<(), ScimError> {
-        if self.keys.contains(&key) {
+        if self.effects.contains_key(&key) {
             return Err(ScimError::internal(format!("a transaction has two operations on {key:?}")));
         }
         let bytes = self.bytes + key.pk.len() + key.sk.len() + size_of(written);
@@ -79,7 +145,7 @@ impl Transaction {
             return Err(ScimError::new(ErrorKind::PayloadTooLarge, detail));
         }
         self.bytes = bytes;
-        self.keys.insert(key);
+        self.effects.insert(key, effect);
         self.items.push(item);
         self.conditions.push(condition);
         Ok(())
@@ -104,7 +170,7 @@ impl Transaction {
             .build()
             .map_err(ScimError::internal)?;
         let put = TransactWriteItem::builder().put(put).build();
-        self.push(key, &item, put, requirement.map(|one| one.condition))
+        self.push((key, Effect::Put), &item, put, requirement.map(|one| one.condition))
     }
 
     /// Deletes an item, whether it exists or not.
@@ -126,7 +192,7 @@ impl Transaction {
             .build()
             .map_err(ScimError::internal)?;
         let delete = TransactWriteItem::builder().delete(delete).build();
-        self.push(key.clone(), &Item::new(), delete, requirement.map(|one| one.condition))
+        self.push((key.clone(), Effect::Delete), &Item::new(), delete, requirement.map(|one| one.condition))
     }
 
     /// Updates an item if a requirement holds. The two expressions share the names of their values.
@@ -149,7 +215,7 @@ impl Transaction {
             .build()
             .map_err(ScimError::internal)?;
         let update = TransactWriteItem::builder().update(update).build();
-        self.push(key.clone(), &written, update, requirement.map(|one| one.condition))
+        self.push((key.clone(), Effect::Update), &written, update, requirement.map(|one| one.condition))
     }
 
     /// Checks a requirement on an item that the transaction does not write.
@@ -162,7 +228,7 @@ impl Transaction {
             .build()
             .map_err(ScimError::internal)?;
         let check = TransactWriteItem::builder().condition_check(check).build();
-        self.push(key.clone(), &Item::new(), check, Some(requirement.condition))
+        self.push((key.clone(), Effect::Check), &Item::new(), check, Some(requirement.condition))
     }
 }
 
@@ -183,6 +249,8 @@ fn size_of_value(value: &AttributeValue) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use proptest::prelude::*;
 
     use super::super::attributes::{number, text};

@@ -128,11 +128,11 @@ impl Directory {
         complete: impl Fn(&mut Transaction, bool) -> Result<(), ScimError>,
     ) -> Result<(), ScimError> {
         loop {
-            let mut transaction = self.table.transaction();
+            let mut transaction = self.transaction();
             let count = self.memberships().fill_leaving(&mut transaction, member, &groups, 2)?;
             let is_last = count == groups.len();
             complete(&mut transaction, is_last)?;
-            match self.table.commit(&transaction).await? {
+            match self.commit(&transaction).await? {
                 Outcome::Committed if is_last => return Ok(()),
                 Outcome::Committed => drop(groups.drain(..count)),
                 Outcome::Refused(failed) if failed.contains(&Condition::OwnsIntent) => return Ok(()),

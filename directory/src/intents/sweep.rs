@@ -108,10 +108,10 @@ impl Directory {
     /// Deletes the intent of a resource that names no work. The transaction that ends the work deletes it too, so this is for
     /// a read that was between the two, and for damage.
     async fn delete_intent_of_settled(&self, kind: ResourceKind, id: ResourceId) -> Result<bool, ScimError> {
-        let mut transaction = self.table.transaction();
+        let mut transaction = self.transaction();
         let key = keys::resource(&self.connector.id, kind, id);
         transaction.check(&key, Requirement::is_settled())?;
         self.end_intent(&mut transaction, kind, id)?;
-        Ok(self.table.commit(&transaction).await? == Outcome::Committed)
+        Ok(self.commit(&transaction).await? == Outcome::Committed)
     }
 }

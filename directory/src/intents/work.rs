@@ -58,7 +58,7 @@ impl Directory {
         let mut skipped = HashSet::new();
         let mut transactions = 0;
         loop {
-            let mut transaction = self.table.transaction();
+            let mut transaction = self.transaction();
             let position = {
                 let rest = changes.get(done..).unwrap_or_default();
                 done + self.memberships().fill(&mut transaction, group.id, rest, &skipped, 1)?
@@ -66,13 +66,16 @@ impl Directory {
             let written = changes.get(done..position).unwrap_or_default();
             let is_last = position >= changes.len() && self.end_work(&mut transaction, work, written)?;
             if !is_last {
+                if progress.is_creation {
+                    transaction.hide();
+                }
                 let mut update = items::advance_intent(position, self.due());
                 if !progress.is_creation {
                     update = update.and(self.memberships().next_group_version());
                 }
                 self.update_owned(&mut transaction, work, update)?;
             }
-            match self.table.commit(&transaction).await? {
+            match self.commit(&transaction).await? {
                 Outcome::Committed if is_last => {
                     if let Err(error) = self.delete_parts(&progress.intent, *parts).await {
                         tracing::debug!(%error, "the changes of a finished intent remain until they expire");
@@ -222,12 +225,12 @@ impl Directory {
         group: ResourceId,
         progress: &Progress,
     ) -> Result<Option<String>, ScimError> {
-        let mut transaction = self.table.transaction();
+        let mut transaction = self.transaction();
         let key = keys::resource(&self.connector.id, kind, group);
         let owner = new_owner();
         let requirement = Requirement::owns_intent(&progress.owner);
         transaction.update(&key, items::take_intent(&owner, self.due()), Some(requirement))?;
-        Ok((self.table.commit(&transaction).await? == Outcome::Committed).then_some(owner))
+        Ok((self.commit(&transaction).await? == Outcome::Committed).then_some(owner))
     }
 
     /// Reads the items of a resource and of its intent as they are at one moment.

@@ -82,19 +82,19 @@ impl Directory {
         let member = (next.kind, next.id);
         let mut groups = if leaves { groups_to_leave(found) } else { Vec::new() };
         loop {
-            let mut transaction = self.table.transaction();
+            let mut transaction = self.transaction();
             self.write_user_version(&mut transaction, &found.stored, next, leaves, Update::new())?;
             let mut left = self.memberships().fill_leaving(&mut transaction, member, &groups, 0)?;
             let mut leaving = None;
             if left < groups.len() {
                 let change = leaving.insert(Uuid::new_v4().simple().to_string());
                 let also = items::begin_leaving(change);
-                transaction = self.table.transaction();
+                transaction = self.transaction();
                 self.write_user_version(&mut transaction, &found.stored, next, leaves, also)?;
                 self.write_intent(&mut transaction, next.kind, next.id, None)?;
                 left = self.memberships().fill_leaving(&mut transaction, member, &groups, 0)?;
             }
-            match self.table.commit(&transaction).await? {
+            match self.commit(&transaction).await? {
                 Outcome::Committed => {
                     if let Some(leaving) = leaving {
                         self.finish_leaving(member, &leaving, groups.split_off(left)).await?;

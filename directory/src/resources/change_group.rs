@@ -148,14 +148,14 @@ impl Directory {
         let (kind, id) = (next.kind, next.id);
         let guard = self.nesting().guard(id, changes.iter().filter_map(Change::joining_group)).await?;
         let none = HashSet::new();
-        let mut transaction = self.table.transaction();
+        let mut transaction = self.transaction();
         self.write_group_version(&mut transaction, &change, Update::new())?;
         if let Some(guard) = &guard {
             guard.write(&mut transaction, id, changes, false)?;
         }
         let items_beside_members = transaction.len();
         if self.memberships().fill(&mut transaction, id, changes, &none, 0)? == changes.len() {
-            return Ok(match self.table.commit(&transaction).await? {
+            return Ok(match self.commit(&transaction).await? {
                 Outcome::Committed => Written::All(change.next),
                 Outcome::Refused(failed) => Written::Nothing(change.next, failed),
             });
@@ -166,7 +166,7 @@ impl Directory {
         }
         let staged = StagedChanges::new(changes)?;
         self.write_parts(&staged).await?;
-        let mut transaction = self.table.transaction();
+        let mut transaction = self.transaction();
         // The item of the group says how many changes the transaction makes, so it comes after them. One more item is the intent.
         let done = self.memberships().fill(&mut transaction, id, changes, &none, items_beside_members + 1)?;
         let progress = self.new_progress(&staged.intent, done, false);
@@ -175,7 +175,7 @@ impl Directory {
             guard.write(&mut transaction, id, changes, kind == ResourceKind::Group)?;
         }
         self.write_intent(&mut transaction, kind, id, Some(&staged))?;
-        match self.table.commit(&transaction).await? {
+        match self.commit(&transaction).await? {
             Outcome::Committed => {
                 let parts = staged.parts();
                 Ok(Written::Begun(Work { group: change.next, progress, changes: change.changes, parts }))

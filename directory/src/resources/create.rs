@@ -49,9 +49,9 @@ impl Directory {
                 )
             });
         }
-        let mut transaction = self.table.transaction();
+        let mut transaction = self.transaction();
         self.write_creation(&mut transaction, &user, false)?;
-        match self.table.commit(&transaction).await? {
+        match self.commit(&transaction).await? {
             Outcome::Committed => Ok(user),
             Outcome::Refused(failed) => {
                 let error = name_conflict(&user, &failed).unwrap_or_else(|| unexpected_refusal(&failed));
@@ -81,7 +81,7 @@ impl Directory {
             let joining = changes.iter().filter_map(Change::joining_group);
             let guard = self.nesting().guard(group.id, joining).await?;
             let failed = match self.creation_with_all(&group, &changes, guard.as_ref())? {
-                Some(transaction) => match self.table.commit(&transaction).await? {
+                Some(transaction) => match self.commit(&transaction).await? {
                     Outcome::Committed => return Ok(created(group, changes, &HashSet::new())),
                     Outcome::Refused(failed) => failed,
                 },
@@ -124,7 +124,7 @@ impl Directory {
         changes: &[Change],
         guard: Option<&NestingGuard>,
     ) -> Result<Option<Transaction>, ScimError> {
-        let mut transaction = self.table.transaction();
+        let mut transaction = self.transaction();
         self.write_creation(&mut transaction, group, !changes.is_empty())?;
         if let Some(guard) = guard {
             guard.write(&mut transaction, group.id, changes, false)?;
@@ -142,7 +142,8 @@ impl Directory {
     ) -> Result<Begun, ScimError> {
         let staged = StagedChanges::new(&changes)?;
         self.write_parts(&staged).await?;
-        let mut transaction = self.table.transaction();
+        let mut transaction = self.transaction();
+        transaction.hide();
         if let Some(guard) = guard {
             guard.write(&mut transaction, group.id, &changes, group.kind == ResourceKind::Group)?;
         }
@@ -157,7 +158,7 @@ impl Directory {
         let progress = self.new_progress(&staged.intent, done, true);
         let key = keys::resource(&self.connector.id, group.kind, group.id);
         transaction.put_new(items::from_incomplete(&key, group, &progress)?, Condition::IsNew)?;
-        match self.table.commit(&transaction).await? {
+        match self.commit(&transaction).await? {
             Outcome::Committed => {
                 let work = Work { group: group.clone(), progress, changes, parts: staged.parts() };
                 Ok(Begun::Work(Box::new(work)))

@@ -144,7 +144,7 @@ impl Directory {
         let (kind, id) = (found.stored.resource.kind, found.stored.resource.id);
         let mut groups = groups_to_leave(found);
         loop {
-            let mut transaction = self.table.transaction();
+            let mut transaction = self.transaction();
             self.write_deleted(&mut transaction, &found.stored, is_retained)?;
             self.write_end_of(&mut transaction, &found.stored)?;
             if found.stored.has_intent() {
@@ -156,7 +156,7 @@ impl Directory {
             let fits = has_no_members && left == groups.len();
             let leaving = is_retained.then(|| Uuid::new_v4().simple().to_string());
             if !fits {
-                transaction = self.table.transaction();
+                transaction = self.transaction();
                 let update = items::begin_deletion(is_retained, leaving.as_deref());
                 let key = keys::resource(&self.connector.id, kind, id);
                 transaction.update(&key, update, Some(has_no_new_membership(&found.stored)))?;
@@ -164,7 +164,7 @@ impl Directory {
                 self.write_intent(&mut transaction, kind, id, None)?;
                 left = self.memberships().fill_leaving(&mut transaction, (kind, id), &groups, 0)?;
             }
-            match self.table.commit(&transaction).await? {
+            match self.commit(&transaction).await? {
                 Outcome::Committed if fits => return Ok(true),
                 Outcome::Committed => {
                     let groups = groups.split_off(left);
@@ -240,7 +240,7 @@ impl Directory {
         let mut names: Vec<Entry> = self.index_entries(group)?.into_iter().collect();
         names.retain(|entry| entry.is_unique);
         loop {
-            let mut transaction = self.table.transaction();
+            let mut transaction = self.transaction();
             let key = keys::resource(&self.connector.id, kind, id);
             let requirement = Requirement::owns_intent(&progress.owner);
             transaction.update(&key, items::without_intent(), Some(requirement))?;
@@ -253,7 +253,7 @@ impl Directory {
             }
             // The intent of the creation becomes that of the deletion.
             self.write_intent(&mut transaction, kind, id, None)?;
-            match self.table.commit(&transaction).await? {
+            match self.commit(&transaction).await? {
                 Outcome::Committed => return self.finish_deletion((kind, id), Vec::new()).await,
                 Outcome::Refused(failed) if failed.contains(&Condition::OwnsIntent) => return Ok(()),
                 // Only damage gives the name to another group, which keeps it.

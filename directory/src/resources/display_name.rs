@@ -44,12 +44,12 @@ impl Directory {
             };
             return self.change_user(id, None, change).await.map(drop);
         }
-        let mut transaction = self.table.transaction();
+        let mut transaction = self.transaction();
         let key = keys::resource(&self.connector.id, ResourceKind::User, id);
         transaction.update(&key, items::set_shown_name(name), Some(Requirement::stays(id)))?;
         let attributes = vec![SHOWN_DISPLAY_NAME.to_owned()];
         self.record(&mut transaction, Operation::Update, ResourceKind::User, id, attributes)?;
-        match self.table.commit(&transaction).await? {
+        match self.commit(&transaction).await? {
             Outcome::Committed => Ok(()),
             Outcome::Refused(_) => Err(ScimError::not_found(id)),
         }

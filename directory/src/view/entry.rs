@@ -131,22 +131,7 @@ impl<'s> EntryMaker<'s> {
             (None, false) => names.join(" "),
             (None, true) => username.clone(),
         };
-        let rules = &self.settings.rules;
-        let hidden = if stored.is_retained {
-            Some(Hidden::Deleted)
-        } else if !user.is_active() {
-            Some(Hidden::Deactivated)
-        } else if user.origin == Origin::Local {
-            // Rules filter only what the client sends.
-            None
-        } else {
-            // A rule can name the user by the mapped username or by the `userName` that the client sent.
-            let names = [
-                username.as_str(),
-                document.get("userName").and_then(|name| name.as_str()).unwrap_or_default(),
-            ];
-            hidden_by(&rules.include_users, &rules.exclude_users, &names)
-        };
+        let hidden = self.hidden_user(stored);
         let MembershipNames { direct: groups, effective: mut effective_groups, roles } = memberships;
         if hidden.is_none() {
             effective_groups.push(PUBLIC.to_owned());
@@ -164,6 +149,24 @@ impl<'s> EntryMaker<'s> {
             last_name,
             display_name,
             hidden,
+        }
+    }
+
+    /// Returns the reason why a user is hidden, or `None` if it is shown. Rules hide only users of the client.
+    pub fn hidden_user(&self, stored: &Stored) -> Option<Hidden> {
+        let user = &stored.resource;
+        if stored.is_retained {
+            Some(Hidden::Deleted)
+        } else if !user.is_active() {
+            Some(Hidden::Deactivated)
+        } else if user.origin == Origin::Local {
+            None
+        } else {
+            // A rule can name the user by the mapped username or by the `userName` that the client sent.
+            let username = self.map_username(self.username.find(&user.document).unwrap_or_default());
+            let sent = user.document.get("userName").and_then(|name| name.as_str()).unwrap_or_default();
+            let rules = &self.settings.rules;
+            hidden_by(&rules.include_users, &rules.exclude_users, &[&username, sent])
         }
     }
 

@@ -78,6 +78,16 @@ impl ResourceId {
         Self(uuid::Builder::from_random_bytes(bytes).into_uuid())
     }
 
+    /// Makes the id with these bytes.
+    pub fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(Uuid::from_bytes(bytes))
+    }
+
+    /// The bytes of the id.
+    pub fn to_bytes(self) -> [u8; 16] {
+        *self.0.as_bytes()
+    }
+
     /// Parses an id in the form that this service provider writes: in lower case, with hyphens. Returns
     /// `None` for other text, which cannot be the id of a resource.
     pub fn parse(text: &str) -> Option<Self> {

@@ -1,0 +1,193 @@
+//! Events: what a consumer learns of a resource (RFC 9967), made from its waiting changes and from the state of now.
+//!
+//! Resources and memberships are read with TransactGetItems after the outbox. A Query can show a part of a transaction, so
+//! that an item is in the outbox before the change is everywhere; TransactGetItems waits until it is. So when an event is
+//! delivered, its consumer can read what it tells of.
+
+use std::collections::{BTreeSet, HashMap};
+
+use futures_util::FutureExt as _;
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+use shared::error::ScimError;
+use shared::resource::{ResourceId, ResourceKind};
+
+use super::Outbox;
+use super::outbox::parse_order;
+use super::waiting::Waiting;
+use crate::dynamodb::attributes::Item;
+use crate::dynamodb::items::{self, Stored};
+use crate::dynamodb::keys::{self, Key};
+use crate::dynamodb::table::concurrently;
+use crate::view::EntryMaker;
+
+/// The most items of one TransactGetItems request.
+const TRANSACT_GET_LIMIT: usize = 100;
+/// The prefix of the URIs of events (RFC 9967 §2.1).
+const PREFIX: &str = "urn:ietf:params:scim:event:";
+/// The schema of a PATCH request (RFC 7644 §3.5.2).
+const PATCH_OP: &str = "urn:ietf:params:scim:api:messages:2.0:PatchOp";
+
+/// The events that feeds send, by their URIs.
+pub const EVENT_URIS: [&str; 8] = [
+    "urn:ietf:params:scim:event:feed:add",
+    "urn:ietf:params:scim:event:feed:remove",
+    "urn:ietf:params:scim:event:prov:create:notice",
+    "urn:ietf:params:scim:event:prov:patch:notice",
+    "urn:ietf:params:scim:event:prov:patch:full",
+    "urn:ietf:params:scim:event:prov:delete",
+    "urn:ietf:params:scim:event:prov:activate",
+    "urn:ietf:params:scim:event:prov:deactivate",
+];
+
+/// What happened to one resource.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Event {
+    /// The id of the event. An event that is sent again has the same id.
+    pub jti: String,
+    /// The id of the newest change. It is the same in all feeds.
+    pub txn: String,
+    /// The time of the newest change.
+    pub time: Timestamp,
+    /// The path of the resource under the base URL: `/Users/…`, `/Groups/…` or `/Roles/…`.
+    pub uri: String,
+    /// The resource's `externalId`.
+    pub external_id: Option<String>,
+    /// The events by their URIs, with their payloads.
+    pub events: Map<String, Value>,
+}
+
+impl Outbox {
+    /// Makes the events of waiting changes.
+    pub(super) async fn events(&self, waiting: Vec<Waiting>) -> Result<Vec<Event>, ScimError> {
+        if waiting.is_empty() {
+            return Ok(Vec::new());
+        }
+        let keys: BTreeSet<Key> = waiting.iter().flat_map(|one| self.keys_of(one)).collect();
+        let keys: Vec<Key> = keys.into_iter().collect();
+        let reads = keys.chunks(TRANSACT_GET_LIMIT).map(|keys| {
+            let keys = keys.iter().cloned().collect();
+            async move { self.table.get_at_once(&keys).await }.boxed()
+        });
+        let items = concurrently(reads.collect()).await?.into_iter().flatten();
+        let found: HashMap<Key, Item> = items.filter_map(|item| Some((Key::of(&item)?, item))).collect();
+        let (connector, settings) = (self.connector.id.to_string(), &self.connector.record.settings);
+        let maker = EntryMaker::new(&connector, settings, self.schemas)?;
+        waiting.iter().filter_map(|one| self.event(one, &found, &maker).transpose()).collect()
+    }
+
+    /// The items that say what is true of waiting changes now.
+    fn keys_of(&self, Waiting { kind, id, members, groups, .. }: &Waiting) -> Vec<Key> {
+        let connector = &self.connector.id;
+        let mut keys = vec![keys::resource(connector, *kind, *id)];
+        keys.extend(members.iter().map(|member| keys::group_side(connector, *id, *member)));
+        for group in groups {
+            keys.push(keys::group_side(connector, *group, *id));
+            keys.push(keys::member_side(connector, *kind, *id, *group));
+        }
+        keys
+    }
+
+    /// Makes one event. `None` for a group that is still being created.
+    fn event(
+        &self,
+        waiting: &Waiting,
+        found: &HashMap<Key, Item>,
+        maker: &EntryMaker<'_>,
+    ) -> Result<Option<Event>, ScimError> {
+        let (kind, id) = (waiting.kind, waiting.id);
+        let item = found.get(&keys::resource(&self.connector.id, kind, id));
+        let stored = item.map(|item| items::to_stored(kind, item)).transpose()?;
+        if stored.as_ref().is_some_and(Stored::is_being_created) {
+            return Ok(None);
+        }
+        let stored = stored.filter(|stored| !stored.is_deleting);
+        let mut events = Map::new();
+        match &stored {
+            None => drop(events.insert(uri("prov:delete"), json!({}))),
+            Some(stored) if waiting.is_marked => {
+                let is_shown = match kind {
+                    ResourceKind::User => maker.hidden_user(stored).is_none(),
+                    _ => maker.hidden_group(&stored.resource).is_none(),
+                };
+                let event = if is_shown { "feed:add" } else { "feed:remove" };
+                events.insert(uri(event), json!({}));
+            }
+            Some(stored) => self.add_changes(&mut events, waiting, stored, found),
+        }
+        let newest = waiting.orders.last().and_then(|order| parse_order(order));
+        let (time, txn) = newest.ok_or_else(|| ScimError::internal("an item of an outbox has no time"))?;
+        let external_id = stored.as_ref().and_then(|stored| stored.resource.document.get("externalId"));
+        Ok(Some(Event {
+            jti: waiting.jti().text(),
+            txn: txn.to_owned(),
+            time,
+            uri: format!("/{}/{id}", endpoint(kind)),
+            external_id: external_id.and_then(Value::as_str).map(str::to_owned),
+            events,
+        }))
+    }
+
+    fn add_changes(
+        &self,
+        events: &mut Map<String, Value>,
+        waiting: &Waiting,
+        stored: &Stored,
+        found: &HashMap<Key, Item>,
+    ) {
+        let mut attributes = waiting.attributes.clone();
+        if !waiting.groups.is_empty() {
+            attributes.insert("groups".to_owned());
+        }
+        // The consumer reads the members of a new group.
+        if !waiting.is_created && !waiting.members.is_empty() {
+            attributes.remove("members");
+            let is_member = |member: &ResourceId| {
+                found.contains_key(&keys::group_side(&self.connector.id, waiting.id, *member))
+            };
+            let (joined, left): (Vec<&ResourceId>, Vec<&ResourceId>) =
+                waiting.members.iter().partition(|member| is_member(member));
+            events.insert(uri("prov:patch:full"), json!({ "data": member_patch(&joined, &left) }));
+        }
+        if waiting.is_created {
+            events.insert(uri("prov:create:notice"), json!({ "attributes": attributes }));
+        } else if !attributes.is_empty() {
+            events.insert(uri("prov:patch:notice"), json!({ "attributes": attributes }));
+        }
+        if waiting.kind != ResourceKind::User {
+            return;
+        }
+        let is_active = stored.resource.is_active();
+        if !is_active && (waiting.is_created || attributes.contains("active")) {
+            events.insert(uri("prov:deactivate"), json!({}));
+        } else if is_active && !waiting.is_created && attributes.contains("active") {
+            events.insert(uri("prov:activate"), json!({}));
+        }
+    }
+}
+
+/// A PATCH request (RFC 7644 §3.5.2) that makes these members join and leave.
+fn member_patch(joined: &[&ResourceId], left: &[&ResourceId]) -> Value {
+    let mut operations = Vec::new();
+    if !joined.is_empty() {
+        let values: Vec<Value> = joined.iter().map(|id| json!({ "value": id.to_string() })).collect();
+        operations.push(json!({ "op": "add", "path": "members", "value": values }));
+    }
+    operations.extend(
+        left.iter().map(|id| json!({ "op": "remove", "path": format!("members[value eq \"{id}\"]") })),
+    );
+    json!({ "schemas": [PATCH_OP], "Operations": operations })
+}
+
+fn uri(event: &str) -> String {
+    format!("{PREFIX}{event}")
+}
+
+/// The endpoint of a kind of resource in the directory API.
+fn endpoint(kind: ResourceKind) -> &'static str {
+    match kind {
+        ResourceKind::User => "Users",
+        ResourceKind::Group | ResourceKind::LocalGroup => "Groups",
+        ResourceKind::Role => "Roles",
+    }
+}

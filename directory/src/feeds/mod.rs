@@ -1,0 +1,129 @@
+//! Feeds: how the platform learns of changes.
+//!
+//! The outbox is the truth, and everything else is delivery. A connector with a feed writes an item to the feed's outbox in every
+//! transaction that changes the directory ([`outbox`]). Reading the feed merges the waiting items of each resource, and then
+//! reads the state of now ([`waiting`], [`event`]). So a consumer learns the present state, and nothing older can follow.
+//! Acknowledging an event deletes exactly the items from which it was made.
+//!
+//! A resource's events say that it changed and how; the consumer reads the rest with the directory API. When a feed is new, or
+//! when rules or mapping change, every user, group and role is marked as changed ([`marking`]). The marks are written only when every
+//! process knows the feed or the settings, so that no consumer reads the state before.
+
+mod acknowledge;
+mod event;
+mod id;
+mod jti;
+mod marking;
+mod operations;
+mod outbox;
+mod signing;
+mod waiting;
+
+pub use event::{EVENT_URIS, Event};
+pub use id::FeedId;
+pub use marking::Tended;
+pub use operations::{FeedInfo, MAX_FEEDS, NewFeed};
+pub use signing::{PublicKey, Signer};
+pub use waiting::Batch;
+
+pub(crate) use marking::begin_marking;
+pub(crate) use outbox::with_outbox;
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use shared::error::ScimError;
+use shared::schema::Schemas;
+
+use crate::connectors::Connector;
+use crate::dynamodb::attributes::{Item, get_number, get_text};
+use crate::dynamodb::keys;
+use crate::dynamodb::table::Table;
+
+/// A feed as it was read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Feed {
+    /// The id.
+    pub id: FeedId,
+    /// What an operator chose.
+    pub settings: FeedSettings,
+    /// The number of changes of the settings.
+    pub(crate) revision: u64,
+    /// The marking of all resources that has not ended.
+    pub marking: Option<Marking>,
+    /// When its consumer last reported an error, and which.
+    pub last_error: Option<(Timestamp, String)>,
+}
+
+/// What an operator chose for a feed.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct FeedSettings {
+    /// When it was created.
+    pub created: Timestamp,
+    /// When it was paused; `None` while its events are delivered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused: Option<Timestamp>,
+    /// When an operator deleted it. Its outbox is cleared when every process knows that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deleted: Option<Timestamp>,
+    /// Who the events are for: the claim `aud` of the tokens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audience: Option<String>,
+}
+
+/// How far all resources are marked as changed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Marking {
+    /// When it can begin.
+    pub due: Timestamp,
+    /// The partition and sort key of the last resource that is marked.
+    pub(crate) after: Option<String>,
+}
+
+impl Feed {
+    fn from_item(item: &Item) -> Result<Self, ScimError> {
+        let broken = |why: &str| ScimError::internal(format!("a feed cannot be read: {why}"));
+        let id = get_text(item, "sk").and_then(FeedId::parse);
+        let doc = get_text(item, "doc").ok_or_else(|| broken("doc is missing"))?;
+        let due = get_number(item, MARK_DUE).map(Timestamp::from_millisecond).transpose();
+        let error = get_text(item, LAST_ERROR).and_then(|error| error.split_once(' '));
+        let last_error = error.and_then(|(time, text)| Some((time.parse().ok()?, text.to_owned())));
+        let after = get_text(item, MARK_AFTER).map(str::to_owned);
+        Ok(Self {
+            id: id.ok_or_else(|| broken("sk is no id"))?,
+            settings: serde_json::from_str(doc).map_err(|error| broken(&error.to_string()))?,
+            revision: get_number(item, "revision").ok_or_else(|| broken("revision is missing"))?,
+            marking: due.map_err(|error| broken(&error.to_string()))?.map(|due| Marking { due, after }),
+            last_error,
+        })
+    }
+}
+
+/// The stored attribute with the time at which the marking of all resources can begin, in milliseconds since 1970.
+const MARK_DUE: &str = "mark_due";
+/// The stored attribute with the last resource that is marked.
+const MARK_AFTER: &str = "mark_after";
+
+/// The stored attribute with the time and text of the last error of the consumer.
+const LAST_ERROR: &str = "last_error";
+
+/// The outbox of one feed.
+#[derive(Clone, Debug)]
+pub struct Outbox {
+    table: Table,
+    connector: Arc<Connector>,
+    schemas: &'static Schemas,
+    feed: FeedId,
+}
+
+impl Outbox {
+    /// Makes the outbox of this feed of a connector, which may not exist.
+    pub fn new(table: Table, connector: Arc<Connector>, schemas: &'static Schemas, feed: FeedId) -> Self {
+        Self { table, connector, schemas, feed }
+    }
+
+    fn partition(&self) -> String {
+        keys::outbox(&self.connector.id, &self.feed)
+    }
+}

@@ -1,0 +1,176 @@
+//! The outbox: what the consumers of feeds have to learn of each transaction.
+//!
+//! A connector with feeds adds one item for each feed to every transaction that changes its directory. The item is made from
+//! the transaction itself: from the resource in its audit record, and from the memberships that it writes. So no operation can
+//! forget it. Items are never changed; acknowledging deletes them.
+
+use aws_sdk_dynamodb::primitives::Blob;
+use aws_sdk_dynamodb::types::AttributeValue;
+use jiff::Timestamp;
+use shared::error::ScimError;
+use shared::resource::{ResourceId, ResourceKind};
+use uuid::Uuid;
+
+use super::FeedId;
+use crate::audit::Operation;
+use crate::connectors::{Connector, ConnectorId};
+use crate::dynamodb::attributes::{Item, get_text, text};
+use crate::dynamodb::keys::{self, ItemKind, Key};
+use crate::dynamodb::transaction::{Effect, Transaction};
+
+/// The kind of change of an item that no change of the directory wrote: the consumer has to read the resource again, because
+/// the feed is new or the settings changed.
+pub(super) const MARK: &str = "mark";
+
+/// The number of bytes of an id.
+const ID_BYTES: usize = 16;
+
+/// The hexadecimal digits of a time in an order.
+const TIME_DIGITS: usize = 11;
+
+/// One change of a resource.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Change {
+    pub kind: ResourceKind,
+    pub id: ResourceId,
+    /// The kind of change: the name of an audit record's operation, [`MARK`], or nothing for a later part of a change.
+    pub operation: String,
+    /// The names of the attributes that changed.
+    pub attributes: Vec<String>,
+    /// The members that joined the group, or left it.
+    pub members: Vec<ResourceId>,
+    /// The groups that the member left.
+    pub groups: Vec<ResourceId>,
+}
+
+/// Returns the transaction with an item for each feed. `None` when the connector has no feed, or when nothing that a
+/// consumer can see changes.
+pub(crate) fn with_outbox(
+    connector: &Connector,
+    transaction: &Transaction,
+    now: Timestamp,
+) -> Result<Option<Transaction>, ScimError> {
+    let feeds = &connector.record.feeds;
+    if feeds.is_empty() || !transaction.is_visible() {
+        return Ok(None);
+    }
+    let Some(change) = Change::of(&connector.id, transaction) else { return Ok(None) };
+    let mut transaction = transaction.clone();
+    let order = order(now);
+    for feed in feeds {
+        transaction.put(change.item(&connector.id, feed, &order))?;
+    }
+    Ok(Some(transaction))
+}
+
+/// The end of a sort key: the time in milliseconds, and 128 random bits. Items of one transaction share it.
+pub(super) fn order(now: Timestamp) -> String {
+    format!("{:0TIME_DIGITS$x}{}", now.as_millisecond(), Uuid::new_v4().simple())
+}
+
+/// Whether a text has the form of [`order`].
+pub(super) fn is_order(text: &str) -> bool {
+    text.len() == TIME_DIGITS + 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// The time and the random part of an order.
+pub(super) fn parse_order(order: &str) -> Option<(Timestamp, &str)> {
+    let (time, random) = order.split_at_checked(TIME_DIGITS)?;
+    Some((Timestamp::from_millisecond(i64::from_str_radix(time, 16).ok()?).ok()?, random))
+}
+
+impl Change {
+    /// A mark of a resource.
+    pub fn mark(kind: ResourceKind, id: ResourceId) -> Self {
+        let operation = MARK.to_owned();
+        Self { kind, id, operation, attributes: Vec::new(), members: Vec::new(), groups: Vec::new() }
+    }
+
+    /// Finds what a transaction changes; `None` if it changes no resource and no membership.
+    ///
+    /// The later transactions of a long change have no audit record. They write memberships either of one group, whose item
+    /// they also change, or of one member.
+    fn of(connector: &ConnectorId, transaction: &Transaction) -> Option<Self> {
+        let mut memberships = Vec::new();
+        let mut changed = Vec::new();
+        let mut member_kind = ResourceKind::User;
+        for (key, effect) in transaction.effects() {
+            let is_written = matches!(effect, Effect::Put | Effect::Delete);
+            match keys::classify(connector, &key.pk, &key.sk) {
+                ItemKind::GroupSide { group, member } if is_written => memberships.push((group, member)),
+                ItemKind::MemberSide { .. } if is_group_partition(connector, key) => {
+                    member_kind = ResourceKind::Group;
+                }
+                ItemKind::Resource(kind, id) if *effect != Effect::Check => changed.push((kind, id)),
+                _ => {}
+            }
+        }
+        let (kind, id, operation, attributes) = match transaction.subject() {
+            Some(subject) => {
+                (subject.kind, subject.id, subject.operation.name().to_owned(), subject.attributes.clone())
+            }
+            None => {
+                let (group, member) = *memberships.first()?;
+                let of_one_group = memberships.iter().all(|(other, _)| *other == group);
+                let of_group = changed.iter().find(|(_, id)| *id == group && of_one_group);
+                let (kind, id) = of_group.copied().unwrap_or((member_kind, member));
+                (kind, id, String::new(), Vec::new())
+            }
+        };
+        let members = memberships.iter().filter(|(group, _)| *group == id).map(|(_, member)| *member);
+        let groups = memberships.iter().filter(|(_, member)| *member == id).map(|(group, _)| *group);
+        Some(Self { kind, id, operation, attributes, members: members.collect(), groups: groups.collect() })
+    }
+
+    /// Makes the item for one feed.
+    pub fn item(&self, connector: &ConnectorId, feed: &FeedId, order: &str) -> Item {
+        let pk = keys::outbox(connector, feed);
+        let sk = format!("{}{order}", keys::outbox_prefix(self.kind, self.id));
+        let mut item = Key { pk, sk }.attributes();
+        let mut insert = |name: &str, value: AttributeValue| item.insert(name.to_owned(), value);
+        if !self.operation.is_empty() {
+            insert("op", text(&self.operation));
+        }
+        if !self.attributes.is_empty() {
+            insert("attributes", AttributeValue::L(self.attributes.iter().map(text).collect()));
+        }
+        for (name, ids) in [("members", &self.members), ("groups", &self.groups)] {
+            if !ids.is_empty() {
+                let bytes: Vec<u8> = ids.iter().flat_map(|id| id.to_bytes()).collect();
+                insert(name, AttributeValue::B(Blob::new(bytes)));
+            }
+        }
+        item
+    }
+
+    /// Reads a change and the end of its sort key from its item.
+    pub fn from_item(item: &Item) -> Option<(Self, String)> {
+        let (kind, id, order) = keys::parse_outbox(get_text(item, "sk")?)?;
+        let attributes = item.get("attributes").and_then(|value| value.as_l().ok());
+        let attributes = attributes.into_iter().flatten().filter_map(|name| name.as_s().ok().cloned());
+        let ids = |name: &str| -> Vec<ResourceId> {
+            let bytes =
+                item.get(name).and_then(|value| value.as_b().ok()).map(Blob::as_ref).unwrap_or_default();
+            let ids = bytes.chunks_exact(ID_BYTES).filter_map(|id| id.try_into().ok());
+            ids.map(ResourceId::from_bytes).collect()
+        };
+        let change = Self {
+            kind,
+            id,
+            operation: get_text(item, "op").unwrap_or_default().to_owned(),
+            attributes: attributes.collect(),
+            members: ids("members"),
+            groups: ids("groups"),
+        };
+        Some((change, order.to_owned()))
+    }
+
+    /// Whether the resource was created, or became the client's.
+    pub fn is_creation(&self) -> bool {
+        [Operation::Create, Operation::Adopt].iter().any(|operation| operation.name() == self.operation)
+    }
+}
+
+fn is_group_partition(connector: &ConnectorId, key: &Key) -> bool {
+    key.pk == keys::resources(connector, ResourceKind::Group)
+}

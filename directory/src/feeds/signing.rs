@@ -1,0 +1,138 @@
+//! The keys that sign the tokens of feeds (ES256, RFC 7518 §3.4). Public keys are in the connector's record; each private key
+//! is an item of its own in a partition that only the functions that sign may read.
+//!
+//! A new key signs when every process knows it, so that whoever gets a token finds its key.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use jiff::Timestamp;
+use ring::rand::SystemRandom;
+use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use shared::error::ScimError;
+
+use crate::connectors::{Connector, ConnectorId, time_until_known};
+use crate::dynamodb::attributes::{Item, get_text, text};
+use crate::dynamodb::keys;
+use crate::dynamodb::table::Table;
+
+/// The most keys of a connector: the one that signs, the next one, and one whose tokens can still be on their way.
+const MAX_KEYS: usize = 3;
+/// The number of bytes of a coordinate of P-256.
+const COORDINATE_BYTES: usize = 32;
+/// The number of bytes of a hash in the id of a key.
+const KID_BYTES: usize = 8;
+
+/// The public part of a key.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct PublicKey {
+    /// The id.
+    pub kid: String,
+    /// When it was made.
+    pub created: Timestamp,
+    x: String,
+    y: String,
+}
+
+impl PublicKey {
+    /// The key as JSON (RFC 7517 §4).
+    pub fn to_jwk(&self) -> Value {
+        json!({
+            "kty": "EC", "crv": "P-256", "use": "sig", "alg": "ES256", "kid": self.kid, "x": self.x, "y": self.y
+        })
+    }
+}
+
+/// A new key: its public part, and the item with the private part.
+pub(super) struct NewKey {
+    pub public: PublicKey,
+    pub item: Item,
+}
+
+/// Makes a key.
+///
+/// # Errors
+/// Fails when the operating system cannot provide randomness.
+pub(super) fn generate(connector: &ConnectorId, now: Timestamp) -> Result<NewKey, ScimError> {
+    let failed = |_| ScimError::internal("the operating system cannot make a key");
+    let random = SystemRandom::new();
+    let private = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random).map_err(failed)?;
+    let pair = read_private(private.as_ref())?;
+    // The point without compression: 4, x, y (SEC 1 §2.3.3).
+    let coordinates = pair.public_key().as_ref().get(1..).unwrap_or_default();
+    let (x, y) = coordinates.split_at_checked(COORDINATE_BYTES).unwrap_or_default();
+    let hash = Sha256::digest(coordinates);
+    let public = PublicKey {
+        kid: hash.iter().take(KID_BYTES).map(|byte| format!("{byte:02x}")).collect(),
+        created: now,
+        x: URL_SAFE_NO_PAD.encode(x),
+        y: URL_SAFE_NO_PAD.encode(y),
+    };
+    let mut item = keys::signing_key(connector, &public.kid).attributes();
+    item.insert("pkcs8".to_owned(), text(STANDARD.encode(private)));
+    Ok(NewKey { public, item })
+}
+
+/// The keys after a new one: it is the last, and the oldest of too many are dropped.
+pub(super) fn with_new(mut keys: Vec<PublicKey>, new: PublicKey) -> Vec<PublicKey> {
+    keys.push(new);
+    let surplus = keys.len().saturating_sub(MAX_KEYS);
+    keys.drain(..surplus);
+    keys
+}
+
+fn read_private(pkcs8: &[u8]) -> Result<EcdsaKeyPair, ScimError> {
+    EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8, &SystemRandom::new())
+        .map_err(|error| ScimError::internal(format!("a signing key cannot be read: {error}")))
+}
+
+/// Signs tokens.
+#[derive(Debug)]
+pub struct Signer {
+    kid: String,
+    pair: EcdsaKeyPair,
+    random: SystemRandom,
+}
+
+impl Signer {
+    /// Makes a JWT (RFC 7519) of these claims, in the compact form of RFC 7515 §7.1. `kind` is the value of `typ`.
+    ///
+    /// # Errors
+    /// Fails when the operating system cannot provide randomness.
+    pub fn sign(&self, kind: &str, claims: &Value) -> Result<String, ScimError> {
+        let header = json!({ "alg": "ES256", "kid": self.kid, "typ": kind });
+        let encode = |part: &Value| URL_SAFE_NO_PAD.encode(part.to_string());
+        let signed = format!("{}.{}", encode(&header), encode(claims));
+        let signature = self.pair.sign(&self.random, signed.as_bytes());
+        let signature = signature.map_err(|_| ScimError::internal("a token cannot be signed"))?;
+        Ok(format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature)))
+    }
+
+    /// Whether it still is the key that signs for the connector.
+    pub fn is_current(&self, connector: &Connector, now: Timestamp) -> bool {
+        signing(connector, now).is_some_and(|key| key.kid == self.kid)
+    }
+}
+
+/// The newest key that every process knows; the oldest if there is none yet.
+fn signing(connector: &Connector, now: Timestamp) -> Option<&PublicKey> {
+    let keys = &connector.record.signing_keys;
+    let is_known = |key: &&PublicKey| !time_until_known(key.created, now).is_positive();
+    keys.iter().rev().find(is_known).or_else(|| keys.first())
+}
+
+impl Table {
+    /// Reads the key that signs for a connector now. `None` when the connector has no feed, and has had none.
+    ///
+    /// # Errors
+    /// Fails when DynamoDB does, or when the key cannot be read.
+    pub async fn signer(&self, connector: &Connector, now: Timestamp) -> Result<Option<Signer>, ScimError> {
+        let Some(PublicKey { kid, .. }) = signing(connector, now) else { return Ok(None) };
+        let item = self.get(&keys::signing_key(&connector.id, kid)).await?;
+        let private = item.as_ref().and_then(|item| STANDARD.decode(get_text(item, "pkcs8")?).ok());
+        let private = private.ok_or_else(|| ScimError::internal("a signing key is missing"))?;
+        Ok(Some(Signer { kid: kid.clone(), pair: read_private(&private)?, random: SystemRandom::new() }))
+    }
+}

@@ -1,0 +1,157 @@
+//! Reading a feed: merges the items of each resource that wait in the outbox.
+
+use std::collections::BTreeSet;
+
+use shared::error::ScimError;
+use shared::resource::{ResourceId, ResourceKind};
+
+use super::jti::Jti;
+use super::outbox::{Change, MARK};
+use super::{Event, Outbox};
+use crate::dynamodb::keys;
+use crate::dynamodb::table::Range;
+
+/// The most items that one event is made of. Each names at most 33 members, so an event has at most 250 KB.
+pub(super) const MAX_ITEMS_OF_EVENT: usize = 64;
+/// The items that are read at once.
+const ITEMS_AT_ONCE: i32 = 1_000;
+
+/// Events that wait for their consumer.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Batch {
+    /// The events, at most one of each resource.
+    pub events: Vec<Event>,
+    /// Whether more events wait.
+    pub has_more: bool,
+}
+
+/// The waiting changes of one resource, merged.
+#[derive(Clone, Debug)]
+pub(super) struct Waiting {
+    pub kind: ResourceKind,
+    pub id: ResourceId,
+    /// The ends of the items' sort keys, in order.
+    pub orders: Vec<String>,
+    pub is_created: bool,
+    pub is_marked: bool,
+    pub attributes: BTreeSet<String>,
+    /// The members that joined or left.
+    pub members: BTreeSet<ResourceId>,
+    /// The groups that the member left.
+    pub groups: BTreeSet<ResourceId>,
+}
+
+impl Waiting {
+    fn new(kind: ResourceKind, id: ResourceId) -> Self {
+        Self {
+            kind,
+            id,
+            orders: Vec::new(),
+            is_created: false,
+            is_marked: false,
+            attributes: BTreeSet::new(),
+            members: BTreeSet::new(),
+            groups: BTreeSet::new(),
+        }
+    }
+
+    fn add(&mut self, change: Change, order: String) {
+        self.is_created |= change.is_creation();
+        self.is_marked |= change.operation == MARK;
+        // Which schemas a document names follows from its attributes.
+        self.attributes.extend(change.attributes.into_iter().filter(|name| name != "schemas"));
+        self.members.extend(change.members);
+        self.groups.extend(change.groups);
+        self.orders.push(order);
+    }
+
+    /// The id of the event that is made of these changes.
+    pub fn jti(&self) -> Jti {
+        Jti::of(self.kind, self.id, &self.orders)
+    }
+}
+
+impl Outbox {
+    /// Reads the events of at most `most` resources, beginning after the resource of the event `after` and going round. A
+    /// consumer that names the last event that it acknowledged gets each resource in its turn, even if it is slower than the changes.
+    ///
+    /// # Errors
+    /// Fails when DynamoDB does, or at the deadline.
+    pub async fn read(&self, after: Option<&str>, most: usize) -> Result<Batch, ScimError> {
+        let (waiting, has_more) = self.waiting(after, most).await?;
+        Ok(Batch { events: self.events(waiting).await?, has_more })
+    }
+
+    /// Reads the events of at most `most` resources after the resource of the event `after`, to the end.
+    ///
+    /// # Errors
+    /// As for [`Outbox::read`].
+    pub async fn read_onwards(&self, after: Option<&str>, most: usize) -> Result<Batch, ScimError> {
+        let from =
+            after.and_then(|jti| jti.split_once('/')).map(|(resource, _)| keys::after_resource(resource));
+        let (waiting, has_more) = self.waiting_in(from, None, most).await?;
+        Ok(Batch { events: self.events(waiting).await?, has_more })
+    }
+
+    async fn waiting(&self, after: Option<&str>, most: usize) -> Result<(Vec<Waiting>, bool), ScimError> {
+        let resource = after.and_then(|jti| jti.split_once('/')).map(|(resource, _)| resource);
+        let Some(resource) = resource else { return self.waiting_in(None, None, most).await };
+        let first = keys::after_resource(resource);
+        let (mut found, has_more) = self.waiting_in(Some(first.clone()), None, most).await?;
+        if has_more {
+            return Ok((found, true));
+        }
+        let (rest, has_more) = self.waiting_in(None, Some(&first), most - found.len()).await?;
+        found.extend(rest);
+        Ok((found, has_more))
+    }
+
+    /// Merges the items of at most `most` resources, from the sort key `from` on and before the sort key `end`. Also returns
+    /// whether there are more items.
+    async fn waiting_in(
+        &self,
+        mut from: Option<String>,
+        end: Option<&str>,
+        most: usize,
+    ) -> Result<(Vec<Waiting>, bool), ScimError> {
+        let pk = self.partition();
+        let mut found: Vec<Waiting> = Vec::new();
+        let mut has_skipped = false;
+        'pages: loop {
+            let range = from.take().map_or(Range::All, Range::From);
+            let mut after = None;
+            loop {
+                let (items, next) =
+                    self.table.query_page(&pk, &range, after.as_deref(), Some(ITEMS_AT_ONCE)).await?;
+                for item in &items {
+                    let Some((change, order)) = Change::from_item(item) else { continue };
+                    let resource = (change.kind, change.id);
+                    if end.is_some_and(|end| *keys::outbox_prefix(change.kind, change.id) >= *end) {
+                        return Ok((found, has_skipped));
+                    }
+                    let is_next = found.last().is_none_or(|last| (last.kind, last.id) != resource);
+                    if is_next && found.len() == most {
+                        return Ok((found, true));
+                    }
+                    if is_next {
+                        found.push(Waiting::new(change.kind, change.id));
+                    }
+                    let Some(last) = found.last_mut() else { continue };
+                    if last.orders.len() == MAX_ITEMS_OF_EVENT {
+                        // The rest of this resource's items is for its next event.
+                        has_skipped = true;
+                        from = Some(keys::after_resource(
+                            keys::outbox_prefix(last.kind, last.id).trim_end_matches('/'),
+                        ));
+                        continue 'pages;
+                    }
+                    last.add(change, order);
+                }
+                match next {
+                    Some(next) => after = Some(next),
+                    None => return Ok((found, has_skipped)),
+                }
+            }
+        }
+    }
+}

@@ -12,7 +12,9 @@ use directory::{Actor, By, Table};
 use jiff::Timestamp;
 use runtime::private_file;
 use serde::{Deserialize, Serialize};
-use shared::credential::{CredentialKind, PasswordVerifier, PresentedCredentials};
+use shared::credential::{
+    Credential, CredentialKind, CredentialScope, PasswordVerifier, PresentedCredentials,
+};
 use shared::error::{ScimError, chain};
 use shared::schema::Schemas;
 use uuid::Uuid;
@@ -85,7 +87,7 @@ impl Credentials {
         Ok(generated)
     }
 
-    /// Creates the connector with these credentials, or replaces its credentials if they differ.
+    /// Creates the connector with these credentials, or replaces those for the SCIM API if they differ.
     ///
     /// # Errors
     /// A sentence for the user if DynamoDB fails.
@@ -100,8 +102,10 @@ impl Credentials {
         let connectors = Connectors::new(table.clone(), actor(), now);
         let present = table.connector(&id).await.map_err(message)?;
         let credentials = present.as_ref().map(|present| present.credentials.as_slice()).unwrap_or_default();
-        let candidates = presented.chosen_candidates(credentials, now);
-        if presented.find_generated(credentials, now).is_some()
+        let (credentials, readers): (Vec<Credential>, Vec<Credential>) =
+            credentials.iter().cloned().partition(|credential| credential.scope == CredentialScope::Scim);
+        let candidates = presented.chosen_candidates(&credentials, now);
+        if presented.find_generated(&credentials, now).is_some()
             || PasswordVerifier::default().find(&presented, candidates).is_some()
         {
             return Ok(());
@@ -111,7 +115,7 @@ impl Credentials {
         } else {
             credential_of_generated(kind, &self.password, now)
         };
-        let credentials = vec![credential.map_err(message)?];
+        let mut credentials = vec![credential.map_err(message)?];
         if present.is_none()
             && connectors
                 .create(&id, "Default".to_owned(), credentials.clone(), Schemas::built_in())
@@ -121,6 +125,7 @@ impl Credentials {
         {
             return Ok(());
         }
+        credentials.extend(readers);
         connectors.replace_credentials(&id, &credentials).await.map_err(message).map(|_| ())
     }
 }

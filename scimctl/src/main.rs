@@ -4,6 +4,7 @@ mod audit;
 mod check;
 mod connector;
 mod context;
+mod credential;
 mod doctor;
 mod duplicates;
 mod failure;
@@ -76,6 +77,14 @@ enum Command {
   scimctl connector set okta rules.exclude-users='svc-*,root' --dry-run"
     )]
     Connector(connector::Command),
+    /// Create and list the credentials of a connector
+    #[command(
+        subcommand,
+        after_help = "EXAMPLES:
+  scimctl credential create okta --scope directory
+  scimctl credential list okta"
+    )]
+    Credential(credential::Command),
     /// Show the users of a directory, and manage local users
     #[command(
         subcommand,
@@ -180,6 +189,7 @@ impl Command {
     fn is_change(&self) -> bool {
         match self {
             Self::Connector(command) => command.is_change(),
+            Self::Credential(command) => command.is_change(),
             Self::User(command) => command.is_change(),
             Self::Group(command) => command.is_change(),
             Self::Role(command) => command.is_change(),
@@ -201,6 +211,7 @@ async fn run(command: Command, location: TableLocation) -> Result<(), Failure> {
     let context = Context::new(location, command.is_change()).await?;
     match command {
         Command::Connector(command) => connector::run(command, &context).await,
+        Command::Credential(command) => credential::run(command, &context).await,
         Command::User(command) => user::run(command, &context).await,
         Command::Group(command) => group::run(command, &context).await,
         Command::Role(command) => role::run(command, &context).await,

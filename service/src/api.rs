@@ -1,22 +1,17 @@
 //! The APIs of the service. An API is a group of routes below one base path, with the same callers and the
 //! same form of errors.
 
+use shared::credential::CredentialScope;
+
 /// A group of routes below one base path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Api {
     /// The path that its routes begin with, below `/{connector}`.
     pub base: &'static str,
-    /// Whose credentials its routes require, except those that answer anyone.
-    pub access: Access,
+    /// The scope of the credentials that its routes require, except those that answer anyone.
+    pub scope: CredentialScope,
     /// How its errors look.
     pub error_format: ErrorFormat,
-}
-
-/// Whose credentials a route requires.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Access {
-    /// A provisioning client, with the username and password or with the token of the connector.
-    ProvisioningClient,
 }
 
 /// How the body of an error looks.
@@ -24,14 +19,19 @@ pub enum Access {
 pub enum ErrorFormat {
     /// A SCIM error message (RFC 7644 §3.12).
     Scim,
+    /// A problem document (RFC 9457).
+    Problem,
 }
 
 /// The SCIM API (RFC 7644).
-pub const SCIM: Api =
-    Api { base: "/scim/v2", access: Access::ProvisioningClient, error_format: ErrorFormat::Scim };
+pub const SCIM: Api = Api { base: "/scim/v2", scope: CredentialScope::Scim, error_format: ErrorFormat::Scim };
+
+/// The directory API: how the platform reads users, groups and roles.
+pub const DIRECTORY: Api =
+    Api { base: "/directory/v1", scope: CredentialScope::Directory, error_format: ErrorFormat::Problem };
 
 /// All APIs.
-pub const APIS: &[Api] = &[SCIM];
+pub const APIS: &[Api] = &[SCIM, DIRECTORY];
 
 /// The parts of a request's path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,8 +80,9 @@ mod tests {
     #[test]
     fn path_is_split_into_connector_api_and_rest() {
         for (path, expected) in [
-            ("/okta/scim/v2/Users/1", Some(("okta", &["Users", "1"][..]))),
-            ("/okta//scim/v2/", Some(("okta", &[][..]))),
+            ("/okta/scim/v2/Users/1", Some(("okta", SCIM, &["Users", "1"][..]))),
+            ("/okta//scim/v2/", Some(("okta", SCIM, &[][..]))),
+            ("/okta/directory/v1/users", Some(("okta", DIRECTORY, &["users"][..]))),
             ("/okta/scim/v1/Users", None),
             ("/okta/scim", None),
             ("/", None),
@@ -90,9 +91,9 @@ mod tests {
             let rest: Vec<String>;
             let expected = match expected {
                 None => None,
-                Some((connector, path)) => {
+                Some((connector, api, path)) => {
                     rest = path.iter().map(|segment| (*segment).to_owned()).collect();
-                    Some(Location { connector, api: SCIM, path: &rest })
+                    Some(Location { connector, api, path: &rest })
                 }
             };
             assert_eq!(Location::of(&segments), expected, "{path}");

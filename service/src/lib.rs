@@ -5,6 +5,7 @@ pub mod api;
 pub mod authentication;
 mod call;
 pub mod origin_secret;
+mod problem;
 pub mod request;
 pub mod response;
 pub mod routes;

@@ -12,7 +12,9 @@ use http::{HeaderValue, StatusCode};
 use serde::Serialize;
 use shared::error::{ErrorKind, Schemes, ScimError};
 
-/// The media type of every body (RFC 7644 §3.1).
+use crate::api::{Api, SCIM};
+
+/// The media type of every body of the SCIM API (RFC 7644 §3.1).
 pub const MEDIA_TYPE: &str = "application/scim+json";
 
 /// The largest body in a Lambda function's response, in bytes: Lambda's limit of 6 MiB, less room for status
@@ -93,12 +95,18 @@ pub fn too_large() -> ScimError {
 /// Creates the SCIM error message for an error (RFC 7644 §3.12), with the headers that HTTP requires for its
 /// status, but not Allow: the error does not know the methods of its path.
 pub fn error(error: &ScimError) -> Response {
-    let (status, _) = error.kind.status();
-    let mut response = Response::new(error.to_json().to_string().into_bytes());
-    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    set(&mut response, CONTENT_TYPE, MEDIA_TYPE);
+    error_with_body(error, SCIM, MEDIA_TYPE, error.to_json().to_string())
+}
+
+/// Creates the response of an API for an error with this body, as [`error`] does.
+pub(crate) fn error_with_body(error: &ScimError, api: Api, media_type: &str, body: String) -> Response {
+    let mut response = Response::new(body.into_bytes());
+    *response.status_mut() = status(error);
+    set(&mut response, CONTENT_TYPE, media_type);
     match error.kind {
-        ErrorKind::Unauthorized(schemes) => set(&mut response, WWW_AUTHENTICATE, &challenges(schemes)),
+        ErrorKind::Unauthorized(schemes) => {
+            set(&mut response, WWW_AUTHENTICATE, &challenges(schemes, api.scope.name()));
+        }
         ErrorKind::UnsupportedMediaType => set(&mut response, ACCEPT_ENCODING, "identity"),
         ErrorKind::TooManyRequests(seconds) => set(&mut response, RETRY_AFTER, &seconds.to_string()),
         _ => {}
@@ -106,10 +114,15 @@ pub fn error(error: &ScimError) -> Response {
     response
 }
 
+/// The HTTP status of an error.
+pub(crate) fn status(error: &ScimError) -> StatusCode {
+    StatusCode::from_u16(error.kind.status().0).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+}
+
 /// Returns one challenge for each scheme (RFC 9110 §11.6.1).
-fn challenges(schemes: Schemes) -> String {
+fn challenges(schemes: Schemes, realm: &str) -> String {
     let names = [("Basic", schemes.basic), ("Bearer", schemes.bearer)];
-    let challenge = |(name, is_usable): (&str, bool)| is_usable.then(|| format!("{name} realm=\"scim\""));
+    let challenge = |(name, is_usable): (&str, bool)| is_usable.then(|| format!("{name} realm=\"{realm}\""));
     names.into_iter().filter_map(challenge).collect::<Vec<_>>().join(", ")
 }
 

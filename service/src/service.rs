@@ -11,10 +11,11 @@ use shared::error::{ErrorKind, Schemes, ScimError, chain};
 use shared::schema::Schemas;
 use tokio::time::Instant;
 
-use crate::api::{Access, Api, ErrorFormat, Location};
+use crate::api::{Api, ErrorFormat, Location, SCIM};
 use crate::authentication::{Authenticated, Authenticator, SIDE_WRITE_TIMEOUT, schemes};
 use crate::call::{Call, Handler, PublicCall};
 use crate::origin_secret::OriginSecret;
+use crate::problem;
 use crate::request::Request;
 use crate::response::{self, MAX_RESPONSE_BYTES, Plan, Response, packed};
 use crate::routes;
@@ -65,12 +66,12 @@ impl Service {
             Ok(response) => response,
             Err(error) => {
                 log_failure(&id, &error);
-                error_response(&error, location, &method)
+                error_response(&error, location, &method, &id)
             }
         };
         let mut response = response::compress(response, accepts_gzip);
         if is_too_large(&response) {
-            response = error_response(&response::too_large(), location, &method);
+            response = error_response(&response::too_large(), location, &method, &id);
         }
         if method == Method::HEAD {
             // RFC 9110 §9.3.2: the response to a HEAD is that to a GET without its body.
@@ -119,18 +120,15 @@ impl Service {
         }
         let table = self.table.until(request.deadline);
         let now = (self.now)();
-        let authenticated = match api.access {
-            Access::ProvisioningClient => {
-                self.authenticator.authenticate(&table, connector, &request, now).await?
-            }
-        };
+        let authenticated =
+            self.authenticator.authenticate(&table, connector, &request, api.scope, now).await?;
         check_body(&request)?;
         // Clients compare times, and other service providers send milliseconds.
         let now = now.round(Unit::Millisecond).unwrap_or(now);
         let connector = Arc::clone(&authenticated.connector);
         let response = match handler? {
             Handler::Anyone(handler) => {
-                let schemes = schemes(&connector, now);
+                let schemes = schemes(&connector, api.scope, now);
                 handler(self.public_call(request, api, path, &connector.id, schemes))
             }
             Handler::Client(handler) => {
@@ -225,9 +223,11 @@ fn accepts_a_missing_content_type(media_type: &str) -> bool {
 
 /// The response for an error, in the form of its API. A 405 lists the methods of its path, but not the one
 /// that was refused: a connector can refuse a method that has a route.
-fn error_response(error: &ScimError, location: Option<Location>, method: &Method) -> Response {
-    let response = match location.map_or(ErrorFormat::Scim, |location| location.api.error_format) {
+fn error_response(error: &ScimError, location: Option<Location>, method: &Method, id: &str) -> Response {
+    let api = location.map_or(SCIM, |location| location.api);
+    let response = match api.error_format {
         ErrorFormat::Scim => response::error(error),
+        ErrorFormat::Problem => problem::error(error, api, id),
     };
     match location {
         Some(Location { api, path, .. }) if error.kind == ErrorKind::MethodNotAllowed => {

@@ -14,7 +14,8 @@
 //! | count of the resources whose ids begin with one byte | `c#count` | `user/00` to `user/ff` |
 //! | guard of nesting | `c#count` | `nesting` |
 //! | audit record | `c#audit/…` | any |
-//! | credential | `c#connector` | `credential/`, id |
+//! | credential for the SCIM API | `c#connector` | `credential/`, id |
+//! | credential for the directory API | `c#connector` | `credential-directory/`, id |
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -251,7 +252,8 @@ impl Directory {
             space.starts_with("audit/")
                 || space == "intent"
                 || space.starts_with("intent/")
-                || (space == "connector" && sk.starts_with("credential/"))
+                || (space == "connector"
+                    && ["credential/", "credential-directory/"].iter().any(|prefix| sk.starts_with(prefix)))
         };
         if !is_known {
             self.report(Invariant::ItemsAreKnown, format!("{sk:?} of {pk}"));

@@ -54,7 +54,7 @@ pub fn connector(connector: &ConnectorId) -> Key {
     Key::new(CONNECTORS, connector.to_string())
 }
 
-/// A credential of a connector.
+/// A credential of a connector for the SCIM API.
 pub fn credential(connector: &ConnectorId, id: &str) -> Key {
     Key::new(format!("{connector}#connector"), format!("credential/{id}"))
 }

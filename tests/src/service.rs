@@ -17,7 +17,7 @@ use local::engine::Engine;
 use local::{server, table};
 use service::Service as Functions;
 use service::routes::{FALLBACK, ROUTES, Route};
-use shared::credential::CredentialKind;
+use shared::credential::{CredentialKind, CredentialScope};
 use shared::schema::Schemas;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
@@ -344,6 +344,20 @@ impl TestConnector {
     pub fn local(&self, service: &Service) -> Client {
         let base_url = format!("{}/{}/scim/v2", service.origin, self.id);
         Client::new(&base_url, &self.username, &self.password).with_token(&self.token)
+    }
+
+    /// An application that reads this connector's directory on the local server, with a new credential for that.
+    ///
+    /// # Panics
+    /// When two such credentials are live.
+    pub async fn reader(&self, service: &Service) -> Client {
+        let (username, password) = ("reader", secret());
+        let kind = CredentialKind::Basic { username: username.to_owned() };
+        let credential = credential_of_generated(kind, &password, Timestamp::now());
+        let credential = credential.expect("the password is valid").with_scope(CredentialScope::Directory);
+        let added = service.connectors().add_credential(&self.id, &credential).await;
+        added.expect("the connector has less than two such credentials");
+        Client::new(&format!("{}/{}/directory/v1", service.origin, self.id), username, &password)
     }
 
     /// A client of this connector on the functions.

@@ -75,4 +75,5 @@ mod protocol {
     mod origin_secret;
     mod paging;
     mod rate_limit;
+    mod scopes;
 }

@@ -13,7 +13,7 @@ use crate::feeds::begin_marking;
 use crate::secrets::generate_secret;
 use crate::settings::Settings;
 
-/// The most live credentials of one scheme: the one in use, and the one that replaces it.
+/// The most live credentials of one scheme and scope: the one in use, and the one that replaces it.
 const MAX_LIVE_CREDENTIALS: usize = 2;
 
 /// Operations on connectors, in the name of one actor.
@@ -109,20 +109,22 @@ impl Connectors {
     /// Adds a credential, and deletes the expired ones.
     ///
     /// # Errors
-    /// 404; `invalidValue` when two credentials of the scheme are live, or while the connector is being deleted.
+    /// 404; `invalidValue` when two credentials of the scheme and scope are live, while the connector is being deleted, or
+    /// for a scope that the connector's format does not have.
     pub async fn add_credential(&self, id: &ConnectorId, new: &Credential) -> Result<Connector, ScimError> {
         self.change_credentials(id, |credentials| {
             credentials.retain(|one| one.is_live(self.now));
             let live: Vec<&str> = credentials
                 .iter()
-                .filter(|one| scheme(one) == scheme(new))
+                .filter(|one| (scheme(one), one.scope) == (scheme(new), new.scope))
                 .map(|one| one.id.as_str())
                 .collect();
             if live.len() >= MAX_LIVE_CREDENTIALS {
                 return Err(ScimError::invalid_value(format!(
-                    "{} {} credentials are live ({}); retire one first",
+                    "{} {} credentials of scope {} are live ({}); retire one first",
                     live.len(),
                     scheme(new),
+                    new.scope.name(),
                     live.join(", ")
                 )));
             }
@@ -166,7 +168,7 @@ impl Connectors {
         .await
     }
 
-    /// Replaces all credentials.
+    /// Replaces all credentials, of all scopes.
     ///
     /// # Errors
     /// 404; `invalidValue` while the connector is being deleted.

@@ -1,7 +1,12 @@
 //! Connectors as items, and back.
 //!
 //! In format 2 each credential is an item of its own, and the record's item lists their ids. In format 1 the record holds the
-//! credentials. A Query can see a part of a transaction, so a reader compares the credentials with the ids: without that, a
+//! credentials, and all of them are for the SCIM API.
+//!
+//! Credentials for the directory API have keys and a list of their own. Earlier versions read neither, so they refuse such a
+//! credential with 401. If they could read it, they would let it write, because they know no scopes.
+//!
+//! A Query can see a part of a transaction, so a reader compares the credentials with the ids: without that, a
 //! process that reads during a migration or a rotation could cache a connector without the credential in use.
 
 use std::collections::BTreeSet;
@@ -9,7 +14,7 @@ use std::collections::BTreeSet;
 use aws_sdk_dynamodb::types::AttributeValue;
 use futures_util::FutureExt as _;
 use serde::{Deserialize, Serialize};
-use shared::credential::Credential;
+use shared::credential::{Credential, CredentialScope};
 use shared::error::ScimError;
 
 use super::format::{FORMAT, FORMAT_OF_RECORDS_WITH_CREDENTIALS, STORED_FORMAT};
@@ -23,8 +28,10 @@ use crate::dynamodb::transaction::Transaction;
 
 /// The maximum size of a record. An item of DynamoDB holds at most 400 KB.
 const MAX_RECORD_BYTES: usize = 300_000;
-/// The attribute of a record's item that lists the ids of the credentials.
+/// The attribute of a record's item that lists the ids of the credentials for the SCIM API.
 const CREDENTIAL_IDS: &str = "credential_ids";
+/// The attribute of a record's item that lists the ids of the credentials for the directory API.
+const DIRECTORY_CREDENTIAL_IDS: &str = "directory_credential_ids";
 /// The most reads of a connector that lack a credential which its record lists. A transaction is visible in parts for
 /// milliseconds, so the last of these reads is long after it.
 const MAX_TORN_READS: usize = 8;
@@ -94,7 +101,7 @@ impl Table {
     }
 
     async fn credentials(&self, id: &ConnectorId) -> Result<Vec<Credential>, ScimError> {
-        let range = Range::Prefix(keys::CREDENTIAL_PREFIX.to_owned());
+        let range = Range::Prefix(keys::CREDENTIALS_PREFIX.to_owned());
         let items = self.query(&keys::connector_items(id), &range).await?;
         let mut credentials: Vec<Credential> = items
             .iter()
@@ -111,11 +118,14 @@ impl Table {
 /// The ids of the credentials that the item of a record lists. An item of format 1 lists none.
 fn listed_ids(item: &Item) -> Option<BTreeSet<&str>> {
     let ids = item.get(CREDENTIAL_IDS)?.as_l().ok()?;
-    Some(ids.iter().filter_map(|id| id.as_s().ok().map(String::as_str)).collect())
+    let directory_ids = item.get(DIRECTORY_CREDENTIAL_IDS).and_then(|ids| ids.as_l().ok());
+    let ids = ids.iter().chain(directory_ids.into_iter().flatten());
+    Some(ids.filter_map(|id| id.as_s().ok().map(String::as_str)).collect())
 }
 
-fn credential_ids(connector: &Connector) -> AttributeValue {
-    AttributeValue::L(connector.credentials.iter().map(|credential| text(&credential.id)).collect())
+fn credential_ids(connector: &Connector, scope: CredentialScope) -> AttributeValue {
+    let in_scope = connector.credentials.iter().filter(|credential| credential.scope == scope);
+    AttributeValue::L(in_scope.map(|credential| text(&credential.id)).collect())
 }
 
 fn to_connector(id: &ConnectorId, item: &Item, credentials: Vec<Credential>) -> Result<Connector, ScimError> {
@@ -145,7 +155,11 @@ pub(super) fn put_new(transaction: &mut Transaction, connector: &Connector) -> R
     item.insert("revision".to_owned(), number(connector.revision));
     item.insert(STORED_FORMAT.to_owned(), number(connector.format));
     if has_credential_items(connector.format) {
-        item.insert(CREDENTIAL_IDS.to_owned(), credential_ids(connector));
+        item.insert(CREDENTIAL_IDS.to_owned(), credential_ids(connector, CredentialScope::Scim));
+        item.insert(
+            DIRECTORY_CREDENTIAL_IDS.to_owned(),
+            credential_ids(connector, CredentialScope::Directory),
+        );
     }
     transaction.put_new(item, Condition::IsNew)?;
     put_credentials(transaction, connector, &[])
@@ -159,8 +173,10 @@ pub(super) fn put_next(
 ) -> Result<(), ScimError> {
     let assignments = format!("SET doc = :doc, {STORED_FORMAT} = :format");
     let update = if has_credential_items(next.format) {
-        Expression::new(format!("{assignments}, {CREDENTIAL_IDS} = :ids ADD revision :one"))
-            .with(":ids", credential_ids(next))
+        let ids = format!("{CREDENTIAL_IDS} = :ids, {DIRECTORY_CREDENTIAL_IDS} = :directory_ids");
+        Expression::new(format!("{assignments}, {ids} ADD revision :one"))
+            .with(":ids", credential_ids(next, CredentialScope::Scim))
+            .with(":directory_ids", credential_ids(next, CredentialScope::Directory))
     } else {
         Expression::new(format!("{assignments} ADD revision :one"))
     };
@@ -181,17 +197,25 @@ fn put_credentials(
     stored: &[Credential],
 ) -> Result<(), ScimError> {
     if !has_credential_items(connector.format) {
-        return Ok(());
+        let is_for_scim = |one: &Credential| one.scope == CredentialScope::Scim;
+        return if connector.credentials.iter().all(is_for_scim) {
+            Ok(())
+        } else {
+            Err(ScimError::invalid_value(format!(
+                "connector {} is stored in format {}, which has only credentials for the SCIM API; run `scimctl migrate` first",
+                connector.id, connector.format
+            )))
+        };
     }
     for credential in connector.credentials.iter().filter(|one| !stored.contains(one)) {
-        let mut item = keys::credential(&connector.id, &credential.id).attributes();
+        let mut item = keys::credential(&connector.id, credential.scope, &credential.id).attributes();
         let doc = serde_json::to_string(credential).map_err(ScimError::internal)?;
         item.insert("doc".to_owned(), text(doc));
         transaction.put(item)?;
     }
     let is_kept = |id: &str| connector.credentials.iter().any(|one| one.id == id);
     for credential in stored.iter().filter(|one| !is_kept(&one.id)) {
-        transaction.delete(&keys::credential(&connector.id, &credential.id))?;
+        transaction.delete(&keys::credential(&connector.id, credential.scope, &credential.id))?;
     }
     Ok(())
 }

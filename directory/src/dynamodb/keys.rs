@@ -6,7 +6,8 @@
 //! | --- | --- | --- |
 //! | format of the table | `table` | `format` |
 //! | connector | `connectors` | `c` |
-//! | credential of a connector | `c#connector` | `credential/`, id |
+//! | credential of a connector for the SCIM API | `c#connector` | `credential/`, id |
+//! | credential of a connector for the directory API | `c#connector` | `credential-directory/`, id |
 //! | user, group of the client | `c#user`, `c#group` | id |
 //! | group of operators, role | `c#local`, `c#role` | id |
 //! | member's side of a membership | `c#user`, `c#group` | member id, `/`, group id |
@@ -29,6 +30,7 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use sha2::{Digest, Sha256};
+use shared::credential::CredentialScope;
 use shared::resource::{ResourceId, ResourceKind};
 
 use super::attributes::{Item, get_text};
@@ -89,12 +91,20 @@ pub fn connector_items(connector: &ConnectorId) -> String {
     format!("{connector}#connector")
 }
 
-/// The prefix of the sort keys of a connector's credentials.
-pub const CREDENTIAL_PREFIX: &str = "credential/";
+/// The prefix of the sort keys of all credentials of a connector.
+pub const CREDENTIALS_PREFIX: &str = "credential";
+
+/// The prefix of the sort keys of a connector's credentials for an API.
+fn credential_prefix(scope: CredentialScope) -> &'static str {
+    match scope {
+        CredentialScope::Scim => "credential/",
+        CredentialScope::Directory => "credential-directory/",
+    }
+}
 
 /// A credential of a connector.
-pub fn credential(connector: &ConnectorId, credential: &str) -> Key {
-    Key { pk: connector_items(connector), sk: format!("{CREDENTIAL_PREFIX}{credential}") }
+pub fn credential(connector: &ConnectorId, scope: CredentialScope, credential: &str) -> Key {
+    Key { pk: connector_items(connector), sk: format!("{}{credential}", credential_prefix(scope)) }
 }
 
 /// The partition of a connector's feeds.
@@ -394,11 +404,16 @@ pub fn classify<'k>(connector: &ConnectorId, pk: &'k str, sk: &str) -> ItemKind<
             let bucket = sk.rsplit_once('/').and_then(|(_, bucket)| u8::from_str_radix(bucket, 16).ok());
             kind.zip(bucket).map_or(ItemKind::Unknown, |(kind, bucket)| ItemKind::Count(kind, bucket))
         }
-        "connector" if sk.starts_with(CREDENTIAL_PREFIX) => ItemKind::Other,
+        "connector" if is_credential(sk) => ItemKind::Other,
         "intent" => parse_intent(sk).map_or(ItemKind::Unknown, |(kind, id)| ItemKind::Intent(kind, id)),
         _ if space.starts_with("audit/") || space.starts_with("intent/") => ItemKind::Other,
         _ => ItemKind::Unknown,
     }
+}
+
+fn is_credential(sk: &str) -> bool {
+    let scopes = [CredentialScope::Scim, CredentialScope::Directory];
+    scopes.into_iter().any(|scope| sk.starts_with(credential_prefix(scope)))
 }
 
 /// The kind of resource and the name of the index in this partition; `None` if the partition is no index.
@@ -461,7 +476,9 @@ mod tests {
             (nesting(&c), ItemKind::Other),
             (intent(&c, ResourceKind::Group, group), ItemKind::Intent(ResourceKind::Group, group)),
             (intent_part(&c, "x", 1), ItemKind::Other),
-            (credential(&c, "1"), ItemKind::Other),
+            (credential(&c, CredentialScope::Scim, "1"), ItemKind::Other),
+            (credential(&c, CredentialScope::Directory, "1"), ItemKind::Other),
+            (Key { pk: connector_items(&c), sk: "credential".to_owned() }, ItemKind::Unknown),
             (Key { pk: audit(&c, "2026-11", 'a'), sk: String::new() }, ItemKind::Other),
             (Key { pk: resources(&c, user), sk: "x".to_owned() }, ItemKind::Unknown),
             (Key { pk: "okta#nothing".to_owned(), sk: "x".to_owned() }, ItemKind::Unknown),

@@ -1,9 +1,9 @@
-//! `scimctl connector rotate`, `retire` and `expires`, and the table of credentials.
+//! `scimctl connector rotate`, `retire` and `expires`, `scimctl credential`, and the table of credentials.
 
 use directory::connectors::{Connector, scheme};
 use jiff::Timestamp;
 use serde::Serialize;
-use shared::credential::{Credential, CredentialKind};
+use shared::credential::{Credential, CredentialKind, CredentialScope};
 
 use super::new_credential::{CredentialOptions, NewCredential};
 use crate::context::{Context, parse_connector_id};
@@ -13,25 +13,46 @@ use crate::prompt::confirm;
 use crate::table::{Table, print_total};
 use crate::time::DateOrTime;
 
-/// Adds a credential beside the present ones, and prints it.
-pub async fn rotate(context: &Context, id: &str, options: CredentialOptions) -> Result<(), Failure> {
+/// Adds a credential of a scope beside the present ones, and prints it.
+pub async fn add(
+    context: &Context,
+    id: &str,
+    scope: CredentialScope,
+    options: CredentialOptions,
+) -> Result<(), Failure> {
     let connector = context.connector(id).await?;
-    let username = username(context, &connector, &options);
+    let username = username(context, &connector, scope, &options);
     let NewCredential { credential, lines } = NewCredential::create(username, &options, context.now)?;
+    let credential = credential.with_scope(scope);
     let connector = context.connectors().add_credential(&connector.id, &credential).await?;
     print_lines(&format!("{lines}\n\n"))?;
     print_credentials(context, &read_credentials(context, &connector).await?)?;
     print_note(&format!(
-        "The new credential has the id {}. It works at once. Enter it in the identity provider. When `scimctl connector show {id}` \
+        "The new credential has the id {}. It works at once. Enter it in the {}. When `scimctl connector show {id}` \
          says that it is used, retire the old one: scimctl connector retire {id} CREDENTIAL",
-        credential.id
+        credential.id,
+        user_of(scope)
     ));
     Ok(())
 }
 
-/// The username of the new credential; `None` for a token. If the connector has only tokens, the new credential is a token too.
-fn username(context: &Context, connector: &Connector, options: &CredentialOptions) -> Option<String> {
-    let live = |credential: &&Credential| credential.is_live(context.now);
+/// What uses the credentials of a scope.
+pub fn user_of(scope: CredentialScope) -> &'static str {
+    match scope {
+        CredentialScope::Scim => "identity provider",
+        CredentialScope::Directory => "application that reads the directory",
+    }
+}
+
+/// The username of the new credential; `None` for a token. If the connector has only tokens of this scope, the new credential is
+/// a token too.
+fn username(
+    context: &Context,
+    connector: &Connector,
+    scope: CredentialScope,
+    options: &CredentialOptions,
+) -> Option<String> {
+    let live = |credential: &&Credential| credential.scope == scope && credential.is_live(context.now);
     let present: Vec<&Credential> = connector.credentials.iter().filter(live).collect();
     let mut usernames = present.iter().filter_map(|credential| match &credential.kind {
         CredentialKind::Basic { username } => Some(username.clone()),
@@ -54,12 +75,18 @@ pub async fn retire(
     is_confirmed: bool,
 ) -> Result<(), Failure> {
     let connector = context.connector(id).await?;
-    let live = connector.credentials.iter().filter(|one| one.is_live(context.now));
-    let live: Vec<&str> = live.map(|one| one.id.as_str()).collect();
-    if live == [credential] {
+    let live: Vec<&Credential> =
+        connector.credentials.iter().filter(|one| one.is_live(context.now)).collect();
+    let scope = live.iter().find(|one| one.id == credential).map(|one| one.scope);
+    if let Some(scope) = scope
+        && live.iter().filter(|one| one.scope == scope).count() == 1
+    {
         let question = format!(
-            "{credential} is the last valid credential of connector {id}: without it, the identity provider gets 401. \
-             `scimctl connector rotate {id}` adds another one. To retire it, enter its id:"
+            "{credential} is the last valid credential of connector {id} with the scope {}: without it, the {} gets 401. \
+             `scimctl credential create {id} --scope {}` adds another one. To retire it, enter its id:",
+            scope.name(),
+            user_of(scope),
+            scope.name()
         );
         confirm(&question, credential, is_confirmed)?;
     }
@@ -87,6 +114,7 @@ pub async fn set_expiry(context: &Context, id: &str, credential: &str, time: &st
 #[derive(Serialize)]
 pub struct ShownCredential {
     id: String,
+    scope: &'static str,
     scheme: &'static str,
     /// `None` for a token.
     username: Option<String>,
@@ -106,6 +134,7 @@ pub async fn read_credentials(
     for credential in &connector.credentials {
         shown.push(ShownCredential {
             id: credential.id.clone(),
+            scope: credential.scope.name(),
             scheme: scheme(credential),
             username: match &credential.kind {
                 CredentialKind::Basic { username } => Some(username.clone()),
@@ -127,6 +156,7 @@ pub fn print_credentials(context: &Context, credentials: &[ShownCredential]) -> 
         let expires = time_or_never(credential.expires);
         vec![
             credential.id.clone(),
+            credential.scope.to_owned(),
             credential.scheme.to_owned(),
             credential.username.clone().unwrap_or_else(|| "-".to_owned()),
             format_time(credential.created),
@@ -134,7 +164,8 @@ pub fn print_credentials(context: &Context, credentials: &[ShownCredential]) -> 
             time_or_never(credential.last_used),
         ]
     };
-    let mut table = Table::new(["CREDENTIAL", "SCHEME", "USERNAME", "CREATED", "EXPIRES", "LAST USED"]);
+    let mut table =
+        Table::new(["CREDENTIAL", "SCOPE", "SCHEME", "USERNAME", "CREATED", "EXPIRES", "LAST USED"]);
     table.print(credentials.iter().map(row).collect())?;
     print_total(credentials.len(), 0, "credential", "credentials")
 }

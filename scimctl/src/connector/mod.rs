@@ -1,17 +1,18 @@
 //! `scimctl connector`: manages connectors, each of which connects one identity provider.
 
 mod create;
-mod credentials;
+pub mod credentials;
 mod delete;
 mod dry_run;
 mod list;
-mod new_credential;
+pub mod new_credential;
 mod settings;
 mod show;
 
 use std::path::PathBuf;
 
 use clap::Subcommand;
+use shared::credential::CredentialScope;
 
 use crate::context::{Context, parse_connector_id};
 use crate::failure::Failure;
@@ -80,7 +81,7 @@ pub enum Command {
         /// Id of the connector
         id: String,
     },
-    /// Add a credential, and print it once. The present credential stays valid until you retire it
+    /// Add a credential for the identity provider, and print it once. The present credential stays valid until you retire it
     #[command(after_help = "EXAMPLE:\n  scimctl connector rotate okta")]
     Rotate {
         /// Id of the connector
@@ -184,7 +185,9 @@ pub async fn run(command: Command, context: &Context) -> Result<(), Failure> {
             print(&format!("connector {id} is now named {name}"))
         }
         Command::Delete { id } => delete::delete(context, &id).await,
-        Command::Rotate { id, credential } => credentials::rotate(context, &id, credential).await,
+        Command::Rotate { id, credential } => {
+            credentials::add(context, &id, CredentialScope::Scim, credential).await
+        }
         Command::Retire { id, credential, yes } => credentials::retire(context, &id, &credential, yes).await,
         Command::Expires { id, credential, when } => {
             credentials::set_expiry(context, &id, &credential, &when).await

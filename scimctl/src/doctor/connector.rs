@@ -2,6 +2,7 @@
 
 use directory::connectors::{Connector, FORMAT};
 use jiff::SignedDuration;
+use shared::credential::{Credential, CredentialScope};
 use shared::schema::Schemas;
 
 use super::{CheckResult, failed, passed};
@@ -55,7 +56,8 @@ fn check_enabled(connector: &Connector) -> CheckResult {
 }
 
 fn check_credentials(context: &Context, connector: &Connector) -> CheckResult {
-    let live = connector.credentials.iter().filter(|credential| credential.is_live(context.now));
+    let is_live = |one: &&Credential| one.scope == CredentialScope::Scim && one.is_live(context.now);
+    let live = connector.credentials.iter().filter(is_live);
     let expiries: Vec<_> = live.map(|credential| credential.expires).collect();
     let last = if expiries.contains(&None) { None } else { expiries.iter().flatten().max() };
     let rotate = format!(

@@ -15,7 +15,9 @@ use directory::connectors::{Connector, ConnectorId};
 use directory::secrets::generate_secret;
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
-use shared::credential::{Credential, CredentialKind, PasswordVerifier, PresentedCredentials};
+use shared::credential::{
+    Credential, CredentialKind, CredentialScope, PasswordVerifier, PresentedCredentials,
+};
 use shared::error::{ErrorKind, Schemes, ScimError};
 use tokio::time::{Duration, Instant};
 
@@ -36,8 +38,8 @@ const TOO_MANY_FAILURES: &str = "Too many requests with wrong credentials: retry
 pub struct Authenticator {
     key: [u8; 32],
     connectors: ConnectorCache,
-    /// Verified chosen passwords: a keyed hash of the connector and the Authorization header, and the credential that it
-    /// matched.
+    /// Verified chosen passwords: a keyed hash of the connector, the needed scope and the Authorization header, and the
+    /// credential that it matched.
     verified_headers: Mutex<HashMap<[u8; 32], Credential>>,
     /// When this process last decided to record the use of a credential.
     recorded_uses: Mutex<HashMap<(ConnectorId, String), Timestamp>>,
@@ -61,6 +63,7 @@ struct SignIn<'r> {
     connector: ConnectorId,
     header: &'r str,
     request: &'r Request,
+    scope: CredentialScope,
     table: &'r Table,
     now: Timestamp,
 }
@@ -81,11 +84,11 @@ impl Authenticator {
         })
     }
 
-    /// Authenticates a request for a connector.
+    /// Authenticates a request for a connector to an API that needs credentials of this scope.
     ///
     /// # Errors
     /// - 401 for invalid credentials. An unknown connector gets the same response.
-    /// - 403 for a disabled connector.
+    /// - 403 for a disabled connector, and for right credentials of another scope.
     /// - 429 if the username is that of a chosen password, this process does not remember the header, and the address has
     ///   no slot left; and after many failed checks in this process.
     pub async fn authenticate(
@@ -93,14 +96,22 @@ impl Authenticator {
         table: &Table,
         id: &str,
         request: &Request,
+        scope: CredentialScope,
         now: Timestamp,
     ) -> Result<Authenticated, ScimError> {
         let header = request.header("authorization").unwrap_or_default();
-        let connector = ConnectorId::parse(id).ok_or_else(|| unauthorized(None, now))?;
-        let (connector, credential) = self.check(SignIn { connector, header, request, table, now }).await?;
+        let connector = ConnectorId::parse(id).ok_or_else(|| unauthorized(None, scope, now))?;
+        let sign_in = SignIn { connector, header, request, scope, table, now };
+        let (connector, credential) = self.check(sign_in).await?;
         if connector.record.disabled.is_some() {
             let detail = format!("Connector {} is disabled", connector.id);
             return Err(ScimError::new(ErrorKind::Forbidden, detail));
+        }
+        if credential.scope != scope {
+            return Err(ScimError::new(
+                ErrorKind::Forbidden,
+                wrong_scope(&connector.id, credential.scope, scope),
+            ));
         }
         let key = (connector.id.clone(), credential.id.clone());
         let must_record_use = lock_ignoring_poison(&self.recorded_uses)
@@ -120,7 +131,7 @@ impl Authenticator {
 
     /// Finds the connector and the credential that was presented.
     async fn check(&self, sign_in: SignIn<'_>) -> Result<(Arc<Connector>, Credential), ScimError> {
-        let SignIn { connector: id, header, table, now, .. } = &sign_in;
+        let SignIn { connector: id, header, scope, table, now, .. } = &sign_in;
         let began = Instant::now();
         let cached = self.connectors.cached(id);
         let Some(presented) = PresentedCredentials::parse(header) else {
@@ -128,7 +139,7 @@ impl Authenticator {
                 None => self.connectors.read(table, id, began).await?.connector(),
                 cached => cached,
             };
-            return Err(unauthorized(connector.as_deref(), *now));
+            return Err(unauthorized(connector.as_deref(), *scope, *now));
         };
         if let Some(connector) = &cached
             && let Some(credential) = self.recognise(connector, &presented, &sign_in)
@@ -148,7 +159,7 @@ impl Authenticator {
             }
         }
         if is_current {
-            Err(unauthorized(connector.as_deref(), *now))
+            Err(unauthorized(connector.as_deref(), *scope, *now))
         } else {
             Err(ScimError::new(ErrorKind::TooManyRequests(1), TOO_MANY_FAILURES))
         }
@@ -179,7 +190,9 @@ impl Authenticator {
         sign_in: &SignIn<'_>,
     ) -> Result<Option<Credential>, ScimError> {
         let candidates = presented.chosen_candidates(&connector.credentials, sign_in.now);
-        let candidates: Vec<Credential> = candidates.cloned().collect();
+        let mut candidates: Vec<Credential> = candidates.cloned().collect();
+        // A person can choose the same username and password for both scopes.
+        candidates.sort_by_key(|candidate| candidate.scope != sign_in.scope);
         if candidates.is_empty() {
             return Ok(None);
         }
@@ -203,23 +216,35 @@ impl Authenticator {
         hash.update(self.key);
         hash.update(sign_in.connector.to_string());
         hash.update([0]);
+        hash.update(sign_in.scope.name());
+        hash.update([0]);
         hash.update(sign_in.header);
         hash.finalize().into()
     }
 }
 
-/// The error for invalid credentials. It names the schemes that the connector has. An unknown connector looks
+/// The error for invalid credentials. It names the schemes that the connector has for this scope. An unknown connector looks
 /// like one with a username and password.
-fn unauthorized(connector: Option<&Connector>, now: Timestamp) -> ScimError {
-    let schemes = connector.map(|connector| schemes(connector, now));
+fn unauthorized(connector: Option<&Connector>, scope: CredentialScope, now: Timestamp) -> ScimError {
+    let schemes = connector.map(|connector| schemes(connector, scope, now));
     let schemes = schemes.unwrap_or(Schemes { basic: true, bearer: false });
     ScimError::new(ErrorKind::Unauthorized(schemes), INVALID_CREDENTIALS)
 }
 
-/// The authentication schemes of a connector's credentials. Basic if it has none.
-pub fn schemes(connector: &Connector, now: Timestamp) -> Schemes {
+/// The text for right credentials of a scope that the API does not need.
+fn wrong_scope(connector: &ConnectorId, present: CredentialScope, needed: CredentialScope) -> String {
+    let (present, needed) = (present.name(), needed.name());
+    format!(
+        "The credential has the scope {present}, and this API needs the scope {needed}; an operator creates one with \
+         `scimctl credential create {connector} --scope {needed}`"
+    )
+}
+
+/// The authentication schemes of a connector's credentials of a scope. Basic if it has none.
+pub fn schemes(connector: &Connector, scope: CredentialScope, now: Timestamp) -> Schemes {
     let is_bearer = |credential: &&Credential| matches!(credential.kind, CredentialKind::Bearer);
-    let live = connector.credentials.iter().filter(|credential| credential.is_live(now));
+    let is_usable = |credential: &&Credential| credential.scope == scope && credential.is_live(now);
+    let live = connector.credentials.iter().filter(is_usable);
     let (bearer, basic): (Vec<_>, Vec<_>) = live.partition(is_bearer);
     let bearer = !bearer.is_empty();
     Schemes { basic: !basic.is_empty() || !bearer, bearer }

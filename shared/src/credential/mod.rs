@@ -29,12 +29,40 @@ pub struct Credential {
     pub id: String,
     /// The scheme: Basic, with a username, or Bearer.
     pub kind: CredentialKind,
+    /// The API that it is for.
+    #[serde(default, skip_serializing_if = "CredentialScope::is_default")]
+    pub scope: CredentialScope,
     /// The hash of the password or token, as a PHC string.
     pub secret: String,
     /// When it was created.
     pub created: Timestamp,
     /// When it expires; `None` if it never does.
     pub expires: Option<Timestamp>,
+}
+
+/// The API that a credential is for.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CredentialScope {
+    /// The SCIM API, which writes the directory. A stored credential without a scope has this one.
+    #[default]
+    Scim,
+    /// The directory API, which only reads.
+    Directory,
+}
+
+impl CredentialScope {
+    /// The name: `scim` or `directory`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Scim => "scim",
+            Self::Directory => "directory",
+        }
+    }
+
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// The authentication scheme of a credential.
@@ -51,13 +79,13 @@ pub enum CredentialKind {
 }
 
 impl Credential {
-    /// Makes a credential from a generated secret.
+    /// Makes a credential for the SCIM API from a generated secret.
     pub fn of_generated(id: String, kind: CredentialKind, secret: &str, now: Timestamp) -> Self {
         let secret = format!("{SHA256_PREFIX}{}", sha256(secret));
-        Self { id, kind, secret, created: now, expires: None }
+        Self { id, kind, scope: CredentialScope::Scim, secret, created: now, expires: None }
     }
 
-    /// Makes a credential from a password that a person chose.
+    /// Makes a credential for the SCIM API from a password that a person chose.
     ///
     /// # Errors
     /// Fails when argon2 refuses the salt.
@@ -70,7 +98,13 @@ impl Credential {
     ) -> Result<Self, ScimError> {
         let hash = chosen::argon2().hash_password_with_salt(password.as_bytes(), salt);
         let secret = hash.map_err(|error| ScimError::internal(error.to_string()))?.to_string();
-        Ok(Self { id, kind, secret, created: now, expires: None })
+        Ok(Self { id, kind, scope: CredentialScope::Scim, secret, created: now, expires: None })
+    }
+
+    /// The same credential for another API. A new credential is for the SCIM API.
+    #[must_use]
+    pub fn with_scope(self, scope: CredentialScope) -> Self {
+        Self { scope, ..self }
     }
 
     /// Whether the credential is valid at this time.

@@ -80,7 +80,7 @@ async fn old_and_rotated_credentials_are_valid_until_one_is_retired() {
     for created in [&first, &second] {
         assert_eq!(client(&created.value("Password:")).get("/Users?count=0").await.status, 200);
     }
-    assert!(run(&["rotate", &name]).failed().starts_with("2 Basic credentials are live"));
+    assert!(run(&["rotate", &name]).failed().starts_with("2 Basic credentials of scope scim are live"));
     let token = run(&["rotate", &name, "--bearer"]).value("Token:");
     let shown = run(&["show", &name]).ok();
     let rows: Vec<&str> = shown.lines().filter(|line| line.contains(" never ")).collect();
@@ -309,8 +309,8 @@ async fn last_valid_credential_is_retired_only_after_a_confirmation() {
         (
             1,
             format!(
-                "{first} is the last valid credential of connector {name}: without it, the identity provider gets 401. \
-                 `scimctl connector rotate {name}` adds another one. To retire it, enter its id:\n\
+                "{first} is the last valid credential of connector {name} with the scope scim: without it, the identity \
+                 provider gets 401. `scimctl credential create {name} --scope scim` adds another one. To retire it, enter its id:\n\
                  scimctl: \"yes\" is not {first}, so nothing is changed\n"
             )
         )

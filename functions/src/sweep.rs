@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use directory::feeds::Tended;
 use directory::{Swept, Table};
 use jiff::Timestamp;
 use lambda_http::{LambdaEvent, lambda_runtime, service_fn};
@@ -37,7 +38,16 @@ async fn serve() -> Result<(), Error> {
                 tracing::error!(failure, "interrupted work could not be finished");
             }
             tracing::info!(finished, left, failed = failures.len(), "interrupted work was swept");
-            Ok::<_, Error>(json!({ "finished": finished, "left": left, "failed": failures.len() }))
+            let tended = table.tend_feeds(None, Timestamp::now()).await;
+            let Tended { marked, cleared, failures: feed_failures } =
+                tended.map_err(|error| error.to_string())?;
+            for failure in &feed_failures {
+                tracing::error!(failure, "a feed could not be marked or cleared");
+            }
+            let failed = failures.len() + feed_failures.len();
+            Ok::<_, Error>(json!({
+                "finished": finished, "left": left, "marked": marked, "cleared": cleared, "failed": failed
+            }))
         }
     }))
     .await

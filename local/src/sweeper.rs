@@ -31,5 +31,13 @@ pub async fn sweep(table: Table) {
             }
             Err(error) => tracing::warn!(%error, "cannot look for interrupted work"),
         }
+        match table.tend_feeds(None, Timestamp::now()).await {
+            Ok(tended) => {
+                for failure in tended.failures {
+                    tracing::warn!(failure, "a feed could not be marked or cleared");
+                }
+            }
+            Err(error) => tracing::warn!(%error, "cannot look for feeds"),
+        }
     }
 }

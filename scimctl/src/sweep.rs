@@ -2,6 +2,7 @@
 
 use clap::Args;
 use directory::Swept;
+use directory::feeds::Tended;
 use shared::schema::Schemas;
 
 use crate::context::Context;
@@ -31,6 +32,12 @@ pub async fn run(command: Command, context: &Context) -> Result<(), Failure> {
         table.sweep(id.as_ref(), Schemas::built_in(), context.now).await?;
     let finished = count(finished, "interrupted change", "interrupted changes");
     print(&format!("{finished} finished, {left} still being carried out"))?;
+    let Tended { marked, cleared, failures: feed_failures } =
+        table.tend_feeds(id.as_ref(), context.now).await?;
+    if marked + cleared > 0 {
+        print(&format!("{} marked, {cleared} cleared", count(marked, "feed", "feeds")))?;
+    }
+    let failures = [failures, feed_failures].concat();
     if failures.is_empty() {
         return Ok(());
     }

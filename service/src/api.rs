@@ -21,6 +21,8 @@ pub enum ErrorFormat {
     Scim,
     /// A problem document (RFC 9457).
     Problem,
+    /// An error of event delivery (RFC 8935 §2.3, RFC 8936 §2.6).
+    Events,
 }
 
 /// The SCIM API (RFC 7644).
@@ -30,8 +32,16 @@ pub const SCIM: Api = Api { base: "/scim/v2", scope: CredentialScope::Scim, erro
 pub const DIRECTORY: Api =
     Api { base: "/directory/v1", scope: CredentialScope::Directory, error_format: ErrorFormat::Problem };
 
+/// Feeds: how the platform follows the changes of the directory.
+pub const EVENTS: Api =
+    Api { base: "/events/v1", scope: CredentialScope::Directory, error_format: ErrorFormat::Events };
+
+/// The keys that verify the tokens of feeds, which anyone may read.
+pub const KEYS: Api =
+    Api { base: "/jwks.json", scope: CredentialScope::Directory, error_format: ErrorFormat::Problem };
+
 /// All APIs.
-pub const APIS: &[Api] = &[SCIM, DIRECTORY];
+pub const APIS: &[Api] = &[SCIM, DIRECTORY, EVENTS, KEYS];
 
 /// The parts of a request's path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

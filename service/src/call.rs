@@ -26,6 +26,8 @@ pub enum Handler {
     Client(fn(Arc<Call>) -> ResponseFuture),
     /// Answers anyone. A request without credentials reads nothing from the table; one with credentials needs right ones.
     Anyone(fn(PublicCall) -> ResponseFuture),
+    /// Answers anyone with what the connector's record says. Reads of it are limited, as for wrong credentials.
+    OfConnector(fn(Arc<Connector>) -> ResponseFuture),
     /// Answers every request by the handler of its route.
     ByRoute(FindHandler),
 }

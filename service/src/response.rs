@@ -49,10 +49,22 @@ pub struct Plan(pub &'static str);
 /// # Errors
 /// If the body cannot be written as JSON.
 pub fn json(status: StatusCode, body: &impl Serialize) -> Result<Response, ScimError> {
+    json_of(MEDIA_TYPE, status, body)
+}
+
+/// Creates a response with a JSON body of this media type.
+///
+/// # Errors
+/// If the body cannot be written as JSON.
+pub fn json_of(
+    media_type: &'static str,
+    status: StatusCode,
+    body: &impl Serialize,
+) -> Result<Response, ScimError> {
     let body = serde_json::to_vec(body).map_err(ScimError::internal)?;
     let mut response = Response::new(body);
     *response.status_mut() = status;
-    set(&mut response, CONTENT_TYPE, MEDIA_TYPE);
+    set(&mut response, CONTENT_TYPE, media_type);
     Ok(response)
 }
 

@@ -7,11 +7,12 @@ use std::sync::Arc;
 use http::Method;
 use shared::error::{ErrorKind, ScimError};
 
-use crate::api::{Api, SCIM};
+use crate::api::{Api, EVENTS, KEYS, SCIM};
 use crate::call::{Call, Handler, PublicCall, ResponseFuture};
+use crate::events::{jwks, poll};
 use crate::scim::{bulk, discovery, groups, search, users};
 
-use TableRights::{ReadConnector, ReadDirectory, WriteDirectory};
+use TableRights::{FollowFeeds, ReadConnector, ReadDirectory, WriteDirectory};
 
 /// One method of one path.
 #[derive(Clone, Copy, Debug)]
@@ -30,15 +31,17 @@ pub struct Route {
     pub rights: TableRights,
 }
 
-/// The rights of a function on the table. Each value includes the rights of the values before it.
+/// The rights of a function on the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum TableRights {
     /// Read connectors and their credentials, which every request needs.
     ReadConnector,
-    /// Read users, groups and memberships.
+    /// The same, and read users, groups and memberships.
     ReadDirectory,
-    /// Write users, groups and memberships.
+    /// The same, and write users, groups and memberships.
     WriteDirectory,
+    /// Read connectors, read and acknowledge the changes that wait in a feed, and sign tokens.
+    FollowFeeds,
 }
 
 impl TableRights {
@@ -48,6 +51,7 @@ impl TableRights {
             Self::ReadConnector => &["ReadConnector"],
             Self::ReadDirectory => &["ReadConnector", "ReadDirectory"],
             Self::WriteDirectory => &["ReadConnector", "ReadDirectory", "WriteDirectory"],
+            Self::FollowFeeds => &["ReadConnector", "FollowFeeds"],
         }
     }
 }
@@ -88,6 +92,24 @@ pub const ROUTES: &[Route] = &[
     public("/ResourceTypes/{id}", "resource-types-get", discovery::resource_type),
     public("/Schemas", "schemas-list", discovery::schemas),
     public("/Schemas/{id}", "schemas-get", discovery::schema),
+    // RFC 8936
+    Route {
+        api: EVENTS,
+        method: "POST",
+        path: "/{id}/poll",
+        function: "feeds-poll",
+        handler: Handler::Client(poll::poll),
+        rights: FollowFeeds,
+    },
+    // RFC 7517 §5
+    Route {
+        api: KEYS,
+        method: "GET",
+        path: "",
+        function: "jwks-get",
+        handler: Handler::OfConnector(jwks::get),
+        rights: ReadConnector,
+    },
 ];
 
 const fn scim(
@@ -285,6 +307,7 @@ mod tests {
             let is_same = match (handler(route.function), route.handler) {
                 (Handler::Client(one), Handler::Client(other)) => fn_addr_eq(one, other),
                 (Handler::Anyone(one), Handler::Anyone(other)) => fn_addr_eq(one, other),
+                (Handler::OfConnector(one), Handler::OfConnector(other)) => fn_addr_eq(one, other),
                 _ => false,
             };
             assert!(is_same, "{}", route.function);

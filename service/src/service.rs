@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use crate::api::{Api, ErrorFormat, Location, SCIM};
 use crate::authentication::{Authenticated, Authenticator, SIDE_WRITE_TIMEOUT, schemes};
 use crate::call::{Call, Handler, PublicCall};
+use crate::events;
 use crate::origin_secret::OriginSecret;
 use crate::problem;
 use crate::request::Request;
@@ -119,6 +120,12 @@ impl Service {
             return handler(self.public_call(request, api, path, &id, schemes)).await;
         }
         let table = self.table.until(request.deadline);
+        if let Ok(Handler::OfConnector(handler)) = handler {
+            check_body(&request)?;
+            let id = ConnectorId::parse(connector).ok_or_else(unknown_connector)?;
+            let connector = self.authenticator.connector(&table, &id).await?;
+            return handler(connector.ok_or_else(unknown_connector)?).await;
+        }
         let now = (self.now)();
         let authenticated =
             self.authenticator.authenticate(&table, connector, &request, api.scope, now).await?;
@@ -140,7 +147,9 @@ impl Service {
                 let path = path.to_vec();
                 handler(Arc::new(Call { request, api, path, directory, connector, base_url, now }))
             }
-            Handler::ByRoute(_) => return Err(ScimError::internal("a route has no handler of its own")),
+            Handler::OfConnector(_) | Handler::ByRoute(_) => {
+                return Err(ScimError::internal("a route has no handler of its own"));
+            }
         };
         let (response, ()) = tokio::join!(response, self.record_credential_use(&table, &authenticated, now));
         response
@@ -175,6 +184,10 @@ impl Service {
             self.authenticator.use_was_not_recorded(&connector.id, credential);
         }
     }
+}
+
+fn unknown_connector() -> ScimError {
+    ScimError::new(ErrorKind::NotFound, "There is no connector of this name")
 }
 
 /// Rejects a body that is too long, has a media type other than JSON, or is compressed.
@@ -228,6 +241,7 @@ fn error_response(error: &ScimError, location: Option<Location>, method: &Method
     let response = match api.error_format {
         ErrorFormat::Scim => response::error(error),
         ErrorFormat::Problem => problem::error(error, api, id),
+        ErrorFormat::Events => events::error::response(error, api),
     };
     match location {
         Some(Location { api, path, .. }) if error.kind == ErrorKind::MethodNotAllowed => {

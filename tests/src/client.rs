@@ -67,6 +67,12 @@ impl Client {
         Self { token: Some(token.to_owned()), ..self }
     }
 
+    /// The same client with another base URL.
+    #[must_use]
+    pub fn at(&self, base_url: &str) -> Self {
+        Self { base_url: base_url.to_owned(), ..self.clone() }
+    }
+
     /// The same client, for a service with this public URL.
     pub fn with_public_url(self, public_url: &str) -> Self {
         Self { public_url: public_url.to_owned(), ..self }

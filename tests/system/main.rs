@@ -71,6 +71,7 @@ mod protocol {
     mod documents;
     mod errors;
     mod extensions;
+    mod feeds;
     mod filters;
     mod origin_secret;
     mod paging;

@@ -129,6 +129,26 @@ impl Authenticator {
         lock_ignoring_poison(&self.recorded_uses).remove(&key);
     }
 
+    /// Reads a connector for a request without credentials; `None` if there is none.
+    ///
+    /// # Errors
+    /// 429 when strangers caused too many reads in this process.
+    pub async fn connector(
+        &self,
+        table: &Table,
+        id: &ConnectorId,
+    ) -> Result<Option<Arc<Connector>>, ScimError> {
+        if let Some(connector) = self.connectors.cached(id) {
+            return Ok(Some(connector));
+        }
+        match self.connectors.read(table, id, Instant::now()).await? {
+            ReadOutcome::Read(connector) => Ok(connector),
+            ReadOutcome::RateLimited => {
+                Err(ScimError::new(ErrorKind::TooManyRequests(1), "Too many requests for unknown connectors"))
+            }
+        }
+    }
+
     /// Finds the connector and the credential that was presented.
     async fn check(&self, sign_in: SignIn<'_>) -> Result<(Arc<Connector>, Credential), ScimError> {
         let SignIn { connector: id, header, scope, table, now, .. } = &sign_in;

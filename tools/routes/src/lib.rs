@@ -26,7 +26,7 @@ const DEFAULT_ROUTE: &str = "$default";
 struct Function<'a> {
     name: &'static str,
     routes: Vec<&'a Route>,
-    rights: TableRights,
+    rights: BTreeSet<TableRights>,
 }
 
 /// The functions in the order of their first routes, then the fallback, which calls the handlers of all of
@@ -37,19 +37,31 @@ fn functions(routes: &[Route]) -> Vec<Function<'_>> {
         match functions.iter_mut().find(|function| function.name == route.function) {
             Some(function) => {
                 function.routes.push(route);
-                function.rights = function.rights.max(route.rights);
+                function.rights.insert(route.rights);
             }
             None => {
-                functions.push(Function { name: route.function, routes: vec![route], rights: route.rights })
+                let rights = BTreeSet::from([route.rights]);
+                functions.push(Function { name: route.function, routes: vec![route], rights });
             }
         }
     }
-    let rights = routes.iter().map(|route| route.rights).max().unwrap_or(TableRights::ReadConnector);
+    let rights = routes.iter().map(|route| route.rights).collect();
     functions.push(Function { name: FALLBACK, routes: Vec::new(), rights });
     functions
 }
 
 impl Function<'_> {
+    /// The managed policies that give the function its rights.
+    fn policies(&self) -> Vec<&'static str> {
+        let mut policies = Vec::new();
+        for policy in self.rights.iter().flat_map(|rights| rights.policies()) {
+            if !policies.contains(policy) {
+                policies.push(policy);
+            }
+        }
+        policies
+    }
+
     /// The route keys of the events that the function gets: `GET /{connector}/scim/v2/Users`.
     fn route_keys(&self) -> Vec<String> {
         if self.routes.is_empty() {
@@ -210,9 +222,11 @@ mod tests {
     #[test]
     fn a_function_has_the_rights_of_all_its_routes_and_the_fallback_of_all_functions() {
         let with = |rights| Route { function: "a", rights, ..ROUTES[0] };
-        let routes = [with(TableRights::ReadConnector), with(TableRights::WriteDirectory)];
+        let routes =
+            [TableRights::ReadConnector, TableRights::WriteDirectory, TableRights::FollowFeeds].map(with);
         let functions = functions(&routes);
-        let found: Vec<_> = functions.iter().map(|function| (function.name, function.rights)).collect();
-        assert_eq!(found, [("a", TableRights::WriteDirectory), (FALLBACK, TableRights::WriteDirectory)]);
+        let found: Vec<_> = functions.iter().map(|function| (function.name, function.policies())).collect();
+        let all = vec!["ReadConnector", "ReadDirectory", "WriteDirectory", "FollowFeeds"];
+        assert_eq!(found, [("a", all.clone()), (FALLBACK, all)]);
     }
 }

@@ -330,7 +330,8 @@ async fn start_dynamodb(file: Option<&Path>, access_key: &str) -> (Option<Engine
             (None, runtime::dynamodb::client_at(&endpoint).await, [endpoint, url])
         }
         _ => {
-            let engine = Engine::start(file, 0, access_key).await.expect("the engine starts");
+            let engine =
+                Engine::start(file, ([127, 0, 0, 1], 0), access_key).await.expect("the engine starts");
             let client = strict::client(&engine.client().await, &violations);
             let endpoint = strict::start(Forward::to(&engine.endpoint), violations).await;
             let url = engine.endpoint.clone();

@@ -103,6 +103,12 @@ build: $(TOOLS) ## Compile every function for deployment: ARCHITECTURE=x86_64 or
 deploy: $(TOOLS) ## Deploy the build to an AWS account: STACK=rollcall PARAMETERS="LogLevel=warn RateLimit=100"
 	sam deploy --stack-name $(STACK) --parameter-overrides Architecture=$(ARCHITECTURE) $(PARAMETERS)
 
+# It asks before it creates anything.
+.PHONY: aws-check
+aws-check: $(TOOLS) ## Deploy a stack of its own to AWS, check it, print a report and delete the stack
+	cargo build --profile local --locked --package scimctl --package tests --bins
+	@$(VENV)/bin/python tools/aws_check.py
+
 .PHONY: routes
 routes: ## Write the files that follow from the routes: template.yaml, binaries, events, README's table
 	@cargo run --quiet --locked --package routes

@@ -29,7 +29,7 @@ TABLE = "Table"
 SECONDS_TO_STOP = 60
 # Ctrl-C, `kill`, and the end of the terminal.
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-INSTALL = """No container engine answers. Install one of these:
+INSTALL = """No container engine answers{reasons}. Install one of these:
   Docker, and start it: https://docs.docker.com/get-started/get-docker/
   podman, on Debian or Ubuntu, and run this command as root:
     apt-get install --no-install-recommends podman runc netavark iptables busybox-static ca-certificates"""
@@ -53,19 +53,22 @@ def write_template():
 @contextmanager
 def container_engine():
     """Yields a client of the container engine, its URL, and the name and the address by which containers reach this machine."""
-    home = Path.home()
+    home, reasons = Path.home(), ""
     sockets = ["unix:///var/run/docker.sock", f"unix://{home}/.docker/run/docker.sock"]
     for url in [os.environ["DOCKER_HOST"]] if os.environ.get("DOCKER_HOST") else sockets:
         try:
             client = docker.DockerClient(base_url=url)
             is_desktop = "Docker Desktop" in client.info()["OperatingSystem"]
-        except docker.errors.DockerException:
+        except docker.errors.DockerException as error:
+            # A socket that exists, but for example may not be used by this user.
+            if Path(url.removeprefix("unix://")).exists():
+                reasons += f" ({url}: {error})"
             continue
         # Docker Desktop runs containers in a virtual machine, and forwards what they send to this name.
         yield client, url, *(("host.docker.internal", "127.0.0.1") if is_desktop else [bridge_address(client)] * 2)
         return
     if not shutil.which("podman") or platform.system() != "Linux":
-        raise Failure(INSTALL)
+        raise Failure(INSTALL.format(reasons=reasons))
     script = [ROOT / "tools/containers"]
     try:
         started = subprocess.run([*script, "start", OWN_ENGINE], stdout=subprocess.PIPE, text=True, start_new_session=True)

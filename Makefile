@@ -29,7 +29,7 @@ LOCAL := cargo run --locked --profile local --package local --
 
 .PHONY: help
 help: ## List these commands
-	@awk 'BEGIN { FS = ": .*## " } /^[a-z]+:.* ## / { sub(/:.*/, "", $$1); printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk 'BEGIN { FS = ": .*## " } /^[a-z-]+:.* ## / { sub(/:.*/, "", $$1); printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 .PHONY: run
 run: ## Run the whole service in one process, over an embedded DynamoDB
@@ -83,6 +83,14 @@ lambda: $(TOOLS) ## Run every function under `cargo lambda watch`, over an embed
 invoke: $(TOOLS) ## Send an event to a function while `make lambda` runs: FUNCTION=users-list
 	cargo lambda invoke $(FUNCTION) --invoke-address 127.0.0.1 --data-file events/$(FUNCTION).json
 
+# Builds for the processor of this machine, in a folder of its own: `make deploy` deploys only what `make build` made.
+.PHONY: sam-local
+sam-local: MACHINE := $(if $(filter arm64 aarch64,$(shell uname -m)),arm64,x86_64)
+sam-local: $(TOOLS) ## Run every function in a container with `sam local start-api`, over an embedded DynamoDB
+	cargo lambda build --profile local --locked --package functions --$(subst _,-,$(MACHINE)) --lambda-dir .aws-sam/local
+	cargo build --profile local --locked --package local
+	@exec $(VENV)/bin/python tools/sam_local.py $(MACHINE)
+
 # `sam build` compiles the functions one after another. Compiling all of them first is faster.
 .PHONY: build
 build: $(TOOLS) ## Compile every function for deployment: ARCHITECTURE=x86_64 or arm64
@@ -94,6 +102,12 @@ build: $(TOOLS) ## Compile every function for deployment: ARCHITECTURE=x86_64 or
 .PHONY: deploy
 deploy: $(TOOLS) ## Deploy the build to an AWS account: STACK=rollcall PARAMETERS="LogLevel=warn RateLimit=100"
 	sam deploy --stack-name $(STACK) --parameter-overrides Architecture=$(ARCHITECTURE) $(PARAMETERS)
+
+# It asks before it creates anything.
+.PHONY: aws-check
+aws-check: $(TOOLS) ## Deploy a stack of its own to AWS, check it, print a report and delete the stack
+	cargo build --profile local --locked --package scimctl --package tests --bins
+	@$(VENV)/bin/python tools/aws_check.py
 
 .PHONY: routes
 routes: ## Write the files that follow from the routes: template.yaml, binaries, events, README's table

@@ -94,7 +94,7 @@ impl Server {
 /// Runs the service of `make run` with its data in memory, until the process is killed.
 pub async fn serve_in_memory() {
     logging::start(logging::Format::Text, "info");
-    let engine = Engine::start(None, 0, "local").await.expect("an engine");
+    let engine = Engine::start(None, ([127, 0, 0, 1], 0), "local").await.expect("an engine");
     let client = engine.client().await;
     table::ensure(&client, TABLE).await.expect("a table");
     let credentials = Credentials {

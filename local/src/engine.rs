@@ -1,5 +1,6 @@
-//! The embedded DynamoDB engine. Other processes reach it over HTTP on loopback; this process calls it directly.
+//! The embedded DynamoDB engine. Other processes reach it over HTTP; this process calls it directly.
 
+use std::net::SocketAddr;
 use std::path::Path;
 
 use aws_sdk_dynamodb::Client;
@@ -16,7 +17,7 @@ use crate::in_process::InProcess;
 /// A running engine.
 #[derive(Debug)]
 pub struct Engine {
-    /// Its URL: `http://127.0.0.1:PORT`.
+    /// Its URL: `http://ADDRESS:PORT`.
     pub endpoint: String,
     in_process: InProcess,
     stop: oneshot::Sender<()>,
@@ -24,12 +25,16 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Starts an engine. Its data is in this file, or in memory if there is none. Port 0 means any free port. A request
-    /// that comes over the port must be signed with this access key.
+    /// Starts an engine. Its data is in this file, or in memory if there is none. It listens on this address; port 0 means any
+    /// free port. A request that comes over the port must be signed with this access key.
     ///
     /// # Errors
-    /// A sentence for the user if the file or the port cannot be used.
-    pub async fn start(file: Option<&Path>, port: u16, access_key: &str) -> Result<Self, String> {
+    /// A sentence for the user if the file or the address cannot be used.
+    pub async fn start(
+        file: Option<&Path>,
+        address: impl Into<SocketAddr>,
+        access_key: &str,
+    ) -> Result<Self, String> {
         let database = match file {
             Some(file) => {
                 let path = file.to_str().ok_or_else(|| format!("{} is not valid UTF-8", file.display()))?;
@@ -43,15 +48,16 @@ impl Engine {
                 Database::memory().map_err(|error| format!("the engine cannot start in memory: {error}"))?
             }
         };
-        let listener = TcpListener::bind(("127.0.0.1", port))
+        let address = address.into();
+        let listener = TcpListener::bind(address)
             .await
-            .map_err(|error| format!("the DynamoDB engine cannot use port {port}: {error}"))?;
+            .map_err(|error| format!("the DynamoDB engine cannot listen on {address}: {error}"))?;
         let address = listener.local_addr().map_err(|error| error.to_string())?;
         let in_process = InProcess::new(database.clone());
         let (stop, stopped) = oneshot::channel();
         // The engine also stops when the sender is dropped.
         let stopped = async { drop(stopped.await) };
-        let engine_port = EnginePort::new(database, access_key);
+        let engine_port = EnginePort::new(database, access_key, address.ip());
         let answer = move |_, request| engine_port.clone().answer(request);
         let task = tokio::spawn(http_server::serve(listener, answer, stopped));
         Ok(Self { endpoint: format!("http://{address}"), in_process, stop, task })

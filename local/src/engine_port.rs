@@ -1,9 +1,10 @@
 //! The engine's port: which HTTP requests may reach the table.
 //!
 //! Every user of the machine can connect to a port on loopback, and every web page in a browser can send requests to it.
-//! So a request must have the access key of this run, the name of this machine as its Host, and no Origin, which
-//! browsers send. Nothing answers a preflight.
+//! So a request must have the access key of this run, the name of this machine or the address of the port as its Host, and
+//! no Origin, which browsers send. Nothing answers a preflight.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -21,12 +22,16 @@ use crate::operations::run_operation;
 /// The largest request of DynamoDB, a batch of writes.
 const MAX_BODY_BYTES: usize = 16 * 1024 * 1024;
 const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/x-amz-json-1.0");
+/// The names of this machine. Containers of Docker Desktop reach it by the last one. The domain `internal` does not exist in
+/// public DNS, so no web page has such a name.
+const NAMES: [&str; 4] = ["127.0.0.1", "localhost", "[::1]", "host.docker.internal"];
 
-/// An engine, and the access key that requests to its port need.
+/// An engine, and what requests to its port need.
 #[derive(Clone)]
 pub struct EnginePort {
     database: Database,
     access_key: Arc<str>,
+    address: IpAddr,
 }
 
 /// The reason why a request is refused: its status, and the type and message of a DynamoDB error.
@@ -37,9 +42,9 @@ struct Refusal {
 }
 
 impl EnginePort {
-    /// Requires this access key for requests to the engine.
-    pub fn new(database: Database, access_key: &str) -> Self {
-        Self { database, access_key: access_key.into() }
+    /// Requires this access key for requests to the engine, whose port has this address.
+    pub fn new(database: Database, access_key: &str, address: IpAddr) -> Self {
+        Self { database, access_key: access_key.into(), address }
     }
 
     /// Answers a request as DynamoDB does, or refuses it before its body is read.
@@ -80,11 +85,12 @@ impl EnginePort {
 
     fn check(&self, request: &Request<Body>) -> Result<(), Refusal> {
         let headers = request.headers();
-        let is_here = headers.get(HOST).is_some_and(is_loopback)
-            && request.uri().authority().is_none_or(is_loopback_authority);
+        let is_here = headers.get(HOST).is_some_and(|host| is_this_machine(host, self.address))
+            && request.uri().authority().is_none_or(|authority| is_allowed(authority, self.address));
         if !is_here {
             return Err(forbidden(
-                "The Host of a request to the embedded engine must be 127.0.0.1 or localhost",
+                "The Host of a request to the embedded engine must be 127.0.0.1, localhost or the address on which the engine \
+                 listens",
             ));
         }
         if headers.contains_key(ORIGIN) {
@@ -128,15 +134,17 @@ fn access_key(authorization: &HeaderValue) -> Option<&str> {
     Some(scope.split_once('/')?.0)
 }
 
-/// Whether a Host is this machine. A web page can make its own name resolve to 127.0.0.1, but not change the Host.
-fn is_loopback(host: &HeaderValue) -> bool {
+/// Whether a Host is this machine, or the address of the port. A web page can make its own name resolve to this address, but
+/// not change the Host.
+fn is_this_machine(host: &HeaderValue, address: IpAddr) -> bool {
     let authority = host.to_str().ok().and_then(|host| host.parse::<Authority>().ok());
-    authority.is_some_and(|authority| is_loopback_authority(&authority))
+    authority.is_some_and(|authority| is_allowed(&authority, address))
 }
 
-fn is_loopback_authority(authority: &Authority) -> bool {
-    let is_known =
-        ["127.0.0.1", "localhost", "[::1]"].iter().any(|name| authority.host().eq_ignore_ascii_case(name));
+fn is_allowed(authority: &Authority, address: IpAddr) -> bool {
+    let host = authority.host();
+    let is_known = NAMES.iter().any(|name| host.eq_ignore_ascii_case(name))
+        || host.trim_matches(['[', ']']).parse() == Ok(address);
     is_known && !authority.as_str().contains('@')
 }
 
@@ -156,12 +164,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_names_of_this_machine_are_accepted_as_host() {
+    fn only_the_names_of_this_machine_and_the_address_of_the_port_are_accepted_as_host() {
         for (host, expected) in [
             ("127.0.0.1:8000", true),
             ("127.0.0.1", true),
             ("LOCALHOST:1", true),
             ("[::1]:8000", true),
+            ("host.docker.internal:8000", true),
+            ("172.17.0.1:8000", true),
+            ("172.17.0.2:8000", false),
+            ("172.17.0.1.nip.io:8000", false),
+            ("172.17.0.1@example.com", false),
             ("localhost.example.com", false),
             ("127.0.0.1.nip.io:8000", false),
             ("127.0.0.1@example.com", false),
@@ -170,8 +183,12 @@ mod tests {
             ("0.0.0.0:8000", false),
             ("", false),
         ] {
-            assert_eq!(is_loopback(&HeaderValue::from_static(host)), expected, "{host}");
+            let host = HeaderValue::from_static(host);
+            assert_eq!(is_this_machine(&host, IpAddr::from([172, 17, 0, 1])), expected, "{host:?}");
         }
+        let address = IpAddr::from([0xfd00, 0, 0, 0, 0, 0, 0, 1]);
+        assert!(is_this_machine(&HeaderValue::from_static("[fd00::1]:8000"), address));
+        assert!(!is_this_machine(&HeaderValue::from_static("[fd00::2]:8000"), address));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! One running service: its DynamoDB, port and credentials. Its settings come from the environment.
 
 use std::fs::{File, TryLockError};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -31,13 +32,15 @@ const START_TIMEOUT: Duration = Duration::from_secs(10);
 /// request.
 const STOP_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The settings from the environment: `PORT`, `DATA_DIR`, `SCIM_USERNAME` and `SCIM_PASSWORD`.
+/// The settings from the environment: `PORT`, `DATA_DIR`, `SCIM_USERNAME`, `SCIM_PASSWORD` and `DYNAMODB_ADDRESS`.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// The port on 127.0.0.1; 0 for any free port.
     pub port: u16,
     /// The folder for data and credentials.
     pub folder: PathBuf,
+    /// The address on which the embedded engine listens.
+    engine_address: IpAddr,
     username: Option<String>,
     password: Option<String>,
 }
@@ -55,9 +58,13 @@ impl Settings {
             }
             None => DEFAULT_PORT,
         };
+        let engine_address = match variable("DYNAMODB_ADDRESS") {
+            Some(address) => parse_engine_address(&address)?,
+            None => Ipv4Addr::LOCALHOST.into(),
+        };
         let folder = PathBuf::from(variable("DATA_DIR").unwrap_or_else(|| DEFAULT_FOLDER.to_owned()));
         let (username, password) = (variable("SCIM_USERNAME"), variable("SCIM_PASSWORD"));
-        Ok(Self { port, folder, username, password })
+        Ok(Self { port, folder, engine_address, username, password })
     }
 
     /// Reads the credentials, or generates them and keeps them in the folder.
@@ -69,13 +76,23 @@ impl Settings {
     }
 }
 
+/// The engine accepts requests for the address that it listens on. A request is never for the address 0.0.0.0 or `::`.
+fn parse_engine_address(address: &str) -> Result<IpAddr, String> {
+    let parsed = address.parse().ok().filter(|address: &IpAddr| !address.is_unspecified());
+    parsed.ok_or_else(|| {
+        format!(
+            "DYNAMODB_ADDRESS is {address:?}, and must be one IP address of this machine, such as 172.17.0.1"
+        )
+    })
+}
+
 /// The parts that an instance can serve.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
     /// SCIM and the start page.
     Everything,
-    /// Only the embedded DynamoDB engine, on the port of the settings. `make lambda` uses it, as its functions are processes
-    /// of their own.
+    /// Only the embedded DynamoDB engine, on the port of the settings. `make lambda` and `make sam-local` use it, as their
+    /// functions are processes of their own.
     Engine,
 }
 
@@ -98,7 +115,7 @@ impl Instance {
     /// # Errors
     /// A sentence for the user if the port, the folder or DynamoDB cannot be used.
     pub async fn start(settings: &Settings, part: Part) -> Result<Self, String> {
-        let Settings { port, folder, .. } = settings;
+        let Settings { port, folder, engine_address, .. } = settings;
         let is_engine_only = part == Part::Engine;
         let listener = TcpListener::bind(("127.0.0.1", if is_engine_only { 0 } else { *port }))
             .await
@@ -110,7 +127,8 @@ impl Instance {
             None => {
                 let lock = lock(folder)?;
                 let engine_port = if is_engine_only { *port } else { 0 };
-                (Some(start_engine(folder, engine_port).await?), Some(lock))
+                let address = SocketAddr::new(*engine_address, engine_port);
+                (Some(start_engine(folder, address).await?), Some(lock))
             }
         };
         let client = match &engine {
@@ -200,12 +218,12 @@ impl Instance {
 
 /// Starts the engine over the data in a folder, with a new access key. Other processes read the access key and the endpoint
 /// from the folder.
-async fn start_engine(folder: &Path, port: u16) -> Result<Engine, String> {
+async fn start_engine(folder: &Path, address: SocketAddr) -> Result<Engine, String> {
     let message = |error| format!("{} cannot be written to: {error}", folder.display());
     let access_key = generate_secret().map_err(|error| error.to_string())?;
     // Before the port opens: `make lambda` reads the access key when it can connect.
     data_folder::write_access_key(folder, &access_key).map_err(message)?;
-    let engine = Engine::start(Some(&folder.join(DATA_FILE)), port, &access_key).await?;
+    let engine = Engine::start(Some(&folder.join(DATA_FILE)), address, &access_key).await?;
     data_folder::write_endpoint(folder, &engine.endpoint).map_err(message)?;
     Ok(engine)
 }

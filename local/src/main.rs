@@ -25,6 +25,7 @@ use tokio::sync::oneshot;
   DATA_DIR           the folder for data and credentials; only one process can use it at a time [default: .local]
   SCIM_USERNAME      the username [default: okta]
   SCIM_PASSWORD      the password, which is not printed [default: one that is generated once and kept in DATA_DIR]
+  DYNAMODB_ADDRESS   the IP address on which the embedded engine listens, for other processes [default: 127.0.0.1]
   DYNAMODB_ENDPOINT  another DynamoDB to use; a missing table is created [default: the embedded engine]
   TABLE_NAME         the table [default: rollcall]
   PUBLIC_URL         where clients reach the service, for meta.location and $ref [default: the address it listens on]
@@ -49,7 +50,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Run only the embedded DynamoDB engine, on PORT, with the connector and its credentials in its table
+    /// Run only the embedded DynamoDB engine, on PORT of DYNAMODB_ADDRESS, with the connector and its credentials in its table
     Dynamodb,
     /// Provision an example company with the requests that Okta sends; run the service if none runs on PORT
     Demo,

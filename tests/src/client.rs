@@ -8,6 +8,8 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use http::{HeaderMap, Request};
 use http_body_util::{BodyExt as _, Full};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
@@ -17,10 +19,10 @@ use crate::strict::Violations;
 /// The media type of SCIM (RFC 7644 §8.1).
 pub const SCIM_JSON: &str = "application/scim+json";
 
-/// A provisioning client: an endpoint URL on this machine, and the credentials for it.
+/// A provisioning client: an endpoint URL, and the credentials for it.
 #[derive(Clone, Debug)]
 pub struct Client {
-    /// The URL that requests are sent to: `http://127.0.0.1:PORT/{connector}/scim/v2`.
+    /// The URL that requests are sent to: `http://127.0.0.1:PORT/{connector}/scim/v2`, or one of a stack in AWS.
     pub base_url: String,
     /// The expected beginning of `meta.location`: the base URL, unless requests pass through a gateway.
     pub public_url: String,
@@ -30,7 +32,14 @@ pub struct Client {
     pub password: String,
     /// A bearer token for the same connector.
     pub token: Option<String>,
-    http: hyper_util::client::legacy::Client<HttpConnector, Full<Bytes>>,
+    http: Http,
+}
+
+/// TLS is only for stacks in AWS: reading the system's certificates takes time in each test.
+#[derive(Clone, Debug)]
+enum Http {
+    Plain(legacy::Client<HttpConnector, Full<Bytes>>),
+    Tls(legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>),
 }
 
 /// The answer to a request.
@@ -52,13 +61,30 @@ impl Client {
     /// service.
     pub fn new(base_url: &str, username: &str, password: &str) -> Self {
         assert!(base_url.starts_with("http://127.0.0.1:"), "{base_url} is not on this machine");
+        let http = Http::Plain(legacy::Client::builder(TokioExecutor::new()).build_http());
+        Self::over(http, base_url, username, password)
+    }
+
+    /// A client with Basic credentials for a stack in AWS that was made to be tested.
+    ///
+    /// # Panics
+    /// When the system has no certificates.
+    pub fn of_stack(base_url: &str, username: &str, password: &str) -> Self {
+        let connector =
+            HttpsConnectorBuilder::new().with_native_roots().expect("the system has certificates");
+        let connector = connector.https_only().enable_http1().build();
+        let http = Http::Tls(legacy::Client::builder(TokioExecutor::new()).build(connector));
+        Self::over(http, base_url, username, password)
+    }
+
+    fn over(http: Http, base_url: &str, username: &str, password: &str) -> Self {
         Self {
             base_url: base_url.to_owned(),
             public_url: base_url.to_owned(),
             username: username.to_owned(),
             password: password.to_owned(),
             token: None,
-            http: hyper_util::client::legacy::Client::builder(TokioExecutor::new()).build_http(),
+            http,
         }
     }
 
@@ -120,7 +146,10 @@ impl Client {
         let request = request
             .body(Full::new(body.into()))
             .unwrap_or_else(|error| panic!("{method} {target} cannot be sent: {error}"));
-        let answer = self.http.request(request).await;
+        let answer = match &self.http {
+            Http::Plain(http) => http.request(request).await,
+            Http::Tls(http) => http.request(request).await,
+        };
         let answer = answer.unwrap_or_else(|error| panic!("{method} {target}: no answer: {error:?}"));
         let (head, body) = answer.into_parts();
         let body = body.collect().await;

@@ -10,6 +10,7 @@
 //! - To inject faults between the service and DynamoDB: [`faults`], [`hooks`] ([`call`] is one request), [`torn`],
 //!   [`ceilings`], [`away`], [`rights`] (by the policies of the template, as in [`iam`]), [`strict`] (AWS's limits, in [`limits`]).
 //! - To interrupt requests and finish their work: [`faulty_service`], [`interrupted`].
+//! - To check functions that run elsewhere: [`deployment`].
 //! - To simulate clients, faults and kills, and check every answer: [`storm`].
 //! - To cause much work: [`hostile`] and [`mutation`].
 
@@ -22,6 +23,7 @@ pub mod ceilings;
 pub mod client;
 pub mod consumer;
 pub mod corruption;
+pub mod deployment;
 pub mod event;
 pub mod faults;
 pub mod faulty_service;

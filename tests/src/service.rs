@@ -169,22 +169,12 @@ impl Service {
 
     /// Creates a connector with a random name.
     pub async fn connector(&self) -> TestConnector {
-        self.connector_named(&format!("t{}", Uuid::new_v4().simple()), "okta", &secret()).await
+        create_connector(&self.connectors()).await
     }
 
     /// Creates a connector with this name, these Basic credentials and a random token.
     pub async fn connector_named(&self, name: &str, username: &str, password: &str) -> TestConnector {
-        let id = ConnectorId::parse(name).expect("the name is a valid id");
-        let token = secret();
-        let now = Timestamp::now();
-        let kind = CredentialKind::Basic { username: username.to_owned() };
-        let credentials = vec![
-            credential_of_generated(kind, password, now).expect("the password is valid"),
-            credential_of_generated(CredentialKind::Bearer, &token, now).expect("the token is valid"),
-        ];
-        let created = self.connectors().create(&id, name.to_owned(), credentials, Schemas::built_in()).await;
-        assert!(created.expect("DynamoDB answers").is_some(), "there is a connector {name} already");
-        TestConnector { id, username: username.to_owned(), password: password.to_owned(), token }
+        create_connector_named(&self.connectors(), name, username, password).await
     }
 
     /// The operations on connectors. The actor is an operator.
@@ -330,13 +320,41 @@ async fn start_dynamodb(file: Option<&Path>, access_key: &str) -> (Option<Engine
             (None, runtime::dynamodb::client_at(&endpoint).await, [endpoint, url])
         }
         _ => {
-            let engine = Engine::start(file, 0, access_key).await.expect("the engine starts");
+            let engine =
+                Engine::start(file, ([127, 0, 0, 1], 0), access_key).await.expect("the engine starts");
             let client = strict::client(&engine.client().await, &violations);
             let endpoint = strict::start(Forward::to(&engine.endpoint), violations).await;
             let url = engine.endpoint.clone();
             (Some(engine), client, [endpoint, url])
         }
     }
+}
+
+/// Creates a connector with a random name and random credentials.
+///
+/// # Panics
+/// When DynamoDB fails.
+pub async fn create_connector(connectors: &Connectors) -> TestConnector {
+    create_connector_named(connectors, &format!("t{}", Uuid::new_v4().simple()), "okta", &secret()).await
+}
+
+async fn create_connector_named(
+    connectors: &Connectors,
+    name: &str,
+    username: &str,
+    password: &str,
+) -> TestConnector {
+    let id = ConnectorId::parse(name).expect("the name is a valid id");
+    let token = secret();
+    let now = Timestamp::now();
+    let kind = CredentialKind::Basic { username: username.to_owned() };
+    let credentials = vec![
+        credential_of_generated(kind, password, now).expect("the password is valid"),
+        credential_of_generated(CredentialKind::Bearer, &token, now).expect("the token is valid"),
+    ];
+    let created = connectors.create(&id, name.to_owned(), credentials, Schemas::built_in()).await;
+    assert!(created.expect("DynamoDB answers").is_some(), "there is a connector {name} already");
+    TestConnector { id, username: username.to_owned(), password: password.to_owned(), token }
 }
 
 impl TestConnector {
@@ -358,6 +376,12 @@ impl TestConnector {
         let added = service.connectors().add_credential(&self.id, &credential).await;
         added.expect("the connector has less than two such credentials");
         Client::new(&format!("{}/{}/directory/v1", service.origin, self.id), username, &password)
+    }
+
+    /// A client of this connector on a deployment with this URL, which has no path: https in AWS, http on this machine.
+    pub fn deployed(&self, url: &str) -> Client {
+        let new = if url.starts_with("https://") { Client::of_stack } else { Client::new };
+        new(&format!("{url}/{}/scim/v2", self.id), &self.username, &self.password).with_token(&self.token)
     }
 
     /// A client of this connector on the functions.

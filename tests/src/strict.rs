@@ -189,7 +189,7 @@ mod tests {
 
     #[tokio::test]
     async fn request_that_breaks_a_limit_is_refused_and_fails_the_test() {
-        let engine = Engine::start(None, 0, crate::service::ACCESS_KEY).await.unwrap();
+        let engine = Engine::start(None, ([127, 0, 0, 1], 0), crate::service::ACCESS_KEY).await.unwrap();
         let in_process = engine.client().await;
         table::ensure(&in_process, "limits").await.unwrap();
         let violations = Violations::default();

@@ -17,6 +17,7 @@ mod deploy {
     mod memory;
     pub mod process;
     mod rights;
+    mod sam_local;
     mod slow_requests;
     mod start_page;
     mod template;

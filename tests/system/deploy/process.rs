@@ -6,7 +6,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -224,35 +224,36 @@ async fn only_the_current_user_can_read_the_data() {
     assert!(error.contains("all users of this machine share the folder"), "{error}");
 }
 
+/// Starts only the embedded engine. Returns the process, the endpoint that it prints, and the access key in its folder.
+fn start_engine(folder: &Path, environment: &[(&str, &str)]) -> (Child, String, String) {
+    let mut child = program(folder, environment).arg("dynamodb").spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let endpoint = lines.find_map(|line| Some(line.unwrap().strip_prefix("DynamoDB:")?.trim().to_owned()));
+    let access_key = std::fs::read_to_string(folder.join("dynamodb-access-key")).unwrap();
+    (child, endpoint.unwrap(), access_key)
+}
+
+/// Lists the connectors over the port of an engine.
+fn list_connectors(endpoint: &str, access_key: &str) -> Output {
+    let environment = [
+        ("DYNAMODB_ENDPOINT", endpoint),
+        ("AWS_ACCESS_KEY_ID", access_key),
+        ("AWS_SECRET_ACCESS_KEY", "local"),
+        ("AWS_REGION", "us-east-1"),
+        ("TABLE_NAME", "rollcall"),
+    ];
+    let mut command = Command::new(binaries().join("scimctl"));
+    command.args(["connector", "list"]).env_clear().envs(environment).output().unwrap()
+}
+
 #[tokio::test]
 async fn each_run_has_its_own_access_key_and_make_lambda_finds_it() {
+    // The Makefile reads the access key from the same file, in another folder.
+    let read = "$$(cat .local/lambda/dynamodb-access-key)";
+    let makefile = std::fs::read_to_string(workspace().join("Makefile")).unwrap();
+    assert!(makefile.contains(&format!("AWS_ACCESS_KEY_ID={read} DYNAMODB_ENDPOINT=http://127.0.0.1:8000")));
     let folder = Folder::missing();
-    let start_engine = || {
-        let mut command = program(folder.path(), &[("SCIM_PASSWORD", "correct horse battery staple")]);
-        let mut child = command.arg("dynamodb").spawn().unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let endpoint =
-            lines.find_map(|line| Some(line.unwrap().strip_prefix("DynamoDB:")?.trim().to_owned()));
-        // The same command as in the Makefile, with this folder.
-        let read = "$$(cat .local/lambda/dynamodb-access-key)";
-        let makefile = std::fs::read_to_string(workspace().join("Makefile")).unwrap();
-        assert!(
-            makefile.contains(&format!("AWS_ACCESS_KEY_ID={read} DYNAMODB_ENDPOINT=http://127.0.0.1:8000"))
-        );
-        let access_key = std::fs::read_to_string(folder.path().join("dynamodb-access-key")).unwrap();
-        (child, endpoint.unwrap(), access_key)
-    };
-    let list_connectors = |endpoint: &str, access_key: &str| {
-        let environment = [
-            ("DYNAMODB_ENDPOINT", endpoint),
-            ("AWS_ACCESS_KEY_ID", access_key),
-            ("AWS_SECRET_ACCESS_KEY", "local"),
-            ("AWS_REGION", "us-east-1"),
-            ("TABLE_NAME", "rollcall"),
-        ];
-        let mut command = Command::new(binaries().join("scimctl"));
-        command.args(["connector", "list"]).env_clear().envs(environment).output().unwrap()
-    };
+    let start_engine = || start_engine(folder.path(), &[("SCIM_PASSWORD", "correct horse battery staple")]);
     let (mut first, endpoint, first_key) = start_engine();
     let listed = list_connectors(&endpoint, &first_key);
     assert!(String::from_utf8_lossy(&listed.stdout).contains("default"), "{listed:?}");
@@ -267,6 +268,23 @@ async fn each_run_has_its_own_access_key_and_make_lambda_finds_it() {
     assert!(String::from_utf8_lossy(&refused.stderr).contains("UnrecognizedClientException"), "{refused:?}");
     second.kill().unwrap();
     second.wait().unwrap();
+}
+
+// Other systems than Linux have only one loopback address.
+#[cfg(target_os = "linux")]
+#[test]
+fn engine_listens_only_on_the_address_of_the_environment_and_accepts_it_as_host() {
+    let folder = Folder::missing();
+    let (mut child, endpoint, access_key) = start_engine(folder.path(), &[("DYNAMODB_ADDRESS", "127.0.0.2")]);
+    let port = endpoint.strip_prefix("http://127.0.0.2:").unwrap_or_else(|| panic!("{endpoint}"));
+    let listed = list_connectors(&endpoint, &access_key);
+    assert!(String::from_utf8_lossy(&listed.stdout).contains("default"), "{listed:?}");
+    let refused = list_connectors(&endpoint, "wrong");
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("UnrecognizedClientException"), "{refused:?}");
+    let elsewhere = TcpStream::connect(format!("127.0.0.1:{port}"));
+    assert_eq!(elsewhere.unwrap_err().kind(), std::io::ErrorKind::ConnectionRefused);
+    child.kill().unwrap();
+    child.wait().unwrap();
 }
 
 #[tokio::test]
@@ -304,6 +322,18 @@ fn failed_start_prints_one_line_with_the_reason() {
             &file.join("inside"),
             &[],
             format!("rollcall: {} cannot be created: ", file.join("inside").display()),
+        ),
+        (
+            folder.path(),
+            &[("DYNAMODB_ADDRESS", "0.0.0.0")],
+            "rollcall: DYNAMODB_ADDRESS is \"0.0.0.0\", and must be one IP address of this machine, "
+                .to_owned(),
+        ),
+        (
+            folder.path(),
+            &[("DYNAMODB_ADDRESS", "localhost")],
+            "rollcall: DYNAMODB_ADDRESS is \"localhost\", and must be one IP address of this machine, "
+                .to_owned(),
         ),
         (folder.path(), &[unreachable], "rollcall: DynamoDB did not respond: ".to_owned()),
     ] {

@@ -1,11 +1,13 @@
-//! The optional parameters of `template.yaml`: with its default, each leaves the resources as they are without it, and
-//! with a value it changes only what it is for.
+//! The parameters of `template.yaml`, and the variables of the functions. With its default, an optional parameter leaves the
+//! resources as they are without it, and with a value it changes only what it is for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
 
 use serde_json::{Value, json};
 use service::routes::{FALLBACK, ROUTES};
-use tests::template;
+use tests::{template, workspace};
 
 const KEY: &str = "arn:aws:kms:eu-central-1:123456789012:key/1";
 
@@ -133,8 +135,7 @@ fn reserved_concurrency_is_reserved_for_each_function_of_a_route() {
     let functions = template::resources(&template, "AWS::Serverless::Function").into_iter();
     let functions: Vec<&str> =
         functions.map(|(id, _)| id).filter(|id| *id != "DirectorySweepFunction").collect();
-    let routed: std::collections::BTreeSet<&str> =
-        ROUTES.iter().map(|route| route.function).chain([FALLBACK]).collect();
+    let routed: BTreeSet<&str> = ROUTES.iter().map(|route| route.function).chain([FALLBACK]).collect();
     assert_eq!(functions.len(), routed.len());
     let description = template["Parameters"]["ReservedConcurrency"]["Description"].as_str().unwrap();
     assert!(description.contains(&format!(" {} functions", functions.len())), "{description}");
@@ -146,11 +147,44 @@ fn reserved_concurrency_is_reserved_for_each_function_of_a_route() {
 }
 
 #[test]
-fn origin_secret_and_public_url_change_no_resource() {
+fn origin_secret_dynamodb_endpoint_and_public_url_change_no_resource() {
     assert_eq!(changes(&[("OriginSecret", "0123456789abcdef")]), BTreeMap::new());
+    assert_eq!(changes(&[("DynamoDbEndpoint", "http://172.17.0.1:8000")]), BTreeMap::new());
     let with = changes(&[("PublicUrl", "https://scim.example.com")]);
     assert_eq!(
         with.keys().collect::<Vec<_>>(),
         ["Outputs/BaseUrl/Value/Fn::Sub", "Outputs/BaseUrl/Value/Ref"]
     );
+}
+
+/// The names of the environment variables that the sources in a folder read, except those that Lambda sets.
+fn variables_read_in(folder: &Path, names: &mut BTreeSet<String>) {
+    for entry in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+        if entry.is_dir() {
+            variables_read_in(&entry, names);
+        } else if entry.extension().is_some_and(|extension| extension == "rs") {
+            let source = fs::read_to_string(&entry).unwrap();
+            for call in ["variable(\"", "var(\"", "var_os(\""] {
+                names.extend(
+                    source.split(call).skip(1).filter_map(|after| after.split('"').next()).map(str::to_owned),
+                );
+            }
+        }
+    }
+    names.retain(|name| !name.starts_with("AWS_"));
+}
+
+#[test]
+fn template_declares_every_variable_that_the_functions_read_and_no_other() {
+    // sam local does not pass a variable on that is not declared.
+    let mut read = BTreeSet::new();
+    for package in ["functions", "runtime", "service", "directory", "shared"] {
+        variables_read_in(&workspace().join(package).join("src"), &mut read);
+    }
+    let template = template::read();
+    let declared = template["Globals"]["Function"]["Environment"]["Variables"].as_object().unwrap();
+    assert_eq!(read, declared.keys().cloned().collect());
+    for (function, properties) in template::functions(&template) {
+        assert_eq!(properties.get("Environment"), None, "{function} has variables of its own");
+    }
 }

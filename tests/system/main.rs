@@ -71,6 +71,7 @@ mod protocol {
     mod errors;
     mod extensions;
     mod filters;
+    mod interop_profile;
     mod origin_secret;
     mod paging;
     mod rate_limit;

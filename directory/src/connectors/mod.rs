@@ -9,6 +9,7 @@ mod leftovers;
 mod operations;
 pub mod password_limit;
 mod reindex;
+mod schemas;
 mod stored;
 mod sweep;
 
@@ -18,6 +19,7 @@ pub use indexes::{IndexState, Indexes};
 pub use leftovers::Leftover;
 pub use operations::{Connectors, being_deleted, scheme};
 pub use reindex::Reindexed;
+use schemas::CachedSchemas;
 
 use std::time::Duration;
 
@@ -46,6 +48,8 @@ pub struct Connector {
     pub revision: u64,
     /// The format in which it is stored.
     pub format: u32,
+    /// Its schemas, once they were needed.
+    schemas: CachedSchemas,
 }
 
 /// The name, state and settings of a connector.

@@ -5,7 +5,7 @@ use shared::credential::{Credential, CredentialKind};
 use shared::error::{ErrorKind, ScimError};
 use shared::schema::Schemas;
 
-use super::{Connector, ConnectorId, Indexes, Record, stored, time_until_known};
+use super::{CachedSchemas, Connector, ConnectorId, Indexes, Record, stored, time_until_known};
 use crate::audit::{Actor, CONNECTOR_KIND, Operation, Recorder};
 use crate::dynamodb::table::{Outcome, Table};
 use crate::secrets::generate_secret;
@@ -49,7 +49,8 @@ impl Connectors {
             indexes: Indexes::ready(schemas),
         };
         let format = self.table.format_of_new_connectors().await?;
-        let connector = Connector { id: id.clone(), record, credentials, revision: 1, format };
+        let (revision, schemas) = (1, CachedSchemas::default());
+        let connector = Connector { id: id.clone(), record, credentials, revision, format, schemas };
         let mut transaction = self.table.transaction();
         stored::put_new(&mut transaction, &connector)?;
         self.record(&mut transaction, &connector, Operation::Create, vec!["credentials".to_owned()])?;

@@ -83,7 +83,7 @@ impl Connectors {
     pub async fn reindex(
         &self,
         begun: &Connector,
-        schemas: &'static Schemas,
+        schemas: &Arc<Schemas>,
         on_progress: impl Fn(u64),
     ) -> Result<Reindexed, ScimError> {
         let states = &begun.record.indexes;

@@ -13,7 +13,7 @@ use shared::credential::Credential;
 use shared::error::ScimError;
 
 use super::format::{FORMAT, FORMAT_OF_RECORDS_WITH_CREDENTIALS, STORED_FORMAT};
-use super::{Connector, ConnectorId, Record};
+use super::{CachedSchemas, Connector, ConnectorId, Record};
 use crate::dynamodb::attributes::{Item, get_number, get_text, number, text};
 use crate::dynamodb::conditions::{Condition, Requirement};
 use crate::dynamodb::expressions::Expression;
@@ -135,6 +135,7 @@ fn to_connector(id: &ConnectorId, item: &Item, credentials: Vec<Credential>) -> 
         credentials: stored.credentials.unwrap_or(credentials),
         revision: get_number(item, "revision").ok_or_else(|| broken("revision is missing"))?,
         format,
+        schemas: CachedSchemas::default(),
     })
 }
 

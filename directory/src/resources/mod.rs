@@ -44,7 +44,7 @@ impl Directory {
     /// # Errors
     /// Fails when the connector has an index that this version does not know.
     pub(crate) fn index_entries(&self, resource: &Resource) -> Result<BTreeSet<Entry>, ScimError> {
-        self.connector.record.indexes.check_writable(self.schemas, &self.connector.id)?;
+        self.connector.record.indexes.check_writable(&self.schemas, &self.connector.id)?;
         Ok(index::entries(resource, self.schemas.of(resource.kind)))
     }
 

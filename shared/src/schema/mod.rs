@@ -10,7 +10,7 @@ mod resource_schema;
 pub use attribute::{Attribute, Mutability, Returned, Type, Uniqueness};
 pub use resource_schema::{Index, Resolved, ResourceSchema, Target};
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use serde::{Deserialize, Serialize};
 
@@ -62,8 +62,8 @@ pub struct SchemaExtension {
     pub required: bool,
 }
 
-/// All schemas and resource types of this service provider.
-#[derive(Debug)]
+/// All schemas and resource types of this service provider, or of one connector.
+#[derive(Clone, Debug)]
 pub struct Schemas {
     /// The schemas, in the order of their file names.
     pub schemas: Vec<Schema>,
@@ -88,13 +88,13 @@ impl Schemas {
     ///
     /// # Panics
     /// If a built-in file is invalid. Then no function can start, and every test that uses schemas fails.
-    pub fn built_in() -> &'static Self {
+    pub fn built_in() -> &'static Arc<Self> {
         #[expect(
             clippy::expect_used,
             reason = "the files are part of the binary, and the service cannot run without them"
         )]
-        static BUILT_IN: LazyLock<Schemas> = LazyLock::new(|| {
-            Schemas::load(SCHEMA_FILES, RESOURCE_TYPE_FILES).expect("built-in schema files")
+        static BUILT_IN: LazyLock<Arc<Schemas>> = LazyLock::new(|| {
+            Arc::new(Schemas::load(SCHEMA_FILES, RESOURCE_TYPE_FILES).expect("built-in schema files"))
         });
         &BUILT_IN
     }
@@ -120,6 +120,20 @@ impl Schemas {
             group: resource_schema(ResourceKind::Group)?,
             schemas,
         })
+    }
+
+    /// Returns these schemas for a strict connector.
+    #[must_use]
+    pub fn strict(&self) -> Self {
+        let mut schemas = self.clone();
+        schemas.user.is_strict = true;
+        schemas.group.is_strict = true;
+        schemas
+    }
+
+    /// Whether requests must follow the interoperability profile: see [`crate::interop_profile`].
+    pub fn is_strict(&self) -> bool {
+        self.user.is_strict
     }
 
     /// Returns the schema of one kind of resource.

@@ -28,8 +28,8 @@ fn service() -> &'static Service {
 }
 
 /// The schemas of a newer version, which has an index of titles.
-fn newer_schemas() -> &'static Schemas {
-    static NEWER: LazyLock<&Schemas> = LazyLock::new(|| {
+fn newer_schemas() -> &'static Arc<Schemas> {
+    static NEWER: LazyLock<&Arc<Schemas>> = LazyLock::new(|| {
         edited_schemas(&[], |user_type| user_type["indexes"].as_array_mut().unwrap().push(json!("title")))
     });
     *NEWER

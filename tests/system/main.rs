@@ -57,6 +57,7 @@ mod operators {
     mod orphans;
     mod output;
     mod rules;
+    mod schemas;
     mod settings;
     mod terminal;
     mod transfer;

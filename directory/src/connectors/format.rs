@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | 1 | the record of a connector holds its credentials |
 //! | 2 | each credential is an item of its own |
+//! | 3 | the record lists custom schemas, each of which is an item of its own. Only connectors that have some have this format |
 //!
 //! Every connector says in which format it is stored; one that says nothing has format 1. A process reads and writes each
 //! connector in the connector's own format, so it works before, during and after a migration. It refuses a connector in a
@@ -20,8 +21,11 @@ use crate::dynamodb::attributes::{get_number, number};
 use crate::dynamodb::keys;
 use crate::dynamodb::table::{Range, Table};
 
-/// The newest format that this version knows.
+/// The newest format of connectors without custom schemas, which a migration writes.
 pub const FORMAT: u32 = 2;
+/// The format of a connector with custom schemas. A version that does not know it would ignore their values in a PUT, and leave
+/// their index entries behind.
+pub(super) const FORMAT_WITH_CUSTOM_SCHEMAS: u32 = 3;
 /// The format in which records hold the credentials.
 pub(super) const FORMAT_OF_RECORDS_WITH_CREDENTIALS: u32 = 1;
 

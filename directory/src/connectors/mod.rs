@@ -20,12 +20,15 @@ pub use leftovers::Leftover;
 pub use operations::{Connectors, being_deleted, scheme};
 pub use reindex::Reindexed;
 use schemas::CachedSchemas;
+pub use schemas::SchemaState;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use shared::credential::Credential;
+use shared::schema::CustomSchema;
 
 use crate::settings::Settings;
 
@@ -48,6 +51,8 @@ pub struct Connector {
     pub revision: u64,
     /// The format in which it is stored.
     pub format: u32,
+    /// The custom schemas that the record lists, in the order of their URNs.
+    pub custom_schemas: Vec<CustomSchema>,
     /// Its schemas, once they were needed.
     schemas: CachedSchemas,
 }
@@ -71,6 +76,9 @@ pub struct Record {
     /// The states of the indexes.
     #[serde(default = "Indexes::before_the_list")]
     pub indexes: Indexes,
+    /// The states of the custom schemas, by their URNs in lower case.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub schemas: BTreeMap<String, SchemaState>,
 }
 
 /// The time of a change in a connector's record is taken before it is written, by the clock of the operator's machine. The

@@ -1,5 +1,7 @@
 //! What operators do to connectors. Every operation writes its audit record in its own transaction.
 
+use std::collections::BTreeMap;
+
 use jiff::{SignedDuration, Timestamp};
 use shared::credential::{Credential, CredentialKind};
 use shared::error::{ErrorKind, ScimError};
@@ -47,10 +49,18 @@ impl Connectors {
             cursor_key: generate_secret()?,
             settings: Settings::default(),
             indexes: Indexes::ready(schemas),
+            schemas: BTreeMap::new(),
         };
         let format = self.table.format_of_new_connectors().await?;
-        let (revision, schemas) = (1, CachedSchemas::default());
-        let connector = Connector { id: id.clone(), record, credentials, revision, format, schemas };
+        let connector = Connector {
+            id: id.clone(),
+            record,
+            credentials,
+            revision: 1,
+            format,
+            custom_schemas: Vec::new(),
+            schemas: CachedSchemas::default(),
+        };
         let mut transaction = self.table.transaction();
         stored::put_new(&mut transaction, &connector)?;
         self.record(&mut transaction, &connector, Operation::Create, vec!["credentials".to_owned()])?;

@@ -2,12 +2,15 @@
 //!
 //! The files in `schemas/` are served at /Schemas. Validation, PATCH, filters, projection and indexes all use
 //! the characteristics of attributes in them. To add an extension, add its schema file, and its URN to a
-//! resource type in `resource_types/`. No code changes.
+//! resource type in `resource_types/`. No code changes. An operator can also add an extension to one connector: see
+//! [`CustomSchema`].
 
 mod attribute;
+mod custom;
 mod resource_schema;
 
 pub use attribute::{Attribute, Mutability, Returned, Type, Uniqueness};
+pub use custom::{CustomSchema, ExtendedType};
 pub use resource_schema::{Index, Resolved, ResourceSchema, Target};
 
 use std::sync::{Arc, LazyLock};
@@ -19,7 +22,7 @@ use crate::resource::ResourceKind;
 include!(concat!(env!("OUT_DIR"), "/schema_files.rs"));
 
 /// A schema: the definition of a set of attributes (RFC 7643 §7).
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Schema {
     /// The URN.
     pub id: String,
@@ -124,11 +127,10 @@ impl Schemas {
 
     /// Returns these schemas for a strict connector.
     #[must_use]
-    pub fn strict(&self) -> Self {
-        let mut schemas = self.clone();
-        schemas.user.is_strict = true;
-        schemas.group.is_strict = true;
-        schemas
+    pub fn strict(mut self) -> Self {
+        self.user.is_strict = true;
+        self.group.is_strict = true;
+        self
     }
 
     /// Whether requests must follow the interoperability profile: see [`crate::interop_profile`].

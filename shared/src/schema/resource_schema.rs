@@ -103,7 +103,7 @@ impl ResourceSchema {
         Ok(schema)
     }
 
-    fn index(&self, name: &str) -> Result<Index, String> {
+    pub(super) fn index(&self, name: &str) -> Result<Index, String> {
         let path =
             AttributePath::parse(name).ok_or_else(|| format!("index {name} is not an attribute path"))?;
         let Some(Resolved::Attribute(target)) = self.resolve(&path) else {

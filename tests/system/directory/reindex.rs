@@ -63,7 +63,7 @@ impl Versions {
     }
 
     /// Begins a build in the past, so that the build needs no waiting time.
-    async fn begin(&self, schemas: &Schemas) -> Connector {
+    async fn begin(&self, schemas: &Arc<Schemas>) -> Connector {
         let past = Timestamp::now() - SignedDuration::from_mins(10);
         let begun = service().connectors().begin_reindex(&self.connector.id, schemas, past).await.unwrap();
         assert!(!Connectors::time_until_reindex(&begun, Timestamp::now()).is_positive());

@@ -72,7 +72,8 @@ impl Directory {
             ResourceKind::LocalGroup => ResourceKind::Group,
             ResourceKind::User | ResourceKind::Role => return Ok(()),
         };
-        for name in entries.iter().filter(|entry| entry.is_unique) {
+        let is_name = |entry: &&Entry| entry.is_unique && entry.index == items::unique_attribute(kind);
+        for name in entries.iter().filter(is_name) {
             if is_built_in(&name.value) {
                 return Err(name_taken_elsewhere(resource));
             }

@@ -190,6 +190,11 @@ async fn use_extensions(client: &Client) {
     let without = client.patch(&format!("/Groups/{}", id_of(&created)), &removed).await.json();
     assert_eq!((without.get(TEAM), &without["schemas"]), (None, &json!([GROUP])));
     assert_eq!(client.post("/Groups", &group("Drivers", "G1")).await.status, 201);
+    let taken = patch_body(json!([{ "op": "add", "path": format!("{TEAM}:code"), "value": "G1" }]));
+    let refused = client.patch(&format!("/Groups/{}", id_of(&created)), &taken).await;
+    assert_eq!((refused.status, &refused.json()["scimType"]), (409, &json!("uniqueness")));
+    // The name of the built-in group is an ordinary value of another attribute.
+    assert_eq!(client.post("/Groups", &group("Cooks", "public")).await.status, 201);
 }
 
 #[tokio::test]

@@ -182,7 +182,8 @@ fn index(path: &[&str]) -> Index {
 fn custom_indexes(record: &Value, items: &Items) -> Vec<(Kind, Index)> {
     let mut indexes = Vec::new();
     for ((_, sk), item) in items {
-        let Some(key) = sk.strip_prefix("schema/").filter(|key| record["schemas"][key] == "active") else {
+        let Some(key) = sk.strip_prefix("schema/").filter(|key| record["schemas"][key]["state"] == "active")
+        else {
             continue;
         };
         let schema: Value = serde_json::from_str(&text_of(item, "doc")).expect("a custom schema is JSON");

@@ -20,7 +20,7 @@ pub use leftovers::Leftover;
 pub use operations::{Connectors, being_deleted, scheme};
 pub use reindex::Reindexed;
 use schemas::CachedSchemas;
-pub use schemas::SchemaState;
+pub use schemas::{ListedSchema, SchemaState};
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -76,9 +76,9 @@ pub struct Record {
     /// The states of the indexes.
     #[serde(default = "Indexes::before_the_list")]
     pub indexes: Indexes,
-    /// The states of the custom schemas, by their URNs in lower case.
+    /// The custom schemas, by their URNs in lower case.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub schemas: BTreeMap<String, SchemaState>,
+    pub schemas: BTreeMap<String, ListedSchema>,
 }
 
 /// The time of a change in a connector's record is taken before it is written, by the clock of the operator's machine. The

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use shared::error::{ErrorKind, ScimError};
 use shared::limits::MAX_CUSTOM_SCHEMAS;
 use shared::resource::ResourceKind;
-use shared::schema::{CustomSchema, ExtendedType, Schemas};
+use shared::schema::{CustomSchema, ExtendedType, Index, Schemas};
 
 use super::format::{FORMAT, FORMAT_WITH_CUSTOM_SCHEMAS};
 use super::{Connector, ConnectorId, Connectors, time_until_known};
@@ -28,6 +28,17 @@ use crate::dynamodb::table::Table;
 
 /// The attribute that the audit records name.
 const SCHEMAS: &str = "schemas";
+
+/// A custom schema in the list of a connector's record.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct ListedSchema {
+    /// Its state.
+    pub state: SchemaState,
+    /// The resources that can have the extension.
+    pub resource_type: ExtendedType,
+    /// Its indexes. The sweeper deletes index entries, and reads only the record.
+    pub indexes: Vec<Index>,
+}
 
 /// The state of a custom schema.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
@@ -65,11 +76,12 @@ impl Connector {
     /// the same at each call.
     pub fn schemas(&self, built_in: &Arc<Schemas>) -> Arc<Schemas> {
         let is_strict = self.record.settings.strict;
-        if self.custom_schemas.is_empty() && !is_strict {
+        if self.record.schemas.is_empty() && !is_strict {
             return Arc::clone(built_in);
         }
         let make = || {
-            let schemas = built_in.with_custom(self.active_custom_schemas());
+            let schemas =
+                built_in.with_custom(self.active_custom_schemas()).with_indexes(self.other_indexes());
             Arc::new(if is_strict { schemas.strict() } else { schemas })
         };
         Arc::clone(self.schemas.0.get_or_init(make))
@@ -83,7 +95,7 @@ impl Connector {
 
     /// Returns the state of a custom schema of this connector.
     pub fn state_of(&self, schema: &CustomSchema) -> SchemaState {
-        self.record.schemas.get(&schema.key()).copied().unwrap_or(SchemaState::Active)
+        self.record.schemas.get(&schema.key()).map_or(SchemaState::Active, |listed| listed.state)
     }
 
     /// Whether every index of a custom schema of this connector is ready.
@@ -93,6 +105,17 @@ impl Connector {
 
     fn active_custom_schemas(&self) -> impl Iterator<Item = &CustomSchema> {
         self.custom_schemas.iter().filter(|schema| self.state_of(schema) == SchemaState::Active)
+    }
+
+    /// Returns the indexes of the listed schemas that were not read.
+    fn other_indexes(&self) -> impl Iterator<Item = (ExtendedType, &[Index])> {
+        let is_read = |key: &str| self.custom_schemas.iter().any(|schema| schema.key() == key);
+        let others = self
+            .record
+            .schemas
+            .iter()
+            .filter(move |(key, listed)| listed.state == SchemaState::Active && !is_read(key));
+        others.map(|(_, listed)| (listed.resource_type, listed.indexes.as_slice()))
     }
 
     /// Checks that this schema can be added to the connector.
@@ -134,7 +157,12 @@ impl Connectors {
     ) -> Result<Connector, ScimError> {
         self.change_schemas(id, |next| {
             next.check_addition(schema, built_in)?;
-            next.record.schemas.insert(schema.key(), SchemaState::Active);
+            let listed = ListedSchema {
+                state: SchemaState::Active,
+                resource_type: schema.resource_type,
+                indexes: schema.index_definitions(),
+            };
+            next.record.schemas.insert(schema.key(), listed);
             next.custom_schemas.push(schema.clone());
             next.record.indexes.build(full_index_names(schema), self.now);
             Ok(())
@@ -156,8 +184,8 @@ impl Connectors {
             next.record.indexes.unlist(full_index_names(&schema));
             if schema.indexes.is_empty() {
                 forget(next, &schema);
-            } else {
-                next.record.schemas.insert(schema.key(), SchemaState::Removing { since: self.now });
+            } else if let Some(listed) = next.record.schemas.get_mut(&schema.key()) {
+                listed.state = SchemaState::Removing { since: self.now };
             }
             Ok(())
         })

@@ -70,6 +70,17 @@ impl Table {
         }
     }
 
+    /// Reads a connector without its credentials and custom schemas, for work that is no client's request. The record has the
+    /// indexes of the custom schemas.
+    pub(super) async fn connector_without_credentials(
+        &self,
+        id: &ConnectorId,
+    ) -> Result<Option<Connector>, ScimError> {
+        let item = self.get(&keys::connector(id)).await?;
+        let connector = item.map(|item| to_connector(id, &item, &[])).transpose()?;
+        Ok(connector.map(|(connector, _)| connector))
+    }
+
     /// Reads the ids of all connectors, in order.
     pub(super) async fn connector_ids(&self) -> Result<Vec<ConnectorId>, ScimError> {
         let items = self.query(keys::CONNECTORS, &Range::All).await?;

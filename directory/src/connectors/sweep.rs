@@ -53,7 +53,7 @@ impl Table {
         if first.is_empty() {
             return Ok(Swept::default());
         }
-        let connector = self.connector(id).await?;
+        let connector = self.connector_without_credentials(id).await?;
         let Some(connector) = connector.filter(|connector| !connector.record.is_deleting) else {
             return Ok(Swept::default());
         };

@@ -1,5 +1,6 @@
 //! A resource type with its schemas and indexes. It resolves attribute paths to attributes.
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{Attribute, Mutability, ResourceType, Returned, Schema, Type, Uniqueness};
@@ -24,7 +25,7 @@ pub struct ResourceSchema {
 }
 
 /// An index of an attribute. The table has an item for each value of the attribute.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Index {
     /// The attribute path, spelled as in the resource type file. The keys of the items contain it.
     pub name: String,
@@ -103,7 +104,7 @@ impl ResourceSchema {
         Ok(schema)
     }
 
-    pub(super) fn index(&self, name: &str) -> Result<Index, String> {
+    fn index(&self, name: &str) -> Result<Index, String> {
         let path =
             AttributePath::parse(name).ok_or_else(|| format!("index {name} is not an attribute path"))?;
         let Some(Resolved::Attribute(target)) = self.resolve(&path) else {

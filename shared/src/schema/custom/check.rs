@@ -4,14 +4,11 @@ use std::collections::HashSet;
 
 use serde_json::{Map, Value};
 
-use super::{CustomSchema, ExtendedType, is_unique};
+use super::{CustomSchema, ExtendedType, characteristics, indexes};
 use crate::attribute_path::AttributePath;
-use crate::filter::fold;
-use crate::limits::{
-    MAX_CUSTOM_ATTRIBUTES, MAX_CUSTOM_INDEXES, MAX_CUSTOM_SCHEMA_BYTES, MAX_CUSTOM_URN_BYTES,
-};
+use crate::limits::{MAX_CUSTOM_ATTRIBUTES, MAX_CUSTOM_SCHEMA_BYTES, MAX_CUSTOM_URN_BYTES};
 use crate::resource::type_name;
-use crate::schema::{Attribute, Mutability, Returned, Schema, Type, Uniqueness};
+use crate::schema::{Attribute, Schema, Type};
 
 /// The members of a file. `schemas` and `meta` are those that a served schema has.
 const FILE_MEMBERS: [&str; 8] =
@@ -98,7 +95,8 @@ impl Checker {
             );
             self.add("", mistake);
         }
-        let indexes = self.indexes(file.get("indexes"), &schema);
+        let (indexes, mistakes) = indexes::read(file.get("indexes"), &schema);
+        self.mistakes.extend(mistakes);
         CustomSchema { schema, resource_type, indexes }
     }
 
@@ -194,7 +192,9 @@ impl Checker {
             uniqueness: self.word(place, attribute, "uniqueness", "none or server").unwrap_or_default(),
             reference_types: self.texts(place, attribute, "referenceTypes"),
         };
-        self.check_attribute(place, &read);
+        for mistake in characteristics::mistakes(&read) {
+            self.add(place, mistake);
+        }
         read
     }
 
@@ -219,103 +219,6 @@ impl Checker {
             }
             _ => Vec::new(),
         }
-    }
-
-    /// Checks the characteristics of an attribute that depend on each other.
-    fn check_attribute(&mut self, place: &str, attribute: &Attribute) {
-        let is_text = matches!(attribute.kind, Type::String | Type::Reference);
-        let is_never_returned = attribute.returned == Returned::Never;
-        let name = attribute.name.as_str();
-        for (is_wrong, mistake) in [
-            (
-                attribute.mutability == Mutability::ReadOnly,
-                "mutability is readOnly, so nothing could set the attribute; it must be readWrite, immutable or writeOnly",
-            ),
-            (
-                attribute.mutability == Mutability::WriteOnly && !is_never_returned,
-                "mutability is writeOnly, so returned must be never",
-            ),
-            (
-                is_never_returned && attribute.required,
-                "an attribute that is never returned is not stored, so it cannot be required",
-            ),
-            (
-                attribute.uniqueness == Uniqueness::Global,
-                "uniqueness is global, which a service provider cannot check; it must be none or server",
-            ),
-            (
-                is_unique(attribute) && (!is_text || attribute.multi_valued || is_never_returned),
-                "only an attribute of type string or reference that has one value and is returned can be unique",
-            ),
-            (
-                !attribute.canonical_values.is_empty() && !is_text,
-                "only an attribute of type string or reference has canonicalValues",
-            ),
-            (
-                !attribute.reference_types.is_empty() && attribute.kind != Type::Reference,
-                "only an attribute of type reference has referenceTypes",
-            ),
-            (name == "primary" && attribute.kind != Type::Boolean, "primary must have the type boolean"),
-            (name == "$ref" && attribute.kind != Type::Reference, "$ref must have the type reference"),
-        ] {
-            if is_wrong {
-                self.add(place, mistake);
-            }
-        }
-        let mut seen = HashSet::new();
-        for value in &attribute.canonical_values {
-            if !seen.insert(fold(value, attribute.case_exact)) {
-                self.add(place, format!("canonicalValues has {value:?} twice"));
-            }
-        }
-        let of_elements =
-            attribute.sub_attributes.iter().filter(|sub| is_unique(sub) && attribute.multi_valued);
-        for sub_attribute in of_elements {
-            let mistake =
-                format!("{} cannot be unique, because {name} has several values", sub_attribute.name);
-            self.add(place, mistake);
-        }
-    }
-
-    /// Reads the paths of the indexes, and adds those of the unique attributes.
-    fn indexes(&mut self, list: Option<&Value>, schema: &Schema) -> Vec<String> {
-        let mut indexes: Vec<String> = Vec::new();
-        let paths = match list {
-            None | Some(Value::Null) => &[],
-            Some(Value::Array(paths)) => paths.as_slice(),
-            other => {
-                self.add(
-                    "",
-                    found(other, "indexes", "an array of attribute paths, such as [\"doors.value\"]"),
-                );
-                &[]
-            }
-        };
-        for path in paths {
-            match index_path(path, schema) {
-                Ok(path) if indexes.contains(&path) => self.add("", format!("indexes has {path:?} twice")),
-                Ok(path) => indexes.push(path),
-                Err(mistake) => self.add("", mistake),
-            }
-        }
-        for attribute in &schema.attributes {
-            let unique = std::iter::once((attribute, attribute.name.clone())).chain(
-                attribute.sub_attributes.iter().map(|sub| (sub, format!("{}.{}", attribute.name, sub.name))),
-            );
-            for (_, path) in unique.filter(|(attribute, _)| is_unique(attribute)) {
-                if !indexes.contains(&path) {
-                    indexes.push(path);
-                }
-            }
-        }
-        if indexes.len() > MAX_CUSTOM_INDEXES {
-            let mistake = format!(
-                "there are {} indexes, with those of unique attributes; the maximum is {MAX_CUSTOM_INDEXES}",
-                indexes.len()
-            );
-            self.add("", mistake);
-        }
-        indexes
     }
 
     /// Reports members with a name that the form does not have.
@@ -377,38 +280,10 @@ impl Checker {
 }
 
 /// Says what a member is, and what it must be.
-fn found(value: Option<&Value>, member: &str, expected: &str) -> String {
+pub(super) fn found(value: Option<&Value>, member: &str, expected: &str) -> String {
     match value {
         None => format!("{member} is missing; it must be {expected}"),
         Some(Value::String(text)) => format!("{member} is {text:?}; it must be {expected}"),
         Some(other) => format!("{member} is {}; it must be {expected}", type_name(other)),
     }
-}
-
-/// Finds the attribute of an index, and returns the path as the schema spells it.
-fn index_path(path: &Value, schema: &Schema) -> Result<String, String> {
-    let Some(text) = path.as_str() else {
-        return Err(format!("indexes contains {}; it must contain attribute paths", type_name(path)));
-    };
-    let unknown = || format!("indexes contains {text:?}, which is no attribute of this schema");
-    let path = AttributePath::parse(text).filter(|path| path.urn.is_none()).ok_or_else(unknown)?;
-    let attribute = schema.attribute(&path.name).ok_or_else(unknown)?;
-    let (leaf, spelled) = match &path.sub_attribute {
-        None => (attribute, attribute.name.clone()),
-        Some(name) => {
-            let leaf = attribute.sub_attribute(name).ok_or_else(unknown)?;
-            (leaf, format!("{}.{}", attribute.name, leaf.name))
-        }
-    };
-    if !matches!(leaf.kind, Type::String | Type::Reference) {
-        return Err(format!(
-            "indexes contains {text:?}; only an attribute of type string or reference can have an index"
-        ));
-    }
-    if leaf.returned == Returned::Never || attribute.returned == Returned::Never {
-        return Err(format!(
-            "indexes contains {text:?}, which is never returned, so it cannot be in a filter"
-        ));
-    }
-    Ok(spelled)
 }

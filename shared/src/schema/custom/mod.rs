@@ -19,14 +19,16 @@
 //!
 //! An attribute whose values are unique has an index, also if `indexes` does not name it. The table stores the same form.
 
+mod characteristics;
 mod check;
+mod indexes;
 #[cfg(test)]
 mod tests;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Attribute, ResourceSchema, Schema, SchemaExtension, Schemas, Uniqueness};
+use super::{Attribute, Index, ResourceSchema, Schema, SchemaExtension, Schemas, Uniqueness};
 use crate::error::ScimError;
 use crate::resource::{ResourceKind, normalise_attribute};
 
@@ -79,6 +81,29 @@ impl CustomSchema {
     /// Returns the names of the indexes, as keys of the table have them.
     pub fn index_names(&self) -> impl Iterator<Item = String> {
         self.indexes.iter().map(|path| format!("{}:{path}", self.schema.id))
+    }
+
+    /// Returns the indexes.
+    pub fn index_definitions(&self) -> Vec<Index> {
+        let definition = |(name, path): (String, &String)| {
+            let (attribute, sub_attribute) = match path.split_once('.') {
+                Some((attribute, sub_attribute)) => (attribute, Some(sub_attribute)),
+                None => (path.as_str(), None),
+            };
+            let attribute = self.schema.attribute(attribute)?;
+            let leaf = sub_attribute.map_or(Some(attribute), |name| attribute.sub_attribute(name))?;
+            Some(Index {
+                name,
+                extension: Some(self.schema.id.clone()),
+                attribute: attribute.name.clone(),
+                sub_attribute: sub_attribute.map(str::to_owned),
+                case_exact: leaf.case_exact,
+                unique: is_unique(leaf),
+                required: false,
+            })
+        };
+        // The check of the file made sure that each path names an attribute.
+        self.index_names().zip(&self.indexes).filter_map(definition).collect()
     }
 
     /// Returns the number of attributes and sub-attributes.
@@ -146,13 +171,31 @@ impl Schemas {
                 continue;
             }
             schemas.schemas.push(custom.schema.clone());
-            let resource_schema = match custom.resource_type {
-                ExtendedType::User => &mut schemas.user,
-                ExtendedType::Group => &mut schemas.group,
-            };
-            resource_schema.extend(custom);
+            schemas.extended(custom.resource_type).extend(custom);
         }
         schemas
+    }
+}
+
+impl Schemas {
+    /// Returns these schemas with more indexes, whose attributes they lack. They are enough to write the index entries of documents
+    /// that have the attributes.
+    #[must_use]
+    pub fn with_indexes<'i>(
+        mut self,
+        indexes: impl IntoIterator<Item = (ExtendedType, &'i [Index])>,
+    ) -> Self {
+        for (resource_type, indexes) in indexes {
+            self.extended(resource_type).indexes.extend_from_slice(indexes);
+        }
+        self
+    }
+
+    fn extended(&mut self, resource_type: ExtendedType) -> &mut ResourceSchema {
+        match resource_type {
+            ExtendedType::User => &mut self.user,
+            ExtendedType::Group => &mut self.group,
+        }
     }
 }
 
@@ -161,9 +204,7 @@ impl ResourceSchema {
         let schema = custom.schema.id.clone();
         self.resource_type.schema_extensions.push(SchemaExtension { schema, required: false });
         self.extensions.push(custom.schema.clone());
-        // The check of the file made sure that each path names an attribute with text.
-        let indexes: Vec<_> = custom.index_names().filter_map(|name| self.index(&name).ok()).collect();
-        self.indexes.extend(indexes);
+        self.indexes.extend(custom.index_definitions());
     }
 }
 

@@ -51,7 +51,7 @@ use shared::schema::{Index, Schemas};
 pub struct Directory {
     table: Table,
     connector: Arc<Connector>,
-    schemas: &'static Schemas,
+    schemas: Arc<Schemas>,
     now: Timestamp,
     started: Instant,
     actor: Actor,
@@ -60,14 +60,16 @@ pub struct Directory {
 }
 
 impl Directory {
-    /// Makes the directory of this connector as of `now`, whose changes are recorded as those of this actor.
+    /// Makes the directory of this connector as of `now`, whose changes are recorded as those of this actor. `schemas` are
+    /// those of the service provider.
     pub fn new(
         table: Table,
         connector: Arc<Connector>,
-        schemas: &'static Schemas,
+        schemas: &Arc<Schemas>,
         now: Timestamp,
         actor: Actor,
     ) -> Self {
+        let schemas = connector.schemas(schemas);
         Self { table, connector, schemas, now, started: Instant::now(), actor, records: Arc::default() }
     }
 
@@ -99,7 +101,7 @@ impl Directory {
 
     /// The outbox of a feed.
     pub fn outbox(&self, feed: &FeedId) -> Outbox {
-        Outbox::new(self.table.clone(), Arc::clone(&self.connector), self.schemas, feed.clone())
+        Outbox::new(self.table.clone(), Arc::clone(&self.connector), Arc::clone(&self.schemas), feed.clone())
     }
 
     /// Stores the error of a feed's consumer, for operators.
@@ -131,15 +133,15 @@ impl Directory {
     }
 
     /// Lists the indexes that filters can use: every resource has its entries in them.
-    fn ready_indexes(&self, kind: ResourceKind) -> impl Iterator<Item = &'static Index> {
+    fn ready_indexes(&self, kind: ResourceKind) -> impl Iterator<Item = &Index> {
         let schema = self.schemas.of(kind);
         let state = |index: &Index| self.connector.record.indexes.state(schema, &index.name);
         schema.indexes.iter().filter(move |index| state(index) == Some(IndexState::Ready))
     }
 
     /// The schemas of its users and groups.
-    pub fn schemas(&self) -> &'static Schemas {
-        self.schemas
+    pub fn schemas(&self) -> &Schemas {
+        &self.schemas
     }
 }
 

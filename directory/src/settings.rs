@@ -21,6 +21,8 @@ pub struct Settings {
     pub on_delete: OnDelete,
     /// Whether the client can update existing users, but cannot create any.
     pub attribute_only: bool,
+    /// Whether requests must follow the SCIM interoperability profile: see [`shared::interop_profile`].
+    pub strict: bool,
     /// The number of days that audit records are kept.
     pub audit_days: u32,
     /// Which users and groups the directory shows.
@@ -120,6 +122,7 @@ impl Default for Settings {
             on_deactivate: OnDeactivate::default(),
             on_delete: OnDelete::default(),
             attribute_only: false,
+            strict: false,
             audit_days: 365,
             rules: Rules::default(),
             mapping: Mapping::default(),
@@ -143,7 +146,7 @@ impl Default for Mapping {
 }
 
 impl Settings {
-    /// Checks the values of the settings, and rewrites paths in the syntax of PrivaceraCloud as SCIM paths.
+    /// Checks the values of the settings and their combination, and rewrites paths in the syntax of PrivaceraCloud as SCIM paths.
     ///
     /// # Errors
     /// `invalidValue` for an invalid value, `invalidPath` for a path that does not name a text attribute. The
@@ -171,6 +174,12 @@ impl Settings {
         if !(1..=MAX_AUDIT_DAYS).contains(&self.audit_days) {
             let detail = format!("audit-days is {}; it must be from 1 to {MAX_AUDIT_DAYS}", self.audit_days);
             return Err(ScimError::invalid_value(detail));
+        }
+        if self.strict && self.on_delete != OnDelete::Delete {
+            // draft-zollner-scim-interop-profile-02 §6.6: DELETE deletes the resource.
+            return Err(ScimError::invalid_value(
+                "strict is true, so on-delete must be delete: the interoperability profile requires that DELETE deletes",
+            ));
         }
         Ok(self)
     }

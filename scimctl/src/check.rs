@@ -63,7 +63,7 @@ async fn check_connector(
         return Ok(());
     }
     let id = connector.id.to_string();
-    let not_ready = connector.record.indexes.not_ready(Schemas::built_in());
+    let not_ready = connector.record.indexes.not_ready(&connector.schemas(Schemas::built_in()));
     if !not_ready.is_empty() {
         let (verb, pronoun) = if not_ready.len() == 1 { ("is", "it") } else { ("are", "them") };
         print_note(&format!(

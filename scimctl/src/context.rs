@@ -97,8 +97,9 @@ impl Context {
         loop {
             tokio::time::sleep(CONNECTOR_CHECK_INTERVAL).await;
             match self.connector(id).await {
-                Ok(Connector { id, record, .. }) => {
-                    if let Err(error) = record.indexes.check_writable(Schemas::built_in(), &id) {
+                Ok(connector) => {
+                    let schemas = connector.schemas(Schemas::built_in());
+                    if let Err(error) = connector.record.indexes.check_writable(&schemas, &connector.id) {
                         return error.into();
                     }
                 }

@@ -277,7 +277,8 @@ async fn tail(context: &Context, connector: &str, feed: &str, is_once: bool) -> 
     loop {
         // The connector is read each time, because its rules decide what an event says.
         let connector = Arc::new(context.connector(&id.to_string()).await?);
-        let outbox = Outbox::new(table.clone(), connector, Schemas::built_in(), feed.id.clone());
+        let schemas = connector.schemas(Schemas::built_in());
+        let outbox = Outbox::new(table.clone(), connector, schemas, feed.id.clone());
         let mut present = HashSet::new();
         let mut after: Option<String> = None;
         loop {

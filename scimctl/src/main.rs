@@ -22,6 +22,7 @@ mod prompt;
 mod refusal;
 mod reindex;
 mod role;
+mod schema;
 mod service_url;
 mod sweep;
 mod table;
@@ -118,6 +119,14 @@ enum Command {
   scimctl feed tail okta platform"
     )]
     Feed(feed::Command),
+    /// Manage custom schemas, which extend the users or groups of a connector
+    #[command(
+        subcommand,
+        after_help = "EXAMPLES:
+  scimctl schema add okta badge.json --dry-run
+  scimctl schema list okta"
+    )]
+    Schema(schema::Command),
     /// Export the users or groups of a directory to a file
     #[command(after_help = "EXAMPLE:\n  scimctl export users okta users.csv --hidden")]
     Export {
@@ -150,7 +159,7 @@ enum Command {
     Check(check::Command),
     /// Store the table in the newest format after an upgrade, while the service runs
     Migrate(migrate::Command),
-    /// Build the indexes that a connector lacks after an upgrade, while the service runs
+    /// Build the indexes that a connector lacks after an upgrade or a new custom schema, while the service runs
     Reindex(reindex::Command),
     /// Finish changes that were interrupted
     Sweep(sweep::Command),
@@ -194,6 +203,7 @@ impl Command {
             Self::Group(command) => command.is_change(),
             Self::Role(command) => command.is_change(),
             Self::Feed(command) => command.is_change(),
+            Self::Schema(command) => command.is_change(),
             Self::Check(command) => command.is_change(),
             Self::Import { dry_run, .. } => !dry_run,
             Self::Migrate(_) | Self::Reindex(_) => true,
@@ -216,6 +226,7 @@ async fn run(command: Command, location: TableLocation) -> Result<(), Failure> {
         Command::Group(command) => group::run(command, &context).await,
         Command::Role(command) => role::run(command, &context).await,
         Command::Feed(command) => feed::run(command, &context).await,
+        Command::Schema(command) => schema::run(command, &context).await,
         Command::Export { kind, connector, file, hidden } => {
             transfer::export(&context, kind, &connector, file.as_deref(), hidden).await
         }

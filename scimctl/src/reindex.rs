@@ -15,8 +15,8 @@ use crate::progress::{progress_bar, wait};
 /// The options of `scimctl reindex`.
 #[derive(Args)]
 #[command(
-    after_help = "A new version can have an index that the users and groups of a connector lack. Until it is built, filters \
-read all users instead. First deploy the version to all functions: older functions cannot write to a connector with an \
+    after_help = "A new version or a custom schema can have an index that the users and groups of a connector lack. Until it is \
+built, filters read all users instead. First deploy the version to all functions: older functions cannot write to a connector with an \
 index that they do not know. After a rollback, the same command of the older version removes the index.\n\n\
 EXAMPLE:\n  scimctl reindex okta"
 )]

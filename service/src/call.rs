@@ -42,8 +42,9 @@ pub struct PublicCall {
     pub request: Request,
     /// The segments of the path after the base of the API.
     pub path: Vec<String>,
-    /// The schemas of users and groups.
-    pub schemas: &'static Schemas,
+    /// The schemas of users and groups: those of the connector if the request has its credentials, or else those of the
+    /// service provider.
+    pub schemas: Arc<Schemas>,
     /// The authentication schemes that a client can use: those of the connector if the request has its credentials, or
     /// else all that a connector can have.
     pub schemes: Schemes,

@@ -29,7 +29,7 @@ pub const MAX_BODY_BYTES: usize = 6 * 1024 * 1024;
 pub struct Service {
     table: Table,
     public_url: Option<String>,
-    schemas: &'static Schemas,
+    schemas: Arc<Schemas>,
     now: fn() -> Timestamp,
     authenticator: Authenticator,
     origin_secret: Option<OriginSecret>,
@@ -44,10 +44,10 @@ impl Service {
     pub fn new(
         table: Table,
         public_url: Option<String>,
-        schemas: &'static Schemas,
+        schemas: &Arc<Schemas>,
         now: fn() -> Timestamp,
     ) -> Result<Self, ScimError> {
-        let authenticator = Authenticator::new()?;
+        let (schemas, authenticator) = (Arc::clone(schemas), Authenticator::new()?);
         Ok(Self { table, public_url, schemas, now, authenticator, origin_secret: None })
     }
 
@@ -117,7 +117,8 @@ impl Service {
             check_body(&request)?;
             // Known and unknown connectors get the same response, without a read of the table.
             let schemes = Schemes { basic: true, bearer: true };
-            return handler(self.public_call(request, api, path, &id, schemes)).await;
+            let schemas = Arc::clone(&self.schemas);
+            return handler(self.public_call(request, api, path, &id, (schemes, schemas))).await;
         }
         let table = self.table.until(request.deadline);
         if let Ok(Handler::OfConnector(handler)) = handler {
@@ -135,15 +136,15 @@ impl Service {
         let connector = Arc::clone(&authenticated.connector);
         let response = match handler? {
             Handler::Anyone(handler) => {
-                let schemes = schemes(&connector, api.scope, now);
-                handler(self.public_call(request, api, path, &connector.id, schemes))
+                let shown = (schemes(&connector, api.scope, now), connector.schemas(&self.schemas));
+                handler(self.public_call(request, api, path, &connector.id, shown))
             }
             Handler::Client(handler) => {
                 let by = By::Client(authenticated.credential.clone());
                 let actor = Actor { by, request: request.id.clone() };
                 let base_url = self.base_url(&request, api, &connector.id);
                 let directory =
-                    Directory::new(table.clone(), Arc::clone(&connector), self.schemas, now, actor);
+                    Directory::new(table.clone(), Arc::clone(&connector), &self.schemas, now, actor);
                 let path = path.to_vec();
                 handler(Arc::new(Call { request, api, path, directory, connector, base_url, now }))
             }
@@ -161,10 +162,10 @@ impl Service {
         api: Api,
         path: &[String],
         connector: &ConnectorId,
-        schemes: Schemes,
+        (schemes, schemas): (Schemes, Arc<Schemas>),
     ) -> PublicCall {
         let base_url = self.base_url(&request, api, connector);
-        PublicCall { request, path: path.to_vec(), schemas: self.schemas, schemes, base_url }
+        PublicCall { request, path: path.to_vec(), schemas, schemes, base_url }
     }
 
     fn base_url(&self, request: &Request, api: Api, connector: &ConnectorId) -> String {

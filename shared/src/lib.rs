@@ -10,6 +10,7 @@ pub mod credential;
 pub mod entity_tags;
 pub mod error;
 pub mod filter;
+pub mod interop_profile;
 pub mod limits;
 pub mod message;
 pub mod patch;

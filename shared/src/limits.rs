@@ -34,5 +34,16 @@ pub const MAX_BULK_OPERATIONS: usize = 1_000;
 /// The maximum size of the body of a Bulk request, in bytes.
 pub const MAX_BULK_BYTES: usize = 1_048_576;
 
+/// The maximum number of custom schemas of a connector. Each is read with the connector.
+pub const MAX_CUSTOM_SCHEMAS: usize = 10;
+/// The maximum size of the file of a custom schema, in bytes.
+pub const MAX_CUSTOM_SCHEMA_BYTES: usize = 64 * 1024;
+/// The maximum length of the URN of a custom schema, in bytes. Keys of the table contain it.
+pub const MAX_CUSTOM_URN_BYTES: usize = 200;
+/// The maximum number of attributes and sub-attributes of a custom schema.
+pub const MAX_CUSTOM_ATTRIBUTES: usize = 100;
+/// The maximum number of indexes of a custom schema. Each value in an index is an item of the transaction that writes it.
+pub const MAX_CUSTOM_INDEXES: usize = 5;
+
 /// The maximum length of the detail of an error, in bytes. It can repeat what the client sent.
 pub const MAX_DETAIL_BYTES: usize = 2_000;

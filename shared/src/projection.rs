@@ -74,6 +74,7 @@ impl Projection {
     /// Removes from a resource the attributes that are not returned. The names in the resource must be
     /// spelled as in the schema.
     pub fn apply(&self, resource: &mut Map<String, Value>, schema: &ResourceSchema) {
+        list_schemas(resource, schema);
         self.keep_wanted(resource, None, &schema.core.attributes, |name| schema.extension(name).is_some());
         for extension in &schema.extensions {
             let Some(Value::Object(attributes)) = resource.get_mut(&extension.id) else { continue };
@@ -147,6 +148,23 @@ impl Projection {
                 }
             }
         }
+    }
+}
+
+/// Makes `schemas` list exactly the schemas of the resource. A stored document can list an extension that the connector no longer
+/// has, or lack one that it has again: custom schemas are added and removed without writing the documents.
+fn list_schemas(resource: &mut Map<String, Value>, schema: &ResourceSchema) {
+    let present: Vec<&str> = schema
+        .extensions
+        .iter()
+        .map(|extension| extension.id.as_str())
+        .filter(|urn| resource.contains_key(*urn))
+        .collect();
+    let Some(Value::Array(listed)) = resource.get_mut("schemas") else { return };
+    let is_listed = |urn: &&str| listed.iter().any(|listed| listed == urn);
+    if listed.len() != 1 + present.len() || !present.iter().all(is_listed) {
+        let urns = std::iter::once(schema.core.id.as_str()).chain(present);
+        *listed = urns.map(Value::from).collect();
     }
 }
 

@@ -8,6 +8,7 @@
 use std::alloc::System;
 use std::hint::black_box;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::LazyLock;
 use std::time::{Duration, Instant, SystemTime};
 
 use base64::Engine as _;
@@ -21,8 +22,9 @@ use shared::attribute_path::AttributePath;
 use shared::credential::PresentedCredentials;
 use shared::entity_tags::EntityTags;
 use shared::filter::Filter;
-use shared::resource::ResourceKind;
-use shared::schema::Schemas;
+use shared::patch::Patch;
+use shared::resource::{Document, ResourceKind, normalise, parse_object};
+use shared::schema::{CustomSchema, Schemas};
 use tests::hostile::Kind;
 use tests::mutation::Random;
 
@@ -42,6 +44,18 @@ struct Target {
     name: &'static str,
     examples: Vec<Vec<u8>>,
     run: fn(&[u8]),
+}
+
+/// The file of a custom schema.
+const CUSTOM_SCHEMA: &str = r#"{"id": "urn:example:schemas:2.0:Badge", "name": "Badge", "description": "", "resourceType": "User",
+    "indexes": ["doors.value"], "attributes": [{"name": "number", "type": "string", "uniqueness": "server", "caseExact": true},
+    {"name": "doors", "type": "complex", "multiValued": true, "subAttributes": [{"name": "value", "type": "string",
+    "canonicalValues": ["in", "out"], "mutability": "immutable", "returned": "request"}]}]}"#;
+
+/// The schemas of a strict connector.
+fn strict() -> &'static Schemas {
+    static STRICT: LazyLock<Schemas> = LazyLock::new(|| Schemas::clone(Schemas::built_in()).strict());
+    &STRICT
 }
 
 fn targets() -> Vec<Target> {
@@ -93,19 +107,52 @@ fn targets() -> Vec<Target> {
         },
         Target {
             name: "PATCH",
-            examples: patches,
+            examples: patches.clone(),
             run: |input| {
                 let _ = black_box(Kind::UserPatch.run(input));
                 let _ = black_box(Kind::GroupPatch.run(input));
             },
         },
+        Target {
+            name: "strict PATCH",
+            examples: patches,
+            run: |input| {
+                for kind in [ResourceKind::User, ResourceKind::Group] {
+                    let schema = strict().of(kind);
+                    let Ok(patch) = parse_object(input).and_then(|body| Patch::parse(body, schema)) else {
+                        continue;
+                    };
+                    let _ = black_box(patch.apply(&Document::new(), schema));
+                }
+            },
+        },
         Target { name: "Bulk", examples: bulk, run: |input| drop(black_box(Kind::Bulk.run(input))) },
         Target {
             name: "resource",
-            examples: resources,
+            examples: resources.clone(),
             run: |input| {
                 let _ = black_box(Kind::User.run(input));
                 let _ = black_box(Kind::Group.run(input));
+            },
+        },
+        Target {
+            name: "strict resource",
+            examples: resources,
+            run: |input| {
+                for kind in [ResourceKind::User, ResourceKind::Group] {
+                    let body = parse_object(input);
+                    let _ = black_box(body.and_then(|body| normalise(&body, strict().of(kind))));
+                }
+            },
+        },
+        Target {
+            name: "custom schema",
+            examples: texts(&[CUSTOM_SCHEMA]),
+            run: |input| {
+                if let Ok(schema) = CustomSchema::parse(&String::from_utf8_lossy(input)) {
+                    let stored = serde_json::to_string(&schema).expect("a schema is JSON");
+                    assert_eq!(CustomSchema::parse(&stored), Ok(schema));
+                }
             },
         },
         Target {
@@ -206,7 +253,7 @@ fn mutated_input_neither_panics_nor_allocates_out_of_proportion() {
         Some(_) => SystemTime::UNIX_EPOCH.elapsed().map_or(1, |time| u64::from(time.subsec_nanos())),
     };
     // Static values are initialised once.
-    Schemas::built_in();
+    strict();
     for target in targets() {
         let (mut random, start, mut count) = (Random::new(seed), Instant::now(), 0);
         let is_done = |count: usize| match seconds {

@@ -107,7 +107,8 @@ impl<'s> Consumer<'s> {
         let table = self.service.table();
         let connector = table.connector(&self.connector).await.expect("DynamoDB answers");
         let connector = Arc::new(connector.expect("the connector exists"));
-        Outbox::new(table, connector, Schemas::built_in(), self.feed.clone())
+        let schemas = connector.schemas(Schemas::built_in());
+        Outbox::new(table, connector, schemas, self.feed.clone())
     }
 
     /// Reads the waiting events, and leaves them in the feed.

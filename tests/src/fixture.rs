@@ -30,6 +30,8 @@
 //! - `name` describes in one sentence what happens, `why` what the client needs, and `does` what a step is for.
 //! - `target` is sent unchanged after the base URL. `body` is sent as JSON. `raw` is sent unchanged in place
 //!   of `body`.
+//! - `settings` of the connector are as in `scimctl connector export`, in JSON: `{ "strict": true }`. Those that are missing
+//!   have their defaults.
 //! - `headers` of the conversation are sent with every request; its Content-Type only with requests that have
 //!   a body. `headers` of a request replace them; `null` removes one. Every request has Basic credentials, or
 //!   the bearer token if the conversation has `"credentials": "bearer"`, unless the request has its own
@@ -45,6 +47,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use directory::settings::Settings;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -66,6 +69,9 @@ pub struct Conversation {
     /// How the client authenticates.
     #[serde(default)]
     pub credentials: Credentials,
+    /// The settings of the connector.
+    #[serde(default)]
+    pub settings: Settings,
     /// The headers of every request.
     #[serde(default)]
     pub headers: Map<String, Value>,

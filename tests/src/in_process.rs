@@ -1,6 +1,7 @@
 //! The service without a server: a test passes requests to it directly and chooses their deadlines.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 
 use aws_sdk_dynamodb::Client as DynamoDb;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
@@ -40,7 +41,7 @@ impl InProcess {
     ///
     /// # Panics
     /// When the service cannot start.
-    pub async fn with_schemas(dynamodb: DynamoDb, client: Client, schemas: &'static Schemas) -> Self {
+    pub async fn with_schemas(dynamodb: DynamoDb, client: Client, schemas: &Arc<Schemas>) -> Self {
         let service = Self::make(dynamodb, client, schemas, Timestamp::now);
         service.send("GET", "/ServiceProviderConfig", None, TIME_LIMIT).await;
         service
@@ -62,7 +63,7 @@ impl InProcess {
         Self::make(dynamodb, client, Schemas::built_in(), now)
     }
 
-    fn make(dynamodb: DynamoDb, client: Client, schemas: &'static Schemas, now: fn() -> Timestamp) -> Self {
+    fn make(dynamodb: DynamoDb, client: Client, schemas: &Arc<Schemas>, now: fn() -> Timestamp) -> Self {
         let functions = Functions::new(directory::Table::new(dynamodb, TABLE.to_owned()), None, schemas, now);
         let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
         Self { functions: functions.expect("the service starts"), client, address }

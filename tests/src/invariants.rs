@@ -16,6 +16,7 @@
 //! | audit record | `c#audit/…` | any |
 //! | credential for the SCIM API | `c#connector` | `credential/`, id |
 //! | credential for the directory API | `c#connector` | `credential-directory/`, id |
+//! | custom schema | `c#connector` | `schema/`, URN in lower case |
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -98,12 +99,19 @@ pub async fn find_violations(service: &Service, connector: &ConnectorId) -> Vec<
     let keeps_groups = record["settings"]["on-deactivate"] == "keep-groups";
     let has_local_index = record["indexes"]["User.local"] == "ready";
     let items = read_items(service, connector).await;
-    violations(&connector.to_string(), &items, keeps_groups, has_local_index)
+    let custom_indexes = custom_indexes(&record, &items);
+    violations(&connector.to_string(), &items, keeps_groups, has_local_index, custom_indexes)
 }
 
 /// The violations among the items of one connector.
-fn violations(connector: &str, items: &Items, keeps_groups: bool, has_local_index: bool) -> Vec<Violation> {
-    let mut directory = Directory { has_local_index, ..Directory::default() };
+fn violations(
+    connector: &str,
+    items: &Items,
+    keeps_groups: bool,
+    has_local_index: bool,
+    custom_indexes: Vec<(Kind, Index)>,
+) -> Vec<Violation> {
+    let mut directory = Directory { has_local_index, custom_indexes, ..Directory::default() };
     for ((pk, sk), item) in items {
         directory.add(connector, pk, sk, item);
     }
@@ -141,36 +149,70 @@ impl Kind {
         if self == Self::User { "userName" } else { "displayName" }
     }
 
-    fn indexes(self) -> &'static [Index] {
-        if self == Self::User { &USER_INDEXES } else { &GROUP_INDEXES }
+    /// The indexes of the built-in schemas.
+    fn indexes(self) -> Vec<Index> {
+        let name = Index { is_unique: true, ..index(&[self.unique_attribute()]) };
+        let external_id = Index { is_case_exact: true, ..index(&["externalId"]) };
+        let mut indexes = vec![name, external_id];
+        if self == Self::User {
+            indexes.extend([
+                index(&["emails", "value"]),
+                index(&["name", "givenName"]),
+                index(&["name", "familyName"]),
+                index(&["displayName"]),
+            ]);
+        }
+        indexes
     }
 }
 
 /// An index: its name, the path of its attribute, and how values are compared.
 struct Index {
-    name: &'static str,
-    path: &'static [&'static str],
+    name: String,
+    path: Vec<String>,
     is_case_exact: bool,
     is_unique: bool,
 }
 
-const fn index(name: &'static str, path: &'static [&'static str]) -> Index {
-    Index { name, path, is_case_exact: false, is_unique: false }
+fn index(path: &[&str]) -> Index {
+    let path: Vec<String> = path.iter().map(|name| (*name).to_owned()).collect();
+    Index { name: path.join("."), path, is_case_exact: false, is_unique: false }
 }
 
-const USER_INDEXES: [Index; 6] = [
-    Index { is_unique: true, ..index("userName", &["userName"]) },
-    Index { is_case_exact: true, ..index("externalId", &["externalId"]) },
-    index("emails.value", &["emails", "value"]),
-    index("name.givenName", &["name", "givenName"]),
-    index("name.familyName", &["name", "familyName"]),
-    index("displayName", &["displayName"]),
-];
-
-const GROUP_INDEXES: [Index; 2] = [
-    Index { is_unique: true, ..index("displayName", &["displayName"]) },
-    Index { is_case_exact: true, ..index("externalId", &["externalId"]) },
-];
+/// The indexes of the custom schemas that the record of a connector lists as active.
+fn custom_indexes(record: &Value, items: &Items) -> Vec<(Kind, Index)> {
+    let mut indexes = Vec::new();
+    for ((_, sk), item) in items {
+        let Some(key) = sk.strip_prefix("schema/").filter(|key| record["schemas"][key]["state"] == "active")
+        else {
+            continue;
+        };
+        let schema: Value = serde_json::from_str(&text_of(item, "doc")).expect("a custom schema is JSON");
+        let text = |value: &Value| value.as_str().expect("a custom schema has texts").to_owned();
+        assert_eq!(*key, text(&schema["id"]).to_ascii_lowercase());
+        let kind = if schema["resourceType"] == "User" { Kind::User } else { Kind::Group };
+        for path in schema["indexes"].as_array().into_iter().flatten().map(text) {
+            let mut leaf = &schema;
+            for (name, member) in path.split('.').zip(["attributes", "subAttributes"]) {
+                let attributes = leaf[member].as_array().into_iter().flatten();
+                leaf = attributes
+                    .into_iter()
+                    .find(|attribute| attribute["name"] == *name)
+                    .expect("it is defined");
+            }
+            let urn = text(&schema["id"]);
+            let names = std::iter::once(urn.as_str()).chain(path.split('.'));
+            let index = Index {
+                name: format!("{urn}:{path}"),
+                path: names.map(str::to_owned).collect(),
+                is_case_exact: leaf["caseExact"] == true,
+                is_unique: leaf["uniqueness"] == "server",
+            };
+            indexes.push((kind, index));
+        }
+    }
+    indexes
+}
 
 /// The index of deactivated users has this name and this one value.
 const INACTIVE: (&str, &str) = ("active", "false");
@@ -213,6 +255,7 @@ struct Directory {
     counts: BTreeMap<(Kind, String), (i64, i64)>,
     /// Whether each local user must have an index item. In a table of an earlier version, some have none.
     has_local_index: bool,
+    custom_indexes: Vec<(Kind, Index)>,
     found: Vec<Violation>,
 }
 
@@ -253,7 +296,9 @@ impl Directory {
                 || space == "intent"
                 || space.starts_with("intent/")
                 || (space == "connector"
-                    && ["credential/", "credential-directory/"].iter().any(|prefix| sk.starts_with(prefix)))
+                    && ["credential/", "credential-directory/", "schema/"]
+                        .iter()
+                        .any(|prefix| sk.starts_with(prefix)))
         };
         if !is_known {
             self.report(Invariant::ItemsAreKnown, format!("{sk:?} of {pk}"));
@@ -317,12 +362,13 @@ impl Directory {
             let mut expect = |index: &str, sk: String| {
                 expected.entry((format!("{connector}#{word}.{index}"), sk)).or_default().insert(id.clone());
             };
-            for index in resource.kind.indexes() {
-                for value in texts_at(&resource.document, index.path) {
+            let custom = self.custom_indexes.iter().filter(|(kind, _)| *kind == resource.kind);
+            for index in resource.kind.indexes().iter().chain(custom.map(|(_, index)| index)) {
+                for value in texts_at(&resource.document, &index.path) {
                     let compared = if index.is_unique { value.trim() } else { value };
                     let value = indexed_value(compared, index.is_case_exact);
                     if !value.is_empty() {
-                        expect(index.name, if index.is_unique { value } else { format!("{value}\0{id}") });
+                        expect(&index.name, if index.is_unique { value } else { format!("{value}\0{id}") });
                     }
                 }
             }
@@ -475,7 +521,7 @@ fn number_of(item: &Item, name: &str) -> i64 {
 }
 
 /// The texts at a path of a document, through arrays.
-fn texts_at<'d>(document: &'d Value, path: &[&str]) -> Vec<&'d str> {
+fn texts_at<'d>(document: &'d Value, path: &[String]) -> Vec<&'d str> {
     match (document, path) {
         (Value::Array(elements), _) => elements.iter().flat_map(|element| texts_at(element, path)).collect(),
         (value, [name, rest @ ..]) => value.get(name).map(|value| texts_at(value, rest)).unwrap_or_default(),

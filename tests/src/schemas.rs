@@ -2,6 +2,7 @@
 //! makes.
 
 use std::fs;
+use std::sync::Arc;
 
 use serde_json::Value;
 use shared::schema::Schemas;
@@ -15,7 +16,7 @@ use crate::workspace;
 ///
 /// # Panics
 /// When a file cannot be read, or the edited schemas are invalid.
-pub fn edited_schemas(additional: &[Value], edit: impl FnOnce(&mut Value)) -> &'static Schemas {
+pub fn edited_schemas(additional: &[Value], edit: impl FnOnce(&mut Value)) -> &'static Arc<Schemas> {
     let mut user_type: Value =
         serde_json::from_str(&read("resource_types/User.json")).expect("the file is JSON");
     edit(&mut user_type);
@@ -24,7 +25,7 @@ pub fn edited_schemas(additional: &[Value], edit: impl FnOnce(&mut Value)) -> &'
     let schemas: Vec<&str> = schemas.iter().map(String::as_str).collect();
     let types = [user_type.to_string(), read("resource_types/Group.json")];
     let loaded = Schemas::load(&schemas, &types.each_ref().map(String::as_str));
-    Box::leak(Box::new(loaded.expect("the edited schemas are valid")))
+    Box::leak(Box::new(Arc::new(loaded.expect("the edited schemas are valid"))))
 }
 
 fn read(name: &str) -> String {

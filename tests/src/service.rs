@@ -222,7 +222,7 @@ impl Service {
     ///
     /// # Panics
     /// When there is no such connector.
-    pub async fn build_indexes(&self, id: &ConnectorId, schemas: &'static Schemas) {
+    pub async fn build_indexes(&self, id: &ConnectorId, schemas: &Arc<Schemas>) {
         let (connectors, now) = (self.connectors(), Timestamp::now());
         let begun = connectors.begin_reindex(id, schemas, now).await.expect("the connector exists");
         connectors.reindex(&begun, schemas, |_| ()).await.expect("DynamoDB answers");

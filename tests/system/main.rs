@@ -59,6 +59,7 @@ mod operators {
     mod orphans;
     mod output;
     mod rules;
+    mod schemas;
     mod settings;
     mod terminal;
     mod transfer;
@@ -74,6 +75,7 @@ mod protocol {
     mod extensions;
     mod feeds;
     mod filters;
+    mod interop_profile;
     mod origin_secret;
     mod paging;
     mod rate_limit;

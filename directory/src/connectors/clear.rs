@@ -47,6 +47,10 @@ impl Directory {
                 self.table.clear_partition(&keys::index(connector, kind, index)).await?;
             }
         }
+        // The indexes of a custom schema that is being removed are not listed any more.
+        for schema in &self.connector.custom_schemas {
+            self.table.clear_indexes(connector, schema).await?;
+        }
         self.table.clear_partition(&keys::index(connector, ResourceKind::User, ACTIVE)).await?;
         self.table.clear_partition(&keys::counts(connector)).await?;
         // The member changes that do not fit into an intent expire by themselves.

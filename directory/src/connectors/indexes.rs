@@ -7,7 +7,8 @@
 //! | ready: every resource has its entries | yes | yes |
 //! | removing: `reindex` of a version that lacks the index removes it | versions that have it | no |
 //!
-//! A version that lacks a listed index would not write its entries. So it refuses to write to the connector.
+//! A version that lacks a listed index would not write its entries. So it refuses to write to the connector. The indexes of custom
+//! schemas are listed too; `schemas.rs` says how they begin and end.
 //! The index of inactive users is not listed, because every version has it. The index of local users is listed as `User.local`,
 //! although it is of no attribute. An index whose definition changes needs another
 //! name, because the list holds names only.
@@ -108,6 +109,18 @@ impl Indexes {
             IndexState::Ready => None,
         };
         self.0.values().filter_map(since).max()
+    }
+
+    /// Lists these indexes as building.
+    pub(super) fn build(&mut self, names: impl Iterator<Item = String>, now: Timestamp) {
+        self.0.extend(names.map(|name| (name, IndexState::Building { since: now })));
+    }
+
+    /// Removes these indexes from the list.
+    pub(super) fn unlist(&mut self, names: impl Iterator<Item = String>) {
+        for name in names {
+            self.0.remove(&name);
+        }
     }
 
     /// Returns the states after `reindex` begins. It builds the indexes of these schemas that are not ready, and removes those

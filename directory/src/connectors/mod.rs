@@ -9,21 +9,27 @@ mod leftovers;
 mod operations;
 pub mod password_limit;
 mod reindex;
+mod schemas;
 mod stored;
 mod sweep;
 
+pub(crate) use format::format_of;
 pub use format::{FORMAT, Migrated};
 pub use id::ConnectorId;
 pub use indexes::{IndexState, Indexes};
 pub use leftovers::Leftover;
 pub use operations::{Connectors, being_deleted, scheme};
 pub use reindex::Reindexed;
+use schemas::CachedSchemas;
+pub use schemas::{ListedSchema, SchemaState};
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use shared::credential::Credential;
+use shared::schema::CustomSchema;
 
 use crate::feeds::{FeedId, PublicKey};
 use crate::settings::Settings;
@@ -47,6 +53,10 @@ pub struct Connector {
     pub revision: u64,
     /// The format in which it is stored.
     pub format: u32,
+    /// The custom schemas that the record lists, in the order of their URNs.
+    pub custom_schemas: Vec<CustomSchema>,
+    /// Its schemas, once they were needed.
+    schemas: CachedSchemas,
 }
 
 /// The name, state and settings of a connector.
@@ -74,6 +84,9 @@ pub struct Record {
     /// The keys that verify the tokens of the feeds, in the order of their times.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub signing_keys: Vec<PublicKey>,
+    /// The custom schemas, by their URNs in lower case.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub schemas: BTreeMap<String, ListedSchema>,
 }
 
 /// The time of a change in a connector's record is taken before it is written, by the clock of the operator's machine. The

@@ -1,11 +1,13 @@
 //! What operators do to connectors. Every operation writes its audit record in its own transaction.
 
+use std::collections::BTreeMap;
+
 use jiff::{SignedDuration, Timestamp};
 use shared::credential::{Credential, CredentialKind};
 use shared::error::{ErrorKind, ScimError};
 use shared::schema::Schemas;
 
-use super::{Connector, ConnectorId, Indexes, Record, stored, time_until_known};
+use super::{CachedSchemas, Connector, ConnectorId, Indexes, Record, stored, time_until_known};
 use crate::audit::{Actor, CONNECTOR_KIND, Operation, Recorder};
 use crate::dynamodb::table::{Outcome, Table};
 use crate::dynamodb::transaction::Transaction;
@@ -51,9 +53,18 @@ impl Connectors {
             indexes: Indexes::ready(schemas),
             feeds: Vec::new(),
             signing_keys: Vec::new(),
+            schemas: BTreeMap::new(),
         };
         let format = self.table.format_of_new_connectors().await?;
-        let connector = Connector { id: id.clone(), record, credentials, revision: 1, format };
+        let connector = Connector {
+            id: id.clone(),
+            record,
+            credentials,
+            revision: 1,
+            format,
+            custom_schemas: Vec::new(),
+            schemas: CachedSchemas::default(),
+        };
         let mut transaction = self.table.transaction();
         stored::put_new(&mut transaction, &connector)?;
         self.record(&mut transaction, &connector, Operation::Create, vec!["credentials".to_owned()])?;

@@ -53,18 +53,18 @@ pub struct Reindexed {
 }
 
 impl Connectors {
-    /// Marks the indexes of these schemas that are not ready as building, and the listed indexes that these schemas lack as
-    /// removing. Changes nothing if there are none.
+    /// Marks the indexes of the connector's schemas that are not ready as building, and the listed indexes that these schemas lack
+    /// as removing. `built_in` are the schemas of the service provider. Changes nothing if there are none.
     ///
     /// # Errors
     /// 404; `invalidValue` while the connector is being deleted.
     pub async fn begin_reindex(
         &self,
         id: &ConnectorId,
-        schemas: &Schemas,
+        built_in: &Arc<Schemas>,
         now: Timestamp,
     ) -> Result<Connector, ScimError> {
-        self.change_indexes(id, |present| present.begin(schemas, now)).await
+        self.change_indexes(id, |present| present.record.indexes.begin(&present.schemas(built_in), now)).await
     }
 
     /// How long to wait until every process knows what [`Connectors::begin_reindex`] marked.
@@ -83,19 +83,21 @@ impl Connectors {
     pub async fn reindex(
         &self,
         begun: &Connector,
-        schemas: &'static Schemas,
+        built_in: &Arc<Schemas>,
         on_progress: impl Fn(u64),
     ) -> Result<Reindexed, ScimError> {
         let states = &begun.record.indexes;
-        let connector = self.change_indexes(&begun.id, |present| present.after_removal(states)).await?;
+        let connector =
+            self.change_indexes(&begun.id, |present| present.record.indexes.after_removal(states)).await?;
         let (table, actor) = (self.table.clone(), self.actor.clone());
-        let directory = Directory::new(table, Arc::new(connector.clone()), schemas, self.now, actor);
+        let directory = Directory::new(table, Arc::new(connector.clone()), built_in, self.now, actor);
         let changed_meanwhile = self.wait_until_indexes_change(&connector);
         let (added, deleted) = tokio::select! {
             built = directory.build_indexes(begun, on_progress) => built?,
             error = changed_meanwhile => return Err(error),
         };
-        let built = self.change_indexes(&begun.id, |present| present.after_build(states)).await?;
+        let built =
+            self.change_indexes(&begun.id, |present| present.record.indexes.after_build(states)).await?;
         let changing = || states.changing().map(str::to_owned);
         let ready = changing().filter(|name| built.record.indexes.is_ready(name) == Some(true)).collect();
         let removed = changing().filter(|name| built.record.indexes.is_ready(name).is_none()).collect();
@@ -120,15 +122,15 @@ impl Connectors {
     async fn change_indexes(
         &self,
         id: &ConnectorId,
-        change: impl Fn(&Indexes) -> Indexes,
+        change: impl Fn(&Connector) -> Indexes,
     ) -> Result<Connector, ScimError> {
         let present = self.read(id).await?;
-        if !present.record.is_deleting && change(&present.record.indexes) == present.record.indexes {
+        if !present.record.is_deleting && change(&present) == present.record.indexes {
             return Ok(present);
         }
         let changed = self.change(id, Operation::Reindex, |present| {
             let mut next = present.clone();
-            next.record.indexes = change(&present.record.indexes);
+            next.record.indexes = change(present);
             Ok((next, vec![INDEXES.to_owned()]))
         });
         Ok(changed.await?.1)

@@ -1,24 +1,29 @@
 //! Connectors as items, and back.
 //!
 //! In format 2 each credential is an item of its own, and the record's item lists their ids. In format 1 the record holds the
-//! credentials, and all of them are for the SCIM API.
+//! credentials, and all of them are for the SCIM API. Custom schemas are items too, and the record lists their URNs.
 //!
 //! Credentials for the directory API have keys and a list of their own. Earlier versions read neither, so they refuse such a
 //! credential with 401. If they could read it, they would let it write, because they know no scopes.
 //!
-//! A Query can see a part of a transaction, so a reader compares the credentials with the ids: without that, a
-//! process that reads during a migration or a rotation could cache a connector without the credential in use.
+//! A Query can see a part of a transaction, so a reader compares the items with the lists: without that, a process that reads
+//! during a migration or a rotation could cache a connector without the credential in use.
+//!
+//! One Query reads all items of the connector's partition at the same time as the record is read. So custom schemas cost no
+//! further request.
 
 use std::collections::BTreeSet;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use futures_util::FutureExt as _;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use shared::credential::{Credential, CredentialScope};
 use shared::error::ScimError;
+use shared::schema::CustomSchema;
 
-use super::format::{FORMAT, FORMAT_OF_RECORDS_WITH_CREDENTIALS, STORED_FORMAT};
-use super::{Connector, ConnectorId, Record};
+use super::format::{FORMAT_OF_RECORDS_WITH_CREDENTIALS, NEWEST_FORMAT, STORED_FORMAT};
+use super::{CachedSchemas, Connector, ConnectorId, Record};
 use crate::dynamodb::attributes::{Item, get_number, get_text, number, text};
 use crate::dynamodb::conditions::{Condition, Requirement};
 use crate::dynamodb::expressions::Expression;
@@ -32,7 +37,7 @@ const MAX_RECORD_BYTES: usize = 300_000;
 const CREDENTIAL_IDS: &str = "credential_ids";
 /// The attribute of a record's item that lists the ids of the credentials for the directory API.
 const DIRECTORY_CREDENTIAL_IDS: &str = "directory_credential_ids";
-/// The most reads of a connector that lack a credential which its record lists. A transaction is visible in parts for
+/// The most reads of a connector that lack a credential or custom schema which its record lists. A transaction is visible in parts for
 /// milliseconds, so the last of these reads is long after it.
 const MAX_TORN_READS: usize = 8;
 
@@ -52,36 +57,34 @@ impl Table {
     /// # Errors
     /// Fails when DynamoDB does, or when the connector is stored in a format that this version does not know.
     pub async fn connector(&self, id: &ConnectorId) -> Result<Option<Connector>, ScimError> {
-        let key = keys::connector(id);
+        let (record, partition) = (keys::connector(id), keys::connector_items(id));
         let mut backoff = self.backoff();
         let mut torn_reads = 0;
         loop {
-            let (item, mut credentials) = tokio::try_join!(self.get(&key), self.credentials(id))?;
+            let (item, items) = tokio::try_join!(self.get(&record), self.query(&partition, &Range::All))?;
             let Some(item) = item else { return Ok(None) };
-            let mut is_whole = true;
-            if let Some(listed) = listed_ids(&item) {
-                credentials.retain(|credential| listed.contains(credential.id.as_str()));
-                is_whole = credentials.len() == listed.len();
-            }
+            let (connector, is_whole) = to_connector(id, &item, &items)?;
             torn_reads += usize::from(!is_whole);
             if torn_reads == MAX_TORN_READS {
-                // The item of a credential is lost. The next change of the credentials writes the list again.
-                tracing::error!(connector = %id, "a credential that the record lists is missing");
+                // The item is lost. If it is a credential, the next change of the credentials writes the list again.
+                tracing::error!(connector = %id, "a credential or custom schema that the record lists is missing");
             }
             if is_whole || torn_reads == MAX_TORN_READS {
-                return to_connector(id, &item, credentials).map(Some);
+                return Ok(Some(connector));
             }
             backoff.wait().await?;
         }
     }
 
-    /// Reads a connector without its credentials, for work that is no client's request.
+    /// Reads a connector without its credentials and custom schemas, for work that is no client's request. The record has the
+    /// indexes of the custom schemas.
     pub(crate) async fn connector_without_credentials(
         &self,
         id: &ConnectorId,
     ) -> Result<Option<Connector>, ScimError> {
         let item = self.get(&keys::connector(id)).await?;
-        item.map(|item| to_connector(id, &item, Vec::new())).transpose()
+        let connector = item.map(|item| to_connector(id, &item, &[])).transpose()?;
+        Ok(connector.map(|(connector, _)| connector))
     }
 
     /// Reads the ids of all connectors, in order.
@@ -99,20 +102,6 @@ impl Table {
         let reads = ids.map(|id| async move { self.connector(&id).await }.boxed());
         Ok(concurrently(reads.collect()).await?.into_iter().flatten().collect())
     }
-
-    async fn credentials(&self, id: &ConnectorId) -> Result<Vec<Credential>, ScimError> {
-        let range = Range::Prefix(keys::CREDENTIALS_PREFIX.to_owned());
-        let items = self.query(&keys::connector_items(id), &range).await?;
-        let mut credentials: Vec<Credential> = items
-            .iter()
-            .map(|item| serde_json::from_str(get_text(item, "doc").unwrap_or_default()))
-            .collect::<Result<_, _>>()
-            .map_err(|error| {
-                ScimError::internal(format!("a credential of connector {id} cannot be read: {error}"))
-            })?;
-        credentials.sort_by(|one, other| (one.created, &one.id).cmp(&(other.created, &other.id)));
-        Ok(credentials)
-    }
 }
 
 /// The ids of the credentials that the item of a record lists. An item of format 1 lists none.
@@ -128,24 +117,57 @@ fn credential_ids(connector: &Connector, scope: CredentialScope) -> AttributeVal
     AttributeValue::L(in_scope.map(|credential| text(&credential.id)).collect())
 }
 
-fn to_connector(id: &ConnectorId, item: &Item, credentials: Vec<Credential>) -> Result<Connector, ScimError> {
+/// Makes a connector from the item of its record and the items of its own partition. Says whether all items are there that the
+/// record lists.
+fn to_connector(id: &ConnectorId, item: &Item, items: &[Item]) -> Result<(Connector, bool), ScimError> {
     let broken =
         |why: &str| ScimError::internal(format!("the record of connector {id} cannot be read: {why}"));
     let format = get_number(item, STORED_FORMAT).unwrap_or(FORMAT_OF_RECORDS_WITH_CREDENTIALS);
-    if format > FORMAT {
+    if format > NEWEST_FORMAT {
         return Err(ScimError::internal(format!(
-            "connector {id} is stored in format {format}, and this version knows formats up to {FORMAT}; use a newer version"
+            "connector {id} is stored in format {format}, and this version knows formats up to \
+             {NEWEST_FORMAT}; use a newer version"
         )));
     }
     let doc = get_text(item, "doc").ok_or_else(|| broken("doc is missing"))?;
-    let stored: StoredRecord = serde_json::from_str(doc).map_err(|error| broken(&error.to_string()))?;
-    Ok(Connector {
+    let StoredRecord { record, credentials } =
+        serde_json::from_str(doc).map_err(|error| broken(&error.to_string()))?;
+    let mut stored: Vec<Credential> = parse_items(id, items, keys::CREDENTIALS_PREFIX)?;
+    stored.sort_by(|one, other| (one.created, &one.id).cmp(&(other.created, &other.id)));
+    let listed = listed_ids(item);
+    if let Some(listed) = &listed {
+        stored.retain(|credential| listed.contains(credential.id.as_str()));
+    }
+    let mut custom_schemas: Vec<CustomSchema> = parse_items(id, items, keys::SCHEMA_PREFIX)?;
+    custom_schemas.retain(|schema| record.schemas.contains_key(&schema.key()));
+    let is_whole = listed.is_none_or(|listed| listed.len() == stored.len())
+        && record.schemas.len() == custom_schemas.len();
+    let connector = Connector {
         id: id.clone(),
-        record: stored.record,
-        credentials: stored.credentials.unwrap_or(credentials),
+        record,
+        credentials: credentials.unwrap_or(stored),
         revision: get_number(item, "revision").ok_or_else(|| broken("revision is missing"))?,
         format,
-    })
+        custom_schemas,
+        schemas: CachedSchemas::default(),
+    };
+    Ok((connector, is_whole))
+}
+
+/// Parses the items of a connector's partition whose sort keys have this prefix.
+fn parse_items<T: DeserializeOwned>(
+    id: &ConnectorId,
+    items: &[Item],
+    prefix: &str,
+) -> Result<Vec<T>, ScimError> {
+    let has_prefix = |item: &&Item| get_text(item, "sk").is_some_and(|sk| sk.starts_with(prefix));
+    let parsed = items.iter().filter(has_prefix).map(|item| {
+        serde_json::from_str(get_text(item, "doc").unwrap_or_default()).map_err(|error| {
+            let sk = get_text(item, "sk").unwrap_or_default();
+            ScimError::internal(format!("{sk} of connector {id} cannot be read: {error}"))
+        })
+    });
+    parsed.collect()
 }
 
 /// Adds a new connector to a transaction.
@@ -187,7 +209,25 @@ pub(super) fn put_next(
     let is_unchanged = Requirement::record_is_unchanged(present.revision);
     transaction.update(&keys::connector(&next.id), update, Some(is_unchanged))?;
     let stored = if has_credential_items(present.format) { present.credentials.as_slice() } else { &[] };
-    put_credentials(transaction, next, stored)
+    put_credentials(transaction, next, stored)?;
+    put_custom_schemas(transaction, next, present)
+}
+
+/// Writes the custom schemas that are new, and deletes those that the connector no longer has.
+fn put_custom_schemas(
+    transaction: &mut Transaction,
+    next: &Connector,
+    present: &Connector,
+) -> Result<(), ScimError> {
+    for schema in next.custom_schemas.iter().filter(|schema| !present.custom_schemas.contains(schema)) {
+        let mut item = keys::custom_schema(&next.id, &schema.key()).attributes();
+        item.insert("doc".to_owned(), text(serde_json::to_string(schema).map_err(ScimError::internal)?));
+        transaction.put(item)?;
+    }
+    for schema in present.custom_schemas.iter().filter(|schema| !next.custom_schemas.contains(schema)) {
+        transaction.delete(&keys::custom_schema(&next.id, &schema.key()))?;
+    }
+    Ok(())
 }
 
 /// Writes the credentials that are not stored yet as they are, and deletes the stored ones that the connector lacks.

@@ -22,7 +22,7 @@ impl Table {
     pub async fn sweep(
         &self,
         only: Option<&ConnectorId>,
-        schemas: &'static Schemas,
+        schemas: &Arc<Schemas>,
         now: Timestamp,
     ) -> Result<Swept, ScimError> {
         let mut ids = match only {
@@ -46,7 +46,7 @@ impl Table {
     async fn sweep_connector(
         self,
         id: &ConnectorId,
-        schemas: &'static Schemas,
+        schemas: &Arc<Schemas>,
         now: Timestamp,
     ) -> Result<Swept, ScimError> {
         let (first, _) = self.query_page(&keys::intents(id), &Range::All, None, Some(1)).await?;

@@ -8,6 +8,7 @@
 //! | connector | `connectors` | `c` |
 //! | credential of a connector for the SCIM API | `c#connector` | `credential/`, id |
 //! | credential of a connector for the directory API | `c#connector` | `credential-directory/`, id |
+//! | custom schema of a connector | `c#connector` | `schema/`, URN in lower case |
 //! | user, group of the client | `c#user`, `c#group` | id |
 //! | group of operators, role | `c#local`, `c#role` | id |
 //! | member's side of a membership | `c#user`, `c#group` | member id, `/`, group id |
@@ -146,6 +147,14 @@ pub fn parse_outbox(sk: &str) -> Option<(ResourceKind, ResourceId, &str)> {
 /// A private key of a connector.
 pub fn signing_key(connector: &ConnectorId, kid: &str) -> Key {
     Key { pk: format!("key/{connector}"), sk: kid.to_owned() }
+}
+
+/// The prefix of the sort keys of a connector's custom schemas.
+pub const SCHEMA_PREFIX: &str = "schema/";
+
+/// A custom schema of a connector; `key` is its URN in lower case.
+pub fn custom_schema(connector: &ConnectorId, key: &str) -> Key {
+    Key { pk: connector_items(connector), sk: format!("{SCHEMA_PREFIX}{key}") }
 }
 
 /// The prefix of the partitions of a connector's directory.
@@ -372,7 +381,7 @@ pub enum ItemKind<'k> {
     IndexEntry(ResourceKind, &'k str),
     /// The intent of a resource.
     Intent(ResourceKind, ResourceId),
-    /// An audit record, a credential, a part of an intent, or the guard of nesting: these have no invariants.
+    /// An audit record, a credential, a custom schema, a part of an intent, or the guard of nesting: these have no invariants.
     Other,
     /// The key is none that this version writes.
     Unknown,
@@ -404,7 +413,7 @@ pub fn classify<'k>(connector: &ConnectorId, pk: &'k str, sk: &str) -> ItemKind<
             let bucket = sk.rsplit_once('/').and_then(|(_, bucket)| u8::from_str_radix(bucket, 16).ok());
             kind.zip(bucket).map_or(ItemKind::Unknown, |(kind, bucket)| ItemKind::Count(kind, bucket))
         }
-        "connector" if is_credential(sk) => ItemKind::Other,
+        "connector" if is_credential(sk) || sk.starts_with(SCHEMA_PREFIX) => ItemKind::Other,
         "intent" => parse_intent(sk).map_or(ItemKind::Unknown, |(kind, id)| ItemKind::Intent(kind, id)),
         _ if space.starts_with("audit/") || space.starts_with("intent/") => ItemKind::Other,
         _ => ItemKind::Unknown,
@@ -479,6 +488,11 @@ mod tests {
             (credential(&c, CredentialScope::Scim, "1"), ItemKind::Other),
             (credential(&c, CredentialScope::Directory, "1"), ItemKind::Other),
             (Key { pk: connector_items(&c), sk: "credential".to_owned() }, ItemKind::Unknown),
+            (custom_schema(&c, "urn:example:badge"), ItemKind::Other),
+            (
+                Key { pk: index(&c, user, "urn:example:2.0:Badge:doors.value"), sk: "x".to_owned() },
+                ItemKind::IndexEntry(user, "urn:example:2.0:Badge:doors.value"),
+            ),
             (Key { pk: audit(&c, "2026-11", 'a'), sk: String::new() }, ItemKind::Other),
             (Key { pk: resources(&c, user), sk: "x".to_owned() }, ItemKind::Unknown),
             (Key { pk: "okta#nothing".to_owned(), sk: "x".to_owned() }, ItemKind::Unknown),

@@ -72,7 +72,7 @@ impl Outbox {
         let items = concurrently(reads.collect()).await?.into_iter().flatten();
         let found: HashMap<Key, Item> = items.filter_map(|item| Some((Key::of(&item)?, item))).collect();
         let (connector, settings) = (self.connector.id.to_string(), &self.connector.record.settings);
-        let maker = EntryMaker::new(&connector, settings, self.schemas)?;
+        let maker = EntryMaker::new(&connector, settings, &self.schemas)?;
         waiting.iter().filter_map(|one| self.event(one, &found, &maker).transpose()).collect()
     }
 

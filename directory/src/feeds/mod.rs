@@ -113,13 +113,13 @@ const LAST_ERROR: &str = "last_error";
 pub struct Outbox {
     table: Table,
     connector: Arc<Connector>,
-    schemas: &'static Schemas,
+    schemas: Arc<Schemas>,
     feed: FeedId,
 }
 
 impl Outbox {
     /// Makes the outbox of this feed of a connector, which may not exist.
-    pub fn new(table: Table, connector: Arc<Connector>, schemas: &'static Schemas, feed: FeedId) -> Self {
+    pub fn new(table: Table, connector: Arc<Connector>, schemas: Arc<Schemas>, feed: FeedId) -> Self {
         Self { table, connector, schemas, feed }
     }
 

@@ -6,7 +6,7 @@ use shared::error::{ErrorKind, ScimError};
 use super::outbox::{Change, parse_order};
 use super::{Feed, FeedId, FeedSettings, LAST_ERROR, MARK_AFTER, MARK_DUE, PublicKey, signing};
 use crate::audit::Operation;
-use crate::connectors::{Connector, ConnectorId, Connectors, FORMAT, time_until_known};
+use crate::connectors::{Connector, ConnectorId, Connectors, FORMAT, format_of, time_until_known};
 use crate::dynamodb::attributes::{number, text};
 use crate::dynamodb::conditions::{Condition, Requirement};
 use crate::dynamodb::expressions::{Expression, Update};
@@ -124,6 +124,7 @@ impl Connectors {
             }
             let mut next = present.clone();
             next.record.feeds.push(new.id.clone());
+            next.format = format_of(&next.record);
             let key =
                 next.record.signing_keys.is_empty().then(|| signing::generate(id, self.now)).transpose()?;
             next.record.signing_keys.extend(key.as_ref().map(|key| key.public.clone()));
@@ -245,6 +246,7 @@ impl Connectors {
             let mut transaction = if settings.deleted.is_some() {
                 let mut next = connector.clone();
                 next.record.feeds.retain(|one| one != feed);
+                next.format = format_of(&next.record);
                 self.transaction_of(&connector, &next, Operation::Update, vec![FEEDS.to_owned()])?
             } else {
                 let mut transaction = self.table.transaction();

@@ -15,7 +15,7 @@ use crate::{Directory, StoredUser};
 pub(super) struct Evaluation<'q> {
     directory: &'q Directory,
     part: &'q KindQuery,
-    sort_by: Option<SortBy<'static>>,
+    sort_by: Option<SortBy<'q>>,
     base_url: &'q str,
     members: NamedMembers,
 }
@@ -34,7 +34,7 @@ impl<'q> Evaluation<'q> {
     pub async fn prepare(
         directory: &'q Directory,
         part: &'q KindQuery,
-        sort_by: Option<SortBy<'static>>,
+        sort_by: Option<SortBy<'q>>,
         base_url: &'q str,
     ) -> Result<Self, ScimError> {
         let members = NamedMembers::read(directory, part).await?;

@@ -44,7 +44,7 @@ impl Directory {
     /// # Errors
     /// Fails when the connector has an index that this version does not know.
     pub(crate) fn index_entries(&self, resource: &Resource) -> Result<BTreeSet<Entry>, ScimError> {
-        self.connector.record.indexes.check_writable(self.schemas, &self.connector.id)?;
+        self.connector.record.indexes.check_writable(&self.schemas, &self.connector.id)?;
         Ok(index::entries(resource, self.schemas.of(resource.kind)))
     }
 
@@ -72,7 +72,8 @@ impl Directory {
             ResourceKind::LocalGroup => ResourceKind::Group,
             ResourceKind::User | ResourceKind::Role => return Ok(()),
         };
-        for name in entries.iter().filter(|entry| entry.is_unique) {
+        let is_name = |entry: &&Entry| entry.is_unique && entry.index == items::unique_attribute(kind);
+        for name in entries.iter().filter(is_name) {
             if is_built_in(&name.value) {
                 return Err(name_taken_elsewhere(resource));
             }

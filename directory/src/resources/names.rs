@@ -1,4 +1,4 @@
-//! Conflicts of names: another resource has the name, or a group with it is being created.
+//! Conflicts of names and other unique values: another resource has the value, or a group with it is being created.
 
 use std::collections::BTreeSet;
 
@@ -12,8 +12,8 @@ use crate::dynamodb::keys;
 use crate::view::is_built_in;
 
 impl Directory {
-    /// Returns the error if one of the failed conditions is about a name. If a group that is being created has the name, the
-    /// error is 429 while its creator lives; otherwise the creation is rolled back, and there is no error: the name is free.
+    /// Returns the error if one of the failed conditions is about a unique value. If a group that is being created has the value,
+    /// the error is 429 while its creator lives; otherwise the creation is rolled back, and there is no error: the value is free.
     pub(super) async fn settle_name_conflict(
         &self,
         resource: &Resource,
@@ -23,17 +23,22 @@ impl Directory {
         if resource.kind == ResourceKind::User {
             return Ok(Some(error));
         }
-        let name =
-            resource.document.get(items::unique_attribute(resource.kind)).and_then(|name| name.as_str());
-        let Some(name) = name else { return Ok(Some(error)) };
-        let is_taken = failed.iter().any(|condition| matches!(condition, Condition::IsUnique { .. }));
-        let kind = match resource.kind {
-            ResourceKind::Group if !is_taken => ResourceKind::LocalGroup,
-            ResourceKind::LocalGroup if !is_taken => ResourceKind::Group,
-            kind => kind,
+        let taken = failed.iter().find_map(|condition| match condition {
+            Condition::IsUnique { index, value } => Some((index, value)),
+            _ => None,
+        });
+        let (kind, owner) = if let Some((index, value)) = taken {
+            (resource.kind, self.find_by_unique_value(resource.kind, index, value).await?)
+        } else {
+            let kind = match resource.kind {
+                ResourceKind::Group => ResourceKind::LocalGroup,
+                _ => ResourceKind::Group,
+            };
+            let name = resource.document.get(items::unique_attribute(kind)).and_then(|name| name.as_str());
+            (kind, self.find_by_name(kind, name.unwrap_or_default()).await?)
         };
-        // If the name is free by now, the caller tries again.
-        let Some(owner) = self.find_by_name(kind, name).await? else { return Ok(None) };
+        // If the value is free by now, the caller tries again.
+        let Some(owner) = owner else { return Ok(None) };
         let key = keys::resource(&self.connector.id, kind, owner);
         // The creation may just have begun, and be visible in part. This read waits until it is visible as a whole.
         let Some(item) = self.table.get_at_once(&BTreeSet::from([key])).await?.pop() else {
@@ -48,6 +53,8 @@ impl Directory {
             self.roll_back(&stored, &progress).await?;
             return Ok(None);
         }
+        let name = stored.resource.document.get(items::unique_attribute(kind)).and_then(|name| name.as_str());
+        let name = name.unwrap_or_default();
         Ok(Some(ScimError::new(
             ErrorKind::TooManyRequests(u32::try_from(left).unwrap_or_default() + 1),
             format!("Another request is creating the group {name:?}. Repeat the request as it is"),

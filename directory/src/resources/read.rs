@@ -23,9 +23,18 @@ impl Directory {
         let Some(index) = self.schemas.of(kind).indexes.iter().find(|index| index.name == attribute) else {
             return Ok(None);
         };
-        let value = fold_name(name, index.case_exact);
-        let pk = keys::index(&self.connector.id, kind, attribute);
-        let entry = self.table.get(&Key { pk, sk: keys::index_value(&value) }).await?;
+        self.find_by_unique_value(kind, attribute, &fold_name(name, index.case_exact)).await
+    }
+
+    /// Finds the resource with this folded value in a unique index.
+    pub(super) async fn find_by_unique_value(
+        &self,
+        kind: ResourceKind,
+        index: &str,
+        folded: &str,
+    ) -> Result<Option<ResourceId>, ScimError> {
+        let pk = keys::index(&self.connector.id, kind, index);
+        let entry = self.table.get(&Key { pk, sk: keys::index_value(folded) }).await?;
         Ok(entry.and_then(|entry| items::indexed_id(&entry)))
     }
 

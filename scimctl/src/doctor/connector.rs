@@ -20,7 +20,8 @@ pub async fn check(context: &Context, id: &str) -> Result<Vec<CheckResult>, Fail
     let connector = context.connector(id).await?;
     let mut results =
         vec![check_enabled(&connector), check_credentials(context, &connector), check_indexes(&connector)];
-    if let Err(error) = connector.record.indexes.check_writable(Schemas::built_in(), &connector.id) {
+    let schemas = connector.schemas(Schemas::built_in());
+    if let Err(error) = connector.record.indexes.check_writable(&schemas, &connector.id) {
         results.push(failed(
             Failure::from(error).0,
             format!("Deploy the newer version again, or run `scimctl reindex {id}`."),
@@ -75,7 +76,7 @@ fn check_credentials(context: &Context, connector: &Connector) -> CheckResult {
 }
 
 fn check_indexes(connector: &Connector) -> CheckResult {
-    let not_ready = connector.record.indexes.not_ready(Schemas::built_in());
+    let not_ready = connector.record.indexes.not_ready(&connector.schemas(Schemas::built_in()));
     if not_ready.is_empty() {
         return passed("all indexes of the connector are ready");
     }
@@ -87,8 +88,8 @@ fn check_indexes(connector: &Connector) -> CheckResult {
 }
 
 fn check_format(connector: &Connector) -> CheckResult {
-    if connector.format == FORMAT {
-        return passed(format!("the connector is stored in format {FORMAT}, the newest"));
+    if connector.format >= FORMAT {
+        return passed(format!("the connector is stored in format {}, the newest", connector.format));
     }
     failed(
         format!("the connector is stored in format {}; the newest is {FORMAT}", connector.format),

@@ -3,7 +3,6 @@
 use directory::view::{Groups, PUBLIC};
 use shared::filter::Filter;
 use shared::resource::{ResourceKind, represent_to_match};
-use shared::schema::Schemas;
 
 use super::show::{BUILT_IN, GroupLine, NO_ID};
 use crate::failure::Failure;
@@ -18,7 +17,7 @@ pub async fn list(
     filter: Option<&str>,
     is_json: bool,
 ) -> Result<(), Failure> {
-    let schema = Schemas::built_in().of(ResourceKind::Group);
+    let schema = open.directory.schemas().of(ResourceKind::Group);
     let filter = filter.map(|text| Filter::parse(text)?.resolve(schema)).transpose()?;
     let maker = open.entry_maker()?;
     let mut found: Vec<(String, &'static str, String, Option<String>)> = Vec::new();

@@ -4,7 +4,7 @@ use directory::StoredUser;
 use directory::view::{Entry, Groups, for_each_user};
 use shared::filter::Filter;
 use shared::resource::{ResourceKind, represent_to_match};
-use shared::schema::Schemas;
+use shared::schema::ResourceSchema;
 
 use crate::failure::Failure;
 use crate::open_directory::OpenDirectory;
@@ -21,7 +21,7 @@ pub async fn list(
     filter: Option<&str>,
     is_json: bool,
 ) -> Result<(), Failure> {
-    let matches = parse_filter(filter)?;
+    let matches = parse_filter(filter, open.directory.schemas().of(ResourceKind::User))?;
     let maker = open.entry_maker()?;
     let groups = Groups::read(&open.directory).await?;
     let mut rows = Vec::new();
@@ -59,8 +59,10 @@ pub async fn list(
 }
 
 /// Parses a SCIM filter into a function that returns whether it matches a user. Without a filter, all users match.
-fn parse_filter(filter: Option<&str>) -> Result<impl Fn(&StoredUser, &Groups) -> bool, Failure> {
-    let schema = Schemas::built_in().of(ResourceKind::User);
+fn parse_filter(
+    filter: Option<&str>,
+    schema: &ResourceSchema,
+) -> Result<impl Fn(&StoredUser, &Groups) -> bool + use<>, Failure> {
     let filter = filter.map(|text| Filter::parse(text)?.resolve(schema)).transpose()?;
     Ok(move |user: &StoredUser, groups: &Groups| {
         filter.as_ref().is_none_or(|filter| {

@@ -17,7 +17,7 @@ use crate::response::{Response, json as json_response, with_location};
 pub fn service_provider_config(call: PublicCall) -> ResponseFuture {
     Box::pin(async move {
         reject_filter(&call)?;
-        resource_response(&json!({
+        let mut config = json!({
             "schemas": ["urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig"],
             "patch": { "supported": true },
             "bulk": {
@@ -39,7 +39,12 @@ pub fn service_provider_config(call: PublicCall) -> ResponseFuture {
             },
             "authenticationSchemes": authentication_schemes(call.schemes),
             "meta": meta(&call, "ServiceProviderConfig", "ServiceProviderConfig"),
-        }))
+        });
+        if let Some(config) = config.as_object_mut().filter(|_| call.schemas.is_strict()) {
+            // draft-zollner-scim-interop-profile-02 §4: a service provider that conforms says so.
+            config.insert("interopProfileConformant".into(), true.into());
+        }
+        resource_response(&config)
     })
 }
 

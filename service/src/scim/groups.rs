@@ -108,7 +108,7 @@ pub fn delete(call: Arc<Call>) -> ResponseFuture {
     })
 }
 
-fn schema(call: &Call) -> &'static ResourceSchema {
+fn schema(call: &Call) -> &ResourceSchema {
     call.directory.schemas().of(ResourceKind::Group)
 }
 

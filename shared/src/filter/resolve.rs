@@ -233,12 +233,13 @@ fn find<'s>(path: &AttributePath, scope: Scope<'s>) -> Result<Option<Target<'s>>
 }
 
 /// Reads `givenName` or `firstName` as `name.givenName`, and `familyName` or `lastName` as `name.familyName`, which
-/// some clients send.
+/// some clients send. A strict connector does not accept it.
 pub fn accepts_name_parts_without_their_parent(
     path: &AttributePath,
     schema: &ResourceSchema,
 ) -> Option<AttributePath> {
-    if schema.kind != ResourceKind::User || path.urn.is_some() || path.sub_attribute.is_some() {
+    let is_name = path.urn.is_none() && path.sub_attribute.is_none();
+    if schema.kind != ResourceKind::User || schema.is_strict || !is_name {
         return None;
     }
     let part = match path.name.to_ascii_lowercase().as_str() {

@@ -8,9 +8,11 @@ use super::values::{finish_elements, immutable, merge, non_empty, required, set,
 use super::work::{Work, check_copies, visits};
 use super::{ElementFilter, Op, Operation, Patch, TargetLocation};
 use crate::error::{ErrorKind, ScimError};
+use crate::interop_profile;
 use crate::resource::{
     Document, accepts_a_string_for_a_complex_attribute, accepts_an_array_of_one_for_a_single_value,
-    check_count, finish, normalise_attribute, normalise_value, sub_attributes_of_value,
+    check_count, finish, keep_immutable_attributes, normalise_attribute, normalise_value,
+    sub_attributes_of_value,
 };
 use crate::schema::{Attribute, Mutability, ResourceSchema, Returned, Target};
 
@@ -135,6 +137,10 @@ fn attribute(
             _ => Ok(None),
         };
     }
+    if operation.is_strict && operation.op == Op::Replace && !attribute.multi_valued {
+        let given = normalise_attribute(attribute, &operation.value, &attribute.name)?;
+        return replaced_as_a_whole(present, given, attribute);
+    }
     match (present, sub_attributes_of_value(attribute, &operation.value)) {
         (Some(Value::Object(mut present)), Some(given)) => {
             merge(&mut present, given, attribute)?;
@@ -159,6 +165,25 @@ fn attribute(
             }
         }
     }
+}
+
+/// Returns the value of an attribute after the interoperability profile's `replace`, which keeps no sub-attribute of a complex
+/// value (§6.5.2) except immutable ones.
+fn replaced_as_a_whole(
+    present: Option<Value>,
+    given: Option<Value>,
+    attribute: &Attribute,
+) -> Result<Option<Value>, ScimError> {
+    let (Some(Value::Object(present)), Some(Value::Object(mut given))) = (present, given.clone()) else {
+        return Ok(given);
+    };
+    keep_immutable_attributes(
+        &attribute.sub_attributes,
+        &format!("{}.", attribute.name),
+        &present,
+        &mut given,
+    )?;
+    Ok(Some(Value::Object(given)))
 }
 
 /// Counts the visits of an operation that reads all elements this number of times.
@@ -236,6 +261,9 @@ fn elements(
         .filter(|(_, element)| is_selected(element))
         .map(|(index, _)| index)
         .collect();
+    if operation.is_strict {
+        interop_profile::check_selected(selected.len(), attribute)?;
+    }
     if operation.op == Op::Remove && target.sub_attribute.is_none() {
         // It is not an error if no element matches: a client repeats a request when it did not get the
         // response.

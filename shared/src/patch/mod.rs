@@ -60,6 +60,8 @@ struct Operation<'s> {
     op: Op,
     location: TargetLocation<'s>,
     value: Value,
+    /// Whether the interoperability profile applies: see [`crate::interop_profile`].
+    is_strict: bool,
 }
 
 /// The `op` of an operation (RFC 7644 §3.5.2).

@@ -8,6 +8,7 @@ use super::json_text::{accepts_json_as_text, is_complex};
 use super::members;
 use super::{MemberOperation, Op, Operation, Patch, TargetLocation, path};
 use crate::error::{ErrorKind, ScimError};
+use crate::interop_profile;
 use crate::limits::{MAX_PATCH_OPERATIONS, MAX_PATCH_TARGETS};
 use crate::message::{check_message, member, operations, take_member};
 use crate::resource::{ResourceKind, type_name};
@@ -67,6 +68,10 @@ impl<'s> Reader<'_, 's> {
                 return Err(ScimError::new(ErrorKind::InvalidSyntax, detail));
             }
         };
+        if self.schema.is_strict {
+            let path = path.ok_or_else(interop_profile::missing_path)?;
+            interop_profile::check_path(path, op == Op::Remove, self.schema)?;
+        }
         let value = match value {
             Some(value) => value,
             None if op == Op::Remove => Value::Null,
@@ -78,6 +83,7 @@ impl<'s> Reader<'_, 's> {
         let Some(path) = path else { return self.read_without_path(op, value) };
         match path::parse(path, self.schema)? {
             Some(location) => self.read_with_path(op, location, value),
+            None if self.schema.is_strict => Err(interop_profile::undefined(path, self.schema)),
             None => self.accepts_a_path_in_an_unknown_schema(path),
         }
     }
@@ -146,7 +152,13 @@ impl<'s> Reader<'_, 's> {
     }
 
     fn read_extension(&mut self, op: Op, extension: &'s Schema, value: Value) -> Result<(), ScimError> {
-        match accepts_json_as_text(value, &mut self.patch.json_values)? {
+        let value = if self.schema.is_strict {
+            interop_profile::check_extension(extension, &value)?;
+            value
+        } else {
+            accepts_json_as_text(value, &mut self.patch.json_values)?
+        };
+        match value {
             Value::Null if op == Op::Replace => {
                 self.push(Op::Remove, TargetLocation::Extension(extension), Value::Null)
             }
@@ -171,7 +183,11 @@ impl<'s> Reader<'_, 's> {
 
     /// Adds an operation on attributes, or on the members of a group.
     fn push(&mut self, op: Op, location: TargetLocation<'s>, mut value: Value) -> Result<(), ScimError> {
-        if is_complex(&location) {
+        if self.schema.is_strict {
+            if let Some(leaf) = location.leaf().filter(|_| op != Op::Remove) {
+                interop_profile::check_value(leaf, &value)?;
+            }
+        } else if is_complex(&location) {
             value = accepts_json_as_text(value, &mut self.patch.json_values)?;
         }
         let is_member = |target: &Target<'_>| {
@@ -186,7 +202,8 @@ impl<'s> Reader<'_, 's> {
             return self.count(1 + read.map(MemberOperation::comparisons).sum::<usize>());
         }
         self.count(1 + location.comparisons())?;
-        self.patch.operations.push(Operation { number: self.number, op, location, value });
+        let (number, is_strict) = (self.number, self.schema.is_strict);
+        self.patch.operations.push(Operation { number, op, location, value, is_strict });
         Ok(())
     }
 

@@ -16,6 +16,7 @@ pub use normalise::{
     accepts_an_array_of_one_for_a_single_value, check_count, decode_base64, finish, is_primary, normalise,
     normalise_attribute, normalise_value, sub_attributes_of_value, type_name, values_of,
 };
+pub(crate) use replace::keep_immutable_attributes;
 pub use replace::replace;
 pub use representation::{GroupReference, Member, location, represent, represent_to_match};
 

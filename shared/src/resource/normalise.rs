@@ -10,6 +10,7 @@ use serde_json::{Map, Number, Value};
 
 use super::{Document, ResourceKind};
 use crate::error::{ErrorKind, ScimError};
+use crate::interop_profile;
 use crate::limits::MAX_ATTRIBUTE_VALUES;
 use crate::schema::{Attribute, Mutability, ResourceSchema, Returned, Schema, Type};
 
@@ -21,8 +22,12 @@ use crate::schema::{Attribute, Mutability, ResourceSchema, Returned, Schema, Typ
 ///
 /// # Errors
 /// `invalidValue` for a value of the wrong type, or a required attribute that is missing; `invalidSyntax` if
-/// `schemas` is not a list of URNs, or contains the URN of another resource type.
+/// `schemas` is not a list of URNs, or contains the URN of another resource type. For a strict connector also those of
+/// [`interop_profile`].
 pub fn normalise(body: &Map<String, Value>, schema: &ResourceSchema) -> Result<Document, ScimError> {
+    if schema.is_strict {
+        interop_profile::check_body(body, schema)?;
+    }
     let mut document = Document::new();
     document.insert("schemas".into(), Value::Array(Vec::new()));
     for (name, value) in body {

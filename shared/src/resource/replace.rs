@@ -64,7 +64,11 @@ fn keep_immutable(
     keep_immutable_attributes(&schema.attributes, prefix, present, new)
 }
 
-fn keep_immutable_attributes(
+/// Copies immutable attributes that the new values lack.
+///
+/// # Errors
+/// `mutability` if the new values change one.
+pub(crate) fn keep_immutable_attributes(
     attributes: &[Attribute],
     prefix: &str,
     present: &Map<String, Value>,

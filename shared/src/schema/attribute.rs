@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// An attribute or sub-attribute of a schema.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Attribute {
     /// The name, spelled as in responses.

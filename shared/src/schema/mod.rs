@@ -2,15 +2,18 @@
 //!
 //! The files in `schemas/` are served at /Schemas. Validation, PATCH, filters, projection and indexes all use
 //! the characteristics of attributes in them. To add an extension, add its schema file, and its URN to a
-//! resource type in `resource_types/`. No code changes.
+//! resource type in `resource_types/`. No code changes. An operator can also add an extension to one connector: see
+//! [`CustomSchema`].
 
 mod attribute;
+mod custom;
 mod resource_schema;
 
 pub use attribute::{Attribute, Mutability, Returned, Type, Uniqueness};
+pub use custom::{CustomSchema, ExtendedType};
 pub use resource_schema::{Index, Resolved, ResourceSchema, Target};
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use serde::{Deserialize, Serialize};
 
@@ -19,7 +22,7 @@ use crate::resource::ResourceKind;
 include!(concat!(env!("OUT_DIR"), "/schema_files.rs"));
 
 /// A schema: the definition of a set of attributes (RFC 7643 §7).
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Schema {
     /// The URN.
     pub id: String,
@@ -62,8 +65,8 @@ pub struct SchemaExtension {
     pub required: bool,
 }
 
-/// All schemas and resource types of this service provider.
-#[derive(Debug)]
+/// All schemas and resource types of this service provider, or of one connector.
+#[derive(Clone, Debug)]
 pub struct Schemas {
     /// The schemas, in the order of their file names.
     pub schemas: Vec<Schema>,
@@ -88,13 +91,13 @@ impl Schemas {
     ///
     /// # Panics
     /// If a built-in file is invalid. Then no function can start, and every test that uses schemas fails.
-    pub fn built_in() -> &'static Self {
+    pub fn built_in() -> &'static Arc<Self> {
         #[expect(
             clippy::expect_used,
             reason = "the files are part of the binary, and the service cannot run without them"
         )]
-        static BUILT_IN: LazyLock<Schemas> = LazyLock::new(|| {
-            Schemas::load(SCHEMA_FILES, RESOURCE_TYPE_FILES).expect("built-in schema files")
+        static BUILT_IN: LazyLock<Arc<Schemas>> = LazyLock::new(|| {
+            Arc::new(Schemas::load(SCHEMA_FILES, RESOURCE_TYPE_FILES).expect("built-in schema files"))
         });
         &BUILT_IN
     }
@@ -120,6 +123,19 @@ impl Schemas {
             group: resource_schema(ResourceKind::Group)?,
             schemas,
         })
+    }
+
+    /// Returns these schemas for a strict connector.
+    #[must_use]
+    pub fn strict(mut self) -> Self {
+        self.user.is_strict = true;
+        self.group.is_strict = true;
+        self
+    }
+
+    /// Whether requests must follow the interoperability profile: see [`crate::interop_profile`].
+    pub fn is_strict(&self) -> bool {
+        self.user.is_strict
     }
 
     /// Returns the schema of one kind of resource.

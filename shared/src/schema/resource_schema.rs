@@ -1,5 +1,6 @@
 //! A resource type with its schemas and indexes. It resolves attribute paths to attributes.
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{Attribute, Mutability, ResourceType, Returned, Schema, Type, Uniqueness};
@@ -7,7 +8,7 @@ use crate::attribute_path::AttributePath;
 use crate::resource::ResourceKind;
 
 /// A resource type with its core schema, extensions and indexes.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct ResourceSchema {
     /// The kind of the resources.
     pub kind: ResourceKind,
@@ -19,10 +20,12 @@ pub struct ResourceSchema {
     pub extensions: Vec<Schema>,
     /// The indexes, in the order of the resource type file.
     pub indexes: Vec<Index>,
+    /// Whether requests must follow the interoperability profile: see [`crate::interop_profile`].
+    pub is_strict: bool,
 }
 
 /// An index of an attribute. The table has an item for each value of the attribute.
-#[derive(Debug)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Index {
     /// The attribute path, spelled as in the resource type file. The keys of the items contain it.
     pub name: String,
@@ -94,7 +97,8 @@ impl ResourceSchema {
             .iter()
             .map(|extension| find(&extension.schema))
             .collect::<Result<Vec<_>, _>>()?;
-        let mut schema = Self { kind, resource_type, core, extensions, indexes: Vec::new() };
+        let mut schema =
+            Self { kind, resource_type, core, extensions, indexes: Vec::new(), is_strict: false };
         schema.indexes =
             schema.resource_type.indexes.iter().map(|name| schema.index(name)).collect::<Result<_, _>>()?;
         Ok(schema)

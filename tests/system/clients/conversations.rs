@@ -1,6 +1,7 @@
 //! The requests of real identity providers get the answers that they need, from the local server and from the
 //! functions. The conversations are in `tests/fixtures/clients`.
 
+use directory::settings::Settings;
 use tests::fixture::{clients, conversations};
 use tests::service::service;
 
@@ -11,6 +12,9 @@ async fn replay_all(client: &str, on_functions: bool) {
     let mut failures = Vec::new();
     for conversation in conversations(client) {
         let connector = service.connector().await;
+        if conversation.settings != Settings::default() {
+            service.change_settings(&connector.id, |_| conversation.settings.clone()).await;
+        }
         let client = if on_functions { connector.functions(service) } else { connector.local(service) };
         if let Err(failure) = conversation.replay(&client).await {
             failures.push(failure);
@@ -42,4 +46,4 @@ macro_rules! conversations {
     };
 }
 
-conversations!(entra, google, jumpcloud, okta, onelogin, others, pingone, reported, sailpoint);
+conversations!(entra, google, jumpcloud, okta, onelogin, others, pingone, reported, sailpoint, strict);

@@ -28,8 +28,8 @@ fn service() -> &'static Service {
 }
 
 /// The schemas of a newer version, which has an index of titles.
-fn newer_schemas() -> &'static Schemas {
-    static NEWER: LazyLock<&Schemas> = LazyLock::new(|| {
+fn newer_schemas() -> &'static Arc<Schemas> {
+    static NEWER: LazyLock<&Arc<Schemas>> = LazyLock::new(|| {
         edited_schemas(&[], |user_type| user_type["indexes"].as_array_mut().unwrap().push(json!("title")))
     });
     *NEWER
@@ -63,7 +63,7 @@ impl Versions {
     }
 
     /// Begins a build in the past, so that the build needs no waiting time.
-    async fn begin(&self, schemas: &Schemas) -> Connector {
+    async fn begin(&self, schemas: &Arc<Schemas>) -> Connector {
         let past = Timestamp::now() - SignedDuration::from_mins(10);
         let begun = service().connectors().begin_reindex(&self.connector.id, schemas, past).await.unwrap();
         assert!(!Connectors::time_until_reindex(&begun, Timestamp::now()).is_positive());

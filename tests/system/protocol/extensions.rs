@@ -1,6 +1,8 @@
 //! An additional extension schema needs only a schema file and its name in a resource type. Then it is in
 //! discovery, and its attributes are validated, filtered, patched, selected and indexed.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 use service::response::Plan;
 use shared::schema::Schemas;
@@ -12,7 +14,7 @@ use tests::service::{TIME_LIMIT, service};
 const BADGE: &str = "urn:example:Badge";
 
 /// The schemas of the service, and an extension of users with two indexed attributes.
-fn schemas() -> &'static Schemas {
+fn schemas() -> &'static Arc<Schemas> {
     let badge = json!({
         "id": BADGE, "name": "Badge", "description": "What opens doors", "attributes": [
             { "name": "number", "type": "string", "multiValued": false, "caseExact": true, "uniqueness": "server" },

@@ -52,6 +52,7 @@ impl Directory {
         // The member changes that do not fit into an intent expire by themselves.
         self.table.clear_partition(&keys::intents(connector)).await?;
         self.table.credential_usage(connector).forget_all().await?;
+        self.table.failed_sign_ins(connector).forget_all().await?;
         self.table.clear_partition(&keys::connector_items(connector)).await?;
         self.table.delete_all(&[keys::connector(connector)]).await
     }

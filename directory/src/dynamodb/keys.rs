@@ -21,6 +21,8 @@
 //! | audit record | `c#audit/YYYY-MM/`, first digit of the resource's id | time, `/`, order, random |
 //! | last use of a credential | `used/c` | credential id |
 //! | checks of chosen passwords from a network | `attempts/c/`, network | start of the 15 minutes |
+//! | failed sign-ins of a day: of further addresses, and the number of addresses | `attempts/c` | `YYYY-MM-DD` |
+//! | failed sign-ins of a day from an address | `attempts/c` | `YYYY-MM-DD/`, address |
 
 use std::collections::HashMap;
 
@@ -290,6 +292,21 @@ pub fn last_use_of_earlier_versions(connector: &ConnectorId, credential: &str) -
 /// The item that counts the checks of passwords from a network in the window that begins at this second.
 pub fn password_checks(connector: &ConnectorId, network: &str, window: i64) -> Key {
     Key { pk: format!("attempts/{connector}/{network}"), sk: window.to_string() }
+}
+
+/// The partition of a connector's failed sign-ins.
+pub fn failed_sign_ins(connector: &ConnectorId) -> String {
+    format!("attempts/{connector}")
+}
+
+/// The item that counts the addresses of a day, and the failed sign-ins of those that have no item.
+pub fn failed_sign_ins_on(connector: &ConnectorId, day: &str) -> Key {
+    Key { pk: failed_sign_ins(connector), sk: day.to_owned() }
+}
+
+/// The item that counts the failed sign-ins of a day from an address.
+pub fn failed_sign_ins_from(connector: &ConnectorId, day: &str, address: &str) -> Key {
+    Key { pk: failed_sign_ins(connector), sk: format!("{day}/{address}") }
 }
 
 /// What an item of a connector's directory is, by its key.

@@ -47,6 +47,7 @@ mod kit {
 }
 
 mod operators {
+    mod audit;
     mod connectors;
     mod display_names;
     mod duplicates;

@@ -6,7 +6,7 @@ use shared::error::{ErrorKind, ScimError};
 use shared::schema::Schemas;
 
 use super::{Connector, ConnectorId, Indexes, Record, stored, time_until_known};
-use crate::audit::{Actor, CONNECTOR_KIND, Operation, Recorder};
+use crate::audit::{Actor, CONNECTOR_KIND, Changes, Operation, Recorder};
 use crate::dynamodb::table::{Outcome, Table};
 use crate::secrets::generate_secret;
 use crate::settings::Settings;
@@ -52,7 +52,8 @@ impl Connectors {
         let connector = Connector { id: id.clone(), record, credentials, revision: 1, format };
         let mut transaction = self.table.transaction();
         stored::put_new(&mut transaction, &connector)?;
-        self.record(&mut transaction, &connector, Operation::Create, vec!["credentials".to_owned()])?;
+        let changes = Changes::of_connector(None, &connector, vec!["credentials".to_owned()]);
+        self.record(&mut transaction, &connector, Operation::Create, &changes)?;
         let outcome = self.table.commit(&transaction).await?;
         Ok((outcome == Outcome::Committed).then_some(connector))
     }
@@ -283,7 +284,8 @@ impl Connectors {
     ) -> Result<bool, ScimError> {
         let mut transaction = self.table.transaction();
         stored::put_next(&mut transaction, present, next)?;
-        self.record(&mut transaction, next, operation, attributes)?;
+        let changes = Changes::of_connector(Some(present), next, attributes);
+        self.record(&mut transaction, next, operation, &changes)?;
         Ok(self.table.commit(&transaction).await? == Outcome::Committed)
     }
 
@@ -292,11 +294,11 @@ impl Connectors {
         transaction: &mut crate::dynamodb::transaction::Transaction,
         connector: &Connector,
         operation: Operation,
-        attributes: Vec<String>,
+        changes: &Changes,
     ) -> Result<(), ScimError> {
         let (id, days) = (connector.id.to_string(), connector.record.settings.audit_days);
         let recorder = Recorder { connector: &connector.id, actor: &self.actor, now: self.now, days };
-        recorder.record(transaction, (operation, CONNECTOR_KIND, &id), attributes, 0)
+        recorder.record(transaction, (operation, CONNECTOR_KIND, &id), changes, 0)
     }
 }
 

@@ -8,7 +8,7 @@ use shared::resource::{Document, Member, Origin, Resource, ResourceKind};
 
 use super::{name_conflict, unexpected_refusal};
 use crate::Directory;
-use crate::audit::{self, Operation};
+use crate::audit::{Changes, Operation};
 use crate::dynamodb::conditions::Condition;
 use crate::dynamodb::items;
 use crate::dynamodb::keys;
@@ -50,7 +50,7 @@ impl Directory {
             });
         }
         let mut transaction = self.table.transaction();
-        self.write_creation(&mut transaction, &user, false)?;
+        self.write_creation(&mut transaction, &user, &[])?;
         match self.table.commit(&transaction).await? {
             Outcome::Committed => Ok(user),
             Outcome::Refused(failed) => {
@@ -125,7 +125,7 @@ impl Directory {
         guard: Option<&NestingGuard>,
     ) -> Result<Option<Transaction>, ScimError> {
         let mut transaction = self.table.transaction();
-        self.write_creation(&mut transaction, group, !changes.is_empty())?;
+        self.write_creation(&mut transaction, group, changes)?;
         if let Some(guard) = guard {
             guard.write(&mut transaction, group.id, changes, false)?;
         }
@@ -181,12 +181,12 @@ impl Directory {
         }
     }
 
-    /// Adds the creation of a resource to a transaction. `has_members` is for its audit record.
+    /// Adds the creation of a resource to a transaction. `members` are for its audit record.
     fn write_creation(
         &self,
         transaction: &mut Transaction,
         resource: &Resource,
-        has_members: bool,
+        members: &[Change],
     ) -> Result<(), ScimError> {
         let kind = resource.kind;
         let entries = self.index_entries(resource)?;
@@ -195,19 +195,18 @@ impl Directory {
         transaction.put_new(items::from_resource(&key, resource)?, Condition::IsNew)?;
         self.add_entries(transaction, resource, &entries)?;
         self.count_created(transaction, resource)?;
-        self.record_creation(transaction, resource, has_members)
+        self.record_creation(transaction, resource, members.iter())
     }
 
-    /// Adds the audit record of a creation.
-    pub(crate) fn record_creation(
+    /// Adds the audit record of a creation with these members.
+    pub(crate) fn record_creation<'c>(
         &self,
         transaction: &mut Transaction,
         resource: &Resource,
-        has_members: bool,
+        members: impl Iterator<Item = &'c Change> + Clone,
     ) -> Result<(), ScimError> {
-        let mut attributes = audit::changed(&Document::new(), &resource.document);
-        attributes.extend(has_members.then(|| "members".to_owned()));
-        self.record(transaction, Operation::Create, resource.kind, resource.id, attributes)
+        let changes = Changes::of_creation(resource).with_members(members);
+        self.record(transaction, Operation::Create, resource.kind, resource.id, &changes)
     }
 }
 

@@ -166,7 +166,7 @@ impl Memberships<'_> {
 
     /// Whether inactive users can join groups. They can if the connector keeps the memberships of deactivated
     /// users, because the client then sends each membership only once.
-    fn lets_inactive_join(&self) -> bool {
+    pub(crate) fn lets_inactive_join(&self) -> bool {
         self.directory.settings().on_deactivate == OnDeactivate::KeepGroups
     }
 

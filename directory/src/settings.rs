@@ -21,6 +21,8 @@ pub struct Settings {
     pub on_delete: OnDelete,
     /// Whether the client can update existing users, but cannot create any.
     pub attribute_only: bool,
+    /// Whether a user that the client creates is linked to the one local user with its email address, if none has its userName.
+    pub link_by_email: bool,
     /// The number of days that audit records are kept.
     pub audit_days: u32,
     /// Which users and groups the directory shows.
@@ -120,6 +122,7 @@ impl Default for Settings {
             on_deactivate: OnDeactivate::default(),
             on_delete: OnDelete::default(),
             attribute_only: false,
+            link_by_email: false,
             audit_days: 365,
             rules: Rules::default(),
             mapping: Mapping::default(),

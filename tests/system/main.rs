@@ -52,9 +52,11 @@ mod operators {
     mod display_names;
     mod duplicates;
     mod identity;
+    mod link_by_email;
     mod listing;
     mod local_users;
     mod login;
+    mod merge;
     mod orphans;
     mod output;
     mod rules;

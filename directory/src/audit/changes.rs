@@ -19,6 +19,9 @@ const MAX_NAMED: usize = 1_000;
 /// The most bytes of a name or value. A longer one is cut.
 const MAX_VALUE_BYTES: usize = 1_024;
 
+/// The value of a merge that has the id of the local user.
+const MERGED_USER: &str = "merged user";
+
 /// What changed.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
 #[serde(default)]
@@ -115,6 +118,13 @@ impl Changes {
         changes
     }
 
+    /// A merge: a user gets the groups and roles of a local user.
+    pub(crate) fn of_merge(user: &Resource, local: ResourceId, joined: &[ResourceId]) -> Self {
+        let mut changes = Self::of_deletion(user).with_value(MERGED_USER, None, Some(&local.to_string()));
+        changes.joined = NamedIds::of(joined.iter().copied());
+        changes.with_attribute_if("groups", |changes| !changes.joined.is_empty())
+    }
+
     /// A change of a connector, or the creation of one; `attributes` are what changes.
     pub(crate) fn of_connector(
         before: Option<&Connector>,
@@ -196,10 +206,12 @@ impl Changes {
         }
     }
 
-    /// Whether the record is about this resource from the other side of a membership.
+    /// Whether the record is about this resource from the other side of a membership or merge.
     pub fn names(&self, id: &str) -> bool {
+        let is_merged = |value: &ChangedValue| value.what == MERGED_USER && value.to.as_deref() == Some(id);
         let lists = [&self.added, &self.removed, &self.joined, &self.left];
-        lists.into_iter().any(|list| list.ids.iter().any(|named| named == id))
+        self.values.iter().any(is_merged)
+            || lists.into_iter().any(|list| list.ids.iter().any(|named| named == id))
     }
 
     /// Whether the resource has this name before or after the change, in any case.

@@ -30,13 +30,17 @@ pub struct CreatedGroup {
 }
 
 impl Directory {
-    /// Creates a user. If a client creates a user with the name of an operator's user, that user becomes the client's.
+    /// Creates a user. If a client creates a user with the name of an operator's user, that user becomes the client's. If the
+    /// connector links users by email, an operator's user with the same email address does too.
     ///
     /// # Errors
-    /// `uniqueness` when the userName is taken, 403 when the connector creates no users, `invalidValue` or 413 when the
+    /// `uniqueness` when the userName is taken, or when several local users could be linked by email; 403 when the connector creates no users, `invalidValue` or 413 when the
     /// document is too large.
     pub async fn create_user(&self, document: Document) -> Result<Resource, ScimError> {
         let user = self.new_resource(ResourceKind::User, document);
+        if let Some(linked) = self.adopt_by_email(&user).await? {
+            return Ok(linked);
+        }
         if self.origin() == Origin::Scim && self.settings().attribute_only {
             return self.adopt(&user).await?.ok_or_else(|| {
                 ScimError::new(

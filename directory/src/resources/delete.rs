@@ -110,6 +110,13 @@ impl Directory {
         if found.stored.is_being_created() || (is_done && self.origin() == Origin::Scim) {
             return Err(ScimError::not_found(id));
         }
+        if let Some(other) = found.stored.merged_into {
+            // A client never had the local user, and may not change roles.
+            return match self.origin() {
+                Origin::Scim => Err(ScimError::not_found(id)),
+                Origin::Local => self.finish_merge(&found, other).await,
+            };
+        }
         // The setting can have changed since the deletion began: a user who was to be kept then is kept.
         match found
             .stored
@@ -195,7 +202,7 @@ impl Directory {
 
     /// Adds what ends with a resource to a transaction: its index entries, its part of the count, and the groups that it was
     /// about to get. The audit record names the members and groups that it loses.
-    fn write_end_of(
+    pub(super) fn write_end_of(
         &self,
         transaction: &mut Transaction,
         StoredUser { stored, groups, .. }: &StoredUser,
@@ -280,6 +287,6 @@ fn not_linked(id: ResourceId) -> ScimError {
 }
 
 /// Requires that a resource is as it was read, and has joined no group since.
-fn has_no_new_membership(stored: &Stored) -> Requirement {
+pub(super) fn has_no_new_membership(stored: &Stored) -> Requirement {
     Requirement::is_unchanged(stored.resource.version).with_joins(stored.joins)
 }

@@ -48,6 +48,7 @@ mod kit {
 
 mod operators {
     mod audit;
+    mod conflicts;
     mod connectors;
     mod display_names;
     mod duplicates;
@@ -59,6 +60,7 @@ mod operators {
     mod merge;
     mod orphans;
     mod output;
+    mod roles;
     mod rules;
     mod settings;
     mod terminal;

@@ -93,7 +93,7 @@ impl Checker<'_> {
                 transaction.put(keys::member_side(connector, kind, member, group).attributes())?;
             }
             Violation::DanglingMembership(group, member) => {
-                for kind in [ResourceKind::User, ResourceKind::Group] {
+                for kind in ResourceKind::MEMBERS {
                     self.require_version(&mut transaction, kind, *member).await?;
                 }
                 let Membership { sides, kinds: None } = self.membership(*group, *member).await? else {

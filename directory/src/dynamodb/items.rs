@@ -317,10 +317,13 @@ pub fn from_member(key: &Key, member: &Member) -> Item {
 
 /// Reads the member from a group's side of a membership.
 pub fn to_member(item: &Item) -> Option<Member> {
-    let is_group = get_text(item, "kind")? == ResourceKind::Group.name();
+    let kind = get_text(item, "kind")?;
     Some(Member {
         id: ResourceId::parse(get_text(item, "sk")?)?,
-        kind: if is_group { ResourceKind::Group } else { ResourceKind::User },
+        kind: ResourceKind::MEMBERS
+            .into_iter()
+            .find(|known| known.name() == kind)
+            .unwrap_or(ResourceKind::User),
         display: get_text(item, "display").map(str::to_owned),
     })
 }

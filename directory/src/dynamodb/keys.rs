@@ -9,7 +9,7 @@
 //! | credential of a connector | `c#connector` | `credential/`, id |
 //! | user, group of the client | `c#user`, `c#group` | id |
 //! | group of operators, role | `c#local`, `c#role` | id |
-//! | member's side of a membership | `c#user`, `c#group` | member id, `/`, group id |
+//! | member's side of a membership | `c#user`, `c#group`, `c#local` | member id, `/`, group id |
 //! | group's (or role's) side of a membership | `c#group/`, group id | member id |
 //! | entry of a unique index | `c#user.userName` | folded value without spaces at both ends |
 //! | entry of another index | `c#user.emails.value` | folded value, `\0`, id |

@@ -135,7 +135,7 @@ impl Directory {
             let (group, present) = tokio::join!(self.group(kind, id), present);
             Ok((group?, present?))
         };
-        let (read, found) = tokio::join!(group_then_present, memberships.find(wanted.clone()));
+        let (read, found) = tokio::join!(group_then_present, memberships.find(kind, wanted.clone()));
         let ((group, present), found) = (read?, found?);
         let changes = check_found(operations, &found)
             .and_then(|()| member_changes::changes(operations, present, &found));

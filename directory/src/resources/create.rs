@@ -79,7 +79,7 @@ impl Directory {
         let group = self.new_resource(kind, document);
         let mut backoff = self.table.backoff();
         loop {
-            let found = self.memberships().find(joining_ids(&members)).await?;
+            let found = self.memberships().find(kind, joining_ids(&members)).await?;
             check_found(&members, &found)?;
             let changes = member_changes::changes(&members, Vec::new(), &found)?;
             let joining = changes.iter().filter_map(Change::joining_group);

@@ -48,6 +48,7 @@ mod kit {
 
 mod operators {
     mod audit;
+    mod auditors;
     mod conflicts;
     mod connectors;
     mod display_names;

@@ -29,7 +29,7 @@ pub use dynamodb::table::Table;
 pub use intents::Swept;
 pub use memberships::Memberships;
 pub use query::{Found, KindQuery, Page, Position, Queries, Query, Start, Walk};
-pub use resources::CreatedGroup;
+pub use resources::{CreatedGroup, Merge};
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;

@@ -82,10 +82,15 @@ impl Memberships<'_> {
         Ok(self.directory.table.get_all(&keys).await?.iter().filter_map(items::to_member).collect())
     }
 
-    /// Finds which of these ids exist. The value is the kind, or `None` for an inactive user, who cannot join a group.
-    pub(crate) async fn find(&self, ids: HashSet<ResourceId>) -> Result<FoundMembers, ScimError> {
+    /// Finds which of these ids exist and can be members of a group or role of kind `of`. The value is the kind, or `None` for an
+    /// inactive user, who cannot join a group.
+    pub(crate) async fn find(
+        &self,
+        of: ResourceKind,
+        ids: HashSet<ResourceId>,
+    ) -> Result<FoundMembers, ScimError> {
         let mut found: FoundMembers = HashMap::with_capacity(ids.len());
-        for kind in [ResourceKind::User, ResourceKind::Group] {
+        for kind in of.kinds_of_members().iter().copied() {
             let keys: Vec<Key> = ids
                 .iter()
                 .filter(|id| !found.contains_key(*id))
@@ -96,10 +101,8 @@ impl Memberships<'_> {
                 if !items::is_deleting(&item) {
                     found.insert(
                         id,
-                        (kind == ResourceKind::Group
-                            || self.lets_inactive_join()
-                            || is_true(&item, "active"))
-                        .then_some(kind),
+                        (kind != ResourceKind::User || self.lets_inactive_join() || is_true(&item, "active"))
+                            .then_some(kind),
                     );
                 }
             }
@@ -153,8 +156,8 @@ impl Memberships<'_> {
             }
             Change::Join(member) => {
                 let requirement = match kind {
-                    ResourceKind::Group => Requirement::stays(id),
-                    _ => Requirement::may_be_member(id, self.lets_inactive_join()),
+                    ResourceKind::User => Requirement::may_be_member(id, self.lets_inactive_join()),
+                    _ => Requirement::stays(id),
                 };
                 let key = keys::resource(&self.directory.connector.id, kind, id);
                 transaction.update(&key, items::join(kind, group), Some(requirement))?;
@@ -166,7 +169,7 @@ impl Memberships<'_> {
 
     /// Whether inactive users can join groups. They can if the connector keeps the memberships of deactivated
     /// users, because the client then sends each membership only once.
-    fn lets_inactive_join(&self) -> bool {
+    pub(crate) fn lets_inactive_join(&self) -> bool {
         self.directory.settings().on_deactivate == OnDeactivate::KeepGroups
     }
 

@@ -23,6 +23,8 @@ pub struct Settings {
     pub attribute_only: bool,
     /// Whether requests must follow the SCIM interoperability profile: see [`shared::interop_profile`].
     pub strict: bool,
+    /// Whether a user that the client creates is linked to the one local user with its email address, if none has its userName.
+    pub link_by_email: bool,
     /// The number of days that audit records are kept.
     pub audit_days: u32,
     /// Which users and groups the directory shows.
@@ -123,6 +125,7 @@ impl Default for Settings {
             on_delete: OnDelete::default(),
             attribute_only: false,
             strict: false,
+            link_by_email: false,
             audit_days: 365,
             rules: Rules::default(),
             mapping: Mapping::default(),

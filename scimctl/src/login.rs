@@ -78,6 +78,11 @@ pub fn explain(profile: Option<&str>, reason: &str) -> String {
         Some(profile) if reason.contains(&format!("profile `{profile}` was not defined")) => format!(
             "there is no AWS profile {profile}; set AWS_PROFILE to one that `aws configure list-profiles` prints"
         ),
+        // The SDK can read such a session too, but that needs 19 more crates, with cryptography that nothing else here uses.
+        Some(profile) if reason.contains("credentials-login") => format!(
+            "AWS profile {profile} logs in with `aws login`, which scimctl cannot read; add a profile with `credential_process = aws \
+             configure export-credentials --profile {profile} --format process` and the same region, and use that one"
+        ),
         Some(profile) if reason.contains("SSO") => format!(
             "AWS profile {profile} is not logged in ({reason}); run `aws sso login --profile {profile}`"
         ),

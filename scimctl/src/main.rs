@@ -127,7 +127,7 @@ enum Command {
   scimctl schema list okta"
     )]
     Schema(schema::Command),
-    /// Export the users or groups of a directory to a file
+    /// Export the users, groups or roles of a directory to a file
     #[command(after_help = "EXAMPLE:\n  scimctl export users okta users.csv --hidden")]
     Export {
         /// What to export
@@ -140,7 +140,7 @@ enum Command {
         #[arg(long)]
         hidden: bool,
     },
-    /// Create or update local users or groups from a file, with the columns of `export`
+    /// Create or update local users, local groups or roles from a file, with the columns of `export`
     #[command(after_help = "EXAMPLE:\n  scimctl import users okta contractors.csv --dry-run")]
     Import {
         /// What to import

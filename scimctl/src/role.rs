@@ -62,7 +62,7 @@ pub enum Command {
         /// Name of the new role
         role: String,
     },
-    /// Assign a role to users, or to groups of the identity provider
+    /// Assign a role to users or groups. Members of a group have its roles, unless a rule hides the group
     #[command(after_help = "EXAMPLE:\n  scimctl role assign okta approver ann@example.com Sales")]
     Assign {
         /// Id of the connector

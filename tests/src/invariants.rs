@@ -6,7 +6,7 @@
 //! | item | pk | sk |
 //! | --- | --- | --- |
 //! | user, group, local group, role | `c#user`, `c#group`, `c#local`, `c#role` | `id` |
-//! | member's side of a membership | `c#user`, `c#group` | `member/group` |
+//! | member's side of a membership | `c#user`, `c#group`, `c#local` | `member/group` |
 //! | group's side of a membership | `c#group/group` | `member` |
 //! | index item of a unique attribute | `c#user.userName` | folded value without spaces at both ends |
 //! | index item of another attribute | `c#user.emails.value` | folded value, `\0`, id |
@@ -427,7 +427,14 @@ impl Directory {
                 resource.map(|resource| resource.kind)
             };
             let is_group = kind_of(&group).is_some_and(|kind| kind != Kind::User);
-            let kind = kind_of(&member).filter(|kind| matches!(kind, Kind::User | Kind::Group));
+            // Only a role has local groups as members.
+            let is_of_role = kind_of(&group) == Some(Kind::Role);
+            let can_be_member = |kind: &Kind| match kind {
+                Kind::User | Kind::Group => true,
+                Kind::LocalGroup => is_of_role,
+                Kind::Role => false,
+            };
+            let kind = kind_of(&member).filter(can_be_member);
             let is_active = self.resources.get(&member).is_none_or(Resource::is_active);
             let is_marked = self.resources.get(&member).is_none_or(|resource| resource.is_set("nested"));
             let mut broken = Vec::new();
@@ -447,7 +454,11 @@ impl Directory {
                 broken.push(Invariant::MembershipsHaveBothSides);
             }
             if let Some(kind) = kind {
-                let name = if kind == Kind::User { "User" } else { "Group" };
+                let name = match kind {
+                    Kind::User => "User",
+                    Kind::LocalGroup => "LocalGroup",
+                    Kind::Group | Kind::Role => "Group",
+                };
                 if stated_kind.is_some_and(|stated| stated != name)
                     || partition.is_some_and(|found| *found != kind)
                 {

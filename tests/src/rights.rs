@@ -193,6 +193,12 @@ mod tests {
             ("OperateDirectory", "DeleteItem", &["okta#user", audit], false),
             ("OperateDirectory", "BatchWriteItem", &["okta#user", audit], false),
             ("OperateDirectory", "BatchWriteItem", &["okta#user", "connectors"], true),
+            ("AuditDirectory", "Query", &[audit], true),
+            ("AuditDirectory", "GetItem", &["connectors", "okta#user"], true),
+            ("AuditDirectory", "PutItem", &[audit], false),
+            ("AuditDirectory", "UpdateItem", &["okta#user"], false),
+            ("AuditDirectory", "DeleteItem", &["okta#user"], false),
+            ("AuditDirectory", "BatchWriteItem", &["okta#user"], false),
         ] {
             let found = is_allowed(&rights[principal], &access(action, Some(keys)));
             assert_eq!(found, expected, "{principal} {action} {keys:?}");
@@ -211,6 +217,8 @@ mod tests {
                 assert!(!is_allowed(statements, &access(action, None)), "{function} {action}");
             }
         }
-        assert!(is_allowed(&rights["OperateDirectory"], &access("Scan", None)));
+        for principal in ["OperateDirectory", "AuditDirectory"] {
+            assert!(is_allowed(&rights[principal], &access("Scan", None)));
+        }
     }
 }

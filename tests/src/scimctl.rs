@@ -84,8 +84,16 @@ pub fn run(connector: &TestConnector, arguments: &[&str]) -> Done {
 /// # Panics
 /// When the binary does not exist.
 pub fn scimctl_with(service: &Service, arguments: &[&str], input: &str) -> Done {
+    scimctl_as("OperateDirectory", service, arguments, input)
+}
+
+/// Runs a command of a person who has this policy of the template, with this standard input.
+///
+/// # Panics
+/// When the binary does not exist.
+pub fn scimctl_as(policy: &str, service: &Service, arguments: &[&str], input: &str) -> Done {
     let mut child = Command::new(binaries().join("scimctl"))
-        .args(["--table", TABLE, "--endpoint", &service.endpoint_for("OperateDirectory")])
+        .args(["--table", TABLE, "--endpoint", &service.endpoint_for(policy)])
         .args(arguments)
         .env("USER", "mallory")
         .stdin(Stdio::piped())

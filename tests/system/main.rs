@@ -49,15 +49,21 @@ mod kit {
 }
 
 mod operators {
+    mod audit;
+    mod auditors;
+    mod conflicts;
     mod connectors;
     mod display_names;
     mod duplicates;
     mod identity;
+    mod link_by_email;
     mod listing;
     mod local_users;
     mod login;
+    mod merge;
     mod orphans;
     mod output;
+    mod roles;
     mod rules;
     mod schemas;
     mod settings;

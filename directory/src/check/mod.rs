@@ -153,7 +153,7 @@ impl<'d> Checker<'d> {
     /// Whether work on a group or its member is being carried out.
     async fn is_changing(self, group: ResourceId, member: ResourceId) -> Result<bool, ScimError> {
         let groups = ResourceKind::WITH_MEMBERS.into_iter().map(|kind| (kind, group));
-        let members = [ResourceKind::User, ResourceKind::Group].map(|kind| (kind, member));
+        let members = ResourceKind::MEMBERS.map(|kind| (kind, member));
         for (kind, id) in groups.chain(members) {
             if self.intent(kind, id).await?.is_some() {
                 return Ok(true);
@@ -235,7 +235,7 @@ impl<'d> Checker<'d> {
 
     async fn membership(self, group: ResourceId, member: ResourceId) -> Result<Membership, ScimError> {
         let connector = self.connector();
-        let member_kinds = [ResourceKind::User, ResourceKind::Group];
+        let member_kinds = ResourceKind::MEMBERS;
         let mut possible = vec![keys::group_side(connector, group, member)];
         possible.extend(member_kinds.map(|kind| keys::member_side(connector, kind, member, group)));
         let mut sides = Vec::new();
@@ -259,7 +259,8 @@ impl<'d> Checker<'d> {
             }
         }
         let group_kind = ends.0.filter(|kind| *kind != ResourceKind::User);
-        let kinds = group_kind.zip(ends.1.filter(|kind| member_kinds.contains(kind)));
+        let kinds = group_kind.zip(ends.1);
+        let kinds = kinds.filter(|(group, member)| group.kinds_of_members().contains(member));
         Ok(Membership { sides, kinds })
     }
 

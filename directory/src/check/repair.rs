@@ -8,7 +8,8 @@ use shared::resource::{Member, ResourceId, ResourceKind};
 
 use super::finding::Violation;
 use super::{BucketCount, Checker, Finding, Membership};
-use crate::audit::Operation;
+use crate::audit::{Changes, Operation};
+use crate::connectors::ConnectorId;
 use crate::dynamodb::attributes::{boolean, get_number, number};
 use crate::dynamodb::conditions::{Condition, Requirement};
 use crate::dynamodb::expressions::Expression;
@@ -24,10 +25,12 @@ impl Checker<'_> {
         let connector = self.connector();
         // The resource whose audit trail gets the record; the connector's own trail if there is none.
         let mut subject = None;
+        let mut changes = Changes::of_attribute(finding.name());
         match &finding.0 {
             Violation::MissingEntry(kind, id, key) => {
                 let (kind, id) = (*kind, *id);
                 subject = Some((kind, id));
+                changes = changes.with_value(&index_entry(connector, key), None, Some("added"));
                 // If another resource has the name, an operator must rename one of the two.
                 if !self.require_checked(&mut transaction, key).await?
                     || !self.add_missing_entry(&mut transaction, kind, id, key).await?
@@ -38,13 +41,17 @@ impl Checker<'_> {
             Violation::StrayEntry(key) => {
                 let kind = keys::parse_index(connector, &key.pk).map(|(kind, _)| kind);
                 subject = kind.zip(self.owner_of_entry(key).await?);
+                changes = changes.with_value(&index_entry(connector, key), Some("stray"), None);
                 if !self.require_checked(&mut transaction, key).await?
                     || !self.delete_stray_entry(&mut transaction, key).await?
                 {
                     return Ok(false);
                 }
             }
-            Violation::StrayItem(key) => transaction.delete(key)?,
+            Violation::StrayItem(key) => {
+                changes = changes.with_value(&format!("item of {}", key.pk), Some("stray"), None);
+                transaction.delete(key)?;
+            }
             Violation::HalfMembership(group, member) => {
                 let (group, member) = (*group, *member);
                 let Membership { kinds: Some((group_kind, kind)), .. } =
@@ -61,6 +68,7 @@ impl Checker<'_> {
                     return Ok(false);
                 };
                 let change = Change::Join(Member { id: member, kind, display: None });
+                changes = changes.with_members([&change].into_iter());
                 let joining = change.joining_group().into_iter();
                 // Without one side, a search for circles can have missed the membership.
                 let Ok(guard) = self.directory.nesting().guard(group, joining).await else {
@@ -85,20 +93,20 @@ impl Checker<'_> {
                 transaction.put(keys::member_side(connector, kind, member, group).attributes())?;
             }
             Violation::DanglingMembership(group, member) => {
-                for kind in [ResourceKind::User, ResourceKind::Group] {
+                for kind in ResourceKind::MEMBERS {
                     self.require_version(&mut transaction, kind, *member).await?;
                 }
                 let Membership { sides, kinds: None } = self.membership(*group, *member).await? else {
                     return Ok(false);
                 };
                 subject = Some((ResourceKind::Group, *group));
+                changes = changes.with_removed([*member].into_iter());
                 for side in sides {
                     transaction.delete(&side)?;
                 }
             }
             Violation::UnfinishedWork(kind, id) => {
-                let attributes = vec![finding.name().to_owned()];
-                self.directory.record(&mut transaction, Operation::Repair, *kind, *id, attributes)?;
+                self.directory.record(&mut transaction, Operation::Repair, *kind, *id, &changes)?;
                 self.directory.commit(&transaction).await?;
                 return self.directory.finish(*kind, *id, true).await;
             }
@@ -110,6 +118,8 @@ impl Checker<'_> {
                 if stored == actual {
                     return Ok(false);
                 }
+                let what = format!("count of {} {bucket:02x}", kind.name());
+                changes = changes.with_value(&what, Some(&count(kind, stored)), Some(&count(kind, actual)));
                 let update = match kind {
                     ResourceKind::User => {
                         Expression::new("SET n = :n, active = :active").with(":active", number(actual.1))
@@ -123,6 +133,10 @@ impl Checker<'_> {
             Violation::WrongActive(id) => {
                 let user = self.directory.user(*id).await?.stored.resource;
                 subject = Some((user.kind, user.id));
+                // The copy is the opposite, or it is missing.
+                let is_active = user.is_active();
+                let (from, to) = ((!is_active).to_string(), is_active.to_string());
+                changes = changes.with_value("active in the item", Some(&from), Some(&to));
                 let update =
                     Expression::new("SET active = :active").with(":active", boolean(user.is_active()));
                 let is_unchanged = Requirement::is_unchanged(user.version);
@@ -130,17 +144,17 @@ impl Checker<'_> {
             }
             Violation::UnmarkedGroup(id) => {
                 subject = Some((ResourceKind::Group, *id));
+                changes = changes.with_value("nested", None, Some("true"));
                 let key = self.key_of(ResourceKind::Group, *id);
                 transaction.update(&key, items::mark_nested(), Some(Requirement::stays(*id)))?;
             }
             Violation::Unreadable(..) => return Ok(false),
         }
-        let attributes = vec![finding.name().to_owned()];
         match subject {
             Some((kind, id)) => {
-                self.directory.record(&mut transaction, Operation::Repair, kind, id, attributes)?
+                self.directory.record(&mut transaction, Operation::Repair, kind, id, &changes)?
             }
-            None => self.directory.record_of_connector(&mut transaction, Operation::Repair, attributes)?,
+            None => self.directory.record_of_connector(&mut transaction, Operation::Repair, &changes)?,
         }
         Ok(self.directory.commit(&transaction).await? == Outcome::Committed)
     }
@@ -201,5 +215,21 @@ impl Checker<'_> {
 
     async fn version(self, key: &Key) -> Result<Option<u64>, ScimError> {
         Ok(self.directory.table.get(key).await?.and_then(|item| get_number(&item, "version")))
+    }
+}
+
+/// The index of an entry. The value in the entry's key can be personal data, so it is left out.
+fn index_entry(connector: &ConnectorId, key: &Key) -> String {
+    match keys::parse_index(connector, &key.pk) {
+        Some((kind, index)) => format!("entry of index {}.{index}", kind.name()),
+        None => format!("entry of {}", key.pk),
+    }
+}
+
+/// A count: of all resources, and for users of the active ones.
+fn count(kind: ResourceKind, (resources, active): (i64, i64)) -> String {
+    match kind {
+        ResourceKind::User => format!("{resources}, {active} active"),
+        _ => resources.to_string(),
     }
 }

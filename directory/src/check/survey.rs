@@ -153,11 +153,14 @@ impl<'d> Survey<'d> {
             if self.changing.contains(&group) || self.changing.contains(&member) {
                 continue;
             }
+            let (of_group, of_member) = (self.resources.get(&group), self.resources.get(&member));
+            let kinds = of_group.map_or(&[][..], |known| known.kind.kinds_of_members());
             let is_group = |known: &&Known| known.kind != ResourceKind::User && !known.is_deleting;
             let is_member = |known: &&Known| {
-                !known.is_deleting && (known.is_active || on_deactivate == OnDeactivate::KeepGroups)
+                !known.is_deleting
+                    && kinds.contains(&known.kind)
+                    && (known.is_active || on_deactivate == OnDeactivate::KeepGroups)
             };
-            let (of_group, of_member) = (self.resources.get(&group), self.resources.get(&member));
             if of_group.filter(is_group).is_none() || of_member.filter(is_member).is_none() {
                 found.insert(Violation::DanglingMembership(group, member));
             } else if sides != GROUP_SIDE | MEMBER_SIDE {

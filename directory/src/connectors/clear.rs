@@ -64,6 +64,7 @@ impl Directory {
         let kids =
             self.connector.record.signing_keys.iter().map(|key| keys::signing_key(connector, &key.kid));
         self.table.delete_all(&kids.collect::<Vec<_>>()).await?;
+        self.table.failed_sign_ins(connector).forget_all().await?;
         self.table.clear_partition(&keys::connector_items(connector)).await?;
         self.table.delete_all(&[keys::connector(connector)]).await
     }

@@ -5,7 +5,7 @@ use std::fmt;
 
 use super::{ConnectorId, Connectors};
 
-use crate::audit::{CONNECTOR_KIND, Operation, Recorder};
+use crate::audit::{CONNECTOR_KIND, Changes, Operation, Recorder};
 use crate::dynamodb::attributes::get_text;
 use crate::dynamodb::keys;
 use crate::dynamodb::table::Range;
@@ -64,11 +64,12 @@ impl Connectors {
         }
         let id = leftover.connector.to_string();
         let subject = (Operation::Repair, CONNECTOR_KIND, id.as_str());
-        let attributes = vec!["leftover".to_owned()];
+        let partitions = format!("{} partitions", leftover.partitions.len());
+        let changes = Changes::of_attribute("leftover").with_value("leftover", Some(&partitions), None);
         let days = Settings::default().audit_days;
         let mut transaction = self.table.transaction();
         let recorder = Recorder { connector: &leftover.connector, actor: &self.actor, now: self.now, days };
-        recorder.record(&mut transaction, subject, attributes, 0)?;
+        recorder.record(&mut transaction, subject, &changes, 0)?;
         self.table.commit(&transaction).await?;
         for pk in &leftover.partitions {
             self.table.clear_partition(pk).await?;

@@ -2,6 +2,7 @@
 
 mod clear;
 pub mod credential_usage;
+pub mod failed_sign_ins;
 mod format;
 mod id;
 mod indexes;

@@ -8,7 +8,7 @@ use shared::error::{ErrorKind, ScimError};
 use shared::schema::Schemas;
 
 use super::{CachedSchemas, Connector, ConnectorId, Indexes, Record, stored, time_until_known};
-use crate::audit::{Actor, CONNECTOR_KIND, Operation, Recorder};
+use crate::audit::{Actor, CONNECTOR_KIND, Changes, Operation, Recorder};
 use crate::dynamodb::table::{Outcome, Table};
 use crate::dynamodb::transaction::Transaction;
 use crate::feeds::begin_marking;
@@ -67,7 +67,8 @@ impl Connectors {
         };
         let mut transaction = self.table.transaction();
         stored::put_new(&mut transaction, &connector)?;
-        self.record(&mut transaction, &connector, Operation::Create, vec!["credentials".to_owned()])?;
+        let changes = Changes::of_connector(None, &connector, vec!["credentials".to_owned()]);
+        self.record(&mut transaction, &connector, Operation::Create, &changes)?;
         let outcome = self.table.commit(&transaction).await?;
         Ok((outcome == Outcome::Committed).then_some(connector))
     }
@@ -328,7 +329,8 @@ impl Connectors {
     ) -> Result<Transaction, ScimError> {
         let mut transaction = self.table.transaction();
         stored::put_next(&mut transaction, present, next)?;
-        self.record(&mut transaction, next, operation, attributes)?;
+        let changes = Changes::of_connector(Some(present), next, attributes);
+        self.record(&mut transaction, next, operation, &changes)?;
         Ok(transaction)
     }
 
@@ -337,11 +339,11 @@ impl Connectors {
         transaction: &mut Transaction,
         connector: &Connector,
         operation: Operation,
-        attributes: Vec<String>,
+        changes: &Changes,
     ) -> Result<(), ScimError> {
         let (id, days) = (connector.id.to_string(), connector.record.settings.audit_days);
         let recorder = Recorder { connector: &connector.id, actor: &self.actor, now: self.now, days };
-        recorder.record(transaction, (operation, CONNECTOR_KIND, &id), attributes, 0)
+        recorder.record(transaction, (operation, CONNECTOR_KIND, &id), changes, 0)
     }
 }
 

@@ -40,8 +40,8 @@ pub struct Slot {
 
 /// A network whose slots are counted together.
 #[derive(Debug, PartialEq, Eq)]
-struct Network {
-    name: String,
+pub(super) struct Network {
+    pub name: String,
     slots: u32,
 }
 
@@ -102,7 +102,7 @@ impl PasswordLimit<'_> {
 }
 
 /// The networks of an address, the largest first.
-fn networks(address: Option<IpAddr>) -> Vec<Network> {
+pub(super) fn networks(address: Option<IpAddr>) -> Vec<Network> {
     let one = |name: String| vec![Network { name, slots: SLOTS }];
     match address {
         None => one("unknown".to_owned()),

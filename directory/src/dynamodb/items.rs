@@ -7,7 +7,8 @@
 //!
 //! A member has `joins`, which counts how often it joined a group, and `last_group`, the group that it joined last. Work that
 //! needs more than one transaction is named in its resource: `leaving`, or `intent` with `intent_owner`, `intent_done`,
-//! `intent_due` and `creating` (see `intents`). A user of the client can have `shown_name`, which an operator entered.
+//! `intent_due` and `creating` (see `intents`). A user of the client can have `shown_name`, which an operator entered. A local
+//! user that is being deleted can have `merged_into`, the user that gets its local groups and roles.
 
 use jiff::{SignedDuration, Timestamp};
 use shared::error::{ErrorKind, ScimError};
@@ -27,6 +28,8 @@ const NESTED: &str = "nested";
 const LAST_GROUP: &str = "last_group";
 /// The stored attribute with the display name that an operator entered for a user of the client.
 const SHOWN_NAME: &str = "shown_name";
+/// The stored attribute with the user that gets the local groups and roles of a local user that is being deleted.
+const MERGED_INTO: &str = "merged_into";
 /// The stored attribute that marks a group whose creation has not ended.
 const CREATING: &str = "creating";
 /// The stored attribute that counts the changes of an intent that are carried out.
@@ -57,6 +60,8 @@ pub struct Stored {
     pub(crate) intent_due: Option<Timestamp>,
     /// The display name that an operator entered for a user of the client. A local user has it in its document.
     pub shown_name: Option<String>,
+    /// The user that gets the local groups and roles of this local user, which is being deleted.
+    pub(crate) merged_into: Option<ResourceId>,
 }
 
 /// How far the change of a group's members is carried out, which needs several transactions.
@@ -122,6 +127,11 @@ pub fn begin_deletion(is_retained: bool, leaving: Option<&str>) -> Update {
         Some(change) => update.and(begin_leaving(change)),
         None => update.and(end_leaving()),
     }
+}
+
+/// Makes the update that begins the deletion of a local user whose local groups and roles another user gets.
+pub fn begin_merge(other: ResourceId) -> Update {
+    begin_deletion(false, None).set(MERGED_INTO, text(other.to_string()))
 }
 
 /// Makes the update of a member that joins a group.
@@ -266,6 +276,7 @@ pub fn to_stored(kind: ResourceKind, item: &Item) -> Result<Stored, ScimError> {
         intent: to_progress(item),
         intent_due: get_number(item, DUE).and_then(|due| Timestamp::from_millisecond(due).ok()),
         shown_name: get_text(item, SHOWN_NAME).map(str::to_owned),
+        merged_into: get_text(item, MERGED_INTO).and_then(ResourceId::parse),
     })
 }
 
@@ -306,10 +317,13 @@ pub fn from_member(key: &Key, member: &Member) -> Item {
 
 /// Reads the member from a group's side of a membership.
 pub fn to_member(item: &Item) -> Option<Member> {
-    let is_group = get_text(item, "kind")? == ResourceKind::Group.name();
+    let kind = get_text(item, "kind")?;
     Some(Member {
         id: ResourceId::parse(get_text(item, "sk")?)?,
-        kind: if is_group { ResourceKind::Group } else { ResourceKind::User },
+        kind: ResourceKind::MEMBERS
+            .into_iter()
+            .find(|known| known.name() == kind)
+            .unwrap_or(ResourceKind::User),
         display: get_text(item, "display").map(str::to_owned),
     })
 }

@@ -11,7 +11,7 @@
 //! | custom schema of a connector | `c#connector` | `schema/`, URN in lower case |
 //! | user, group of the client | `c#user`, `c#group` | id |
 //! | group of operators, role | `c#local`, `c#role` | id |
-//! | member's side of a membership | `c#user`, `c#group` | member id, `/`, group id |
+//! | member's side of a membership | `c#user`, `c#group`, `c#local` | member id, `/`, group id |
 //! | group's (or role's) side of a membership | `c#group/`, group id | member id |
 //! | entry of a unique index | `c#user.userName` | folded value without spaces at both ends |
 //! | entry of another index | `c#user.emails.value` | folded value, `\0`, id |
@@ -26,6 +26,8 @@
 //! | private key that signs the tokens of feeds | `key/c` | key id |
 //! | last use of a credential | `used/c` | credential id |
 //! | checks of chosen passwords from a network | `attempts/c/`, network | start of the 15 minutes |
+//! | failed sign-ins of a day: of further addresses, and the number of addresses | `attempts/c` | `YYYY-MM-DD` |
+//! | failed sign-ins of a day from an address | `attempts/c` | `YYYY-MM-DD/`, address |
 
 use std::collections::HashMap;
 
@@ -354,6 +356,21 @@ pub fn last_use_of_earlier_versions(connector: &ConnectorId, credential: &str) -
 /// The item that counts the checks of passwords from a network in the window that begins at this second.
 pub fn password_checks(connector: &ConnectorId, network: &str, window: i64) -> Key {
     Key { pk: format!("attempts/{connector}/{network}"), sk: window.to_string() }
+}
+
+/// The partition of a connector's failed sign-ins.
+pub fn failed_sign_ins(connector: &ConnectorId) -> String {
+    format!("attempts/{connector}")
+}
+
+/// The item that counts the addresses of a day, and the failed sign-ins of those that have no item.
+pub fn failed_sign_ins_on(connector: &ConnectorId, day: &str) -> Key {
+    Key { pk: failed_sign_ins(connector), sk: day.to_owned() }
+}
+
+/// The item that counts the failed sign-ins of a day from an address.
+pub fn failed_sign_ins_from(connector: &ConnectorId, day: &str, address: &str) -> Key {
+    Key { pk: failed_sign_ins(connector), sk: format!("{day}/{address}") }
 }
 
 /// What an item of a connector's directory is, by its key.

@@ -33,7 +33,7 @@ pub enum Effect {
     Check,
 }
 
-/// What a transaction is about, as its audit record says.
+/// What a transaction is about, as an audit record says.
 #[derive(Clone, Debug)]
 pub struct Subject {
     /// The kind of change.
@@ -57,7 +57,7 @@ pub struct Transaction {
     bytes: usize,
     /// The number of items that are kept for the outbox.
     reserved: usize,
-    subject: Option<Subject>,
+    subjects: Vec<Subject>,
     is_visible: bool,
 }
 
@@ -70,7 +70,7 @@ impl Transaction {
             effects: BTreeMap::new(),
             bytes: 0,
             reserved: 0,
-            subject: None,
+            subjects: Vec::new(),
             is_visible: true,
         }
     }
@@ -82,13 +82,13 @@ impl Transaction {
     }
 
     /// Says what the transaction is about.
-    pub fn set_subject(&mut self, subject: Subject) {
-        self.subject = Some(subject);
+    pub fn add_subject(&mut self, subject: Subject) {
+        self.subjects.push(subject);
     }
 
-    /// What the transaction is about. A transaction without an audit record does not say.
-    pub fn subject(&self) -> Option<&Subject> {
-        self.subject.as_ref()
+    /// What the transaction is about: one subject for each audit record of a resource.
+    pub fn subjects(&self) -> &[Subject] {
+        &self.subjects
     }
 
     /// Says that nobody can see yet what the transaction writes: a part of a group that is being created.

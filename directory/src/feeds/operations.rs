@@ -5,7 +5,7 @@ use shared::error::{ErrorKind, ScimError};
 
 use super::outbox::{Change, parse_order};
 use super::{Feed, FeedId, FeedSettings, LAST_ERROR, MARK_AFTER, MARK_DUE, PublicKey, signing};
-use crate::audit::Operation;
+use crate::audit::{Changes, Operation};
 use crate::connectors::{Connector, ConnectorId, Connectors, FORMAT, format_of, time_until_known};
 use crate::dynamodb::attributes::{number, text};
 use crate::dynamodb::conditions::{Condition, Requirement};
@@ -195,7 +195,7 @@ impl Connectors {
                 .add("revision", number(1));
             let is_unchanged = Requirement::record_is_unchanged(present.revision);
             transaction.update(&keys::feed(id, feed), update, Some(is_unchanged))?;
-            self.record(&mut transaction, &connector, Operation::Update, vec![FEEDS.to_owned()])?;
+            self.record(&mut transaction, &connector, Operation::Update, &Changes::of_attribute(FEEDS))?;
             if self.table.commit(&transaction).await? == Outcome::Committed {
                 return Ok(());
             }
@@ -250,7 +250,7 @@ impl Connectors {
                 self.transaction_of(&connector, &next, Operation::Update, vec![FEEDS.to_owned()])?
             } else {
                 let mut transaction = self.table.transaction();
-                self.record(&mut transaction, &connector, Operation::Update, vec![FEEDS.to_owned()])?;
+                self.record(&mut transaction, &connector, Operation::Update, &Changes::of_attribute(FEEDS))?;
                 transaction
             };
             let update = Update::new().set("doc", text(to_json(&settings)?)).add("revision", number(1));

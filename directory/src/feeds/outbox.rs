@@ -54,10 +54,13 @@ pub(crate) fn with_outbox(
     if feeds.is_empty() || !transaction.is_visible() {
         return Ok(None);
     }
-    let Some(change) = Change::of(&connector.id, transaction) else { return Ok(None) };
+    let changes = Change::all(&connector.id, transaction);
+    if changes.is_empty() {
+        return Ok(None);
+    }
     let mut transaction = transaction.clone();
     let order = order(now);
-    for feed in feeds {
+    for (change, feed) in changes.iter().flat_map(|change| feeds.iter().map(move |feed| (change, feed))) {
         transaction.put(change.item(&connector.id, feed, &order))?;
     }
     Ok(Some(transaction))
@@ -86,11 +89,11 @@ impl Change {
         Self { kind, id, operation, attributes: Vec::new(), members: Vec::new(), groups: Vec::new() }
     }
 
-    /// Finds what a transaction changes; `None` if it changes no resource and no membership.
+    /// Finds what a transaction changes: one change for each resource of an audit record.
     ///
     /// The later transactions of a long change have no audit record. They write memberships either of one group, whose item
     /// they also change, or of one member.
-    fn of(connector: &ConnectorId, transaction: &Transaction) -> Option<Self> {
+    fn all(connector: &ConnectorId, transaction: &Transaction) -> Vec<Self> {
         let mut memberships = Vec::new();
         let mut changed = Vec::new();
         let mut member_kind = ResourceKind::User;
@@ -105,21 +108,32 @@ impl Change {
                 _ => {}
             }
         }
-        let (kind, id, operation, attributes) = match transaction.subject() {
-            Some(subject) => {
-                (subject.kind, subject.id, subject.operation.name().to_owned(), subject.attributes.clone())
-            }
-            None => {
-                let (group, member) = *memberships.first()?;
-                let of_one_group = memberships.iter().all(|(other, _)| *other == group);
-                let of_group = changed.iter().find(|(_, id)| *id == group && of_one_group);
-                let (kind, id) = of_group.copied().unwrap_or((member_kind, member));
-                (kind, id, String::new(), Vec::new())
+        let of = |kind, id, operation: &str, attributes: &[String]| {
+            let members = memberships.iter().filter(|(group, _)| *group == id).map(|(_, member)| *member);
+            let groups = memberships.iter().filter(|(_, member)| *member == id).map(|(group, _)| *group);
+            Self {
+                kind,
+                id,
+                operation: operation.to_owned(),
+                attributes: attributes.to_vec(),
+                members: members.collect(),
+                groups: groups.collect(),
             }
         };
-        let members = memberships.iter().filter(|(group, _)| *group == id).map(|(_, member)| *member);
-        let groups = memberships.iter().filter(|(_, member)| *member == id).map(|(group, _)| *group);
-        Some(Self { kind, id, operation, attributes, members: members.collect(), groups: groups.collect() })
+        let subjects = transaction.subjects();
+        match memberships.first() {
+            Some((group, member)) if subjects.is_empty() => {
+                let is_of_one_group = memberships.iter().all(|(other, _)| other == group);
+                let of_group = changed.iter().find(|(_, id)| id == group && is_of_one_group);
+                let (kind, id) = of_group.copied().unwrap_or((member_kind, *member));
+                vec![of(kind, id, "", &[])]
+            }
+            _ => subjects
+                .iter()
+                .map(|subject| of(subject.kind, subject.id, subject.operation.name(), &subject.attributes))
+                .filter(Self::is_visible)
+                .collect(),
+        }
     }
 
     /// Makes the item for one feed.
@@ -163,6 +177,17 @@ impl Change {
             groups: ids("groups"),
         };
         Some((change, order.to_owned()))
+    }
+
+    /// Whether a consumer can see the change. The one who gets the memberships of a merged user does not change itself.
+    fn is_visible(&self) -> bool {
+        self.operation != Operation::Merge.name()
+            || !(self.attributes.is_empty() && self.members.is_empty() && self.groups.is_empty())
+    }
+
+    /// Whether the consumer has to read the resource again: it is marked, or repaired.
+    pub fn is_mark(&self) -> bool {
+        self.operation == MARK || self.operation == Operation::Repair.name()
     }
 
     /// Whether the resource was created, or became the client's.

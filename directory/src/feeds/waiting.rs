@@ -6,7 +6,7 @@ use shared::error::ScimError;
 use shared::resource::{ResourceId, ResourceKind};
 
 use super::jti::Jti;
-use super::outbox::{Change, MARK};
+use super::outbox::Change;
 use super::{Event, Outbox};
 use crate::dynamodb::keys;
 use crate::dynamodb::table::Range;
@@ -57,7 +57,7 @@ impl Waiting {
 
     fn add(&mut self, change: Change, order: String) {
         self.is_created |= change.is_creation();
-        self.is_marked |= change.operation == MARK;
+        self.is_marked |= change.is_mark();
         // Which schemas a document names follows from its attributes.
         self.attributes.extend(change.attributes.into_iter().filter(|name| name != "schemas"));
         self.members.extend(change.members);

@@ -30,6 +30,8 @@ struct StoredChange {
     is_join: bool,
     #[serde(rename = "g")]
     is_group: bool,
+    #[serde(rename = "l", default, skip_serializing_if = "std::ops::Not::not")]
+    is_local_group: bool,
     id: String,
     #[serde(rename = "d", default, skip_serializing_if = "Option::is_none")]
     display: Option<String>,
@@ -92,6 +94,7 @@ impl From<&Change> for StoredChange {
         Self {
             is_join,
             is_group: member.kind == ResourceKind::Group,
+            is_local_group: member.kind == ResourceKind::LocalGroup,
             id: member.id.to_string(),
             display: member.display.clone().filter(|_| is_join),
         }
@@ -100,7 +103,11 @@ impl From<&Change> for StoredChange {
 
 impl StoredChange {
     fn into_change(self) -> Option<Change> {
-        let kind = if self.is_group { ResourceKind::Group } else { ResourceKind::User };
+        let kind = match (self.is_group, self.is_local_group) {
+            (true, _) => ResourceKind::Group,
+            (false, true) => ResourceKind::LocalGroup,
+            (false, false) => ResourceKind::User,
+        };
         let member = Member { id: ResourceId::parse(&self.id)?, kind, display: self.display };
         Some(if self.is_join { Change::Join(member) } else { Change::Leave(member) })
     }
@@ -197,9 +204,10 @@ mod tests {
         let member =
             |number, kind| Member { id: id(number), kind, display: Some("line\nbreak \"x\"".to_owned()) };
         let changes: Vec<Change> = (0..5_000)
-            .map(|number| match number % 3 {
+            .map(|number| match number % 4 {
                 0 => Change::Join(member(number, ResourceKind::User)),
                 1 => Change::Join(member(number, ResourceKind::Group)),
+                2 => Change::Join(member(number, ResourceKind::LocalGroup)),
                 _ => Change::Leave(Member { display: None, ..member(number, ResourceKind::User) }),
             })
             .collect();

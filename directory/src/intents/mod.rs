@@ -8,11 +8,12 @@
 //! | intent | named in the resource by | what is left to do |
 //! | --- | --- | --- |
 //! | deletion | `going` | to remove all memberships, and the item last |
+//! | merge of a local user | `going`, `merged_into` | to move its local groups and roles to another user, then the deletion |
 //! | leaving | `leaving` | to remove a deactivated (or retained) user from all groups |
 //! | member changes | `intent` | the changes that the intent lists |
 //! | creation of a group | `creating` | the same; the group is invisible until then |
 //!
-//! Several processes can carry out a deletion or a leaving at once without harm. The changes of members have an order: a
+//! Several processes can carry out a deletion, a merge or a leaving at once without harm. The changes of members have an order: a
 //! member whom the intent adds may be removed by the next request. So member changes and creations have one owner, each of
 //! their transactions requires it, and each also counts the changes that are done. Another process takes the work over by
 //! changing the owner. It tries this only after the time that the intent names. If its clock is ahead, it takes the work from

@@ -97,6 +97,8 @@ impl Directory {
             }
         } else if let Some(leaving) = &stored.leaving {
             self.finish_leaving((kind, id), leaving, groups_to_leave(&found)).await?;
+        } else if let Some(other) = stored.merged_into {
+            self.finish_merge(&found, other).await?;
         } else if stored.is_deleting && !stored.is_retained {
             self.finish_deletion((kind, id), groups_to_leave(&found)).await?;
         } else {

@@ -64,7 +64,8 @@ impl Directory {
                 done + self.memberships().fill(&mut transaction, group.id, rest, &skipped, 1)?
             };
             let written = changes.get(done..position).unwrap_or_default();
-            let is_last = position >= changes.len() && self.end_work(&mut transaction, work, written)?;
+            let is_last =
+                position >= changes.len() && self.end_work(&mut transaction, work, written, &skipped)?;
             if !is_last {
                 if progress.is_creation {
                     transaction.hide();
@@ -103,12 +104,14 @@ impl Directory {
         }
     }
 
-    /// Adds what ends the intent to a transaction, which also writes the changes `written`. Returns `false` when it does not fit.
+    /// Adds what ends the intent to a transaction, which also writes the changes `written`. The members in `skipped` did not join.
+    /// Returns `false` when it does not fit.
     fn end_work(
         &self,
         transaction: &mut Transaction,
         work: &Work,
         written: &[Change],
+        skipped: &HashSet<ResourceId>,
     ) -> Result<bool, ScimError> {
         let Work { group, progress, .. } = work;
         let (kind, id) = (group.kind, group.id);
@@ -138,7 +141,8 @@ impl Directory {
                 transaction.put(entry.item(&self.connector.id, kind, id))?;
             }
             self.count_created(transaction, group)?;
-            self.record_creation(transaction, group, true)?;
+            let joined = work.changes.iter().filter(|change| !skipped.contains(&change.member().id));
+            self.record_creation(transaction, group, joined)?;
         }
         Ok(true)
     }

@@ -7,10 +7,10 @@ use uuid::Uuid;
 
 use super::display_name::keep_display_name;
 use super::{check_entity_tag, name_conflict, unexpected_refusal};
-use crate::audit::{self, Operation};
+use crate::audit::{Changes, Operation};
 use crate::dynamodb::conditions::{Condition, Requirement};
 use crate::dynamodb::expressions::Update;
-use crate::dynamodb::items::{self, Stored};
+use crate::dynamodb::items;
 use crate::dynamodb::table::Outcome;
 use crate::dynamodb::transaction::Transaction;
 use crate::memberships::{groups_to_leave, learn_versions};
@@ -83,14 +83,14 @@ impl Directory {
         let mut groups = if leaves { groups_to_leave(found) } else { Vec::new() };
         loop {
             let mut transaction = self.transaction();
-            self.write_user_version(&mut transaction, &found.stored, next, leaves, Update::new())?;
+            self.write_user_version(&mut transaction, found, next, leaves, Update::new())?;
             let mut left = self.memberships().fill_leaving(&mut transaction, member, &groups, 0)?;
             let mut leaving = None;
             if left < groups.len() {
                 let change = leaving.insert(Uuid::new_v4().simple().to_string());
                 let also = items::begin_leaving(change);
                 transaction = self.transaction();
-                self.write_user_version(&mut transaction, &found.stored, next, leaves, also)?;
+                self.write_user_version(&mut transaction, found, next, leaves, also)?;
                 self.write_intent(&mut transaction, next.kind, next.id, None)?;
                 left = self.memberships().fill_leaving(&mut transaction, member, &groups, 0)?;
             }
@@ -117,7 +117,7 @@ impl Directory {
     fn write_user_version(
         &self,
         transaction: &mut Transaction,
-        stored: &Stored,
+        StoredUser { stored, groups, .. }: &StoredUser,
         next: &Resource,
         leaves: bool,
         also: Update,
@@ -129,8 +129,11 @@ impl Directory {
         let requirement = if leaves { is_unchanged.with_joins(stored.joins) } else { is_unchanged };
         self.write_version(transaction, present, next, also, requirement)?;
         let operation = if is_adopted { Operation::Adopt } else { Operation::Update };
-        let mut attributes = audit::changed(&present.document, &next.document);
-        attributes.extend(leaves.then(|| "groups".to_owned()));
-        self.record(transaction, operation, next.kind, next.id, attributes)
+        let mut changes = Changes::of_update(present, next);
+        if is_adopted {
+            changes.name = Changes::of_creation(next).name;
+        }
+        let changes = changes.with_left(if leaves { groups } else { &[] });
+        self.record(transaction, operation, next.kind, next.id, &changes)
     }
 }

@@ -17,7 +17,7 @@ use shared::resource::{Document, Resource, ResourceId, ResourceKind};
 
 use super::check_entity_tag;
 use crate::Directory;
-use crate::audit::{self, Operation};
+use crate::audit::{Changes, Operation};
 use crate::dynamodb::conditions::{Condition, Requirement};
 use crate::dynamodb::expressions::Update;
 use crate::dynamodb::items::{self, Stored};
@@ -135,7 +135,7 @@ impl Directory {
             let (group, present) = tokio::join!(self.group(kind, id), present);
             Ok((group?, present?))
         };
-        let (read, found) = tokio::join!(group_then_present, memberships.find(wanted.clone()));
+        let (read, found) = tokio::join!(group_then_present, memberships.find(kind, wanted.clone()));
         let ((group, present), found) = (read?, found?);
         let changes = check_found(operations, &found)
             .and_then(|()| member_changes::changes(operations, present, &found));
@@ -210,9 +210,8 @@ impl Directory {
             let update = self.memberships().next_group_version().and(also);
             transaction.update(&key, update, Some(requirement.with_intent(intent)))?;
         }
-        let mut attributes = audit::changed(&group.document, &next.document);
-        attributes.extend((!changes.is_empty()).then(|| "members".to_owned()));
-        self.record(transaction, Operation::Update, group.kind, group.id, attributes)
+        let changes = Changes::of_update(group, next).with_members(changes.iter());
+        self.record(transaction, Operation::Update, group.kind, group.id, &changes)
     }
 
     /// Carries out the rest of a change, or waits for the process that took it over.

@@ -8,7 +8,7 @@ use shared::resource::{Document, Member, Origin, Resource, ResourceKind};
 
 use super::{name_conflict, unexpected_refusal};
 use crate::Directory;
-use crate::audit::{self, Operation};
+use crate::audit::{Changes, Operation};
 use crate::dynamodb::conditions::Condition;
 use crate::dynamodb::items;
 use crate::dynamodb::keys;
@@ -30,13 +30,17 @@ pub struct CreatedGroup {
 }
 
 impl Directory {
-    /// Creates a user. If a client creates a user with the name of an operator's user, that user becomes the client's.
+    /// Creates a user. If a client creates a user with the name of an operator's user, that user becomes the client's. If the
+    /// connector links users by email, an operator's user with the same email address does too.
     ///
     /// # Errors
-    /// `uniqueness` when the userName is taken, 403 when the connector creates no users, `invalidValue` or 413 when the
+    /// `uniqueness` when the userName is taken, or when several local users could be linked by email; 403 when the connector creates no users, `invalidValue` or 413 when the
     /// document is too large.
     pub async fn create_user(&self, document: Document) -> Result<Resource, ScimError> {
         let user = self.new_resource(ResourceKind::User, document);
+        if let Some(linked) = self.adopt_by_email(&user).await? {
+            return Ok(linked);
+        }
         if self.origin() == Origin::Scim && self.settings().attribute_only {
             return self.adopt(&user).await?.ok_or_else(|| {
                 ScimError::new(
@@ -50,7 +54,7 @@ impl Directory {
             });
         }
         let mut transaction = self.transaction();
-        self.write_creation(&mut transaction, &user, false)?;
+        self.write_creation(&mut transaction, &user, &[])?;
         match self.commit(&transaction).await? {
             Outcome::Committed => Ok(user),
             Outcome::Refused(failed) => {
@@ -75,7 +79,7 @@ impl Directory {
         let group = self.new_resource(kind, document);
         let mut backoff = self.table.backoff();
         loop {
-            let found = self.memberships().find(joining_ids(&members)).await?;
+            let found = self.memberships().find(kind, joining_ids(&members)).await?;
             check_found(&members, &found)?;
             let changes = member_changes::changes(&members, Vec::new(), &found)?;
             let joining = changes.iter().filter_map(Change::joining_group);
@@ -125,7 +129,7 @@ impl Directory {
         guard: Option<&NestingGuard>,
     ) -> Result<Option<Transaction>, ScimError> {
         let mut transaction = self.transaction();
-        self.write_creation(&mut transaction, group, !changes.is_empty())?;
+        self.write_creation(&mut transaction, group, changes)?;
         if let Some(guard) = guard {
             guard.write(&mut transaction, group.id, changes, false)?;
         }
@@ -182,12 +186,12 @@ impl Directory {
         }
     }
 
-    /// Adds the creation of a resource to a transaction. `has_members` is for its audit record.
+    /// Adds the creation of a resource to a transaction. `members` are for its audit record.
     fn write_creation(
         &self,
         transaction: &mut Transaction,
         resource: &Resource,
-        has_members: bool,
+        members: &[Change],
     ) -> Result<(), ScimError> {
         let kind = resource.kind;
         let entries = self.index_entries(resource)?;
@@ -196,19 +200,18 @@ impl Directory {
         transaction.put_new(items::from_resource(&key, resource)?, Condition::IsNew)?;
         self.add_entries(transaction, resource, &entries)?;
         self.count_created(transaction, resource)?;
-        self.record_creation(transaction, resource, has_members)
+        self.record_creation(transaction, resource, members.iter())
     }
 
-    /// Adds the audit record of a creation.
-    pub(crate) fn record_creation(
+    /// Adds the audit record of a creation with these members.
+    pub(crate) fn record_creation<'c>(
         &self,
         transaction: &mut Transaction,
         resource: &Resource,
-        has_members: bool,
+        members: impl Iterator<Item = &'c Change> + Clone,
     ) -> Result<(), ScimError> {
-        let mut attributes = audit::changed(&Document::new(), &resource.document);
-        attributes.extend(has_members.then(|| "members".to_owned()));
-        self.record(transaction, Operation::Create, resource.kind, resource.id, attributes)
+        let changes = Changes::of_creation(resource).with_members(members);
+        self.record(transaction, Operation::Create, resource.kind, resource.id, &changes)
     }
 }
 

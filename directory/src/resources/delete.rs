@@ -10,7 +10,7 @@ use shared::resource::{Member, Origin, Resource, ResourceId, ResourceKind};
 use uuid::Uuid;
 
 use super::{CountChange, check_entity_tag, unexpected_refusal};
-use crate::audit::Operation;
+use crate::audit::{Changes, Operation};
 use crate::dynamodb::conditions::{Condition, Requirement};
 use crate::dynamodb::items::{self, Progress, Stored};
 use crate::dynamodb::keys;
@@ -20,9 +20,6 @@ use crate::index::Entry;
 use crate::memberships::{GroupToLeave, groups_to_leave, learn_versions};
 use crate::settings::OnDelete;
 use crate::{Directory, StoredUser};
-
-/// The most members that are read to delete a group in one transaction. Each needs two of its 100 items.
-const MAX_MEMBERS_AT_ONCE: usize = 48;
 
 impl Directory {
     /// Deletes a resource. Where the connector's `on-delete` is `deactivate`, a user whom the client deletes is kept for
@@ -91,10 +88,10 @@ impl Directory {
             }
             // The members are read after the group's version, which the transaction requires.
             let members = match kind {
-                ResourceKind::User => (Vec::new(), false),
-                _ => self.memberships().members(id, MAX_MEMBERS_AT_ONCE).await?,
+                ResourceKind::User => Vec::new(),
+                _ => self.memberships().members(id, usize::MAX).await?.0,
             };
-            if self.write_deletion(&found, members, is_retained).await? {
+            if self.write_deletion(&found, &members, is_retained).await? {
                 return Ok(());
             }
             if let Some(progress) = &found.stored.intent {
@@ -112,6 +109,13 @@ impl Directory {
         let is_done = found.stored.is_retained && found.stored.leaving.is_none();
         if found.stored.is_being_created() || (is_done && self.origin() == Origin::Scim) {
             return Err(ScimError::not_found(id));
+        }
+        if let Some(other) = found.stored.merged_into {
+            // A client never had the local user, and may not change roles.
+            return match self.origin() {
+                Origin::Scim => Err(ScimError::not_found(id)),
+                Origin::Local => self.finish_merge(&found, other).await,
+            };
         }
         // The setting can have changed since the deletion began: a user who was to be kept then is kept.
         match found
@@ -138,7 +142,7 @@ impl Directory {
     async fn write_deletion(
         &self,
         found: &StoredUser,
-        (members, has_more): (Vec<Member>, bool),
+        members: &[Member],
         is_retained: bool,
     ) -> Result<bool, ScimError> {
         let (kind, id) = (found.stored.resource.kind, found.stored.resource.id);
@@ -146,12 +150,11 @@ impl Directory {
         loop {
             let mut transaction = self.transaction();
             self.write_deleted(&mut transaction, &found.stored, is_retained)?;
-            self.write_end_of(&mut transaction, &found.stored)?;
+            self.write_end_of(&mut transaction, found, members)?;
             if found.stored.has_intent() {
                 self.end_intent(&mut transaction, kind, id)?;
             }
-            let has_no_members =
-                !has_more && self.memberships().write_removal(&mut transaction, id, &members)?;
+            let has_no_members = self.memberships().write_removal(&mut transaction, id, members)?;
             let mut left = self.memberships().fill_leaving(&mut transaction, (kind, id), &groups, 0)?;
             let fits = has_no_members && left == groups.len();
             let leaving = is_retained.then(|| Uuid::new_v4().simple().to_string());
@@ -160,7 +163,7 @@ impl Directory {
                 let update = items::begin_deletion(is_retained, leaving.as_deref());
                 let key = keys::resource(&self.connector.id, kind, id);
                 transaction.update(&key, update, Some(has_no_new_membership(&found.stored)))?;
-                self.write_end_of(&mut transaction, &found.stored)?;
+                self.write_end_of(&mut transaction, found, members)?;
                 self.write_intent(&mut transaction, kind, id, None)?;
                 left = self.memberships().fill_leaving(&mut transaction, (kind, id), &groups, 0)?;
             }
@@ -198,8 +201,13 @@ impl Directory {
     }
 
     /// Adds what ends with a resource to a transaction: its index entries, its part of the count, and the groups that it was
-    /// about to get.
-    fn write_end_of(&self, transaction: &mut Transaction, stored: &Stored) -> Result<(), ScimError> {
+    /// about to get. The audit record names the members and groups that it loses.
+    pub(super) fn write_end_of(
+        &self,
+        transaction: &mut Transaction,
+        StoredUser { stored, groups, .. }: &StoredUser,
+        members: &[Member],
+    ) -> Result<(), ScimError> {
         let resource = &stored.resource;
         let (kind, id) = (resource.kind, resource.id);
         for entry in self.index_entries(resource)? {
@@ -210,7 +218,9 @@ impl Directory {
         if kind == ResourceKind::Group && stored.intent.is_some() {
             self.nesting().end_intent(transaction, id, &[])?;
         }
-        self.record(transaction, Operation::Delete, kind, id, Vec::new())
+        let removed = members.iter().map(|member| member.id);
+        let changes = Changes::of_deletion(resource).with_removed(removed).with_left(groups);
+        self.record(transaction, Operation::Delete, kind, id, &changes)
     }
 
     /// Deletes the memberships and the item of a resource whose deletion has begun, and its intent.
@@ -277,6 +287,6 @@ fn not_linked(id: ResourceId) -> ScimError {
 }
 
 /// Requires that a resource is as it was read, and has joined no group since.
-fn has_no_new_membership(stored: &Stored) -> Requirement {
+pub(super) fn has_no_new_membership(stored: &Stored) -> Requirement {
     Requirement::is_unchanged(stored.resource.version).with_joins(stored.joins)
 }

@@ -6,7 +6,7 @@ use shared::error::ScimError;
 use shared::resource::{Document, Origin, Resource, ResourceId, ResourceKind, normalise};
 
 use crate::Directory;
-use crate::audit::Operation;
+use crate::audit::{Changes, Operation};
 use crate::dynamodb::conditions::Requirement;
 use crate::dynamodb::expressions::Update;
 use crate::dynamodb::items;
@@ -47,8 +47,8 @@ impl Directory {
         let mut transaction = self.transaction();
         let key = keys::resource(&self.connector.id, ResourceKind::User, id);
         transaction.update(&key, items::set_shown_name(name), Some(Requirement::stays(id)))?;
-        let attributes = vec![SHOWN_DISPLAY_NAME.to_owned()];
-        self.record(&mut transaction, Operation::Update, ResourceKind::User, id, attributes)?;
+        let changes = Changes::of_attribute(SHOWN_DISPLAY_NAME);
+        self.record(&mut transaction, Operation::Update, ResourceKind::User, id, &changes)?;
         match self.commit(&transaction).await? {
             Outcome::Committed => Ok(()),
             Outcome::Refused(_) => Err(ScimError::not_found(id)),

@@ -9,10 +9,12 @@ mod change_group;
 mod create;
 mod delete;
 mod display_name;
+mod merge;
 mod names;
 mod read;
 
 pub use create::CreatedGroup;
+pub use merge::Merge;
 
 use names::{name_conflict, name_taken, name_taken_elsewhere};
 

@@ -1,9 +1,12 @@
 //! Reading users, groups and roles.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use shared::error::ScimError;
 use shared::filter::fold_name;
 use shared::resource::{ResourceId, ResourceKind};
 
+use crate::dynamodb::attributes::get_text;
 use crate::dynamodb::items::{self, Stored};
 use crate::dynamodb::keys::{self, Key};
 use crate::dynamodb::table::Range;
@@ -56,6 +59,26 @@ impl Directory {
         let name =
             |user: &StoredUser| user.stored.resource.document.get("userName")?.as_str().map(str::to_owned);
         Ok(users.iter().filter_map(name).collect())
+    }
+
+    /// Reads the userNames and displayNames of these resources, whatever their kind. Resources that do not exist are left out.
+    ///
+    /// # Errors
+    /// Fails when DynamoDB does.
+    pub async fn names_of(
+        &self,
+        ids: &BTreeSet<ResourceId>,
+    ) -> Result<BTreeMap<ResourceId, String>, ScimError> {
+        let mut names = BTreeMap::new();
+        for kind in ResourceKind::ALL {
+            let unknown = ids.iter().filter(|id| !names.contains_key(*id));
+            let keys: Vec<Key> = unknown.map(|id| keys::resource(&self.connector.id, kind, *id)).collect();
+            for item in self.table.get_all(&keys).await? {
+                let name = get_text(&item, items::unique_attribute(kind)).map(str::to_owned);
+                names.extend(items::ids(&item).map(|(id, _)| id).zip(name));
+            }
+        }
+        Ok(names)
     }
 
     /// Reads a user, also one whom the client deleted and operators keep.

@@ -274,6 +274,7 @@ mod tests {
             intent: None,
             intent_due: None,
             shown_name: None,
+            merged_into: None,
         }
     }
 

@@ -8,6 +8,7 @@ mod list;
 pub mod new_credential;
 mod settings;
 mod show;
+mod sign_ins;
 
 use std::path::PathBuf;
 
@@ -17,6 +18,7 @@ use shared::credential::CredentialScope;
 use crate::context::{Context, parse_connector_id};
 use crate::failure::Failure;
 use crate::output::print;
+use crate::time::DateOrTime;
 
 use create::NO_URL;
 use new_credential::CredentialOptions;
@@ -111,6 +113,21 @@ pub enum Command {
         #[arg(value_name = "TIME")]
         when: String,
     },
+    /// List the requests with wrong credentials, by day and address. They are kept for 90 days
+    #[command(
+        after_help = "Each day has at most 100 addresses; requests from further ones are counted together. Requests that get 429, \
+                      because they come too fast, are not counted.\n\nEXAMPLE:\n  scimctl connector sign-ins okta --since 2026-11-01"
+    )]
+    SignIns {
+        /// Id of the connector
+        id: String,
+        /// List only days from this date (UTC) on
+        #[arg(long, value_name = "TIME", value_parser = DateOrTime::parse)]
+        since: Option<DateOrTime>,
+        /// Print one JSON object on each line
+        #[arg(long)]
+        json: bool,
+    },
     /// Change some settings, and keep the others
     #[command(
         after_help = "EXAMPLE:\n  scimctl connector set okta on-delete=refuse rules.exclude-users='svc-*,root' --dry-run"
@@ -151,7 +168,7 @@ impl Command {
     pub fn is_change(&self) -> bool {
         match self {
             Self::Set { dry_run, .. } | Self::Apply { dry_run, .. } => !dry_run,
-            Self::List { .. } | Self::Show { .. } | Self::Export { .. } => false,
+            Self::List { .. } | Self::Show { .. } | Self::SignIns { .. } | Self::Export { .. } => false,
             Self::Create { .. }
             | Self::Enable { .. }
             | Self::Disable { .. }
@@ -192,6 +209,7 @@ pub async fn run(command: Command, context: &Context) -> Result<(), Failure> {
         Command::Expires { id, credential, when } => {
             credentials::set_expiry(context, &id, &credential, &when).await
         }
+        Command::SignIns { id, since, json } => sign_ins::list(context, &id, since, json).await,
         Command::Set { id, settings: changes, dry_run } => {
             let connector = context.connector(&id).await?;
             let new = settings::with_changes(&connector.record.settings, &changes)?;

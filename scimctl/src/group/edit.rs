@@ -30,7 +30,7 @@ pub async fn add_members(
     group: &FoundGroup,
     members: &[String],
 ) -> Result<(), Failure> {
-    let ids = find_members(open, members).await?;
+    let ids = find_members(open, group.kind, members).await?;
     let value = |id: &ResourceId| MemberValue { id: *id, kind: None, display: None };
     change_members(open, group, MemberOperation::Add(ids.iter().map(value).collect())).await?;
     let (mut added, mut skipped) = (Vec::new(), Vec::new());
@@ -66,7 +66,7 @@ pub async fn remove_members(
     group: &FoundGroup,
     members: &[String],
 ) -> Result<(), Failure> {
-    let ids = find_members(open, members).await?;
+    let ids = find_members(open, group.kind, members).await?;
     change_members(open, group, MemberOperation::Remove(ids)).await?;
     let (name, removed) = (&group.entered, members.join(", "));
     print(&match group.kind {

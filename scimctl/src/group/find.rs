@@ -43,24 +43,31 @@ pub async fn find_role(open: &OpenDirectory, role: &str) -> Result<FoundGroup, F
     }
 }
 
-/// Finds members. A member is a user, or a group of the identity provider. A local group cannot be a member, so that no group
-/// can contain itself.
-pub async fn find_members(open: &OpenDirectory, members: &[String]) -> Result<Vec<ResourceId>, Failure> {
+/// Finds members of a group or role of kind `of`. A member is a user, or a group of the identity provider. A role can also be
+/// assigned to local groups.
+pub async fn find_members(
+    open: &OpenDirectory,
+    of: ResourceKind,
+    members: &[String],
+) -> Result<Vec<ResourceId>, Failure> {
     let mut ids = Vec::with_capacity(members.len());
     for member in members {
-        ids.push(find_member(open, member).await?);
+        ids.push(find_member(open, of, member).await?);
     }
     Ok(ids)
 }
 
-async fn find_member(open: &OpenDirectory, member: &str) -> Result<ResourceId, Failure> {
-    for kind in [ResourceKind::User, ResourceKind::Group] {
-        if let Some(id) = open.directory.find_by_name(kind, member).await? {
+async fn find_member(open: &OpenDirectory, of: ResourceKind, member: &str) -> Result<ResourceId, Failure> {
+    for kind in of.kinds_of_members() {
+        if let Some(id) = open.directory.find_by_name(*kind, member).await? {
             return Ok(id);
         }
     }
     match ResourceId::parse(member) {
         Some(id) => Ok(id),
+        None if of == ResourceKind::Role => {
+            fail(format!("connector {} has no user and no group {member}", open.connector))
+        }
         None => fail(format!(
             "connector {} has no user {member}, and no group of the identity provider with this name",
             open.connector

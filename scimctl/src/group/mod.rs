@@ -1,11 +1,14 @@
 //! `scimctl group`: shows the groups of a directory, and manages the local ones.
 
+mod conflicts;
 mod document;
 mod edit;
 mod find;
 mod list;
 mod members;
 mod show;
+
+use std::path::PathBuf;
 
 use clap::Subcommand;
 use directory::view::is_built_in;
@@ -66,6 +69,20 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Check which names of groups that the identity provider will push are taken by local or built-in groups
+    #[command(
+        after_help = "The file has one name on each line, or is a .csv file with a heading. The exit code is 1 if a name is taken.\n\n\
+EXAMPLE:\n  scimctl group conflicts okta groups.csv --column displayName"
+    )]
+    Conflicts {
+        /// Id of the connector
+        connector: String,
+        /// File with the names
+        file: PathBuf,
+        /// Column of a .csv file that has the names
+        #[arg(long, default_value = "name")]
+        column: String,
+    },
     /// Create a local group
     #[command(after_help = "EXAMPLE:\n  scimctl group create okta 'Data Stewards'")]
     Create {
@@ -124,7 +141,7 @@ impl Command {
     /// Whether the command changes what the table holds.
     pub fn is_change(&self) -> bool {
         match self {
-            Self::List { .. } | Self::Show { .. } | Self::Members { .. } => false,
+            Self::List { .. } | Self::Show { .. } | Self::Members { .. } | Self::Conflicts { .. } => false,
             Self::Create { .. }
             | Self::Rename { .. }
             | Self::Add { .. }
@@ -149,6 +166,9 @@ pub async fn run(command: Command, context: &Context) -> Result<(), Failure> {
             let group =
                 if is_built_in(&group) { None } else { Some(find::find_group(&open, &group).await?.id) };
             list_users(&open, group, direct, hidden, json).await
+        }
+        Command::Conflicts { connector, file, column } => {
+            conflicts::conflicts(&OpenDirectory::open(context, &connector).await?, &file, &column).await
         }
         Command::Create { connector, group } => {
             let open = OpenDirectory::open(context, &connector).await?;

@@ -6,10 +6,10 @@ use std::path::Path;
 use directory::view::{Entry, EntryMaker, Groups, for_each_user};
 use directory::{Counted, Directory};
 use runtime::private_file;
-use shared::resource::{Resource, ResourceId, ResourceKind};
+use shared::resource::{Member, Resource, ResourceId, ResourceKind};
 
 use super::rows::{Format, Writer};
-use super::{GroupRow, RowKind, UserRow, in_file};
+use super::{GroupRow, RoleRow, RowKind, UserRow, in_file};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::group;
@@ -18,7 +18,7 @@ use crate::output::{count, format_number, print_note};
 use crate::progress::progress_bar;
 use crate::user::{self, UserAttributes};
 
-/// Writes the users or groups that the directory shows to a file, or as CSV to standard output.
+/// Writes the users or groups that the directory shows, or the roles, to a file, or as CSV to standard output.
 pub async fn export(
     context: &Context,
     kind: RowKind,
@@ -41,12 +41,14 @@ pub async fn export(
     let exported = match kind {
         RowKind::Users => export_users(&open.directory, &groups, &maker, with_hidden, &mut rows).await?,
         RowKind::Groups => export_groups(&open.directory, &groups, &maker, with_hidden, &mut rows).await?,
+        RowKind::Roles => export_roles(&open.directory, &groups, &mut rows).await?,
     };
     rows.finish()?;
     let Exported { written, hidden } = exported;
     let written = match kind {
         RowKind::Users => count(written, "user", "users"),
         RowKind::Groups => count(written, "group", "groups"),
+        RowKind::Roles => count(written, "role", "roles"),
     };
     let hidden = match hidden {
         0 => String::new(),
@@ -139,21 +141,46 @@ async fn group_row(
     group: &Resource,
     maker: &EntryMaker<'_>,
 ) -> Result<GroupRow, Failure> {
-    let (members, _) = directory.memberships().members(group.id, usize::MAX).await?;
-    let ids_of = |kind| members.iter().filter(move |member| member.kind == kind).map(|member| member.id);
-    let users: Vec<ResourceId> = ids_of(ResourceKind::User).collect();
-    let mut user_names = directory.user_names(&users).await?;
-    user_names.sort_unstable();
+    let (members, member_groups) = member_names(directory, groups, group).await?;
     let shown_name = maker.group_name(group);
     Ok(GroupRow {
         name: group::display_name(group).to_owned(),
-        members: user_names,
-        member_groups: ids_of(ResourceKind::Group)
-            .filter_map(|id| groups.display_name(id).map(str::to_owned))
-            .collect(),
+        members,
+        member_groups,
         hidden: maker.hidden_group(group).map(|reason| reason.to_string()),
         shown_name,
         origin: group.origin.name(),
         id: group.id.to_string(),
     })
+}
+
+async fn export_roles(
+    directory: &Directory,
+    groups: &Groups,
+    rows: &mut Writer,
+) -> Result<Exported, Failure> {
+    let mut exported = Exported::default();
+    for role in groups.roles() {
+        let (members, member_groups) = member_names(directory, groups, role).await?;
+        let (name, id) = (group::display_name(role).to_owned(), role.id.to_string());
+        rows.write(&RoleRow { name, members, member_groups, id })?;
+        exported.written += 1;
+    }
+    Ok(exported)
+}
+
+/// Reads the userNames and the group names of the direct members of a group or role.
+async fn member_names(
+    directory: &Directory,
+    groups: &Groups,
+    group: &Resource,
+) -> Result<(Vec<String>, Vec<String>), Failure> {
+    let (members, _) = directory.memberships().members(group.id, usize::MAX).await?;
+    let (users, member_groups): (Vec<&Member>, Vec<&Member>) =
+        members.iter().partition(|member| member.kind == ResourceKind::User);
+    let users: Vec<ResourceId> = users.into_iter().map(|user| user.id).collect();
+    let mut user_names = directory.user_names(&users).await?;
+    user_names.sort_unstable();
+    let group_names = member_groups.into_iter().filter_map(|group| groups.display_name(group.id));
+    Ok((user_names, group_names.map(str::to_owned).collect()))
 }

@@ -1,4 +1,4 @@
-//! `scimctl export` and `scimctl import`: users and groups in files, one in each row.
+//! `scimctl export` and `scimctl import`: users, groups and roles in files, one in each row.
 //!
 //! An export has two sets of columns: what is stored, and what the directory shows after the connector's mapping. An import
 //! reads only what is stored. So importing an export into the connector that it came from changes nothing.
@@ -13,7 +13,7 @@ use std::path::Path;
 use clap::ValueEnum;
 use serde::Serialize;
 
-use crate::failure::Failure;
+use crate::failure::{Failure, fail};
 
 pub use export::export;
 pub use import::import;
@@ -25,6 +25,8 @@ pub enum RowKind {
     Users,
     /// Groups. Import reads name, members (userNames) and member_groups (names), and ignores the other exported columns
     Groups,
+    /// Roles and to whom they are assigned. Import reads name, members (userNames) and member_groups (names)
+    Roles,
 }
 
 impl RowKind {
@@ -32,7 +34,7 @@ impl RowKind {
     fn name_column(self) -> &'static str {
         match self {
             Self::Users => "username",
-            Self::Groups => "name",
+            Self::Groups | Self::Roles => "name",
         }
     }
 
@@ -41,6 +43,7 @@ impl RowKind {
         match self {
             Self::Users => rows::columns_of::<UserRow>(),
             Self::Groups => rows::columns_of::<GroupRow>(),
+            Self::Roles => rows::columns_of::<RoleRow>(),
         }
     }
 }
@@ -76,6 +79,41 @@ struct GroupRow {
     origin: &'static str,
     hidden: Option<String>,
     id: String,
+}
+
+/// The columns of a role.
+#[derive(Default, Serialize)]
+struct RoleRow {
+    name: String,
+    members: Vec<String>,
+    member_groups: Vec<String>,
+    id: String,
+}
+
+/// Reads names from a file: one from each line, or from a column of a .csv file.
+pub fn read_names(file: &Path, column: &str) -> Result<Vec<String>, Failure> {
+    let text = std::fs::read(file).map_err(|error| in_file(file, error))?;
+    if file.extension().is_none_or(|extension| extension != "csv") {
+        let text = String::from_utf8(text).map_err(|_| in_file(file, "the file is not UTF-8"))?;
+        // Editors on Windows begin a file with a byte order mark.
+        return Ok(text.trim_start_matches('\u{feff}').lines().map(str::to_owned).collect());
+    }
+    let mut names = Vec::new();
+    for (line, row) in rows::read(&text, rows::Format::Csv).map_err(|Failure(error)| in_file(file, error))? {
+        let mut row = row.map_err(|Failure(error)| Failure(format!("{}:{line}: {error}", file.display())))?;
+        let Some(name) = row.shift_remove(column) else {
+            let columns: Vec<&str> = row.keys().map(String::as_str).collect();
+            return fail(
+                in_file(
+                    file,
+                    format!("there is no column {column:?}; the columns are {}", columns.join(", ")),
+                )
+                .0,
+            );
+        };
+        names.extend(name.as_str().map(str::to_owned));
+    }
+    Ok(names)
 }
 
 /// Adds the name of the file to an error.

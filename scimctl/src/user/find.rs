@@ -1,5 +1,6 @@
 //! Finds the user that an operator names.
 
+use directory::Directory;
 use directory::view::for_each_user;
 use shared::filter::fold_name;
 use shared::resource::{ResourceId, ResourceKind};
@@ -20,9 +21,9 @@ pub async fn find(open: &OpenDirectory, user: &str) -> Result<ResourceId, Failur
 }
 
 /// Lists the users whom the client deleted, whom the connector keeps, and who have this userName.
-pub async fn find_deleted(open: &OpenDirectory, user: &str) -> Result<Vec<ResourceId>, Failure> {
+pub async fn find_deleted(directory: &Directory, user: &str) -> Result<Vec<ResourceId>, Failure> {
     let mut deleted = Vec::new();
-    for_each_user(&open.directory, |candidate| {
+    for_each_user(directory, |candidate| {
         let resource = &candidate.stored.resource;
         let has_name = fold_name(user_name(&resource.document), false) == fold_name(user, false);
         if candidate.stored.is_retained && has_name {
@@ -36,7 +37,8 @@ pub async fn find_deleted(open: &OpenDirectory, user: &str) -> Result<Vec<Resour
 
 /// Returns the error for an unknown name. It has the ids of deleted users that had it, because only their ids can find them.
 async fn explain_missing(open: &OpenDirectory, user: &str) -> Result<String, Failure> {
-    let deleted: Vec<String> = find_deleted(open, user).await?.iter().map(ToString::to_string).collect();
+    let deleted: Vec<String> =
+        find_deleted(&open.directory, user).await?.iter().map(ToString::to_string).collect();
     let missing = missing(open, user);
     Ok(match &deleted[..] {
         [] => missing,

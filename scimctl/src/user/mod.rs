@@ -4,6 +4,7 @@ mod attributes;
 mod edit;
 mod find;
 mod list;
+mod merge;
 mod show;
 
 use clap::Subcommand;
@@ -80,6 +81,26 @@ EXAMPLE:\n  scimctl user set-display-name okta ann@example.com 'Dr. Ann Ash'"
         /// Display name
         name: String,
     },
+    /// Give the roles and local groups of a local user to a user of the identity provider, and delete the local user
+    #[command(
+        after_help = "For a person whom you created, and whom the identity provider then created with another userName. To confirm, enter \
+                      the name of the local user on standard input. The local user leaves the groups of the identity provider, which \
+                      decides about their members.\n\nEXAMPLE:\n  scimctl user merge okta ann ann@example.com --dry-run"
+    )]
+    Merge {
+        /// Id of the connector
+        connector: String,
+        /// userName or id of the local user, which is deleted
+        local_user: String,
+        /// userName or id of the identity provider's user, which gets the roles and groups
+        user: String,
+        /// Do not ask for a confirmation
+        #[arg(long)]
+        yes: bool,
+        /// Only print which roles and groups would move
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// Delete a local user, or a user that the identity provider deactivated, deleted or abandoned
     #[command(after_help = "EXAMPLE:\n  scimctl user delete okta ann@example.com")]
     Delete {
@@ -98,6 +119,7 @@ impl Command {
     pub fn is_change(&self) -> bool {
         match self {
             Self::List { .. } | Self::Show { .. } => false,
+            Self::Merge { dry_run, .. } => !dry_run,
             Self::Create { .. } | Self::Set { .. } | Self::SetDisplayName { .. } | Self::Delete { .. } => {
                 true
             }
@@ -123,6 +145,10 @@ pub async fn run(command: Command, context: &Context) -> Result<(), Failure> {
         }
         Command::SetDisplayName { connector, user, name } => {
             edit::set_display_name(&OpenDirectory::open(context, &connector).await?, &user, name.trim()).await
+        }
+        Command::Merge { connector, local_user, user, yes, dry_run } => {
+            let open = OpenDirectory::open(context, &connector).await?;
+            merge::merge(&open, &local_user, &user, yes, dry_run).await
         }
         Command::Delete { connector, user, orphaned } => {
             edit::delete(&OpenDirectory::open(context, &connector).await?, &user, orphaned).await

@@ -2,7 +2,8 @@
 //!
 //! Generated secrets are compared first: one SHA-256 hash for each candidate. If none matches, the process reads the
 //! connector again, so a new password works at once. Only if a chosen password could match, the request reserves a slot
-//! of the rate limit and computes argon2id. The process remembers chosen passwords that were right.
+//! of the rate limit and computes argon2id. The process remembers chosen passwords that were right. Requests with wrong
+//! credentials are counted by day and address.
 
 mod connectors;
 
@@ -26,7 +27,7 @@ use connectors::{ConnectorCache, ReadOutcome};
 
 /// The maximum number of entries in each cache. A full cache is cleared.
 const MAX_CACHED: usize = 1_000;
-/// The timeout of a request's side writes: recording the use of a credential, and giving back a slot.
+/// The timeout of a request's side writes: recording the use of a credential, giving back a slot, and counting a failed sign-in.
 pub const SIDE_WRITE_TIMEOUT: Duration = Duration::from_millis(100);
 
 const INVALID_CREDENTIALS: &str =
@@ -179,6 +180,9 @@ impl Authenticator {
             }
         }
         if is_current {
+            if let Some(connector) = &connector {
+                count_failure(connector, &sign_in).await;
+            }
             Err(unauthorized(connector.as_deref(), *scope, *now))
         } else {
             Err(ScimError::new(ErrorKind::TooManyRequests(1), TOO_MANY_FAILURES))
@@ -240,6 +244,15 @@ impl Authenticator {
         hash.update([0]);
         hash.update(sign_in.header);
         hash.finalize().into()
+    }
+}
+
+/// Counts a request with wrong credentials of a connector that exists.
+async fn count_failure(connector: &Connector, sign_in: &SignIn<'_>) {
+    let table = sign_in.table.until(Instant::now() + SIDE_WRITE_TIMEOUT);
+    let failures = table.failed_sign_ins(&connector.id);
+    if let Err(error) = failures.count(sign_in.request.address, sign_in.now).await {
+        tracing::warn!(%error, "cannot count a failed sign-in");
     }
 }
 

@@ -47,6 +47,8 @@ pub enum ResourceKind {
 impl ResourceKind {
     /// All kinds.
     pub const ALL: [Self; 4] = [Self::User, Self::Group, Self::LocalGroup, Self::Role];
+    /// The kinds that can be members. Only roles have local groups as members.
+    pub const MEMBERS: [Self; 3] = [Self::User, Self::Group, Self::LocalGroup];
     /// The kinds that have members.
     pub const WITH_MEMBERS: [Self; 3] = [Self::Group, Self::LocalGroup, Self::Role];
 
@@ -57,6 +59,16 @@ impl ResourceKind {
             Self::Group => "Group",
             Self::LocalGroup => "LocalGroup",
             Self::Role => "Role",
+        }
+    }
+
+    /// Returns the kinds of members that a group or role of this kind can have. A local group is no member of a group, so that no
+    /// group can contain itself.
+    pub fn kinds_of_members(self) -> &'static [Self] {
+        match self {
+            Self::User => &[],
+            Self::Group | Self::LocalGroup => &[Self::User, Self::Group],
+            Self::Role => &Self::MEMBERS,
         }
     }
 

@@ -111,7 +111,7 @@ fn kms_key_encrypts_table_and_logs_and_may_be_used_by_functions_and_operators_th
         "Condition": { "StringEquals": { "kms:ViaService": { "Fn::Sub": "dynamodb.${AWS::Region}.amazonaws.com" } } },
     });
     let template = template::resolved(&[]);
-    for policy in ["ReadConnector", "SweepDirectory", "OperateDirectory"] {
+    for policy in ["ReadConnector", "SweepDirectory", "OperateDirectory", "AuditDirectory"] {
         let statements = format!("Resources/{policy}/Properties/PolicyDocument/Statement");
         let pointer = format!("/{statements}");
         let number = template.pointer(&pointer).unwrap().as_array().unwrap().len();

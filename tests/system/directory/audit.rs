@@ -32,7 +32,7 @@ async fn records(service: &Service, connector: &TestConnector) -> Vec<String> {
     records.reverse();
     let line = |record: directory::audit::AuditRecord| {
         assert_eq!((record.by.as_str(), record.who.as_str()), ("operator", "test"));
-        format!("{} {} {}", record.operation, record.kind, record.attributes.join(" "))
+        format!("{} {} {}", record.operation, record.kind, record.changes.attributes.join(" "))
     };
     records.into_iter().map(line).collect()
 }
@@ -71,7 +71,7 @@ async fn every_change_of_a_resource_leaves_one_audit_record() {
         directory.change_group(kind, group.id, None, renamed, &[]).await.unwrap();
         expected.push(format!("update {name} displayName"));
         directory.delete(kind, group.id, None).await.unwrap();
-        expected.push(format!("delete {name} "));
+        expected.push(format!("delete {name} members"));
     }
     let renamed = |_: &Document| Ok(document(json!({ "userName": "bob" })));
     directory.change_user(user.id, None, renamed).await.unwrap();
@@ -145,7 +145,13 @@ async fn every_repair_leaves_an_audit_record_that_names_the_finding() {
                 let all =
                     table.audit_trail(id).newest(None, Timestamp::UNIX_EPOCH, now, usize::MAX).await.unwrap();
                 let is_of_it = |record: &directory::audit::AuditRecord| {
-                    record.operation == "repair" && record.attributes == [finding.name()]
+                    let changes = &record.changes;
+                    let has_details = !changes.values.is_empty()
+                        || !changes.added.is_empty()
+                        || !changes.removed.is_empty();
+                    record.operation == "repair"
+                        && changes.attributes.first().is_some_and(|name| name == finding.name())
+                        && has_details == (finding.name() != "unfinished-work")
                 };
                 assert!(all.iter().any(is_of_it), "{corruption:?}: {finding}: {all:?}");
             }

@@ -86,6 +86,7 @@ async fn wrong_login_is_explained_in_one_line() {
         "[profile keys]\naws_access_key_id = a\naws_secret_access_key = b\n\
          [profile broken]\nregion = eu-west-1\ncredential_process = /bin/sh -c 'exit 3'\n\
          [profile sso]\nregion = eu-west-1\nsso_session = corp\nsso_account_id = 123456789012\nsso_role_name = Admin\n\
+         [profile console]\nregion = eu-west-1\nlogin_session = arn:aws:iam::123456789012:user/ann\n\
          [sso-session corp]\nsso_region = eu-west-1\nsso_start_url = https://corp.awsapps.com/start\n",
     );
     let no_region =
@@ -107,6 +108,12 @@ async fn wrong_login_is_explained_in_one_line() {
             &[("AWS_PROFILE", "broken")],
             "AWS profile broken has no valid credentials (",
             "); log in again, or correct the profile",
+        ),
+        (
+            &[("AWS_PROFILE", "console")],
+            "AWS profile console logs in with `aws login`, which scimctl cannot read; ",
+            "add a profile with `credential_process = aws configure export-credentials --profile console --format process` and the \
+             same region, and use that one",
         ),
         (
             &[("AWS_PROFILE", "sso")],

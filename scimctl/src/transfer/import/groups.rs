@@ -1,4 +1,4 @@
-//! The import of a group and its members.
+//! The import of a group or role and its members.
 
 use std::collections::BTreeSet;
 
@@ -12,9 +12,9 @@ use crate::failure::{Failure, fail};
 use crate::group::new_document;
 use crate::open_directory::OpenDirectory;
 
-/// The members of one kind that a group is to have.
+/// The members of some kinds that a group is to have.
 struct MemberColumn {
-    kind: ResourceKind,
+    kinds: &'static [ResourceKind],
     members: Vec<ResourceId>,
 }
 
@@ -25,28 +25,51 @@ pub async fn import_group(
     row: &Row,
     is_dry_run: bool,
 ) -> Result<Imported, Failure> {
+    import(open, &[ResourceKind::LocalGroup, ResourceKind::Group], name, row, is_dry_run).await
+}
+
+/// Creates a role, or replaces the members of the one of this name.
+pub async fn import_role(
+    open: &OpenDirectory,
+    name: &str,
+    row: &Row,
+    is_dry_run: bool,
+) -> Result<Imported, Failure> {
+    import(open, &[ResourceKind::Role], name, row, is_dry_run).await
+}
+
+/// Finds a resource of these kinds, or creates one of the first kind.
+async fn import(
+    open: &OpenDirectory,
+    kinds: &[ResourceKind],
+    name: &str,
+    row: &Row,
+    is_dry_run: bool,
+) -> Result<Imported, Failure> {
     let directory = &open.directory;
+    let new_kind = kinds.first().copied().unwrap_or(ResourceKind::LocalGroup);
+    let [users, groups @ ..] = new_kind.kinds_of_members() else { return fail("users have no members") };
     let mut columns = Vec::new();
-    for (kind, column) in [(ResourceKind::User, "members"), (ResourceKind::Group, "member_groups")] {
+    for (kinds, column) in [(std::slice::from_ref(users), "members"), (groups, "member_groups")] {
         if let Some(names) = rows::names(row, column)? {
-            columns.push(MemberColumn { kind, members: find_members(open, kind, &names).await? });
+            columns.push(MemberColumn { kinds, members: find_members(open, kinds, &names).await? });
         }
     }
-    for kind in [ResourceKind::LocalGroup, ResourceKind::Group] {
-        if let Some(id) = find_by_name(directory, kind, name).await? {
-            return replace_members(directory, kind, id, &columns, is_dry_run).await;
+    for kind in kinds {
+        if let Some(id) = find_by_name(directory, *kind, name).await? {
+            return replace_members(directory, *kind, id, &columns, is_dry_run).await;
         }
     }
-    let document = new_document(ResourceKind::LocalGroup, name.trim())?;
+    let document = new_document(new_kind, name.trim())?;
     let members: Vec<ResourceId> = columns.into_iter().flat_map(|column| column.members).collect();
     let members = if members.is_empty() { Vec::new() } else { vec![add(members)] };
     if !is_dry_run {
-        directory.create_group(ResourceKind::LocalGroup, document, members).await?;
+        directory.create_group(new_kind, document, members).await?;
     }
     Ok(Imported::Created)
 }
 
-/// Replaces the members of each kind that the file has a column for. Members of the other kind stay.
+/// Replaces the members of the kinds that the file has a column for. Members of other kinds stay.
 async fn replace_members(
     directory: &Directory,
     kind: ResourceKind,
@@ -57,9 +80,9 @@ async fn replace_members(
     let group = directory.group(kind, id).await?.resource;
     let (present, _) = directory.memberships().members(id, usize::MAX).await?;
     let (mut leaving, mut joining) = (Vec::new(), Vec::new());
-    for MemberColumn { kind, members } in columns {
-        let present: BTreeSet<ResourceId> =
-            present.iter().filter(|member| member.kind == *kind).map(|member| member.id).collect();
+    for MemberColumn { kinds, members } in columns {
+        let present = present.iter().filter(|member| kinds.contains(&member.kind));
+        let present: BTreeSet<ResourceId> = present.map(|member| member.id).collect();
         let members: BTreeSet<ResourceId> = members.iter().copied().collect();
         leaving.extend(present.difference(&members));
         joining.extend(members.difference(&present));
@@ -86,24 +109,32 @@ fn add(members: Vec<ResourceId>) -> MemberOperation {
 /// Finds the members that a column names, by their names or ids.
 async fn find_members(
     open: &OpenDirectory,
-    kind: ResourceKind,
+    kinds: &[ResourceKind],
     names: &[String],
 ) -> Result<Vec<ResourceId>, Failure> {
     let mut members = Vec::with_capacity(names.len());
     for name in names {
-        let found = find_by_name(&open.directory, kind, name).await?;
+        let mut found = None;
+        for kind in kinds {
+            if found.is_none() {
+                found = find_by_name(&open.directory, *kind, name).await?;
+            }
+        }
         let Some(id) = found.or_else(|| ResourceId::parse(name.trim())) else {
-            return fail(explain_missing(open, kind, name));
+            return fail(explain_missing(open, kinds, name));
         };
         members.push(id);
     }
     Ok(members)
 }
 
-fn explain_missing(open: &OpenDirectory, kind: ResourceKind, name: &str) -> String {
+fn explain_missing(open: &OpenDirectory, kinds: &[ResourceKind], name: &str) -> String {
     let connector = &open.connector;
-    match kind {
-        ResourceKind::User => format!("connector {connector} has no user {name}"),
+    match kinds {
+        [ResourceKind::User] => format!("connector {connector} has no user {name}"),
+        kinds if kinds.contains(&ResourceKind::LocalGroup) => {
+            format!("connector {connector} has no group {name}")
+        }
         _ => format!(
             "connector {connector} has no group {name} of the identity provider, and other groups cannot be members; \
              remove the column member_groups to import without it"

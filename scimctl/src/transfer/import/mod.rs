@@ -1,4 +1,4 @@
-//! `scimctl import`: creates and updates local users or groups from the rows of a file. Importing the same file again changes
+//! `scimctl import`: creates and updates local users, local groups or roles from the rows of a file. Importing the same file again changes
 //! nothing.
 
 mod groups;
@@ -55,7 +55,7 @@ pub async fn import(
     let mut imports = imports.buffered(match kind {
         RowKind::Users => CONCURRENT_USERS,
         // Groups share members, so they are imported one after the other.
-        RowKind::Groups => 1,
+        RowKind::Groups | RowKind::Roles => 1,
     });
     let mut counts = Counts::default();
     let bar = progress_bar("importing", total);
@@ -86,6 +86,7 @@ async fn import_row(
         Ok((Some(name), row)) => match kind {
             RowKind::Users => users::import_user(&open.directory, &name, &row, is_dry_run).await,
             RowKind::Groups => groups::import_group(open, &name, &row, is_dry_run).await,
+            RowKind::Roles => groups::import_role(open, &name, &row, is_dry_run).await,
         },
         Ok((None, _)) => Ok(Imported::Skipped),
         Err(failure) => Err(failure),

@@ -1,18 +1,20 @@
 //! `scimctl audit`: prints the audit records of a connector, newest first.
 
+mod row;
+
 use clap::Args;
-use directory::audit::AuditRecord;
+use directory::Directory;
 use directory::connectors::ConnectorId;
 use jiff::Timestamp;
 use shared::resource::{ResourceId, ResourceKind};
 
 use crate::context::Context;
 use crate::failure::{Failure, fail};
-use crate::open_directory::OpenDirectory;
 use crate::output::{print_json, print_note};
 use crate::table::{Table, print_total};
 use crate::time::DateOrTime;
 use crate::user::find_deleted;
+use row::{Names, row, shown_ids};
 
 /// The options of `scimctl audit`.
 #[derive(Args)]
@@ -20,8 +22,8 @@ use crate::user::find_deleted;
 pub struct Command {
     /// Id of the connector. The records of a deleted connector can be read until they expire
     connector: String,
-    /// Print only changes of this user, group or role (userName, name or id), or of the connector itself (its id). Records have no
-    /// names, so a deleted resource is found by its id only, and a user whom the connector keeps also by its userName
+    /// Print only changes of this user, group or role (userName, name or id), also as a member, or of the connector itself (its
+    /// id). A deleted or renamed resource is found by the names that it had, as long as a record has them
     #[arg(long, value_name = "NAME")]
     resource: Option<String>,
     /// Print only changes from this date (00:00 UTC) or time on, such as 2026-11-24 or 2026-11-24T12:00:00Z
@@ -44,17 +46,21 @@ pub async fn run(command: Command, context: &Context) -> Result<(), Failure> {
     let Some(connector) = ConnectorId::parse(id) else {
         return fail(format!("{id:?} is not a connector id; `scimctl connector list` lists all connectors"));
     };
+    let known = context.table().connector(&connector).await?;
+    let directory = known.clone().map(|connector| context.directory(connector));
+    // No record is older than its connector. When a deleted connector was created is not known.
+    let created = known.as_ref().map_or(Timestamp::UNIX_EPOCH, |connector| connector.record.created);
     let resource = match command.resource.as_deref() {
         Some(resource) if resource != id => match ResourceId::parse(resource) {
             Some(resource) => Some(resource.to_string()),
-            None => Some(find(context, id, resource).await?.to_string()),
+            None => {
+                let found = find(context, &connector, directory.as_ref(), created, resource).await?;
+                Some(found.to_string())
+            }
         },
         connector_or_none => connector_or_none.map(str::to_owned),
     };
-    let known = context.table().connector(&connector).await?;
-    // No record is older than its connector. When a deleted connector was created is not known.
-    let created = known.as_ref().map(|connector| connector.record.created);
-    let since = command.since.map(DateOrTime::first).or(created).unwrap_or(Timestamp::UNIX_EPOCH);
+    let since = command.since.map_or(created, DateOrTime::first);
     let until = command.until.map_or(context.now, DateOrTime::last).min(context.now);
     if since > until {
         let start = if command.since.is_some() { "--since" } else { "the creation of the connector" };
@@ -72,8 +78,12 @@ pub async fn run(command: Command, context: &Context) -> Result<(), Failure> {
         return records.iter().try_for_each(print_json);
     }
     let total = records.len();
-    Table::new(["TIME (UTC)", "BY", "OPERATION", "KIND", "ID", "ATTRIBUTES"])
-        .print(records.into_iter().map(row).collect())?;
+    let names = match &directory {
+        Some(directory) => directory.names_of(&shown_ids(&records).collect()).await?,
+        None => Names::new(),
+    };
+    Table::new(["TIME (UTC)", "BY", "OPERATION", "KIND", "NAME", "ID", "CHANGES"])
+        .print(records.into_iter().map(|record| row(record, &names)).collect())?;
     print_total(total, 0, "record", "records")?;
     if total == command.limit {
         print_note("There can be older records: --limit prints more, and --until prints those up to a time");
@@ -81,30 +91,39 @@ pub async fn run(command: Command, context: &Context) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Finds the user, group or role that the operator names.
-async fn find(context: &Context, connector: &str, name: &str) -> Result<ResourceId, Failure> {
-    let open = OpenDirectory::open(context, connector).await?;
-    let mut found = Vec::new();
-    for kind in ResourceKind::ALL {
-        found.extend(open.directory.find_by_name(kind, name).await?.map(|id| (kind, id)));
+/// Finds the user, group or role that the operator names. If none has the name now, finds those that had it.
+async fn find(
+    context: &Context,
+    id: &ConnectorId,
+    directory: Option<&Directory>,
+    created: Timestamp,
+    name: &str,
+) -> Result<ResourceId, Failure> {
+    let mut found: Vec<(ResourceId, String)> = Vec::new();
+    if let Some(directory) = directory {
+        for kind in ResourceKind::ALL {
+            let resource = directory.find_by_name(kind, name).await?;
+            found.extend(resource.map(|resource| (resource, kind.name().to_owned())));
+        }
+        if found.is_empty() {
+            let deleted = find_deleted(directory, name).await?.into_iter();
+            found.extend(deleted.map(|user| (user, ResourceKind::User.name().to_owned())));
+        }
     }
     if found.is_empty() {
-        found.extend(find_deleted(&open, name).await?.into_iter().map(|id| (ResourceKind::User, id)));
+        let table = context.table_without_deadline();
+        let named = table.audit_trail(id).named(name, created, context.now).await?;
+        found.extend(named);
     }
     match &found[..] {
         [] => fail(format!(
-            "connector {connector} has no user, group or role {name}. Audit records have no names, so enter the id of a deleted one"
+            "connector {id} has no user, group or role {name}, and no audit record has this name. Records of earlier versions have \
+             no names; enter an id"
         )),
-        [(_, id)] => Ok(*id),
+        [(resource, _)] => Ok(*resource),
         _ => {
-            let found: Vec<String> = found.iter().map(|(kind, id)| format!("{} {id}", kind.name())).collect();
+            let found: Vec<String> = found.iter().map(|(id, kind)| format!("{kind} {id}")).collect();
             fail(format!("{name} is the name of several resources: enter an id of {}", found.join(", ")))
         }
     }
-}
-
-fn row(record: AuditRecord) -> Vec<String> {
-    let AuditRecord { time, by, who, operation, kind, id, attributes, .. } = record;
-    let seconds = time.parse::<Timestamp>().map(|time| time.strftime("%Y-%m-%d %H:%M:%S").to_string());
-    vec![seconds.unwrap_or(time), format!("{by} {who}"), operation, kind, id, attributes.join(", ")]
 }

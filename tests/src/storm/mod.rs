@@ -16,6 +16,7 @@
 //! | `answer` | what an answer says |
 //! | `wire` | sends requests, and keeps them as records |
 //! | `client` | chooses requests |
+//! | `feeds` | consumers of feeds, whose copies must equal the directory at each rest point |
 //! | `history` | records |
 //! | `registers` | what a request does to a register of the model |
 //! | `linear` | checks whether the history of a register has an order |
@@ -31,6 +32,7 @@
 mod answer;
 mod choices;
 mod client;
+mod feeds;
 mod histories;
 mod history;
 mod linear;
@@ -67,6 +69,7 @@ pub use report::Report;
 
 use choices::Choices;
 use client::{Client, Habits};
+use feeds::Follower;
 use history::State;
 use phase::Site;
 use processes::Process;
@@ -83,6 +86,8 @@ const TABLE: &str = "rollcall";
 const SERVICES: usize = 2;
 /// The ids of the connectors. `local` creates the first.
 const CONNECTORS: [&str; 2] = ["default", "second"];
+/// The ids of the feeds of each connector.
+const FEEDS: [&str; 2] = ["one", "other"];
 
 /// The options of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -173,6 +178,7 @@ struct Storm {
     writes: Writes,
     scimctl: Scimctl,
     sites: Vec<Site>,
+    followers: Vec<Follower>,
     is_calm: Arc<AtomicBool>,
     /// The folders of the processes. They are removed after the processes have ended.
     _folders: Vec<Folder>,
@@ -194,6 +200,16 @@ impl Storm {
         }
         let password = generate_secret().expect("randomness is available");
         create_connector(folders[SERVICES].path(), CONNECTORS[1], &started.username, &password).await;
+        let mut followers = Vec::new();
+        for (number, connector) in CONNECTORS.iter().enumerate() {
+            for (feed, id) in FEEDS.iter().enumerate() {
+                // Each consumer has the faults of another service process.
+                let client = runtime::dynamodb::client_at(&proxies[feed % SERVICES].endpoint).await;
+                let choices = Choices::new(options.seed, weather::stream(4, number, feed));
+                let table = Table::new(client, TABLE.to_owned());
+                followers.push(Follower::create(table, connector, id, choices).await);
+            }
+        }
         let run = Arc::new(Run::start());
         let passwords = [started.password.clone(), password];
         let origins: Vec<String> = services.iter().map(|service| service.url.clone()).collect();
@@ -227,6 +243,7 @@ impl Storm {
             writes,
             scimctl,
             sites,
+            followers,
             is_calm,
             _folders: folders,
         }

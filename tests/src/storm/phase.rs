@@ -62,6 +62,7 @@ impl Storm {
         let is_over = AtomicBool::new(false);
         let clients = self.sites.iter_mut().flat_map(|site| &mut site.clients);
         let clients = join_all(clients.map(|client| client.run(&is_over)));
+        let followers = join_all(self.followers.iter_mut().map(|follower| follower.run(&is_over)));
         let events = async {
             let mut director = Director {
                 engine: &mut self.engine,
@@ -79,7 +80,7 @@ impl Storm {
             self.is_calm.store(true, Ordering::Relaxed);
             is_over.store(true, Ordering::Relaxed);
         };
-        tokio::join!(clients, events);
+        tokio::join!(clients, followers, events);
         report.time += start.elapsed();
         self.rest(report).await;
     }
@@ -104,6 +105,10 @@ impl Storm {
             site.reconcile();
         }
         report.add_violations("any", rested.err().as_slice(), &[]);
+        for follower in &mut self.followers {
+            let checked = follower.check().await;
+            report.add_violations("any", checked.err().as_slice(), &[]);
+        }
         report.rest_points += 1;
         report.rest_time += start.elapsed();
     }

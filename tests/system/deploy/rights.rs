@@ -85,3 +85,16 @@ async fn audit_records_can_be_put_but_not_changed_or_deleted() {
     assert_eq!(records().await.len(), before.len() + 4);
     assert!(records().await.contains(&before[0]), "the record is unchanged");
 }
+
+#[tokio::test]
+async fn only_functions_that_deliver_events_read_private_keys() {
+    let connector = service().connector().await;
+    let private = key(&format!("key/{}", connector.id), "x");
+    let functions = ROUTES.iter().map(|route| route.function).chain(OTHER_FUNCTIONS.iter().copied());
+    for principal in functions.chain([FALLBACK, "OperateDirectory"]) {
+        let client = client_of(principal).await;
+        let read = code!(client.get_item().table_name(TABLE).set_key(Some(private.clone())));
+        let may_read = ["feeds-poll", FALLBACK].contains(&principal);
+        assert_eq!(read.as_deref(), if may_read { None } else { DENIED }, "{principal}");
+    }
+}

@@ -16,15 +16,15 @@ use tests::service::{Service, TestConnector, service};
 /// After this time, every process knows a new feed.
 const LATER: SignedDuration = SignedDuration::from_secs(150);
 
-async fn feed_of(service: &'static Service) -> (TestConnector, Client, Consumer<'static>) {
+async fn feed_of(service: &'static Service) -> (TestConnector, Client, Consumer) {
     let connector = service.connector().await;
-    let consumer = Consumer::create(service, &connector.id, "platform").await;
+    let consumer = Consumer::create(service.table(), &connector.id, "platform").await;
     let client = connector.local(service);
     (connector, client, consumer)
 }
 
 /// The waiting events in a short form, acknowledged.
-async fn take(consumer: &Consumer<'_>) -> Vec<(String, Value)> {
+async fn take(consumer: &Consumer) -> Vec<(String, Value)> {
     let events = consumer.events().await;
     consumer.acknowledge(&events).await;
     assert_eq!(consumer.events().await, [], "acknowledged events are gone");
@@ -220,7 +220,7 @@ async fn unknown_ids_acknowledge_nothing() {
         [String::new(), "x".to_owned(), format!("{resource}/"), format!("{resource}/{other}"), user];
     let many = (0..70).map(|count| format!("{resource}/{count}.{}", "0".repeat(32)));
     let jtis: Vec<String> = unknown.into_iter().chain(many).collect();
-    consumer.outbox().await.acknowledge(&jtis).await.unwrap();
+    consumer.outbox().await.unwrap().acknowledge(&jtis).await.unwrap();
     assert_eq!(consumer.events().await, events);
 }
 
@@ -228,8 +228,8 @@ async fn unknown_ids_acknowledge_nothing() {
 async fn two_feeds_have_the_same_changes() {
     let service = service();
     let connector = service.connector().await;
-    let one = Consumer::create(service, &connector.id, "one").await;
-    let other = Consumer::create(service, &connector.id, "other").await;
+    let one = Consumer::create(service.table(), &connector.id, "one").await;
+    let other = Consumer::create(service.table(), &connector.id, "other").await;
     create_users(&connector.local(service), 3).await;
     let events = one.events().await;
     assert_eq!((events.len(), other.events().await), (3, events.clone()));
@@ -245,14 +245,14 @@ async fn new_feed_marks_everything_when_every_process_knows_it() {
     let users = create_users(&client, 3).await;
     create_group(&client, "g", &users[..2]).await;
     send(&client, "PATCH", &format!("/Users/{}", users[2]), &set_active_body(false)).await;
-    let mut consumer = Consumer::create(service, &connector.id, "late").await;
+    let mut consumer = Consumer::create(service.table(), &connector.id, "late").await;
     consumer.tend(SignedDuration::from_secs(140)).await;
     assert_eq!(consumer.events().await, [], "some processes may not know it");
     consumer.tend(LATER).await;
     let events = consumer.events().await;
     let count = |name: &str| events.iter().filter(|event| short(event).get(name).is_some()).count();
     assert_eq!((count("feed:add"), count("feed:remove"), events.len()), (3, 1, 4));
-    consumer.drain().await;
+    consumer.drain().await.unwrap();
     consumer.assert_equals_directory().await;
     consumer.tend(LATER).await;
     assert_eq!(consumer.events().await, [], "the marking has ended");
@@ -270,7 +270,7 @@ async fn changed_rules_mark_everything_when_every_process_knows_them() {
     create_group(&client, "visible", &users).await;
     create_group(&client, "secret", &users[..1]).await;
     consumer.tend(LATER).await;
-    consumer.drain().await;
+    consumer.drain().await.unwrap();
     consumer.assert_equals_directory().await;
     assert_eq!(consumer.copy.groups.len(), 2);
     let rules = Rules { exclude_groups: vec!["secret".to_owned()], ..Rules::default() };
@@ -279,7 +279,7 @@ async fn changed_rules_mark_everything_when_every_process_knows_them() {
     assert_eq!(consumer.events().await, []);
     consumer.tend(LATER).await;
     assert_eq!(consumer.events().await.len(), 5);
-    consumer.drain().await;
+    consumer.drain().await.unwrap();
     consumer.assert_equals_directory().await;
     assert_eq!(consumer.copy.groups.len(), 1);
 }
@@ -288,7 +288,7 @@ async fn changed_rules_mark_everything_when_every_process_knows_them() {
 async fn feed_is_read_in_turn() {
     let (_, client, consumer) = feed_of(service()).await;
     create_users(&client, 7).await;
-    let outbox = consumer.outbox().await;
+    let outbox = consumer.outbox().await.unwrap();
     let mut seen = Vec::new();
     let mut after: Option<String> = None;
     for expected in [3, 3, 3] {
@@ -320,5 +320,5 @@ async fn deleted_feed_leaves_nothing() {
     consumer.tend(LATER).await;
     assert_eq!(consumer.events().await, []);
     assert_eq!(service.table().feeds(&connector.id).await.unwrap(), []);
-    Consumer::create(service, &connector.id, "platform").await;
+    Consumer::create(service.table(), &connector.id, "platform").await;
 }

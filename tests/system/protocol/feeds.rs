@@ -22,7 +22,7 @@ struct Polled {
 impl Polled {
     async fn new(service: &'static Service) -> Self {
         let connector = service.connector().await;
-        Consumer::create(service, &connector.id, "platform").await;
+        Consumer::create(service.table(), &connector.id, "platform").await;
         let reader = connector.reader(service).await;
         let client = connector.local(service);
         let base_url = reader.base_url.replace("/directory/v1", "/events/v1");

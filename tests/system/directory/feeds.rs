@@ -111,8 +111,8 @@ async fn deactivation_is_one_event_of_the_user() {
         take(&consumer).await;
         let path = format!("/Users/{user}");
         send(&client, "PATCH", &path, &set_active_body(false)).await;
-        let left =
-            json!({ "prov:patch:notice": { "attributes": ["active", "groups"] }, "prov:deactivate": {} });
+        let attributes = if groups == 0 { json!(["active"]) } else { json!(["active", "groups"]) };
+        let left = json!({ "prov:patch:notice": { "attributes": attributes }, "prov:deactivate": {} });
         assert_eq!(take(&consumer).await, [(path.clone(), left)], "{groups} groups");
         send(&client, "PATCH", &path, &set_active_body(true)).await;
         let back = json!({ "prov:patch:notice": { "attributes": ["active"] }, "prov:activate": {} });
@@ -197,7 +197,7 @@ async fn event_that_is_not_acknowledged_comes_again_with_the_same_id() {
     let rest = consumer.events().await;
     assert_eq!(
         rest.iter().map(short).collect::<Vec<_>>(),
-        [json!({ "prov:patch:notice": { "attributes": ["active", "groups"] }, "prov:deactivate": {} })]
+        [json!({ "prov:patch:notice": { "attributes": ["active"] }, "prov:deactivate": {} })]
     );
     consumer.acknowledge(&first).await;
     consumer.acknowledge(&merged).await;

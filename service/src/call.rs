@@ -48,6 +48,8 @@ pub struct PublicCall {
     /// The authentication schemes that a client can use: those of the connector if the request has its credentials, or
     /// else all that a connector can have.
     pub schemes: Schemes,
+    /// Whether the connector has feeds, if the request has its credentials.
+    pub has_feeds: bool,
     /// The base URL of the API: `https://HOST/{connector}/scim/v2`. The connector need not exist.
     pub base_url: String,
 }

@@ -118,7 +118,7 @@ impl Service {
             // Known and unknown connectors get the same response, without a read of the table.
             let schemes = Schemes { basic: true, bearer: true };
             let schemas = Arc::clone(&self.schemas);
-            return handler(self.public_call(request, api, path, &id, (schemes, schemas))).await;
+            return handler(self.public_call(request, api, path, &id, (schemes, schemas, false))).await;
         }
         let table = self.table.until(request.deadline);
         if let Ok(Handler::OfConnector(handler)) = handler {
@@ -136,7 +136,9 @@ impl Service {
         let connector = Arc::clone(&authenticated.connector);
         let response = match handler? {
             Handler::Anyone(handler) => {
-                let shown = (schemes(&connector, api.scope, now), connector.schemas(&self.schemas));
+                let has_feeds = !connector.record.feeds.is_empty();
+                let schemas = connector.schemas(&self.schemas);
+                let shown = (schemes(&connector, api.scope, now), schemas, has_feeds);
                 handler(self.public_call(request, api, path, &connector.id, shown))
             }
             Handler::Client(handler) => {
@@ -162,10 +164,10 @@ impl Service {
         api: Api,
         path: &[String],
         connector: &ConnectorId,
-        (schemes, schemas): (Schemes, Arc<Schemas>),
+        (schemes, schemas, has_feeds): (Schemes, Arc<Schemas>, bool),
     ) -> PublicCall {
         let base_url = self.base_url(&request, api, connector);
-        PublicCall { request, path: path.to_vec(), schemas, schemes, base_url }
+        PublicCall { request, path: path.to_vec(), schemas, schemes, has_feeds, base_url }
     }
 
     fn base_url(&self, request: &Request, api: Api, connector: &ConnectorId) -> String {

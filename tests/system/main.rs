@@ -30,6 +30,7 @@ mod directory {
     mod concurrency;
     mod error_codes;
     mod faults;
+    mod feed_costs;
     mod feeds;
     mod interrupted;
     mod leavers;

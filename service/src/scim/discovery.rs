@@ -1,5 +1,6 @@
 //! The handlers of /ServiceProviderConfig, /ResourceTypes and /Schemas (RFC 7644 §4, RFC 7643 §5–§7).
 
+use directory::feeds::EVENT_URIS;
 use directory::query::cursor::CURSOR_TIMEOUT_SECONDS;
 use http::StatusCode;
 use serde::Serialize;
@@ -43,6 +44,11 @@ pub fn service_provider_config(call: PublicCall) -> ResponseFuture {
         if let Some(config) = config.as_object_mut().filter(|_| call.schemas.is_strict()) {
             // draft-zollner-scim-interop-profile-02 §4: a service provider that conforms says so.
             config.insert("interopProfileConformant".into(), true.into());
+        }
+        if let Some(config) = config.as_object_mut().filter(|_| call.has_feeds) {
+            // RFC 9967 §4. A function cannot go on after its response, so no request is carried out later.
+            let events = json!({ "asyncRequest": "none", "eventUris": EVENT_URIS });
+            config.insert("securityEvents".into(), events);
         }
         resource_response(&config)
     })

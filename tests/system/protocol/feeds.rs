@@ -243,3 +243,17 @@ async fn functions_write_and_deliver_the_changes_of_a_feed() {
     let reply = consumer.send_json("POST", "/platform/poll", &acknowledge).await;
     assert_eq!((reply.status, reply.json()), (200, json!({ "sets": {}, "moreAvailable": false })));
 }
+
+#[tokio::test]
+async fn configuration_lists_the_events_of_a_connector_with_feeds() {
+    let polled = Polled::new(service()).await;
+    let with = polled.client.get("/ServiceProviderConfig").await.json()["securityEvents"].clone();
+    assert_eq!(with["asyncRequest"], "none");
+    let uris = with["eventUris"].as_array().unwrap();
+    assert!(
+        uris.contains(&json!("urn:ietf:params:scim:event:prov:patch:full")) && uris.len() == 8,
+        "{uris:?}"
+    );
+    let without = service().client().await.get("/ServiceProviderConfig").await.json();
+    assert_eq!(without.get("securityEvents"), None);
+}

@@ -4,6 +4,7 @@
 pub mod api;
 pub mod authentication;
 mod call;
+pub mod directory;
 pub mod origin_secret;
 mod problem;
 pub mod request;

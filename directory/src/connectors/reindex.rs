@@ -21,7 +21,7 @@ use shared::error::{ErrorKind, ScimError};
 use shared::resource::{ResourceId, ResourceKind};
 use shared::schema::Schemas;
 
-use super::{Connector, ConnectorId, Connectors, IndexState, Indexes, time_until_known};
+use super::{Connector, ConnectorId, Connectors, IndexState, Indexes, Record, time_until_known};
 use crate::Directory;
 use crate::audit::Operation;
 use crate::check::Checker;
@@ -30,7 +30,6 @@ use crate::dynamodb::conditions::Condition;
 use crate::dynamodb::items;
 use crate::dynamodb::keys::{self, Key};
 use crate::dynamodb::table::{Outcome, Range, concurrently};
-use crate::index;
 
 /// The attribute that the audit records name.
 const INDEXES: &str = "indexes";
@@ -64,7 +63,8 @@ impl Connectors {
         schemas: &Schemas,
         now: Timestamp,
     ) -> Result<Connector, ScimError> {
-        self.change_indexes(id, |present| present.begin(schemas, now)).await
+        self.change_indexes(id, |present| present.indexes.begin(schemas, &present.settings.mapping, now))
+            .await
     }
 
     /// How long to wait until every process knows what [`Connectors::begin_reindex`] marked.
@@ -87,7 +87,8 @@ impl Connectors {
         on_progress: impl Fn(u64),
     ) -> Result<Reindexed, ScimError> {
         let states = &begun.record.indexes;
-        let connector = self.change_indexes(&begun.id, |present| present.after_removal(states)).await?;
+        let connector =
+            self.change_indexes(&begun.id, |present| present.indexes.after_removal(states)).await?;
         let (table, actor) = (self.table.clone(), self.actor.clone());
         let directory = Directory::new(table, Arc::new(connector.clone()), schemas, self.now, actor);
         let changed_meanwhile = self.wait_until_indexes_change(&connector);
@@ -95,7 +96,7 @@ impl Connectors {
             built = directory.build_indexes(begun, on_progress) => built?,
             error = changed_meanwhile => return Err(error),
         };
-        let built = self.change_indexes(&begun.id, |present| present.after_build(states)).await?;
+        let built = self.change_indexes(&begun.id, |present| present.indexes.after_build(states)).await?;
         let changing = || states.changing().map(str::to_owned);
         let ready = changing().filter(|name| built.record.indexes.is_ready(name) == Some(true)).collect();
         let removed = changing().filter(|name| built.record.indexes.is_ready(name).is_none()).collect();
@@ -120,15 +121,15 @@ impl Connectors {
     async fn change_indexes(
         &self,
         id: &ConnectorId,
-        change: impl Fn(&Indexes) -> Indexes,
+        change: impl Fn(&Record) -> Indexes,
     ) -> Result<Connector, ScimError> {
         let present = self.read(id).await?;
-        if !present.record.is_deleting && change(&present.record.indexes) == present.record.indexes {
+        if !present.record.is_deleting && change(&present.record) == present.record.indexes {
             return Ok(present);
         }
         let changed = self.change(id, Operation::Reindex, |present| {
             let mut next = present.clone();
-            next.record.indexes = change(&present.record.indexes);
+            next.record.indexes = change(&present.record);
             Ok((next, vec![INDEXES.to_owned()]))
         });
         Ok(changed.await?.1)
@@ -197,7 +198,7 @@ impl Directory {
                 continue;
             }
             let id = stored.resource.id;
-            let entries = index::entries(&stored.resource, self.schemas.of(kind));
+            let entries = self.entries(&stored.resource);
             let entries = entries.iter().filter(|entry| building.contains(entry.index.as_str()));
             expected.extend(entries.map(|entry| (entry.key(&self.connector.id, kind, id), id)));
         }
@@ -261,7 +262,7 @@ impl Directory {
             let mut required: HashSet<(Key, Option<ResourceId>)> = HashSet::new();
             for owner in self.load(kind, &owners, false).await? {
                 let resource = owner.stored.resource;
-                let entries = index::entries(&resource, self.schemas.of(kind));
+                let entries = self.entries(&resource);
                 let keys = entries.iter().map(|entry| entry.key(&self.connector.id, kind, resource.id));
                 required.extend(keys.map(|key| (key, Some(resource.id))));
             }

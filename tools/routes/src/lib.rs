@@ -17,7 +17,7 @@ use std::io;
 use std::path::Path;
 
 use serde_json::Value;
-use service::routes::{FALLBACK, OTHER_FUNCTIONS, Route, TableRights};
+use service::routes::{FALLBACK, OTHER_FUNCTIONS, Route};
 
 /// What an HTTP API calls the route for requests that match no other.
 const DEFAULT_ROUTE: &str = "$default";
@@ -26,7 +26,8 @@ const DEFAULT_ROUTE: &str = "$default";
 struct Function<'a> {
     name: &'static str,
     routes: Vec<&'a Route>,
-    rights: TableRights,
+    /// The managed policies with the rights of all its routes.
+    policies: Vec<&'static str>,
 }
 
 /// The functions in the order of their first routes, then the fallback, which calls the handlers of all of
@@ -35,18 +36,28 @@ fn functions(routes: &[Route]) -> Vec<Function<'_>> {
     let mut functions: Vec<Function> = Vec::new();
     for route in routes {
         match functions.iter_mut().find(|function| function.name == route.function) {
-            Some(function) => {
-                function.routes.push(route);
-                function.rights = function.rights.max(route.rights);
-            }
+            Some(function) => function.routes.push(route),
             None => {
-                functions.push(Function { name: route.function, routes: vec![route], rights: route.rights })
+                functions.push(Function { name: route.function, routes: vec![route], policies: Vec::new() })
             }
         }
     }
-    let rights = routes.iter().map(|route| route.rights).max().unwrap_or(TableRights::ReadConnector);
-    functions.push(Function { name: FALLBACK, routes: Vec::new(), rights });
+    for function in &mut functions {
+        function.policies = policies(function.routes.iter().copied());
+    }
+    functions.push(Function { name: FALLBACK, routes: Vec::new(), policies: policies(routes) });
     functions
+}
+
+/// The policies that give the rights of all these routes.
+fn policies<'a>(routes: impl IntoIterator<Item = &'a Route>) -> Vec<&'static str> {
+    let mut policies = Vec::new();
+    for policy in routes.into_iter().flat_map(|route| route.rights.policies()) {
+        if !policies.contains(policy) {
+            policies.push(policy);
+        }
+    }
+    policies
 }
 
 impl Function<'_> {
@@ -148,7 +159,7 @@ fn names(root: &Path, folder: &str, extension: &str) -> io::Result<BTreeSet<Stri
 
 #[cfg(test)]
 mod tests {
-    use service::routes::ROUTES;
+    use service::routes::{ROUTES, TableRights};
 
     use super::*;
 
@@ -210,9 +221,16 @@ mod tests {
     #[test]
     fn a_function_has_the_rights_of_all_its_routes_and_the_fallback_of_all_functions() {
         let with = |rights| Route { function: "a", rights, ..ROUTES[0] };
-        let routes = [with(TableRights::ReadConnector), with(TableRights::WriteDirectory)];
+        let other = Route { function: "b", rights: TableRights::ReadView, ..ROUTES[0] };
+        let routes = [with(TableRights::ReadConnector), with(TableRights::WriteDirectory), other];
         let functions = functions(&routes);
-        let found: Vec<_> = functions.iter().map(|function| (function.name, function.rights)).collect();
-        assert_eq!(found, [("a", TableRights::WriteDirectory), (FALLBACK, TableRights::WriteDirectory)]);
+        let found: Vec<_> =
+            functions.iter().map(|function| (function.name, function.policies.join(" "))).collect();
+        let expected = [
+            ("a", "ReadConnector ReadDirectory WriteDirectory"),
+            ("b", "ReadConnector ReadView"),
+            (FALLBACK, "ReadConnector ReadDirectory WriteDirectory ReadView"),
+        ];
+        assert_eq!(found, expected.map(|(name, policies)| (name, policies.to_owned())));
     }
 }

@@ -36,8 +36,7 @@ pub fn template(functions: &[Function]) -> String {
 
 fn resources(function: &Function) -> String {
     let (name, id) = (function.name, pascal_case(function.name));
-    let policies: Vec<String> =
-        function.rights.policies().iter().map(|policy| format!("!Ref {policy}")).collect();
+    let policies: Vec<String> = function.policies.iter().map(|policy| format!("!Ref {policy}")).collect();
     let policies = policies.join(", ");
     let events = if function.routes.is_empty() {
         event_source("Default", "ANY", DEFAULT_ROUTE)
@@ -91,19 +90,19 @@ const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OP
 
 /// The router of `cargo lambda watch`.
 pub fn watch_router(routes: &[Route]) -> String {
-    let mut paths: Vec<(&str, Vec<&Route>)> = Vec::new();
+    let mut paths: Vec<(String, Vec<&Route>)> = Vec::new();
     for route in routes {
-        match paths.iter_mut().find(|(path, _)| *path == route.path) {
+        let path = route.full_path();
+        match paths.iter_mut().find(|(known, _)| *known == path) {
             Some((_, routes)) => routes.push(route),
-            None => paths.push((route.path, vec![route])),
+            None => paths.push((path, vec![route])),
         }
     }
     let mut out = "router = [\n".to_owned();
     let mut target = |path: &str, methods: &str, function: &str| {
         let _ = writeln!(out, "    {{ path = \"{path}\", {methods}function = \"{function}\" }},");
     };
-    for (_, routes) in paths {
-        let Some(path) = routes.first().map(|route| route.full_path()) else { continue };
+    for (path, routes) in paths {
         for route in &routes {
             target(&path, &format!("methods = [\"{}\"], ", route.method), route.function);
         }

@@ -20,6 +20,8 @@ VENV := .tools/venv
 TOOLS := $(VENV)/installed
 # The SCIM clients of tests/system/clients/real_clients.rs
 CLIENTS := .tools/clients/installed
+# The tool of tests/system/platform/openapi.rs
+OPENAPI := .tools/openapi/installed
 # The other service providers that `make bench` measures.
 PEERS := .tools/peers
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
@@ -40,7 +42,7 @@ demo: ## Fill the directory with an example company; run the service if none run
 	@$(LOCAL) demo
 
 .PHONY: test
-test: check validate $(CLIENTS) ## Run every check and test: check, validate, and all tests
+test: check validate $(CLIENTS) $(OPENAPI) ## Run every check and test: check, validate, and all tests
 	cargo build --workspace --bins --locked
 	cargo test --workspace --locked
 
@@ -157,6 +159,13 @@ $(TOOLS): tools/requirements.txt
 .PHONY: clients
 clients: $(CLIENTS) ## Install the SCIM clients of the tests in .tools
 $(CLIENTS): tests/clients/requirements.txt
+	python3 -m venv --clear $(@D)
+	$(@D)/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement $<
+	@touch $@
+
+.PHONY: openapi
+openapi: $(OPENAPI) ## Install the tool that tests docs/openapi.yaml in .tools
+$(OPENAPI): tests/openapi/requirements.txt
 	python3 -m venv --clear $(@D)
 	$(@D)/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement $<
 	@touch $@

@@ -9,6 +9,7 @@ use crate::dynamodb::attributes::{Item, text};
 use crate::dynamodb::keys::{self, Key};
 use shared::error::ScimError;
 use shared::filter::{fold, fold_name};
+use shared::patch::ValuePath;
 use shared::resource::{Document, Origin, Resource, ResourceId, ResourceKind};
 use shared::schema::{Index, ResourceSchema};
 
@@ -27,6 +28,22 @@ pub const LOCAL: &str = "local";
 pub const LOCAL_ACTIVE: &str = "true";
 /// The value of an inactive user in that index.
 const LOCAL_INACTIVE: &str = "false";
+
+/// The attribute whose index holds the usernames of a connector with the default mapping.
+pub const USER_NAME: &str = "userName";
+/// The name of an index of the values that usernames are made of is this, the path of the attribute, and `)`.
+const USERNAME_INDEX_PREFIX: &str = "username(";
+
+/// The name of the index of the values at this path, of which usernames are made. Its values are folded and whole, so it does
+/// not depend on the other options of the mapping.
+pub fn username_index(path: &str) -> String {
+    format!("{USERNAME_INDEX_PREFIX}{path})")
+}
+
+/// The path whose values such an index holds; `None` for another index.
+pub fn username_path(index: &str) -> Option<&str> {
+    index.strip_prefix(USERNAME_INDEX_PREFIX)?.strip_suffix(')')
+}
 
 /// One value of one indexed attribute of one resource.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -61,8 +78,12 @@ impl Entry {
 /// `invalidValue` when there are too many for one transaction.
 pub fn check_limit(entries: &BTreeSet<Entry>, schema: &ResourceSchema) -> Result<(), ScimError> {
     // A user that has as many values as it can have must still be deactivated, so that entry does not count. The entry of a
-    // local user does not count either, so that a client can send as many values when it takes the user over.
-    let count = entries.iter().filter(|entry| entry.index != ACTIVE && entry.index != LOCAL).count();
+    // local user does not count either, so that a client can send as many values when it takes the user over, and that of a
+    // username does not, because an operator chooses its attribute.
+    let is_counted = |entry: &&Entry| {
+        entry.index != ACTIVE && entry.index != LOCAL && username_path(&entry.index).is_none()
+    };
+    let count = entries.iter().filter(is_counted).count();
     if count <= MAX_ENTRIES {
         return Ok(());
     }
@@ -79,8 +100,12 @@ pub fn names(schema: &ResourceSchema) -> impl Iterator<Item = &str> {
     schema.indexes.iter().map(|index| index.name.as_str()).chain(local)
 }
 
-/// Returns the index entries of a resource.
-pub fn entries(resource: &Resource, schema: &ResourceSchema) -> BTreeSet<Entry> {
+/// Returns the index entries of a resource. `usernames` are the indexes of usernames that the connector needs.
+pub fn entries<'i>(
+    resource: &Resource,
+    schema: &ResourceSchema,
+    usernames: impl IntoIterator<Item = &'i str>,
+) -> BTreeSet<Entry> {
     let mut entries = BTreeSet::new();
     for index in &schema.indexes {
         for value in values(&resource.document, index) {
@@ -102,6 +127,12 @@ pub fn entries(resource: &Resource, schema: &ResourceSchema) -> BTreeSet<Entry> 
         entries.extend((!is_active).then(|| entry(ACTIVE, INACTIVE)));
         let is_local = resource.origin == Origin::Local;
         entries.extend(is_local.then(|| entry(LOCAL, if is_active { LOCAL_ACTIVE } else { LOCAL_INACTIVE })));
+        for index in usernames {
+            let path = username_path(index).and_then(|path| ValuePath::parse(path, schema).ok());
+            let value = path.as_ref().and_then(|path| path.find(&resource.document));
+            let value = fold_name(value.unwrap_or_default(), false);
+            entries.extend((!value.is_empty()).then(|| entry(index, &value)));
+        }
     }
     entries
 }
@@ -138,7 +169,7 @@ mod tests {
     }
 
     fn entries_of(kind: ResourceKind, document: Value) -> Vec<(String, String, bool)> {
-        let entries = entries(&resource(kind, Origin::Scim, document), Schemas::built_in().of(kind));
+        let entries = entries(&resource(kind, Origin::Scim, document), Schemas::built_in().of(kind), []);
         entries.into_iter().map(|entry| (entry.index, entry.value, entry.is_unique)).collect()
     }
 
@@ -170,13 +201,34 @@ mod tests {
     }
 
     #[test]
+    fn index_of_usernames_has_the_whole_value_at_its_path() {
+        let index = username_index("emails[primary eq true].value");
+        assert_eq!(username_path(&index), Some("emails[primary eq true].value"));
+        assert_eq!(username_path("userName"), None);
+        let schema = Schemas::built_in().of(ResourceKind::User);
+        for (emails, expected) in [
+            (json!([{ "value": "x@y" }, { "value": " Ann@X ", "primary": true }]), Some("ann@x")),
+            (json!([{ "value": "x@y" }]), None),
+        ] {
+            let user =
+                resource(ResourceKind::User, Origin::Scim, json!({ "userName": "a", "emails": emails }));
+            let entries = entries(&user, schema, [index.as_str()]);
+            let found = entries.iter().find(|entry| entry.index == index);
+            assert_eq!(
+                found.map(|entry| (entry.value.as_str(), entry.is_unique)),
+                expected.map(|value| (value, false))
+            );
+        }
+    }
+
+    #[test]
     fn local_user_has_an_entry_that_says_whether_it_is_active() {
         for (active, expected) in
             [(true, vec![("local", "true")]), (false, vec![("active", "false"), ("local", "false")])]
         {
             let user =
                 resource(ResourceKind::User, Origin::Local, json!({ "userName": "ann", "active": active }));
-            let entries = entries(&user, Schemas::built_in().of(ResourceKind::User));
+            let entries = entries(&user, Schemas::built_in().of(ResourceKind::User), []);
             let found: Vec<(&str, &str)> =
                 entries.iter().map(|entry| (entry.index.as_str(), entry.value.as_str())).collect();
             assert_eq!(found, [expected, vec![("userName", "ann")]].concat());
@@ -203,7 +255,7 @@ mod tests {
             let emails: Vec<Value> =
                 (0..emails).map(|number| json!({ "value": number.to_string() })).collect();
             let user = json!({ "userName": "ann", "emails": emails, "active": active });
-            entries(&resource(ResourceKind::User, Origin::Local, user), schema)
+            entries(&resource(ResourceKind::User, Origin::Local, user), schema, [])
         };
         assert!(check_limit(&user(45, false), schema).is_ok());
         let refused = check_limit(&user(46, true), schema).unwrap_err();

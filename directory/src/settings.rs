@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::index::{USER_NAME, username_index};
 use shared::error::ScimError;
 use shared::patch::ValuePath;
 use shared::resource::ResourceKind;
@@ -10,6 +11,8 @@ use shared::schema::Schemas;
 
 /// The maximum of `audit-days`: ten years.
 const MAX_AUDIT_DAYS: u32 = 3_653;
+/// The maximum length of an attribute path, in bytes. The key of an index contains the path.
+const MAX_PATH_BYTES: usize = 500;
 
 /// The settings of one connector.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -76,11 +79,11 @@ pub struct Rules {
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Mapping {
-    /// The path of the username.
+    /// The path of the attribute that usernames are made of.
     pub username: String,
     /// Whether the username is only the part before the `@`.
     pub username_from_email: bool,
-    /// Whether the username is changed to lower or upper case.
+    /// Whether the username is changed to lower or upper case. Characters without exactly one counterpart stay, such as `ß`.
     pub username_case: UsernameCase,
     /// The path of the first name.
     pub first_name: String,
@@ -92,6 +95,19 @@ pub struct Mapping {
     pub display_name: DisplayName,
     /// The path of the name of a group.
     pub group_name: String,
+}
+
+impl Mapping {
+    /// The name of the index of the values that usernames are made of; `None` if that is the index of `userName`, which every
+    /// connector has.
+    pub(crate) fn username_index(&self) -> Option<String> {
+        (self.username != USER_NAME).then(|| username_index(&self.username))
+    }
+
+    /// Whether two users can have one username. The `userName`s of two users always differ.
+    pub(crate) fn can_give_one_username_twice(&self) -> bool {
+        self.username_from_email || self.username != USER_NAME
+    }
 }
 
 /// The case of usernames in the directory.
@@ -164,6 +180,10 @@ impl Settings {
             ("mapping.group-name", &mut mapping.group_name, ResourceKind::Group),
         ] {
             *path = accepts_hyphens_in_brackets(path);
+            if path.len() > MAX_PATH_BYTES {
+                let detail = format!("{name} is {} bytes; the maximum is {MAX_PATH_BYTES}", path.len());
+                return Err(ScimError::invalid_value(detail));
+            }
             if let Err(error) = ValuePath::parse(path, schemas.of(kind)) {
                 return Err(ScimError::new(error.kind, format!("{name}: {}", error.detail)));
             }

@@ -1,8 +1,9 @@
 //! `scimctl check`: finds inconsistent data in the table, and repairs it.
 
 use clap::Args;
-use directory::Counted;
 use directory::connectors::{Connector, Connectors, being_deleted};
+use directory::view::{EntryMaker, Hidden, MembershipNames, ShownNames, for_each_user};
+use directory::{Counted, Directory};
 use indicatif::ProgressBar;
 use serde_json::json;
 use shared::resource::ResourceKind;
@@ -42,7 +43,8 @@ pub async fn run(command: Command, context: &Context) -> Result<(), Failure> {
         Some(id) => vec![context.connector(id).await?],
         None => context.table().connectors().await?,
     };
-    let mut report = Report { is_repair: command.repair, is_json: command.json, found: 0, repaired: 0 };
+    let mut report =
+        Report { is_repair: command.repair, is_json: command.json, found: 0, repaired: 0, taken_names: 0 };
     for connector in connectors {
         check_connector(context, connector, &mut report).await?;
     }
@@ -63,7 +65,8 @@ async fn check_connector(
         return Ok(());
     }
     let id = connector.id.to_string();
-    let not_ready = connector.record.indexes.not_ready(&connector.schemas(Schemas::built_in()));
+    let schemas = connector.schemas(Schemas::built_in());
+    let not_ready = connector.record.indexes.not_ready(&schemas, &connector.record.settings.mapping);
     if !not_ready.is_empty() {
         let (verb, pronoun) = if not_ready.len() == 1 { ("is", "it") } else { ("are", "them") };
         print_note(&format!(
@@ -87,11 +90,35 @@ async fn check_connector(
         // The list of users cannot be read either.
         return Ok(());
     }
-    // Two users can share a value on purpose, so this is no finding.
-    for line in Duplicates::read(&directory, &entry_maker(&id, &settings)?).await?.lines() {
+    let maker = entry_maker(&id, &settings)?;
+    report_taken_names(&directory, &maker, report).await?;
+    // Two users can share an address or an externalId on purpose, so this is no finding.
+    for line in Duplicates::read(&directory, &maker).await?.lines() {
         print_note(&format!("{id}: {line}"));
     }
     Ok(())
+}
+
+/// Reports the users who are hidden because another user is shown with their username.
+async fn report_taken_names(
+    directory: &Directory,
+    maker: &EntryMaker<'_>,
+    report: &mut Report,
+) -> Result<(), Failure> {
+    let names = ShownNames::read(directory, maker).await?;
+    for_each_user(directory, |user| {
+        let taken_by = names.taken_by(&user.stored, maker);
+        let entry = maker.entry(&user.stored, MembershipNames::default(), taken_by);
+        let Some(Hidden::NameTakenBy(other)) = &entry.hidden else { return Ok(()) };
+        let detail = format!(
+            "User {} is hidden, because User {other} was created earlier and has the same username {}; change one of them, or the \
+             mapping",
+            entry.id, entry.username
+        );
+        report.taken_names += 1;
+        report.add(&entry.connector, "name-taken", &detail, false)
+    })
+    .await
 }
 
 /// Looks for items of connectors that have no record.
@@ -120,6 +147,8 @@ struct Report {
     is_json: bool,
     found: usize,
     repaired: usize,
+    /// The findings that only a change in the identity provider or of the mapping ends.
+    taken_names: usize,
 }
 
 impl Report {
@@ -145,6 +174,7 @@ impl Report {
             0 if self.is_json => Ok(()),
             0 if self.found == 0 => print("no findings"),
             0 => print(&format!("{findings} repaired; check again, because a finding can hide others")),
+            left if left == self.taken_names => fail(format!("{findings} that `--repair` cannot repair")),
             1 if self.is_repair => fail(format!("1 of {findings} is not repaired")),
             left if self.is_repair => fail(format!("{left} of {findings} are not repaired")),
             1 => fail("1 finding; `scimctl check --repair` repairs it"),

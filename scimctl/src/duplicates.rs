@@ -22,7 +22,7 @@ impl Duplicates {
     pub async fn read(directory: &Directory, maker: &EntryMaker<'_>) -> Result<Self, Failure> {
         let mut duplicates = Self::default();
         for_each_user(directory, |user| {
-            duplicates.add(user, &maker.entry(&user.stored, MembershipNames::default()));
+            duplicates.add(user, &maker.entry(&user.stored, MembershipNames::default(), None));
             Ok::<_, Failure>(())
         })
         .await?;

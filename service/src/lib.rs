@@ -4,6 +4,7 @@
 pub mod api;
 pub mod authentication;
 mod call;
+pub mod directory;
 pub mod events;
 pub mod origin_secret;
 mod problem;

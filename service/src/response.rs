@@ -171,7 +171,8 @@ pub fn packed(body: &[u8], is_text: bool) -> (Packing, usize) {
     }
 }
 
-fn set(response: &mut Response, name: HeaderName, value: &str) {
+/// Sets a header.
+pub(crate) fn set(response: &mut Response, name: HeaderName, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
         response.headers_mut().insert(name, value);
     }

@@ -7,12 +7,13 @@ use std::sync::Arc;
 use http::Method;
 use shared::error::{ErrorKind, ScimError};
 
-use crate::api::{Api, EVENTS, KEYS, SCIM};
+use crate::api::{Api, DIRECTORY, EVENTS, KEYS, SCIM};
 use crate::call::{Call, Handler, PublicCall, ResponseFuture};
+use crate::directory;
 use crate::events::{jwks, poll};
 use crate::scim::{bulk, discovery, groups, search, users};
 
-use TableRights::{FollowFeeds, ReadConnector, ReadDirectory, WriteDirectory};
+use TableRights::{FollowFeeds, ReadConnector, ReadDirectory, ReadView, WriteDirectory};
 
 /// One method of one path.
 #[derive(Clone, Copy, Debug)]
@@ -21,7 +22,7 @@ pub struct Route {
     pub api: Api,
     /// The method.
     pub method: &'static str,
-    /// The path after the base of the API. `{id}` matches one segment.
+    /// The path after the base of the API. A part in braces such as `{id}` matches one segment.
     pub path: &'static str,
     /// The name of the Lambda function and of its binary. Several routes can share a function.
     pub function: &'static str,
@@ -32,13 +33,15 @@ pub struct Route {
 }
 
 /// The rights of a function on the table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TableRights {
     /// Read connectors and their credentials, which every request needs.
     ReadConnector,
     /// The same, and read users, groups and memberships.
     ReadDirectory,
-    /// The same, and write users, groups and memberships.
+    /// Read users, groups and memberships, and also roles and the groups of operators.
+    ReadView,
+    /// Read and write users, groups and memberships.
     WriteDirectory,
     /// Read connectors, read and acknowledge the changes that wait in a feed, and sign tokens.
     FollowFeeds,
@@ -50,6 +53,7 @@ impl TableRights {
         match self {
             Self::ReadConnector => &["ReadConnector"],
             Self::ReadDirectory => &["ReadConnector", "ReadDirectory"],
+            Self::ReadView => &["ReadConnector", "ReadView"],
             Self::WriteDirectory => &["ReadConnector", "ReadDirectory", "WriteDirectory"],
             Self::FollowFeeds => &["ReadConnector", "FollowFeeds"],
         }
@@ -92,6 +96,16 @@ pub const ROUTES: &[Route] = &[
     public("/ResourceTypes/{id}", "resource-types-get", discovery::resource_type),
     public("/Schemas", "schemas-list", discovery::schemas),
     public("/Schemas/{id}", "schemas-get", discovery::schema),
+    // How the platform reads the directory.
+    view("/users", "directory-users-list", directory::users::list),
+    view("/users/{id}", "directory-users-get", directory::users::get),
+    view("/groups", "directory-groups-list", directory::groups::list),
+    view("/groups/{id}", "directory-groups-get", directory::groups::get),
+    view("/groups/{id}/members", "directory-members-list", directory::groups::members),
+    view("/groups/{id}/members/{user}", "directory-members-get", directory::groups::member),
+    view("/roles", "directory-roles-list", directory::roles::list),
+    view("/roles/{id}", "directory-roles-get", directory::roles::get),
+    view("/roles/{id}/members", "directory-role-members-list", directory::roles::members),
     // RFC 8936
     Route {
         api: EVENTS,
@@ -120,6 +134,18 @@ const fn scim(
     rights: TableRights,
 ) -> Route {
     Route { api: SCIM, method, path, function, handler: Handler::Client(handler), rights }
+}
+
+/// A route of the directory API.
+const fn view(path: &'static str, function: &'static str, handler: fn(Arc<Call>) -> ResponseFuture) -> Route {
+    Route {
+        api: DIRECTORY,
+        method: "GET",
+        path,
+        function,
+        handler: Handler::Client(handler),
+        rights: ReadView,
+    }
 }
 
 /// A route of the SCIM API that answers GET to anyone.
@@ -249,7 +275,7 @@ impl Endpoint {
     fn matches(&self, api: Api, path: &[String]) -> bool {
         let mut pattern = self.path.split('/').filter(|segment| !segment.is_empty());
         let is_like = path.iter().all(|segment| match pattern.next() {
-            Some("{id}") => segment != ".search",
+            Some(part) if part.starts_with('{') => segment != ".search",
             Some(literal) => segment == literal,
             None => false,
         });
@@ -290,11 +316,33 @@ mod tests {
             ("HEAD", "/Bulk", Err((405, "POST"))),
             ("POST", "/ServiceProviderConfig", Err((405, "GET, HEAD"))),
             ("GET", "/Schemas/urn:x", Ok("schemas-get")),
+            ("GET", "/groups/1/members/2", Err((404, ""))),
         ] {
             let segments = decoded_segments(path);
             let found = match route(SCIM, &method.parse().unwrap(), &segments) {
                 Ok(route) => Ok(route.function),
                 Err(error) => Err((error.kind.status().0, methods(SCIM, &segments).join(", "))),
+            };
+            let expected = expected.map_err(|(status, allow)| (status, allow.to_owned()));
+            assert_eq!(found, expected, "{method} {path}");
+        }
+    }
+
+    #[test]
+    fn directory_api_has_its_own_paths() {
+        for (method, path, expected) in [
+            ("GET", "/users", Ok("directory-users-list")),
+            ("HEAD", "/groups/1/members", Ok("directory-members-list")),
+            ("GET", "/groups/1/members/2", Ok("directory-members-get")),
+            ("GET", "/roles/1/members", Ok("directory-role-members-list")),
+            ("POST", "/users", Err((405, "GET, HEAD"))),
+            ("GET", "/Users", Err((404, ""))),
+            ("GET", "/Me", Err((404, ""))),
+        ] {
+            let segments = decoded_segments(path);
+            let found = match route(DIRECTORY, &method.parse().unwrap(), &segments) {
+                Ok(route) => Ok(route.function),
+                Err(error) => Err((error.kind.status().0, methods(DIRECTORY, &segments).join(", "))),
             };
             let expected = expected.map_err(|(status, allow)| (status, allow.to_owned()));
             assert_eq!(found, expected, "{method} {path}");

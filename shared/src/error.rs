@@ -54,6 +54,8 @@ pub enum ErrorKind {
     /// The service provider is busy, or the client has reached a rate limit. The value is Retry-After, in
     /// seconds.
     TooManyRequests(u32),
+    /// The service provider cannot answer until its operator does something.
+    Unavailable,
     /// The service provider has an internal error.
     Internal,
     /// The service provider does not implement this feature of RFC 7644.
@@ -94,6 +96,7 @@ impl ErrorKind {
             Self::TooManyRequests(_) => (429, None),
             Self::Internal => (500, None),
             Self::NotImplemented => (501, None),
+            Self::Unavailable => (503, None),
         }
     }
 }

@@ -55,7 +55,7 @@ impl Copy {
         let maker = maker(settings);
         let mut copy = Self::default();
         for_each_user(directory, |user: &StoredUser| {
-            let entry = maker.entry(&user.stored, MembershipNames::default());
+            let entry = maker.entry(&user.stored, MembershipNames::default(), None);
             if entry.hidden.is_none() {
                 copy.users.insert(format!("/Users/{}", entry.id), entry.username);
             }
@@ -242,7 +242,7 @@ impl Consumer {
         if event.uri.starts_with("/Users/") {
             let user = found(directory.user(id).await)?;
             let groups = user.as_ref().map(|user| user.groups.iter().map(ToString::to_string).collect());
-            let entry = user.map(|user| maker.entry(&user.stored, MembershipNames::default()));
+            let entry = user.map(|user| maker.entry(&user.stored, MembershipNames::default(), None));
             match entry.filter(|entry| entry.hidden.is_none()) {
                 Some(entry) => drop(self.copy.users.insert(event.uri.clone(), entry.username)),
                 None => drop(self.copy.users.remove(&event.uri)),

@@ -10,6 +10,7 @@
 //! | group's side of a membership | `c#group/group` | `member` |
 //! | index item of a unique attribute | `c#user.userName` | folded value without spaces at both ends |
 //! | index item of another attribute | `c#user.emails.value` | folded value, `\0`, id |
+//! | index item of a username, if the mapping makes it of another attribute than userName | `c#user.username(nickName)` | folded value without spaces at both ends, `\0`, id |
 //! | index item of a local user | `c#user.local` | `true` or `false` (active), `\0`, id |
 //! | count of the resources whose ids begin with one byte | `c#count` | `user/00` to `user/ff` |
 //! | guard of nesting | `c#count` | `nesting` |
@@ -98,20 +99,27 @@ pub async fn find_violations(service: &Service, connector: &ConnectorId) -> Vec<
     let record = read_record(service, connector).await.unwrap_or_default();
     let keeps_groups = record["settings"]["on-deactivate"] == "keep-groups";
     let has_local_index = record["indexes"]["User.local"] == "ready";
+    let states = record["indexes"].as_object().cloned().unwrap_or_default();
+    let ready = states.into_iter().filter(|(_, state)| state == "ready");
+    let username_paths = ready.filter_map(|(name, _)| username_path(name.strip_prefix("User.")?)).collect();
     let items = read_items(service, connector).await;
     let custom_indexes = custom_indexes(&record, &items);
-    violations(&connector.to_string(), &items, keeps_groups, has_local_index, custom_indexes)
+    let directory = Directory { has_local_index, username_paths, custom_indexes, ..Directory::default() };
+    violations(directory, &connector.to_string(), &items, keeps_groups)
+}
+
+/// The path of the attribute whose values an index of usernames holds.
+fn username_path(index: &str) -> Option<String> {
+    Some(index.strip_prefix("username(")?.strip_suffix(')')?.to_owned())
 }
 
 /// The violations among the items of one connector.
 fn violations(
+    mut directory: Directory,
     connector: &str,
     items: &Items,
     keeps_groups: bool,
-    has_local_index: bool,
-    custom_indexes: Vec<(Kind, Index)>,
 ) -> Vec<Violation> {
-    let mut directory = Directory { has_local_index, custom_indexes, ..Directory::default() };
     for ((pk, sk), item) in items {
         directory.add(connector, pk, sk, item);
     }
@@ -256,6 +264,8 @@ struct Directory {
     /// Whether each local user must have an index item. In a table of an earlier version, some have none.
     has_local_index: bool,
     custom_indexes: Vec<(Kind, Index)>,
+    /// The paths of the attributes whose values are in an index of usernames.
+    username_paths: BTreeSet<String>,
     found: Vec<Violation>,
 }
 
@@ -364,12 +374,18 @@ impl Directory {
             };
             let custom = self.custom_indexes.iter().filter(|(kind, _)| *kind == resource.kind);
             for index in resource.kind.indexes().iter().chain(custom.map(|(_, index)| index)) {
-                for value in texts_at(&resource.document, &index.path) {
+                for value in texts_at(&resource.document, &index.path.iter().map(String::as_str).collect::<Vec<_>>()) {
                     let compared = if index.is_unique { value.trim() } else { value };
                     let value = indexed_value(compared, index.is_case_exact);
                     if !value.is_empty() {
                         expect(&index.name, if index.is_unique { value } else { format!("{value}\0{id}") });
                     }
+                }
+            }
+            for path in self.username_paths.iter().filter(|_| resource.kind == Kind::User) {
+                let value = indexed_value(username_source(&resource.document, path).trim(), false);
+                if !value.is_empty() {
+                    expect(&format!("username({path})"), format!("{value}\0{id}"));
                 }
             }
             if !resource.is_active() {
@@ -401,6 +417,11 @@ impl Directory {
             }
         }
         for ((pk, sk), id) in &actual {
+            // While such an index is built or removed, it can have any of its items.
+            let of_usernames = pk.split_once("#user.").and_then(|(_, index)| username_path(index));
+            if of_usernames.is_some_and(|path| !self.username_paths.contains(&path)) {
+                continue;
+            }
             let has_value = expected.get(&(pk.clone(), sk.clone())).is_some_and(|ids| ids.contains(id));
             // The values of a resource that cannot be read are unknown.
             if !has_value && !self.unreadable.contains(id) {
@@ -532,7 +553,19 @@ fn number_of(item: &Item, name: &str) -> i64 {
 }
 
 /// The texts at a path of a document, through arrays.
-fn texts_at<'d>(document: &'d Value, path: &[String]) -> Vec<&'d str> {
+/// The value of which a username is made: at a path of names, or the primary email address.
+fn username_source<'d>(document: &'d Value, path: &str) -> &'d str {
+    if path == "emails[primary eq true].value" {
+        let mut emails = document["emails"].as_array().into_iter().flatten();
+        let primary = emails.find(|email| email["primary"] == Value::Bool(true));
+        return primary.and_then(|email| email["value"].as_str()).unwrap_or_default();
+    }
+    let path = path.strip_prefix("urn:ietf:params:scim:schemas:core:2.0:User:").unwrap_or(path);
+    let names: Vec<&str> = path.split('.').collect();
+    texts_at(document, &names).first().copied().unwrap_or_default()
+}
+
+fn texts_at<'d>(document: &'d Value, path: &[&str]) -> Vec<&'d str> {
     match (document, path) {
         (Value::Array(elements), _) => elements.iter().flat_map(|element| texts_at(element, path)).collect(),
         (value, [name, rest @ ..]) => value.get(name).map(|value| texts_at(value, rest)).unwrap_or_default(),

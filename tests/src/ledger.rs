@@ -31,6 +31,7 @@ use serde_json::Value;
 use service::response::Response;
 
 use crate::away::away;
+use crate::client::Client;
 use crate::in_process::InProcess;
 use crate::service::{Service, TIME_LIMIT, TestConnector};
 
@@ -175,9 +176,22 @@ pub struct CountedService {
 impl CountedService {
     /// A counted service for one connector. The credentials are in its cache, as in a warm function.
     pub async fn new(service: &Service, connector: &TestConnector) -> Self {
+        Self::for_client(service, connector, connector.local(service)).await
+    }
+
+    /// A counted service whose requests read the directory.
+    pub async fn for_reader(service: &Service, connector: &TestConnector) -> Self {
+        let reader = connector.reader(service).await;
+        let counted = Self::for_client(service, connector, reader).await;
+        // The first request of a process also records the use of the credential.
+        counted.send("GET", "/users?limit=1", None).await;
+        counted
+    }
+
+    async fn for_client(service: &Service, connector: &TestConnector, client: Client) -> Self {
         let counter = Counter::default();
         let config = away(&service.dynamodb(), Duration::ZERO).interceptor(counter.clone()).build();
-        let service = InProcess::new(DynamoDb::from_conf(config), connector.local(service)).await;
+        let service = InProcess::new(DynamoDb::from_conf(config), client).await;
         Self { counter, service, connector: connector.id.to_string() }
     }
 

@@ -369,13 +369,21 @@ impl TestConnector {
     /// # Panics
     /// When two such credentials are live.
     pub async fn reader(&self, service: &Service) -> Client {
-        let (username, password) = ("reader", secret());
+        self.reader_with_password(service, &secret()).await
+    }
+
+    /// The same as [`TestConnector::reader`], with this password.
+    ///
+    /// # Panics
+    /// When two such credentials are live.
+    pub async fn reader_with_password(&self, service: &Service, password: &str) -> Client {
+        let username = "reader";
         let kind = CredentialKind::Basic { username: username.to_owned() };
-        let credential = credential_of_generated(kind, &password, Timestamp::now());
+        let credential = credential_of_generated(kind, password, Timestamp::now());
         let credential = credential.expect("the password is valid").with_scope(CredentialScope::Directory);
         let added = service.connectors().add_credential(&self.id, &credential).await;
         added.expect("the connector has less than two such credentials");
-        Client::new(&format!("{}/{}/directory/v1", service.origin, self.id), username, &password)
+        Client::new(&format!("{}/{}/directory/v1", service.origin, self.id), username, password)
     }
 
     /// A client of this connector on a deployment with this URL, which has no path: https in AWS, http on this machine.

@@ -98,9 +98,13 @@ fn text_of(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
-fn parse(text: &str) -> Value {
-    let mut documents = YamlOwned::load_from_str(text).expect("template.yaml is YAML");
-    assert_eq!(documents.len(), 1, "documents in the template");
+/// Parses YAML as JSON.
+///
+/// # Panics
+/// If the text is not one YAML document.
+pub fn parse(text: &str) -> Value {
+    let mut documents = YamlOwned::load_from_str(text).expect("the text is YAML");
+    assert_eq!(documents.len(), 1, "documents in the text");
     json_of(documents.remove(0))
 }
 

@@ -72,6 +72,14 @@ mod operators {
     mod transfer;
 }
 
+mod platform {
+    mod entries;
+    mod lists;
+    mod members;
+    mod names;
+    mod openapi;
+}
+
 mod protocol {
     mod attributes;
     mod auth;

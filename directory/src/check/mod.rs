@@ -187,7 +187,9 @@ impl<'d> Checker<'d> {
     /// version knows it.
     fn checks_index(self, connector: &Connector, kind: ResourceKind, index: &str) -> bool {
         let schema = self.directory.schemas.of(kind);
-        let is_known = index::names(schema).any(|known| known == index);
+        let usernames = connector.record.indexes.usernames(&connector.record.settings.mapping);
+        let is_known = index::names(schema).any(|known| known == index)
+            || (kind == ResourceKind::User && usernames.contains(index));
         match connector.record.indexes.state(schema, index) {
             Some(state) => is_known && state == IndexState::Ready,
             None => !is_known || index == index::ACTIVE,
@@ -201,7 +203,7 @@ impl<'d> Checker<'d> {
     /// Reads a resource from its item, and the index entries that it requires.
     fn parse(self, kind: ResourceKind, item: &Item) -> Result<(Stored, BTreeSet<Entry>), ScimError> {
         let stored = items::to_stored(kind, item)?;
-        let entries = index::entries(&stored.resource, self.directory.schemas.of(kind));
+        let entries = self.directory.entries(&stored.resource);
         Ok((stored, entries))
     }
 

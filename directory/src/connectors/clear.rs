@@ -42,9 +42,11 @@ impl Directory {
             }
             let schema = self.schemas.of(kind);
             let known = index::names(schema);
-            let indexes: BTreeSet<&str> = known.chain(self.connector.record.indexes.of(schema)).collect();
+            let mut indexes: BTreeSet<String> = known.map(str::to_owned).collect();
+            indexes.extend(self.connector.record.indexes.of(schema).map(str::to_owned));
+            indexes.extend(self.settings().mapping.username_index().filter(|_| kind == ResourceKind::User));
             for index in indexes {
-                self.table.clear_partition(&keys::index(connector, kind, index)).await?;
+                self.table.clear_partition(&keys::index(connector, kind, &index)).await?;
             }
         }
         // The indexes of a custom schema that is being removed are not listed any more.

@@ -9,20 +9,26 @@
 //!
 //! A version that lacks a listed index would not write its entries. So it refuses to write to the connector. The indexes of custom
 //! schemas are listed too; `schemas.rs` says how they begin and end.
+//!
+//! A connector whose usernames are made of another attribute than `userName` has an index of that attribute's values, such as
+//! `User.username(nickName)`. The settings say which one it needs. `reindex` removes those that it does not need any more.
+//!
 //! The index of inactive users is not listed, because every version has it. The index of local users is listed as `User.local`,
 //! although it is of no attribute. An index whose definition changes needs another
 //! name, because the list holds names only.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use shared::error::ScimError;
+use shared::patch::ValuePath;
 use shared::resource::ResourceKind;
 use shared::schema::{ResourceSchema, Schemas};
 
 use super::ConnectorId;
 use crate::index;
+use crate::settings::Mapping;
 
 /// The indexes of a connector whose record has no list. Records were stored without a list before this field existed.
 const INDEXES_BEFORE_THE_LIST: [&str; 8] = [
@@ -81,15 +87,32 @@ impl Indexes {
         self.0.keys().filter_map(in_type)
     }
 
-    /// Returns the indexes of these schemas that are not ready.
-    pub fn not_ready(&self, schemas: &Schemas) -> Vec<String> {
-        names(schemas).filter(|name| self.0.get(name) != Some(&IndexState::Ready)).collect()
+    /// Returns the indexes of these schemas and of this mapping that are not ready.
+    pub fn not_ready(&self, schemas: &Schemas, mapping: &Mapping) -> Vec<String> {
+        let needed = names(schemas).chain(username_index_name(mapping));
+        needed.filter(|name| self.0.get(name) != Some(&IndexState::Ready)).collect()
     }
 
-    /// Returns the listed indexes that these schemas lack.
+    /// Returns the listed indexes that these schemas lack. Every version that has indexes of usernames knows all of them whose
+    /// paths these schemas have.
     fn unknown(&self, schemas: &Schemas) -> Vec<&str> {
-        let is_unknown = |name: &&String| !names(schemas).any(|known| known == **name);
+        let user = schemas.of(ResourceKind::User);
+        let has_path = |name: &str| {
+            let path = username_path_of(name);
+            path.is_some_and(|path| ValuePath::parse(path, user).is_ok())
+        };
+        let is_unknown = |name: &&String| !has_path(name) && !names(schemas).any(|known| known == **name);
         self.0.keys().filter(is_unknown).map(String::as_str).collect()
+    }
+
+    /// Returns the indexes of usernames whose entries a writer must write: the one that this mapping needs, and the listed ones
+    /// that are not being removed.
+    pub(crate) fn usernames(&self, mapping: &Mapping) -> BTreeSet<String> {
+        let user = format!("{}.", ResourceKind::User.name());
+        let listed = self.0.iter().filter(|(_, state)| !matches!(state, IndexState::Removing { .. }));
+        let listed = listed.filter_map(|(name, _)| name.strip_prefix(&user));
+        let listed = listed.filter(|name| index::username_path(name).is_some()).map(str::to_owned);
+        listed.chain(mapping.username_index()).collect()
     }
 
     /// Returns the indexes that are being built or removed.
@@ -123,17 +146,20 @@ impl Indexes {
         }
     }
 
-    /// Returns the states after `reindex` begins. It builds the indexes of these schemas that are not ready, and removes those
-    /// that these schemas lack. An index that is being built (or removed) already keeps its time.
-    pub(super) fn begin(&self, schemas: &Schemas, now: Timestamp) -> Self {
+    /// Returns the states after `reindex` begins. It builds the indexes of these schemas and of this mapping that are not ready,
+    /// and removes those that neither has. An index that is being built (or removed) already keeps its time.
+    pub(super) fn begin(&self, schemas: &Schemas, mapping: &Mapping, now: Timestamp) -> Self {
         let mut next = self.clone();
-        for name in self.not_ready(schemas) {
+        for name in self.not_ready(schemas, mapping) {
             let state = next.0.entry(name).or_insert(IndexState::Ready);
             if !matches!(state, IndexState::Building { .. }) {
                 *state = IndexState::Building { since: now };
             }
         }
-        for name in self.unknown(schemas) {
+        let needed = username_index_name(mapping);
+        let is_unneeded = |name: &&str| username_path_of(name).is_some() && needed.as_deref() != Some(*name);
+        let unneeded = self.0.keys().map(String::as_str).filter(is_unneeded);
+        for name in self.unknown(schemas).into_iter().chain(unneeded) {
             if let Some(state) =
                 next.0.get_mut(name).filter(|state| !matches!(state, IndexState::Removing { .. }))
             {
@@ -190,6 +216,17 @@ fn names(schemas: &Schemas) -> impl Iterator<Item = String> {
         .flat_map(|schema| index::names(schema).map(|index| index_name(schema, index)))
 }
 
+/// The full name of the index of usernames that a mapping needs.
+fn username_index_name(mapping: &Mapping) -> Option<String> {
+    mapping.username_index().map(|index| format!("{}.{index}", ResourceKind::User.name()))
+}
+
+/// The path of the index of usernames with this full name.
+fn username_path_of(name: &str) -> Option<&str> {
+    let (kind, index) = name.split_once('.')?;
+    index::username_path(index).filter(|_| kind == ResourceKind::User.name())
+}
+
 fn index_name(schema: &ResourceSchema, index: &str) -> String {
     format!("{}.{index}", schema.kind.name())
 }
@@ -210,9 +247,15 @@ mod tests {
 
     #[test]
     fn unlisted_records_lack_only_the_index_of_local_users() {
-        assert_eq!(Indexes::before_the_list().not_ready(Schemas::built_in()), ["User.local"]);
+        assert_eq!(
+            Indexes::before_the_list().not_ready(Schemas::built_in(), &Mapping::default()),
+            ["User.local"]
+        );
         assert_eq!(Indexes::before_the_list().unknown(Schemas::built_in()), [""; 0]);
-        assert_eq!(Indexes::ready(Schemas::built_in()).not_ready(Schemas::built_in()), [""; 0]);
+        assert_eq!(
+            Indexes::ready(Schemas::built_in()).not_ready(Schemas::built_in(), &Mapping::default()),
+            [""; 0]
+        );
     }
 
     #[test]
@@ -221,7 +264,7 @@ mod tests {
         let mut old = indexes(&[("User.title", IndexState::Ready)]);
         old.0.remove("User.displayName");
         assert!(old.check_writable(schemas, &ConnectorId::parse("okta").unwrap()).is_err());
-        let begun = old.begin(schemas, at(1));
+        let begun = old.begin(schemas, &Mapping::default(), at(1));
         let (building, removing) =
             (IndexState::Building { since: at(1) }, IndexState::Removing { since: at(1) });
         assert_eq!(begun, indexes(&[("User.title", removing), ("User.displayName", building)]));
@@ -236,17 +279,43 @@ mod tests {
             (8, vec!["displayName", "externalId"])
         );
         // A repetition continues with the same states.
-        assert_eq!(begun.begin(schemas, at(2)), begun);
+        assert_eq!(begun.begin(schemas, &Mapping::default(), at(2)), begun);
         let removed = begun.after_removal(&begun);
         assert_eq!(removed, indexes(&[("User.displayName", building)]));
         assert_eq!(removed.after_build(&begun), Indexes::ready(schemas));
     }
 
     #[test]
+    fn index_of_usernames_follows_the_mapping() {
+        let schemas = Schemas::built_in();
+        let mapping = |path: &str| Mapping { username: path.to_owned(), ..Mapping::default() };
+        let name = |path: &str| format!("User.username({path})");
+        let ready = Indexes::ready(schemas);
+        assert_eq!(ready.not_ready(schemas, &mapping("nickName")), [name("nickName")]);
+        let building = IndexState::Building { since: at(1) };
+        let begun = ready.begin(schemas, &mapping("nickName"), at(1));
+        assert_eq!(begun, indexes(&[(&name("nickName"), building)]));
+        let built = begun.after_build(&begun);
+        assert!(built.check_writable(schemas, &ConnectorId::parse("okta").unwrap()).is_ok());
+        // Until reindex, writers write the entries of the new index and of the old one.
+        let both = ["username(nickName)", "username(title)"].map(str::to_owned);
+        assert_eq!(built.usernames(&mapping("title")), BTreeSet::from(both));
+        let changed = built.begin(schemas, &mapping("title"), at(2));
+        let removing = IndexState::Removing { since: at(2) };
+        let building = IndexState::Building { since: at(2) };
+        assert_eq!(changed, indexes(&[(&name("nickName"), removing), (&name("title"), building)]));
+        assert_eq!(changed.usernames(&mapping("title")), BTreeSet::from(["username(title)".to_owned()]));
+        // The default mapping needs no index of its own.
+        assert_eq!(built.begin(schemas, &Mapping::default(), at(2)).after_removal(&changed), ready);
+        // A path that these schemas lack.
+        assert!(indexes(&[("User.username(x)", IndexState::Ready)]).unknown(schemas) == ["User.username(x)"]);
+    }
+
+    #[test]
     fn build_and_removal_of_one_index_supersede_each_other() {
         let building = |since| indexes(&[("User.title", IndexState::Building { since: at(since) })]);
         // An older version removes what a newer one builds.
-        let removing = building(1).begin(Schemas::built_in(), at(2));
+        let removing = building(1).begin(Schemas::built_in(), &Mapping::default(), at(2));
         assert_eq!(removing, indexes(&[("User.title", IndexState::Removing { since: at(2) })]));
         assert_eq!(removing.after_build(&building(1)), removing);
         // The newer version builds again.

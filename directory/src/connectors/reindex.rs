@@ -30,7 +30,6 @@ use crate::dynamodb::conditions::Condition;
 use crate::dynamodb::items;
 use crate::dynamodb::keys::{self, Key};
 use crate::dynamodb::table::{Outcome, Range, concurrently};
-use crate::index;
 
 /// The attribute that the audit records name.
 const INDEXES: &str = "indexes";
@@ -64,7 +63,11 @@ impl Connectors {
         built_in: &Arc<Schemas>,
         now: Timestamp,
     ) -> Result<Connector, ScimError> {
-        self.change_indexes(id, |present| present.record.indexes.begin(&present.schemas(built_in), now)).await
+        self.change_indexes(id, |present| {
+            let mapping = &present.record.settings.mapping;
+            present.record.indexes.begin(&present.schemas(built_in), mapping, now)
+        })
+        .await
     }
 
     /// How long to wait until every process knows what [`Connectors::begin_reindex`] marked.
@@ -199,7 +202,7 @@ impl Directory {
                 continue;
             }
             let id = stored.resource.id;
-            let entries = index::entries(&stored.resource, self.schemas.of(kind));
+            let entries = self.entries(&stored.resource);
             let entries = entries.iter().filter(|entry| building.contains(entry.index.as_str()));
             expected.extend(entries.map(|entry| (entry.key(&self.connector.id, kind, id), id)));
         }
@@ -263,7 +266,7 @@ impl Directory {
             let mut required: HashSet<(Key, Option<ResourceId>)> = HashSet::new();
             for owner in self.load(kind, &owners, false).await? {
                 let resource = owner.stored.resource;
-                let entries = index::entries(&resource, self.schemas.of(kind));
+                let entries = self.entries(&resource);
                 let keys = entries.iter().map(|entry| entry.key(&self.connector.id, kind, resource.id));
                 required.extend(keys.map(|key| (key, Some(resource.id))));
             }

@@ -37,6 +37,7 @@ use shared::credential::CredentialScope;
 use shared::resource::{ResourceId, ResourceKind};
 
 use super::attributes::{Item, get_text};
+use super::table::Range;
 use crate::connectors::ConnectorId;
 use crate::feeds::FeedId;
 
@@ -192,6 +193,11 @@ pub fn member_side_prefix(member: ResourceId) -> String {
 /// The first sort key after a resource and its memberships: `0` is the character after the slash.
 pub fn after_resource(id: &str) -> String {
     format!("{id}0")
+}
+
+/// The sort keys of the resources or members after an id.
+pub fn range_after(after: Option<ResourceId>) -> Range {
+    after.map_or(Range::All, |id| Range::From(after_resource(&id.to_string())))
 }
 
 /// The partition of a group's sides of its memberships.

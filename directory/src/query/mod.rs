@@ -97,6 +97,18 @@ pub struct Position {
     key: Option<SortKey>,
 }
 
+impl Position {
+    /// The position of a resource in the order of ids.
+    pub fn of(id: ResourceId) -> Self {
+        Self { is_group: false, id: id.to_string(), key: None }
+    }
+
+    /// The id of the resource.
+    pub fn id(&self) -> Option<ResourceId> {
+        ResourceId::parse(&self.id)
+    }
+}
+
 /// A resource on a page.
 #[derive(Debug)]
 pub struct Found<'p> {

@@ -2,7 +2,7 @@
 //! resource.
 
 use shared::error::ScimError;
-use shared::resource::ResourceKind;
+use shared::resource::{ResourceId, ResourceKind};
 
 use crate::counts::Counted;
 use crate::dynamodb::attributes::Item;
@@ -58,6 +58,36 @@ impl<'d> Walk<'d> {
         self.is_done = next.is_none();
         self.after = next;
         Ok(Some(std::mem::replace(&mut self.collector.found, rest)))
+    }
+}
+
+impl Directory {
+    /// Reads the first resources of a kind after an id, with their groups: one more than `wanted`, if there are so many. The groups
+    /// of that last one can be incomplete. `with_retained` includes the deleted users that the connector keeps for operators.
+    pub(crate) async fn resources_after(
+        &self,
+        kind: ResourceKind,
+        after: Option<ResourceId>,
+        wanted: usize,
+        with_retained: bool,
+    ) -> Result<Vec<StoredUser>, ScimError> {
+        let pk = keys::resources(&self.connector.id, kind);
+        let range = keys::range_after(after);
+        let mut collector = Collector { with_retained, ..Collector::new(0, Counted::All, false) };
+        let mut start: Option<String> = None;
+        loop {
+            let limit = collector.items_for(wanted + 1 - collector.passed);
+            let (items, next) = self.table.query_page(&pk, &range, start.as_deref(), Some(limit)).await?;
+            for item in &items {
+                collector.take(kind, item)?;
+            }
+            match next {
+                Some(next) if collector.passed <= wanted => start = Some(next),
+                _ => break,
+            }
+        }
+        collector.found.truncate(wanted + 1);
+        Ok(collector.found)
     }
 }
 

@@ -47,7 +47,13 @@ impl Directory {
     /// Fails when the connector has an index that this version does not know.
     pub(crate) fn index_entries(&self, resource: &Resource) -> Result<BTreeSet<Entry>, ScimError> {
         self.connector.record.indexes.check_writable(&self.schemas, &self.connector.id)?;
-        Ok(index::entries(resource, self.schemas.of(resource.kind)))
+        Ok(self.entries(resource))
+    }
+
+    /// Returns the index entries of a resource.
+    pub(crate) fn entries(&self, resource: &Resource) -> BTreeSet<Entry> {
+        let usernames = self.connector.record.indexes.usernames(&self.settings().mapping);
+        index::entries(resource, self.schemas.of(resource.kind), usernames.iter().map(String::as_str))
     }
 
     /// Adds index entries to a transaction.

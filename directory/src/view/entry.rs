@@ -8,8 +8,9 @@ use serde::Serialize;
 use crate::dynamodb::items::Stored;
 use crate::settings::{DisplayName, Settings, UsernameCase};
 use shared::error::ScimError;
+use shared::filter::{fold, fold_name};
 use shared::patch::ValuePath;
-use shared::resource::{Origin, Resource, ResourceKind};
+use shared::resource::{Origin, Resource, ResourceId, ResourceKind};
 use shared::schema::Schemas;
 
 /// The built-in group. Every user that is not hidden is a member. Clients and operators cannot create, change
@@ -57,6 +58,10 @@ pub enum Hidden {
     NotIncluded,
     /// This pattern of the exclude list matches.
     Excluded(String),
+    /// The mapping gives the user no username.
+    NoUsername,
+    /// The user with this id, who was created earlier, is shown with the same username.
+    NameTakenBy(String),
 }
 
 impl fmt::Display for Hidden {
@@ -66,6 +71,8 @@ impl fmt::Display for Hidden {
             Self::Deleted => f.write_str("deleted by the client"),
             Self::NotIncluded => f.write_str("not included"),
             Self::Excluded(pattern) => write!(f, "excluded by {pattern}"),
+            Self::NoUsername => f.write_str("the mapping gives no username"),
+            Self::NameTakenBy(id) => write!(f, "the username is taken by {id}"),
         }
     }
 }
@@ -112,8 +119,14 @@ impl<'s> EntryMaker<'s> {
         })
     }
 
-    /// Makes the entry of a user.
-    pub fn entry(&self, stored: &Stored, memberships: MembershipNames) -> Entry {
+    /// Makes the entry of a user. `taken_by` is the user who keeps the username, if it is another one
+    /// (see [`super::ShownNames`]).
+    pub fn entry(
+        &self,
+        stored: &Stored,
+        memberships: MembershipNames,
+        taken_by: Option<ResourceId>,
+    ) -> Entry {
         let user = &stored.resource;
         let document = &user.document;
         let text = |path: &ValuePath<'_>| path.find(document).map(str::to_owned);
@@ -131,7 +144,8 @@ impl<'s> EntryMaker<'s> {
             (None, false) => names.join(" "),
             (None, true) => username.clone(),
         };
-        let hidden = self.hidden_user(stored);
+        let taken = || taken_by.map(|id| Hidden::NameTakenBy(id.to_string()));
+        let hidden = self.hidden_user(stored).or_else(taken);
         let MembershipNames { direct: groups, effective: mut effective_groups, roles } = memberships;
         if hidden.is_none() {
             effective_groups.push(PUBLIC.to_owned());
@@ -152,22 +166,46 @@ impl<'s> EntryMaker<'s> {
         }
     }
 
-    /// Returns the reason why a user is hidden, or `None` if it is shown. Rules hide only users of the client.
+    /// Returns the reason why a user is hidden, whatever the names of other users are. `None` if the user is shown with its
+    /// username, unless another user keeps that.
     pub fn hidden_user(&self, stored: &Stored) -> Option<Hidden> {
         let user = &stored.resource;
         if stored.is_retained {
-            Some(Hidden::Deleted)
-        } else if !user.is_active() {
-            Some(Hidden::Deactivated)
-        } else if user.origin == Origin::Local {
-            None
-        } else {
+            return Some(Hidden::Deleted);
+        }
+        if !user.is_active() {
+            return Some(Hidden::Deactivated);
+        }
+        // Rules filter only what the client sends.
+        let by_rule = (user.origin == Origin::Scim).then(|| {
             // A rule can name the user by the mapped username or by the `userName` that the client sent.
             let username = self.map_username(self.username.find(&user.document).unwrap_or_default());
             let sent = user.document.get("userName").and_then(|name| name.as_str()).unwrap_or_default();
             let rules = &self.settings.rules;
             hidden_by(&rules.include_users, &rules.exclude_users, &[&username, sent])
-        }
+        });
+        by_rule.flatten().or_else(|| self.name_key(user).is_none().then_some(Hidden::NoUsername))
+    }
+
+    /// The username of a user in the form in which usernames are compared: in lower case, because a person would take `Ann` and
+    /// `ann` for the same user, and some platforms change the case of usernames. `None` if the mapping gives no username.
+    pub(crate) fn name_key(&self, user: &Resource) -> Option<String> {
+        let source = self.username.find(&user.document)?;
+        let name = self.name_part(source);
+        // `ann @example.com` would be shown as `ann `, which looks like the `ann` of another user.
+        let is_name = name.len() == source.len() || !name.ends_with(char::is_whitespace);
+        let key = fold_name(name, false);
+        (is_name && !key.is_empty()).then(|| key.into_owned())
+    }
+
+    /// Returns the settings.
+    pub(crate) fn settings(&self) -> &'s Settings {
+        self.settings
+    }
+
+    /// The path of the attribute that holds the email address, without a filter: `emails.value`.
+    pub(crate) fn email_path(&self) -> Option<String> {
+        self.email.attribute_path()
     }
 
     /// Returns the name of a group in the directory.
@@ -188,17 +226,38 @@ impl<'s> EntryMaker<'s> {
 
     /// Applies the mapping to a username.
     fn map_username(&self, username: &str) -> String {
-        let mapping = &self.settings.mapping;
-        let username = match username.rsplit_once('@') {
-            Some((before, _)) if mapping.username_from_email && !before.is_empty() => before,
-            _ => username,
-        };
-        match mapping.username_case {
+        let username = self.name_part(username);
+        match self.settings.mapping.username_case {
             UsernameCase::AsIs => username.to_owned(),
-            UsernameCase::Lower => username.to_lowercase(),
-            UsernameCase::Upper => username.to_uppercase(),
+            UsernameCase::Lower => with_case(username, char::to_lowercase),
+            UsernameCase::Upper => with_case(username, char::to_uppercase),
         }
     }
+
+    /// The part of the mapped attribute that is the username.
+    fn name_part<'n>(&self, username: &'n str) -> &'n str {
+        match username.rsplit_once('@') {
+            Some((before, _)) if self.settings.mapping.username_from_email && !before.is_empty() => before,
+            _ => username,
+        }
+    }
+}
+
+/// Changes the case of each character that has exactly one counterpart. The others stay, such as `ß`: its upper case `SS` would
+/// give two users one name whose stored names differ.
+fn with_case<I: Iterator<Item = char>>(text: &str, change: fn(char) -> I) -> String {
+    let changed = |character: char| {
+        let mut changed = change(character);
+        match (changed.next(), changed.next()) {
+            (Some(one), None) if has_same_fold(one, character) => one,
+            _ => character,
+        }
+    };
+    text.chars().map(changed).collect()
+}
+
+fn has_same_fold(one: char, other: char) -> bool {
+    fold(one.encode_utf8(&mut [0; 4]), false) == fold(other.encode_utf8(&mut [0; 4]), false)
 }
 
 /// Applies an include list and an exclude list to the names of a user or group. An exclude list wins over an
@@ -285,7 +344,7 @@ mod tests {
             effective: names(&["Sales", "Everybody"]),
             roles: names(&["steward"]),
         };
-        EntryMaker::new("okta", settings, Schemas::built_in()).unwrap().entry(user, memberships)
+        EntryMaker::new("okta", settings, Schemas::built_in()).unwrap().entry(user, memberships, None)
     }
 
     fn entry(settings: &Settings, document: Value) -> Entry {
@@ -346,6 +405,40 @@ mod tests {
         );
         let bare = entry(&Settings::default(), json!({ "userName": "x" }));
         assert_eq!((bare.display_name.as_str(), bare.first_name, bare.email), ("x", None, None));
+    }
+
+    #[test]
+    fn names_that_the_mapping_makes_equal_are_equal_in_lower_case() {
+        for case in [UsernameCase::AsIs, UsernameCase::Lower, UsernameCase::Upper] {
+            let mapping = Mapping { username_case: case, ..Mapping::default() };
+            let settings = Settings { mapping, ..Settings::default() };
+            let maker = EntryMaker::new("okta", &settings, Schemas::built_in()).unwrap();
+            for character in (0..=0x0010_ffff).filter_map(char::from_u32) {
+                let name = character.to_string();
+                let mapped = maker.map_username(&name);
+                assert_eq!(fold(&mapped, false), fold(&name, false), "{name:?} is shown as {mapped:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn user_without_a_username_is_hidden() {
+        let mapping = Mapping { username_from_email: true, ..Mapping::default() };
+        let from_email = Settings { mapping, ..Settings::default() };
+        let mapping = Mapping { username: "nickName".to_owned(), ..Mapping::default() };
+        let from_nick_name = Settings { mapping, ..Settings::default() };
+        let named = |name: &str| json!({ "userName": name });
+        for (settings, document, hidden) in [
+            (&from_email, named("ann@example.com"), None),
+            (&from_email, named("@example.com"), None),
+            (&from_email, named("ann @example.com"), Some(Hidden::NoUsername)),
+            (&from_email, named(" ann@example.com"), None),
+            (&Settings::default(), named("ann @example.com"), None),
+            (&from_nick_name, named("ann"), Some(Hidden::NoUsername)),
+            (&from_nick_name, json!({ "userName": "ann", "nickName": " " }), Some(Hidden::NoUsername)),
+        ] {
+            assert_eq!(entry(settings, document.clone()).hidden, hidden, "{document}");
+        }
     }
 
     #[test]

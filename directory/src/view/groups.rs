@@ -2,13 +2,47 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Entry, EntryMaker, MembershipNames};
+use futures_util::FutureExt as _;
+use serde::Serialize;
+
+use super::{Entry, EntryMaker, MembershipNames, ShownNames};
+use crate::dynamodb::items::{self, Stored};
+use crate::dynamodb::keys::{self, ItemKind, Key};
+use crate::dynamodb::table::concurrently;
 use crate::group_graph::{Belonging, GroupGraph};
 use crate::{Directory, StoredUser};
 use shared::error::ScimError;
 use shared::resource::{GroupReference, Resource, ResourceId, ResourceKind};
 
-/// All groups and roles of a connector, and the nesting of the groups.
+/// A group or role with its name in the directory.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct NamedGroup {
+    /// The name.
+    pub name: String,
+    /// The id.
+    pub id: String,
+}
+
+impl NamedGroup {
+    /// Names a group or role.
+    pub(crate) fn new(group: &Resource, maker: &EntryMaker<'_>) -> Self {
+        Self { name: maker.group_name(group), id: group.id.to_string() }
+    }
+}
+
+/// The groups and roles of one user, without hidden groups.
+#[derive(Debug, Default)]
+pub(crate) struct MemberOf {
+    /// The groups that the user is a direct member of.
+    pub direct: Vec<NamedGroup>,
+    /// The groups that the user is a direct or indirect member of.
+    pub effective: Vec<NamedGroup>,
+    /// The roles of the user.
+    pub roles: Vec<NamedGroup>,
+}
+
+/// All groups and roles of a connector, or some and all that contain them; and the nesting of the groups.
+#[derive(Default)]
 pub struct Groups {
     all: BTreeMap<ResourceId, Resource>,
     graph: GroupGraph,
@@ -20,18 +54,95 @@ impl Groups {
     /// # Errors
     /// Fails when DynamoDB does.
     pub async fn read(directory: &Directory) -> Result<Self, ScimError> {
-        let mut groups = Self { all: BTreeMap::new(), graph: GroupGraph::default() };
-        for kind in ResourceKind::WITH_MEMBERS {
-            let mut walk = directory.queries().walk(kind);
-            while let Some(page) = walk.next().await? {
-                for found in page {
-                    let group = found.stored.resource;
-                    groups.graph.insert(group.id, found.groups);
-                    groups.all.insert(group.id, group);
-                }
+        let kinds = ResourceKind::WITH_MEMBERS.map(|kind| read_all(directory, kind).boxed());
+        let mut groups = Self::default();
+        for found in concurrently(kinds.into()).await?.into_iter().flatten() {
+            let group = found.stored.resource;
+            groups.graph.insert(group.id, found.groups);
+            groups.all.insert(group.id, group);
+        }
+        Ok(groups)
+    }
+
+    /// Reads these groups and roles and, level by level, all groups and roles that contain them.
+    pub(crate) async fn above(
+        directory: &Directory,
+        direct: BTreeSet<ResourceId>,
+    ) -> Result<Self, ScimError> {
+        let mut groups = Self::default();
+        let mut level: Vec<ResourceId> = direct.iter().copied().collect();
+        let mut seen = direct;
+        while !level.is_empty() {
+            let found = directory.groups_of_any_kind(&level).await?;
+            // Only a group of the client can be a member of another group.
+            let nested = found.iter().filter(|stored| stored.is_nested);
+            let reads = nested.map(|stored| {
+                let id = stored.resource.id;
+                async move { Ok((id, directory.memberships().groups_of(ResourceKind::Group, id).await?)) }
+                    .boxed()
+            });
+            let parents: BTreeMap<ResourceId, Vec<ResourceId>> =
+                concurrently(reads.collect()).await?.into_iter().collect();
+            level = parents.values().flatten().copied().filter(|id| seen.insert(*id)).collect();
+            for stored in found {
+                let group = stored.resource;
+                groups.graph.insert(group.id, parents.get(&group.id).cloned().unwrap_or_default());
+                groups.all.insert(group.id, group);
             }
         }
         Ok(groups)
+    }
+
+    /// Lists the direct and indirect members of these groups that are groups, and these groups.
+    pub(crate) fn below(&self, groups: impl IntoIterator<Item = ResourceId>) -> BTreeSet<ResourceId> {
+        let mut children: BTreeMap<ResourceId, Vec<ResourceId>> = BTreeMap::new();
+        for id in self.all.keys() {
+            for parent in self.graph.parents(*id) {
+                children.entry(*parent).or_default().push(*id);
+            }
+        }
+        let mut rest: Vec<ResourceId> = groups.into_iter().collect();
+        let mut below = BTreeSet::new();
+        while let Some(id) = rest.pop() {
+            if below.insert(id) {
+                rest.extend(children.get(&id).into_iter().flatten());
+            }
+        }
+        below
+    }
+
+    /// Finds a group or role.
+    pub(crate) fn get(&self, id: ResourceId) -> Option<&Resource> {
+        self.all.get(&id)
+    }
+
+    /// Finds a shortest way from the direct groups of a member to a group: the groups between, from the direct one on. It is
+    /// empty if the membership is direct, and `None` if the member is not in the group.
+    pub(crate) fn path(&self, direct: &[ResourceId], target: ResourceId) -> Option<Vec<ResourceId>> {
+        let mut before: BTreeMap<ResourceId, Option<ResourceId>> = BTreeMap::new();
+        let known = direct.iter().filter(|id| self.all.contains_key(id));
+        let mut level: Vec<ResourceId> =
+            known.filter(|id| before.insert(**id, None).is_none()).copied().collect();
+        while !level.is_empty() && !before.contains_key(&target) {
+            let mut above = Vec::new();
+            for id in level {
+                for parent in self.graph.parents(id).iter().filter(|id| self.all.contains_key(id)) {
+                    if !before.contains_key(parent) {
+                        before.insert(*parent, Some(id));
+                        above.push(*parent);
+                    }
+                }
+            }
+            level = above;
+        }
+        let mut path = Vec::new();
+        let mut present = *before.get(&target)?;
+        while let Some(id) = present {
+            path.push(id);
+            present = before.get(&id).copied().flatten();
+        }
+        path.reverse();
+        Some(path)
     }
 
     /// Lists the groups, without the roles.
@@ -52,7 +163,14 @@ impl Groups {
     /// Lists the groups and roles of a direct member of the groups and roles `direct`, by their names in the
     /// directory. Hidden groups are left out, and give no roles.
     pub fn memberships(&self, direct: &[ResourceId], maker: &EntryMaker<'_>) -> MembershipNames {
-        let mut memberships = MembershipNames::default();
+        let names = |groups: Vec<NamedGroup>| groups.into_iter().map(|group| group.name).collect();
+        let MemberOf { direct, effective, roles } = self.member_of(direct, maker);
+        MembershipNames { direct: names(direct), effective: names(effective), roles: names(roles) }
+    }
+
+    /// Lists the same with their ids, in the order of their names.
+    pub(crate) fn member_of(&self, direct: &[ResourceId], maker: &EntryMaker<'_>) -> MemberOf {
+        let mut memberships = MemberOf::default();
         // These hold groups too, which are left out below.
         let mut roles: BTreeSet<ResourceId> = direct.iter().copied().collect();
         for Belonging { group: id, is_direct } in self.graph.groups_of_member(direct) {
@@ -63,15 +181,15 @@ impl Groups {
                 continue;
             }
             roles.extend(self.graph.parents(id));
-            let name = maker.group_name(group);
+            let named = NamedGroup::new(group, maker);
             if is_direct {
-                memberships.direct.push(name.clone());
+                memberships.direct.push(named.clone());
             }
-            memberships.effective.push(name);
+            memberships.effective.push(named);
         }
         let roles = roles.iter().filter_map(|id| self.all.get(id));
         let roles = roles.filter(|role| role.kind == ResourceKind::Role);
-        memberships.roles = roles.map(|role| maker.group_name(role)).collect();
+        memberships.roles = roles.map(|role| NamedGroup::new(role, maker)).collect();
         memberships.direct.sort_unstable();
         memberships.effective.sort_unstable();
         memberships.roles.sort_unstable();
@@ -94,11 +212,40 @@ impl Groups {
         self.graph.groups_of_member(direct).iter().any(|belonging| belonging.group == group)
     }
 
-    /// Makes the entry of a user.
-    pub fn entry(&self, user: &StoredUser, maker: &EntryMaker<'_>) -> Entry {
+    /// Makes the entry of a user. `names` are those of all users.
+    pub fn entry(&self, user: &StoredUser, maker: &EntryMaker<'_>, names: &ShownNames) -> Entry {
         let memberships = self.memberships(&user.groups, maker);
-        maker.entry(&user.stored, memberships)
+        maker.entry(&user.stored, memberships, names.taken_by(&user.stored, maker))
     }
+}
+
+impl Directory {
+    /// Reads those of these groups and roles that exist.
+    pub(crate) async fn groups_of_any_kind(&self, ids: &[ResourceId]) -> Result<Vec<Stored>, ScimError> {
+        let connector = &self.connector.id;
+        let keys_of =
+            |id: &ResourceId| ResourceKind::WITH_MEMBERS.map(|kind| keys::resource(connector, kind, *id));
+        let keys: Vec<Key> = ids.iter().flat_map(keys_of).collect();
+        let items = self.table.get_all(&keys).await?;
+        let stored = items.iter().filter(|item| !items::is_deleting(item)).filter_map(|item| {
+            let key = Key::of(item)?;
+            match keys::classify(connector, &key.pk, &key.sk) {
+                ItemKind::Resource(kind, _) => Some(items::to_stored(kind, item)),
+                _ => None,
+            }
+        });
+        stored.collect()
+    }
+}
+
+/// Reads all groups of a kind.
+async fn read_all(directory: &Directory, kind: ResourceKind) -> Result<Vec<StoredUser>, ScimError> {
+    let mut walk = directory.queries().walk(kind);
+    let mut groups = Vec::new();
+    while let Some(page) = walk.next().await? {
+        groups.extend(page);
+    }
+    Ok(groups)
 }
 
 fn display_name(group: &Resource) -> Option<&str> {

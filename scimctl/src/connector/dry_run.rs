@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use directory::connectors::Connector;
 use directory::settings::Settings;
-use directory::view::{Entry, EntryMaker, Groups, for_each_user};
+use directory::view::{Entry, EntryMaker, Groups, Hidden, MembershipNames, ShownNames, for_each_user};
 
 use crate::context::Context;
 use crate::duplicates::Duplicates;
@@ -22,6 +22,7 @@ enum Difference {
     GroupAppears,
     GroupIsRenamed,
     UserDisappears,
+    UsernameIsTaken,
     UserAppears,
     /// This field of users changes.
     Field(&'static str),
@@ -42,10 +43,13 @@ pub async fn compare(context: &Context, connector: Connector, settings: &Setting
     let mut differences = Differences::default();
     let mut duplicates = Duplicates::default();
     differences.compare_groups(&groups, &before, &after);
+    let old_names = ShownNames::read(&directory, &before).await?;
+    let new_names = ShownNames::read(&directory, &after).await?;
     for_each_user(&directory, |user| {
-        let new = groups.entry(user, &after);
-        duplicates.add(user, &new);
-        differences.compare_entries(groups.entry(user, &before), new);
+        let new = groups.entry(user, &after, &new_names);
+        // Also the users who would be hidden because they share a username.
+        duplicates.add(user, &after.entry(&user.stored, MembershipNames::default(), None));
+        differences.compare_entries(groups.entry(user, &before, &old_names), new);
         Ok::<_, Failure>(())
     })
     .await?;
@@ -76,7 +80,15 @@ impl Differences {
 
     fn compare_entries(&mut self, old: Entry, new: Entry) {
         match (old.hidden.is_none(), new.hidden.is_none()) {
-            (true, false) => return self.add(Difference::UserDisappears, old.username),
+            (true, false) => {
+                return match &new.hidden {
+                    Some(reason @ Hidden::NameTakenBy(_)) => {
+                        let example = format!("{} → {}: {reason}", old.username, new.username);
+                        self.add(Difference::UsernameIsTaken, example);
+                    }
+                    _ => self.add(Difference::UserDisappears, old.username),
+                };
+            }
             (false, true) => return self.add(Difference::UserAppears, new.username),
             (false, false) => return,
             (true, true) => {}
@@ -125,6 +137,9 @@ impl Difference {
             Self::GroupAppears => format!("{groups} would appear"),
             Self::GroupIsRenamed => format!("{groups} would get another name"),
             Self::UserDisappears => format!("{users} would disappear"),
+            Self::UsernameIsTaken => {
+                format!("{users} would disappear, because an earlier user has the same username")
+            }
             Self::UserAppears => format!("{users} would appear"),
             Self::Field(field) if field.ends_with("groups") => format!("{users} would have other {field}"),
             Self::Field(field) => format!("{users} would have another {field}"),

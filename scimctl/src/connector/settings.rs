@@ -14,7 +14,7 @@ use shared::schema::Schemas;
 use super::dry_run;
 use crate::context::Context;
 use crate::failure::{Failure, fail};
-use crate::output::{print, print_exactly};
+use crate::output::{print, print_exactly, print_note};
 
 /// The settings that a connector is to have.
 pub struct NewSettings {
@@ -133,12 +133,21 @@ pub async fn replace(
     if settings == connector.record.settings {
         return print(&format!("connector {id} already has these settings"));
     }
+    let not_ready = |mapping| connector.record.indexes.not_ready(Schemas::built_in(), mapping).len();
+    let needs_index = not_ready(&settings.mapping) > not_ready(&connector.record.settings.mapping);
     if !context.connectors().replace_settings(&connector, settings).await? {
         return fail(format!(
             "another operator changed connector {id} during this command, so nothing is changed; run it again"
         ));
     }
-    print(&format!("connector {id} has the new settings; all functions use them within a minute"))
+    print(&format!("connector {id} has the new settings; all functions use them within a minute"))?;
+    if needs_index {
+        print_note(&format!(
+            "The usernames of the new mapping are not indexed yet. Until you have run `scimctl reindex {id}`, the directory API responds \
+             to requests for users with 503."
+        ));
+    }
+    Ok(())
 }
 
 /// Prints each setting that changes, with its old and new value.

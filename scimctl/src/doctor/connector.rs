@@ -76,7 +76,8 @@ fn check_credentials(context: &Context, connector: &Connector) -> CheckResult {
 }
 
 fn check_indexes(connector: &Connector) -> CheckResult {
-    let not_ready = connector.record.indexes.not_ready(&connector.schemas(Schemas::built_in()));
+    let schemas = connector.schemas(Schemas::built_in());
+    let not_ready = connector.record.indexes.not_ready(&schemas, &connector.record.settings.mapping);
     if not_ready.is_empty() {
         return passed("all indexes of the connector are ready");
     }

@@ -1,6 +1,6 @@
 //! `scimctl group members`.
 
-use directory::view::{Groups, for_each_user};
+use directory::view::{Groups, ShownNames, for_each_user};
 use shared::resource::ResourceId;
 
 use crate::failure::Failure;
@@ -17,13 +17,14 @@ pub async fn list_users(
 ) -> Result<(), Failure> {
     let maker = open.entry_maker()?;
     let groups = Groups::read(&open.directory).await?;
+    let names = ShownNames::read(&open.directory, &maker).await?;
     for_each_user(&open.directory, |user| {
         let is_member = match group {
             None => true,
             Some(group) if is_direct => user.groups.contains(&group),
             Some(group) => groups.is_in(&user.groups, group),
         };
-        let entry = groups.entry(user, &maker);
+        let entry = groups.entry(user, &maker, &names);
         if !is_member || (entry.hidden.is_some() && !with_hidden) {
             return Ok(());
         }

@@ -3,7 +3,7 @@
 use std::io::{BufWriter, IsTerminal as _, Write, stdout};
 use std::path::Path;
 
-use directory::view::{Entry, EntryMaker, Groups, for_each_user};
+use directory::view::{Entry, EntryMaker, Groups, ShownNames, for_each_user};
 use directory::{Counted, Directory};
 use runtime::private_file;
 use shared::resource::{Member, Resource, ResourceId, ResourceKind};
@@ -75,9 +75,10 @@ async fn export_users(
     let mut exported = Exported::default();
     let bar =
         progress_bar("exporting users", directory.histogram(ResourceKind::User, Counted::All).await?.total());
+    let names = ShownNames::read(directory, maker).await?;
     for_each_user(directory, |user| {
         bar.inc(1);
-        let entry = groups.entry(user, maker);
+        let entry = groups.entry(user, maker, &names);
         if entry.hidden.is_some() && !with_hidden {
             exported.hidden += 1;
             return Ok(());

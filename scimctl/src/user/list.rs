@@ -1,7 +1,7 @@
 //! `scimctl user list`.
 
 use directory::StoredUser;
-use directory::view::{Entry, Groups, for_each_user};
+use directory::view::{Entry, Groups, ShownNames, for_each_user};
 use shared::filter::Filter;
 use shared::resource::{ResourceKind, represent_to_match};
 use shared::schema::ResourceSchema;
@@ -24,6 +24,7 @@ pub async fn list(
     let matches = parse_filter(filter, open.directory.schemas().of(ResourceKind::User))?;
     let maker = open.entry_maker()?;
     let groups = Groups::read(&open.directory).await?;
+    let names = ShownNames::read(&open.directory, &maker).await?;
     let mut rows = Vec::new();
     let mut table = match with_hidden {
         // Another user can have the name of a hidden one, so only the id is unique.
@@ -32,7 +33,7 @@ pub async fn list(
     };
     let (mut shown, mut hidden) = (0, 0);
     for_each_user(&open.directory, |user| {
-        let entry = groups.entry(user, &maker);
+        let entry = groups.entry(user, &maker, &names);
         if !matches(user, &groups) {
             return Ok(());
         }

@@ -1,6 +1,6 @@
 //! `scimctl user show`.
 
-use directory::view::{Entry, Groups, owner};
+use directory::view::{Entry, Groups, ShownNames, owner};
 use shared::resource::Origin;
 
 use super::attributes::user_name;
@@ -15,7 +15,8 @@ pub async fn show(open: &OpenDirectory, user: &str, is_json: bool) -> Result<(),
     let id = find(open, user).await?;
     let Some(found) = open.directory.user_or_retained(id).await? else { return fail(missing(open, user)) };
     let groups = Groups::read(&open.directory).await?;
-    let entry = groups.entry(&found, &maker);
+    let names = ShownNames::read(&open.directory, &maker).await?;
+    let entry = groups.entry(&found, &maker, &names);
     if is_json {
         return print_json(&entry);
     }

@@ -41,6 +41,16 @@ impl<'s> ValuePath<'s> {
         }
     }
 
+    /// The path without a filter, as indexes are named: `emails.value`. `None` for an attribute of an extension.
+    pub fn attribute_path(&self) -> Option<String> {
+        let target = self.0.target().filter(|target| target.extension.is_none())?;
+        let name = &target.attribute.name;
+        Some(match target.sub_attribute {
+            Some(sub_attribute) => format!("{name}.{}", sub_attribute.name),
+            None => name.clone(),
+        })
+    }
+
     /// Finds the value in a document. Returns the first of several values.
     pub fn find<'d>(&self, document: &'d Document) -> Option<&'d str> {
         let target = self.0.target()?;

@@ -18,6 +18,9 @@ use tests::{seed, template, workspace};
 const HOST: &str = "https://rollcall000.execute-api.us-east-1.amazonaws.com/default/scim/v2";
 const USER_ID: &str = "11111111-1111-4111-8111-111111111111";
 const GROUP_ID: &str = "22222222-2222-4222-8222-222222222222";
+/// The id of no role.
+const ROLE_ID: &str = "33333333-3333-4333-8333-333333333333";
+const PASSWORD: &str = "correct horse battery staple";
 
 /// The names of the events, each with the status and the body of its answer. The order matters: later events
 /// use what earlier ones create.
@@ -89,6 +92,31 @@ pub fn expected_answers() -> Vec<(&'static str, u64, Value)> {
             200,
             json!({ "Operations": [{ "status": "201", "bulkId": "qwerty" }, { "status": "201", "bulkId": "ytrewq" }] }),
         ),
+        (
+            "directory-users-list",
+            200,
+            json!({ "entries": [{ "id": USER_ID, "username": "jane.doe@okta.local", "hidden": "<absent>" }], "next": null }),
+        ),
+        (
+            "directory-users-get",
+            200,
+            json!({ "id": USER_ID, "groups": [{ "id": GROUP_ID, "name": "Analysts" }, { "name": "Data Stewards" }] }),
+        ),
+        ("directory-groups-list", 200, json!({ "entries": "<any>", "next": null })),
+        ("directory-groups-get", 200, json!({ "id": GROUP_ID, "name": "Analysts", "origin": "scim" })),
+        (
+            "directory-members-list",
+            200,
+            json!({ "entries": [{ "type": "user", "id": USER_ID, "name": "jane.doe@okta.local" }], "next": null }),
+        ),
+        ("directory-members-get", 200, json!({ "direct": true, "path": [] })),
+        ("directory-roles-list", 200, json!({ "entries": [], "next": null })),
+        (
+            "directory-roles-get",
+            404,
+            json!({ "title": "Not Found", "detail": format!("Resource {ROLE_ID} not found") }),
+        ),
+        ("directory-role-members-list", 404, json!({ "title": "Not Found", "instance": "<any>" })),
         ("users-patch", 200, json!({ "id": USER_ID, "active": false, "groups": "<absent>" })),
         ("groups-delete", 204, json!("<absent>")),
         ("users-delete", 204, json!("<absent>")),
@@ -96,9 +124,10 @@ pub fn expected_answers() -> Vec<(&'static str, u64, Value)> {
     ]
 }
 
-/// Creates the connector, the user and the group that the events name.
+/// Creates the connector, its credentials, the user and the group that the events name.
 pub async fn create_event_fixtures(service: &Service) -> TestConnector {
-    let connector = service.connector_named("default", "okta", "correct horse battery staple").await;
+    let connector = service.connector_named("default", "okta", PASSWORD).await;
+    connector.reader_with_password(service, PASSWORD).await;
     seed::user_with_id(service, &connector.id, ResourceId::parse(USER_ID).unwrap()).await;
     seed::group_with_id(service, &connector.id, ResourceId::parse(GROUP_ID).unwrap(), "Analysts").await;
     connector

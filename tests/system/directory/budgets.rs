@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 
+use directory::settings::{Mapping, Settings};
 use serde_json::{Value, json};
 use service::response::Response;
 use shared::resource::ResourceId;
@@ -11,7 +12,7 @@ use tests::in_process::json_of;
 use tests::ledger::{Cost, CountedService};
 use tests::provisioning::{GROUP, USER, patch_body};
 use tests::seed;
-use tests::service::{Service, service};
+use tests::service::{Service, TestConnector, service};
 
 const USERS: usize = 100_000;
 
@@ -216,6 +217,15 @@ async fn every_request_stays_within_its_budget() {
     let (cost, _) = counted.cost("GET", "/Users?startIndex=50000&count=100", None, 200).await;
     ledger.record(&counted, "a page of 100 users, each in up to 3 groups", cost, (5, 200.0, 0.0));
 
+    let large = platform_costs(service, &connector, &users).await;
+    let connector = service.connector().await;
+    let users = seed::users(service, &connector.id, 1_000).await;
+    let small = platform_costs(service, &connector, &users).await;
+    for ((what, one), (_, other)) in small.iter().zip(&large) {
+        let is_flat = other.round_trips <= one.round_trips && other.read_units <= 1.5 * one.read_units + 3.0;
+        assert!(is_flat, "{what}: {one:?} with 1,000 users, {other:?} with {USERS}");
+    }
+
     println!(
         "Each write holds one audit record, of 2 WCU and 2 more for each 25 members or groups that it names.\n{:<52} {:>8} {:>14} {:>14}\n{}",
         "", "trips", "RCU", "WCU", ledger.table
@@ -229,4 +239,71 @@ async fn every_request_stays_within_its_budget() {
     let ceilings = format!("{head}{}", stable.collect::<Vec<_>>().join("\n"));
     insta::assert_snapshot!("ceilings", ceilings);
     assert!(ledger.exceeded.is_empty(), "past the budget:\n{}", ledger.exceeded.join("\n"));
+}
+
+/// Measures how the platform reads a directory. Usernames are the parts before the `@`, so the names of other users are read too.
+async fn platform_costs(
+    service: &Service,
+    connector: &TestConnector,
+    users: &[ResourceId],
+) -> Vec<(&'static str, Cost)> {
+    let mut ledger = Ledger::default();
+    service
+        .change_settings(&connector.id, |settings| {
+            let mapping = Mapping { username_from_email: true, ..settings.mapping.clone() };
+            Settings { mapping, ..settings }
+        })
+        .await;
+    let client = CountedService::new(service, connector).await;
+    let reader = CountedService::for_reader(service, connector).await;
+    let mut costs = Vec::new();
+    let mut read = async |what: &'static str, target: String, budget: Budget, entries: Option<usize>| {
+        let (cost, response) = reader.cost("GET", &target, None, 200).await;
+        let body = json_of(&response);
+        assert_eq!(body["entries"].as_array().map(Vec::len), entries, "{what}: {body}");
+        ledger.record(&reader, what, cost, budget);
+        costs.push((what, cost));
+    };
+    let (first, middle) = (users[0], users[users.len() / 2]);
+    read("get a user in no group", format!("/users/{}", users[users.len() - 1]), (3, 4.0, 0.0), None).await;
+    read("find a user by username", "/users?username=user000500".to_owned(), (5, 20.0, 0.0), Some(1)).await;
+    let one = json!({ "schemas": [GROUP], "displayName": "one of the platform" });
+    let (_, one) = client.cost("POST", "/Groups", Some(&one), 201).await;
+    let one = id(&one);
+    seed::members(service, &connector.id, ResourceId::parse(&one).unwrap(), &users[..users.len() - 1]).await;
+    read("get a user in a group", format!("/users/{middle}"), (3, 12.0, 0.0), None).await;
+    let page = "a page of 100 users, each in a group";
+    read(page, "/users?limit=100".to_owned(), (5, 400.0, 0.0), Some(100)).await;
+    let members = format!("/groups/{one}/members?limit=100");
+    read("a page of 100 members of a group", members, (5, 300.0, 0.0), Some(100)).await;
+    let effective = format!("/groups/{one}/members?limit=100&effective=true");
+    read("a page of 100 effective members of a group", effective, (5, 300.0, 0.0), Some(100)).await;
+    let of_group = format!("/users?limit=100&group={one}");
+    read("a page of 100 users of a group", of_group, (5, 600.0, 0.0), Some(100)).await;
+    read("ask whether a user is in a group", format!("/groups/{one}/members/{first}"), (3, 15.0, 0.0), None)
+        .await;
+
+    let two =
+        json!({ "schemas": [GROUP], "displayName": "two of the platform", "members": [{ "value": one }] });
+    let (_, two) = client.cost("POST", "/Groups", Some(&two), 201).await;
+    let two = id(&two);
+    read("get a user in a nested group", format!("/users/{middle}"), (4, 15.0, 0.0), None).await;
+    let page = "a page of 100 users in a nested group";
+    read(page, "/users?limit=100".to_owned(), (6, 400.0, 0.0), Some(100)).await;
+    let effective = format!("/groups/{two}/members?limit=100&effective=true");
+    read("a page of 100 effective members through a group", effective, (6, 300.0, 0.0), Some(100)).await;
+    let of_group = format!("/users?limit=100&group={two}");
+    read("a page of 100 users through a group", of_group, (6, 600.0, 0.0), Some(100)).await;
+    let asked = format!("/groups/{two}/members/{first}");
+    read("ask whether a user is in a group through another", asked, (4, 15.0, 0.0), None).await;
+    read("a page of groups", "/groups".to_owned(), (5, 50.0, 0.0), Some(2 + groups_before(users.len())))
+        .await;
+    println!("Platform, {} users\n{}", users.len(), ledger.table);
+    assert!(ledger.exceeded.is_empty(), "past the budget:\n{}", ledger.exceeded.join("\n"));
+    costs
+}
+
+/// The number of groups that a directory has before its platform costs are measured.
+fn groups_before(users: usize) -> usize {
+    if users == USERS { 3 } else { 0 }
 }

@@ -4,6 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Map, Value, json};
 use service::routes::Route;
+use shared::credential::CredentialScope;
 
 use crate::DEFAULT_ROUTE;
 
@@ -11,8 +12,13 @@ const CONNECTOR: &str = "default";
 const ID: &str = "11111111-1111-4111-8111-111111111111";
 const DOMAIN: &str = "rollcall000.execute-api.us-east-1.amazonaws.com";
 const USER_AGENT: &str = "Okta SCIM Client 1.0.0";
-/// `make lambda` creates a connector with these credentials.
-const CREDENTIALS: &str = "okta:correct horse battery staple";
+const READER_USER_AGENT: &str = "curl/8.11.1";
+/// `make lambda` creates a connector with these credentials for the SCIM API. For the directory API, an operator creates them:
+/// `scimctl credential create default --scope directory --username reader --password -`.
+const CREDENTIALS: [(CredentialScope, &str); 2] = [
+    (CredentialScope::Scim, "okta:correct horse battery staple"),
+    (CredentialScope::Directory, "reader:correct horse battery staple"),
+];
 
 /// An event for a route, or for the fallback. A request that can have a body has an empty JSON object as its
 /// body.
@@ -21,21 +27,26 @@ pub fn example(route: Option<&Route>, number: usize) -> Value {
         .map_or_else(|| DEFAULT_ROUTE.to_owned(), |route| format!("{} {}", route.method, route.full_path()));
     let method = route.map_or("GET", |route| route.method);
     let template = route.map_or_else(|| "/{connector}".to_owned(), Route::full_path);
-    let path = template.replace("{connector}", CONNECTOR).replace("{id}", ID);
+    let path = template.replace("{connector}", CONNECTOR).replace("{id}", ID).replace("{user}", ID);
+    let is_scim = route.is_none_or(|route| route.api.scope == CredentialScope::Scim);
+    let scope = route.map_or(CredentialScope::Scim, |route| route.api.scope);
+    let credentials =
+        CREDENTIALS.iter().find(|(of, _)| *of == scope).map_or("", |(_, credentials)| credentials);
     let body = matches!(method, "POST" | "PUT" | "PATCH").then_some("{}");
 
     let mut headers = Map::new();
     let mut set = |name: &str, value: String| headers.insert(name.to_owned(), value.into());
-    set("accept", "application/scim+json".to_owned());
+    set("accept", if is_scim { "application/scim+json" } else { "application/json" }.to_owned());
     set("accept-charset", "utf-8".to_owned());
     set("accept-encoding", "gzip,deflate".to_owned());
-    set("authorization", format!("Basic {}", BASE64.encode(CREDENTIALS)));
+    set("authorization", format!("Basic {}", BASE64.encode(credentials)));
     if let Some(body) = body {
         set("content-length", body.len().to_string());
         set("content-type", "application/scim+json; charset=utf-8".to_owned());
     }
     set("host", DOMAIN.to_owned());
-    set("user-agent", USER_AGENT.to_owned());
+    let user_agent = if is_scim { USER_AGENT } else { READER_USER_AGENT };
+    set("user-agent", user_agent.to_owned());
     set("x-amzn-trace-id", format!("Root=1-6955b900-{number:024x}"));
     set("x-forwarded-for", "192.0.2.10".to_owned());
     set("x-forwarded-port", "443".to_owned());
@@ -57,7 +68,7 @@ pub fn example(route: Option<&Route>, number: usize) -> Value {
                 "path": path,
                 "protocol": "HTTP/1.1",
                 "sourceIp": "192.0.2.10",
-                "userAgent": USER_AGENT,
+                "userAgent": user_agent,
             },
             "requestId": format!("rollcall{number:07}="),
             "routeKey": key,
@@ -69,8 +80,8 @@ pub fn example(route: Option<&Route>, number: usize) -> Value {
     if let Some(event) = event.as_object_mut() {
         if route.is_some() {
             let mut parameters = Map::from_iter([("connector".to_owned(), CONNECTOR.into())]);
-            if template.contains("{id}") {
-                parameters.insert("id".to_owned(), ID.into());
+            for name in ["id", "user"].into_iter().filter(|name| template.contains(&format!("{{{name}}}"))) {
+                parameters.insert(name.to_owned(), ID.into());
             }
             event.insert("pathParameters".to_owned(), parameters.into());
         }

@@ -17,7 +17,7 @@ use std::io;
 use std::path::Path;
 
 use serde_json::Value;
-use service::routes::{FALLBACK, OTHER_FUNCTIONS, Route, TableRights};
+use service::routes::{FALLBACK, OTHER_FUNCTIONS, Route};
 
 /// What an HTTP API calls the route for requests that match no other.
 const DEFAULT_ROUTE: &str = "$default";
@@ -26,7 +26,8 @@ const DEFAULT_ROUTE: &str = "$default";
 struct Function<'a> {
     name: &'static str,
     routes: Vec<&'a Route>,
-    rights: BTreeSet<TableRights>,
+    /// The managed policies with the rights of all its routes.
+    policies: Vec<&'static str>,
 }
 
 /// The functions in the order of their first routes, then the fallback, which calls the handlers of all of
@@ -35,33 +36,31 @@ fn functions(routes: &[Route]) -> Vec<Function<'_>> {
     let mut functions: Vec<Function> = Vec::new();
     for route in routes {
         match functions.iter_mut().find(|function| function.name == route.function) {
-            Some(function) => {
-                function.routes.push(route);
-                function.rights.insert(route.rights);
-            }
+            Some(function) => function.routes.push(route),
             None => {
-                let rights = BTreeSet::from([route.rights]);
-                functions.push(Function { name: route.function, routes: vec![route], rights });
+                functions.push(Function { name: route.function, routes: vec![route], policies: Vec::new() })
             }
         }
     }
-    let rights = routes.iter().map(|route| route.rights).collect();
-    functions.push(Function { name: FALLBACK, routes: Vec::new(), rights });
+    for function in &mut functions {
+        function.policies = policies(function.routes.iter().copied());
+    }
+    functions.push(Function { name: FALLBACK, routes: Vec::new(), policies: policies(routes) });
     functions
 }
 
-impl Function<'_> {
-    /// The managed policies that give the function its rights.
-    fn policies(&self) -> Vec<&'static str> {
-        let mut policies = Vec::new();
-        for policy in self.rights.iter().flat_map(|rights| rights.policies()) {
-            if !policies.contains(policy) {
-                policies.push(policy);
-            }
+/// The policies that give the rights of all these routes.
+fn policies<'a>(routes: impl IntoIterator<Item = &'a Route>) -> Vec<&'static str> {
+    let mut policies = Vec::new();
+    for policy in routes.into_iter().flat_map(|route| route.rights.policies()) {
+        if !policies.contains(policy) {
+            policies.push(policy);
         }
-        policies
     }
+    policies
+}
 
+impl Function<'_> {
     /// The route keys of the events that the function gets: `GET /{connector}/scim/v2/Users`.
     fn route_keys(&self) -> Vec<String> {
         if self.routes.is_empty() {
@@ -160,7 +159,7 @@ fn names(root: &Path, folder: &str, extension: &str) -> io::Result<BTreeSet<Stri
 
 #[cfg(test)]
 mod tests {
-    use service::routes::ROUTES;
+    use service::routes::{ROUTES, TableRights};
 
     use super::*;
 
@@ -222,11 +221,16 @@ mod tests {
     #[test]
     fn a_function_has_the_rights_of_all_its_routes_and_the_fallback_of_all_functions() {
         let with = |rights| Route { function: "a", rights, ..ROUTES[0] };
-        let routes =
-            [TableRights::ReadConnector, TableRights::WriteDirectory, TableRights::FollowFeeds].map(with);
+        let other = Route { function: "b", rights: TableRights::ReadView, ..ROUTES[0] };
+        let routes = [with(TableRights::ReadConnector), with(TableRights::WriteDirectory), other];
         let functions = functions(&routes);
-        let found: Vec<_> = functions.iter().map(|function| (function.name, function.policies())).collect();
-        let all = vec!["ReadConnector", "ReadDirectory", "WriteDirectory", "FollowFeeds"];
-        assert_eq!(found, [("a", all.clone()), (FALLBACK, all)]);
+        let found: Vec<_> =
+            functions.iter().map(|function| (function.name, function.policies.join(" "))).collect();
+        let expected = [
+            ("a", "ReadConnector ReadDirectory WriteDirectory"),
+            ("b", "ReadConnector ReadView"),
+            (FALLBACK, "ReadConnector ReadDirectory WriteDirectory ReadView"),
+        ];
+        assert_eq!(found, expected.map(|(name, policies)| (name, policies.to_owned())));
     }
 }

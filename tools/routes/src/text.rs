@@ -36,7 +36,7 @@ pub fn template(functions: &[Function]) -> String {
 
 fn resources(function: &Function) -> String {
     let (name, id) = (function.name, pascal_case(function.name));
-    let policies: Vec<String> = function.policies().iter().map(|policy| format!("!Ref {policy}")).collect();
+    let policies: Vec<String> = function.policies.iter().map(|policy| format!("!Ref {policy}")).collect();
     let policies = policies.join(", ");
     let events = if function.routes.is_empty() {
         event_source("Default", "ANY", DEFAULT_ROUTE)
@@ -92,10 +92,10 @@ const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OP
 pub fn watch_router(routes: &[Route]) -> String {
     let mut paths: Vec<(String, Vec<&Route>)> = Vec::new();
     for route in routes {
-        let full_path = route.full_path();
-        match paths.iter_mut().find(|(path, _)| *path == full_path) {
+        let path = route.full_path();
+        match paths.iter_mut().find(|(known, _)| *known == path) {
             Some((_, routes)) => routes.push(route),
-            None => paths.push((full_path, vec![route])),
+            None => paths.push((path, vec![route])),
         }
     }
     let mut out = "router = [\n".to_owned();

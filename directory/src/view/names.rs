@@ -1,0 +1,132 @@
+//! Usernames that the mapping gives to several users.
+//!
+//! With the default mapping, usernames differ because `userName`s do. With another one, such as `username-from-email`, two users can
+//! get the same name. Then one person could use what another one may. So only one user keeps the name: of those who are not hidden for
+//! another reason, the one who was created first, and of several at the same time the one with the lowest id. The others are hidden.
+//!
+//! The users who could have a name are found in an index of the values that names are made of. The index does not depend on the
+//! options of the mapping, only on its attribute.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures_util::FutureExt as _;
+use jiff::Timestamp;
+use shared::error::{ErrorKind, ScimError};
+use shared::resource::{ResourceId, ResourceKind};
+
+use super::{EntryMaker, for_each_user};
+use crate::Directory;
+use crate::connectors::IndexState;
+use crate::dynamodb::items::{self, Stored};
+use crate::dynamodb::keys;
+use crate::dynamodb::table::{Range, concurrently};
+use crate::index::USER_NAME;
+
+/// The users who keep the usernames of some users, or of all.
+#[derive(Clone, Debug, Default)]
+pub struct ShownNames(BTreeMap<String, (Timestamp, ResourceId)>);
+
+impl ShownNames {
+    /// Reads all users of a directory.
+    ///
+    /// # Errors
+    /// Fails when DynamoDB does.
+    pub async fn read(directory: &Directory, maker: &EntryMaker<'_>) -> Result<Self, ScimError> {
+        let mut names = Self::default();
+        if maker.settings().mapping.can_give_one_username_twice() {
+            for_each_user::<ScimError>(directory, |user| {
+                names.add(&user.stored, maker);
+                Ok(())
+            })
+            .await?;
+        }
+        Ok(names)
+    }
+
+    /// Adds a user. All users with the same username must be added before [`Self::taken_by`] is called for one of them.
+    pub fn add(&mut self, user: &Stored, maker: &EntryMaker<'_>) {
+        if let Some(name) = shown_name(user, maker) {
+            let claim = (user.resource.created, user.resource.id);
+            let first = self.0.entry(name).or_insert(claim);
+            *first = claim.min(*first);
+        }
+    }
+
+    /// Returns the user who keeps the username of this user, if it is another one.
+    pub fn taken_by(&self, user: &Stored, maker: &EntryMaker<'_>) -> Option<ResourceId> {
+        let (_, first) = self.0.get(&shown_name(user, maker)?)?;
+        (*first != user.resource.id).then_some(*first)
+    }
+}
+
+/// The username of a user who is not hidden for another reason.
+fn shown_name(user: &Stored, maker: &EntryMaker<'_>) -> Option<String> {
+    maker.name_key(&user.resource).filter(|_| maker.hidden_user(user).is_none())
+}
+
+impl Directory {
+    /// Reads who keeps the usernames of these users.
+    ///
+    /// # Errors
+    /// 503 if the index of usernames is not ready.
+    pub(crate) async fn shown_names(
+        &self,
+        users: &[&Stored],
+        maker: &EntryMaker<'_>,
+    ) -> Result<ShownNames, ScimError> {
+        let mut names = ShownNames::default();
+        if !self.settings().mapping.can_give_one_username_twice() {
+            return Ok(names);
+        }
+        let keys: BTreeSet<String> = users.iter().filter_map(|user| shown_name(user, maker)).collect();
+        let reads = keys.iter().map(|key| self.ids_with_username(key).boxed()).collect();
+        let known: BTreeSet<ResourceId> = users.iter().map(|user| user.resource.id).collect();
+        let found: BTreeSet<ResourceId> = concurrently(reads).await?.into_iter().flatten().collect();
+        let others: Vec<ResourceId> = found.difference(&known).copied().collect();
+        let others = self.load(ResourceKind::User, &others, false).await?;
+        for user in users.iter().copied().chain(others.iter().map(|user| &user.stored)) {
+            names.add(user, maker);
+        }
+        Ok(names)
+    }
+
+    /// Reads the ids of the users who can have a username, which must be in the form of [`EntryMaker::name_key`]. Some of them
+    /// may have another one.
+    ///
+    /// # Errors
+    /// 503 if the index of usernames is not ready.
+    pub(crate) async fn ids_with_username(&self, name: &str) -> Result<Vec<ResourceId>, ScimError> {
+        let mapping = &self.settings().mapping;
+        let (index, whole) = match mapping.username_index() {
+            None => {
+                let value = keys::index_value(name);
+                (USER_NAME.to_owned(), Range::Between(value.clone(), value))
+            }
+            Some(index) => {
+                self.check_username_index(&index)?;
+                (index, Range::Prefix(keys::index_entry_prefix(name)))
+            }
+        };
+        let mut ranges = vec![whole];
+        if mapping.username_from_email {
+            ranges.push(Range::Prefix(keys::index_prefix(&format!("{name}@")).to_owned()));
+        }
+        let pk = keys::index(&self.connector.id, ResourceKind::User, &index);
+        let reads = ranges.iter().map(|range| self.table.query(&pk, range).boxed()).collect();
+        let entries = concurrently(reads).await?.into_iter().flatten();
+        Ok(entries.filter_map(|entry| items::indexed_id(&entry)).collect())
+    }
+
+    /// Without this index, two users could be shown with one username.
+    fn check_username_index(&self, index: &str) -> Result<(), ScimError> {
+        let schema = self.schemas.of(ResourceKind::User);
+        if self.connector.record.indexes.state(schema, index) == Some(IndexState::Ready) {
+            return Ok(());
+        }
+        let id = &self.connector.id;
+        let detail = format!(
+            "The usernames of connector {id} are not indexed yet; an operator builds the index with `scimctl reindex {id}`"
+        );
+        Err(ScimError::new(ErrorKind::Unavailable, detail))
+    }
+}

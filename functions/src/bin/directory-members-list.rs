@@ -1,0 +1,5 @@
+//! The function `directory-members-list`. `make routes` writes this file.
+
+fn main() -> Result<(), functions::lambda::Error> {
+    functions::lambda::run(const { service::routes::handler("directory-members-list") })
+}

@@ -159,6 +159,8 @@ mod tests {
             ("schemas-list", "GetItem", &["okta#user"], false),
             ("schemas-list", "GetItem", &["attempts/okta/192.0.2.1"], true),
             ("schemas-list", "UpdateItem", &["attempts/okta/192.0.2.1"], true),
+            ("schemas-list", "UpdateItem", &["attempts/okta"], true),
+            ("schemas-list", "Query", &["attempts/okta"], false),
             ("schemas-list", "UpdateItem", &["connectors"], false),
             ("users-get", "Query", &["okta#user"], true),
             ("users-get", "BatchGetItem", &["okta#group", "okta#user"], true),

@@ -91,7 +91,8 @@ pub async fn run(command: Command, context: &Context) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Finds the user, group or role that the operator names. If none has the name now, finds those that had it.
+/// Finds the user, group or role that the operator names. If none has the name now, finds those that had it. Otherwise a note
+/// names these.
 async fn find(
     context: &Context,
     id: &ConnectorId,
@@ -110,10 +111,18 @@ async fn find(
             found.extend(deleted.map(|user| (user, ResourceKind::User.name().to_owned())));
         }
     }
+    let table = context.table_without_deadline();
+    let mut named = table.audit_trail(id).named(name, created, context.now).await?;
     if found.is_empty() {
-        let table = context.table_without_deadline();
-        let named = table.audit_trail(id).named(name, created, context.now).await?;
         found.extend(named);
+    } else {
+        named.retain(|earlier, _| found.iter().all(|(now, _)| now != earlier));
+        if !named.is_empty() {
+            let named = list(named.iter());
+            print_note(&format!(
+                "Other resources had the name {name}: {named}. To print their changes, enter an id"
+            ));
+        }
     }
     match &found[..] {
         [] => fail(format!(
@@ -122,8 +131,12 @@ async fn find(
         )),
         [(resource, _)] => Ok(*resource),
         _ => {
-            let found: Vec<String> = found.iter().map(|(id, kind)| format!("{kind} {id}")).collect();
-            fail(format!("{name} is the name of several resources: enter an id of {}", found.join(", ")))
+            let found = list(found.iter().map(|(id, kind)| (id, kind)));
+            fail(format!("{name} is the name of several resources: enter an id of {found}"))
         }
     }
+}
+
+fn list<'r>(resources: impl Iterator<Item = (&'r ResourceId, &'r String)>) -> String {
+    resources.map(|(id, kind)| format!("{kind} {id}")).collect::<Vec<_>>().join(", ")
 }

@@ -125,9 +125,14 @@ async fn names_that_resources_had_find_them() {
     );
     assert_eq!(values(&records[1]), [[Some("userName"), Some("ann"), Some("anna")]]);
     assert_eq!((&records[2]["attributes"], &records[2]["values"]), (&json!(["title"]), &json!([])));
-    // A new user with the old name is found instead. When it is deleted too, the operator has to choose.
+    // A new user with the old name is found instead, with a note. When it is deleted too, the operator has to choose.
     let other = create_user(&client, "ann").await;
     assert_eq!(trail(&connector, "ann").len(), 1);
+    let noted = scimctl(service(), &["audit", &connector.id.to_string(), "--resource", "ann"]).err;
+    assert_eq!(
+        noted,
+        format!("Other resources had the name ann: User {ann}. To print their changes, enter an id\n")
+    );
     assert_eq!(client.delete(&format!("/Users/{other}")).await.status, 204);
     let id = connector.id.to_string();
     let ambiguous = scimctl(service(), &["audit", &id, "--resource", "ann"]).failed();

@@ -10,7 +10,8 @@ use tests::service::{TestConnector, service};
 
 async fn connector(link_by_email: bool) -> (TestConnector, Client) {
     let connector = service().connector_with(Settings { link_by_email, ..Settings::default() }).await;
-    let client = connector.local(service());
+    // The functions, because they may read only some partitions.
+    let client = connector.functions(service());
     (connector, client)
 }
 

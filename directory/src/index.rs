@@ -15,7 +15,7 @@ use shared::schema::{Index, ResourceSchema};
 
 /// The most index entries of one resource. A transaction holds 100 items, and an update can delete as many entries as it
 /// adds. The rest is for the resource, its count, the checks of names and the audit record.
-const MAX_ENTRIES: usize = 46;
+const MAX_ENTRIES: usize = 43;
 
 /// The name of the index of inactive users.
 pub const ACTIVE: &str = "active";
@@ -72,11 +72,16 @@ impl Entry {
     }
 }
 
-/// Checks that a document that is written does not have too many index entries.
+/// Checks that a document that is written does not have too many index entries. A document of an earlier version that has more,
+/// which are in `before`, can keep as many.
 ///
 /// # Errors
 /// `invalidValue` when there are too many for one transaction.
-pub fn check_limit(entries: &BTreeSet<Entry>, schema: &ResourceSchema) -> Result<(), ScimError> {
+pub fn check_limit(
+    before: &BTreeSet<Entry>,
+    entries: &BTreeSet<Entry>,
+    schema: &ResourceSchema,
+) -> Result<(), ScimError> {
     // A user that has as many values as it can have must still be deactivated, so that entry does not count. The entry of a
     // local user does not count either, so that a client can send as many values when it takes the user over, and that of a
     // username does not, because an operator chooses its attribute.
@@ -84,7 +89,7 @@ pub fn check_limit(entries: &BTreeSet<Entry>, schema: &ResourceSchema) -> Result
         entry.index != ACTIVE && entry.index != LOCAL && username_path(&entry.index).is_none()
     };
     let count = entries.iter().filter(is_counted).count();
-    if count <= MAX_ENTRIES {
+    if count <= MAX_ENTRIES.max(before.iter().filter(is_counted).count()) {
         return Ok(());
     }
     Err(ScimError::invalid_value(format!(
@@ -257,8 +262,11 @@ mod tests {
             let user = json!({ "userName": "ann", "emails": emails, "active": active });
             entries(&resource(ResourceKind::User, Origin::Local, user), schema, [])
         };
-        assert!(check_limit(&user(45, false), schema).is_ok());
-        let refused = check_limit(&user(46, true), schema).unwrap_err();
-        assert!(refused.detail.starts_with("The User has 47 values in indexed attributes"), "{refused}");
+        let new = BTreeSet::new();
+        assert!(check_limit(&new, &user(42, false), schema).is_ok());
+        let refused = check_limit(&new, &user(43, true), schema).unwrap_err();
+        assert!(refused.detail.starts_with("The User has 44 values in indexed attributes"), "{refused}");
+        assert!(check_limit(&user(45, true), &user(45, false), schema).is_ok(), "a user of an earlier version");
+        assert!(check_limit(&user(45, true), &user(46, true), schema).is_err());
     }
 }

@@ -1,6 +1,6 @@
 //! Creating users, groups and roles (RFC 7644 §3.3).
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use shared::error::{ErrorKind, ScimError};
 use shared::patch::MemberOperation;
@@ -153,7 +153,7 @@ impl Directory {
         }
         self.write_intent(&mut transaction, group.kind, group.id, Some(&staged))?;
         let entries = self.index_entries(group)?;
-        index::check_limit(&entries, self.schemas.of(group.kind))?;
+        index::check_limit(&BTreeSet::new(), &entries, self.schemas.of(group.kind))?;
         let names = entries.into_iter().filter(|entry| entry.is_unique).collect();
         self.add_entries(&mut transaction, group, &names)?;
         let none = HashSet::new();
@@ -195,7 +195,7 @@ impl Directory {
     ) -> Result<(), ScimError> {
         let kind = resource.kind;
         let entries = self.index_entries(resource)?;
-        index::check_limit(&entries, self.schemas.of(kind))?;
+        index::check_limit(&BTreeSet::new(), &entries, self.schemas.of(kind))?;
         let key = keys::resource(&self.connector.id, kind, resource.id);
         transaction.put_new(items::from_resource(&key, resource)?, Condition::IsNew)?;
         self.add_entries(transaction, resource, &entries)?;

@@ -154,7 +154,7 @@ impl Directory {
         let (kind, id) = (present.kind, present.id);
         let before = self.index_entries(present)?;
         let after = self.index_entries(next)?;
-        index::check_limit(&after, self.schemas.of(kind))?;
+        index::check_limit(&before, &after, self.schemas.of(kind))?;
         let key = keys::resource(&self.connector.id, kind, id);
         transaction.update(&key, items::update_to(next)?.and(also), Some(requirement))?;
         self.add_entries(transaction, next, &after.difference(&before).cloned().collect())?;

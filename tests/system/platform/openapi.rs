@@ -71,3 +71,11 @@ async fn scim_api_answers_generated_requests_as_documented() {
     let connector = service().connector().await;
     send_generated_requests(&connector.local(service()), "/scim/v2", CHECKS);
 }
+
+#[tokio::test]
+async fn feeds_answer_generated_requests_as_documented() {
+    let connector = service().connector().await;
+    let reader = connector.reader(service()).await;
+    let consumer = reader.at(&reader.base_url.replace("/directory/v1", "/events/v1"));
+    send_generated_requests(&consumer, "/events/v1", CHECKS);
+}

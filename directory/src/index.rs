@@ -266,7 +266,10 @@ mod tests {
         assert!(check_limit(&new, &user(42, false), schema).is_ok());
         let refused = check_limit(&new, &user(43, true), schema).unwrap_err();
         assert!(refused.detail.starts_with("The User has 44 values in indexed attributes"), "{refused}");
-        assert!(check_limit(&user(45, true), &user(45, false), schema).is_ok(), "a user of an earlier version");
+        assert!(
+            check_limit(&user(45, true), &user(45, false), schema).is_ok(),
+            "a user of an earlier version"
+        );
         assert!(check_limit(&user(45, true), &user(46, true), schema).is_err());
     }
 }

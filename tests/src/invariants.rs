@@ -374,7 +374,9 @@ impl Directory {
             };
             let custom = self.custom_indexes.iter().filter(|(kind, _)| *kind == resource.kind);
             for index in resource.kind.indexes().iter().chain(custom.map(|(_, index)| index)) {
-                for value in texts_at(&resource.document, &index.path.iter().map(String::as_str).collect::<Vec<_>>()) {
+                for value in
+                    texts_at(&resource.document, &index.path.iter().map(String::as_str).collect::<Vec<_>>())
+                {
                     let compared = if index.is_unique { value.trim() } else { value };
                     let value = indexed_value(compared, index.is_case_exact);
                     if !value.is_empty() {

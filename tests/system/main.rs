@@ -74,6 +74,7 @@ mod operators {
 
 mod platform {
     mod entries;
+    mod example;
     mod lists;
     mod members;
     mod names;

@@ -3,6 +3,8 @@
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use tests::client::Client;
 use tests::consumer::Consumer;
@@ -14,7 +16,7 @@ use tests::service::service;
 use tests::workspace;
 
 /// The most batches of events of the conversation.
-const MAX_LINES: usize = 1_000;
+const MAX_LINES: usize = 30;
 
 /// The program, which is ended with the test.
 struct Program(Child);
@@ -55,12 +57,8 @@ async fn example_program_keeps_a_copy_that_equals_the_directory() {
     Consumer::create(service().table(), &connector.id, "platform").await;
     let (client, reader) = (connector.local(service()), connector.reader(service()).await);
     let url = format!("{}/{}", service().origin(), connector.id);
-    let credentials = reader.basic();
-    let credentials = credentials.strip_prefix("Basic ").unwrap();
-    let credentials = String::from_utf8(
-        base64::Engine::decode(&base64::engine::general_purpose::STANDARD, credentials).unwrap(),
-    )
-    .unwrap();
+    let basic = STANDARD.decode(reader.basic().strip_prefix("Basic ").unwrap()).unwrap();
+    let credentials = String::from_utf8(basic).unwrap();
     let mut command = Command::new("python3");
     command.arg(workspace().join("examples/follow_directory.py")).args([&url, "platform", &credentials]);
     let mut program = Program(command.stdout(Stdio::piped()).spawn().unwrap());

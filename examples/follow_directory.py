@@ -19,10 +19,10 @@ def call(path, body=None):
         return None if error.code == 404 and body is None else sys.exit(f"{path}: {error.code} {error.read().decode()}")
 
 def members(path):
-    page = call(f"/directory/v1{path}/members?limit=1000")
+    page = call(f"/directory/v1{path}/members?limit=1000&hidden=true")
     while page:
         yield from (member["id"] for member in page["entries"])
-        page = page["next"] and call(f"/directory/v1{path}/members?limit=1000&cursor={page['next']}")
+        page = page["next"] and call(f"/directory/v1{path}/members?limit=1000&hidden=true&cursor={page['next']}")
 
 def apply(token):
     payload = token.split(".")[1]

@@ -91,13 +91,20 @@ impl Context {
         connector.ok_or_else(|| unknown_connector(id))
     }
 
-    /// Waits until the connector can no longer be written to, and returns the reason: it is being deleted, or it has an index
-    /// that only a newer version knows. A command runs this beside writes that can take longer than `CONNECTOR_CACHE_TTL`.
+    /// Waits until the connector can no longer be written to, and returns the reason: it is being deleted, it has an index
+    /// that only a newer version knows, or its feeds were changed. A command runs this beside writes that can take longer than `CONNECTOR_CACHE_TTL`.
     pub async fn wait_until_unwritable(&self, id: &str) -> Failure {
+        let mut feeds = None;
         loop {
             tokio::time::sleep(CONNECTOR_CHECK_INTERVAL).await;
             match self.connector(id).await {
                 Ok(connector) => {
+                    if *feeds.get_or_insert_with(|| connector.record.feeds.clone()) != connector.record.feeds
+                    {
+                        return Failure(format!(
+                            "the feeds of connector {id} were changed; run the command again"
+                        ));
+                    }
                     let schemas = connector.schemas(Schemas::built_in());
                     if let Err(error) = connector.record.indexes.check_writable(&schemas, &connector.id) {
                         return error.into();

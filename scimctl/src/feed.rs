@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Subcommand;
-use directory::connectors::ConnectorId;
+use directory::connectors::{ConnectorId, Connectors};
 use directory::feeds::{Event, Feed, FeedId, FeedInfo, NewFeed, Outbox};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -266,7 +266,10 @@ async fn delete(context: &Context, connector: &str, feed: &str, is_confirmed: bo
         count(shown.waiting, "change", "changes")
     );
     confirm(&question, &feed.id.to_string(), is_confirmed)?;
-    context.connectors().delete_feed(&connector, &feed.id).await?;
+    // The time counts from now, not from before the question.
+    let now = Timestamp::now();
+    let connectors = Connectors::new(context.table(), context.actor().clone(), now);
+    connectors.delete_feed(&connector, &feed.id).await?;
     print(&format!("Feed {} of connector {connector} is deleted", feed.id))
 }
 

@@ -69,7 +69,18 @@ impl Copy {
             let shown = (maker.group_name(group), members(directory, group.id).await?);
             copy.groups.insert(format!("/{endpoint}/{}", group.id), shown);
         }
-        Ok(copy)
+        Ok(copy.shown())
+    }
+
+    /// The copy without the members that it does not know, because they are hidden.
+    fn shown(&self) -> Self {
+        let id = |path: &String| path.rsplit_once('/').map(|(_, id)| id.to_owned());
+        let known: BTreeSet<String> = self.users.keys().chain(self.groups.keys()).filter_map(id).collect();
+        let mut copy = self.clone();
+        for (_, members) in copy.groups.values_mut() {
+            members.retain(|member| known.contains(member));
+        }
+        copy
     }
 
     /// Makes a member a direct member of these groups and of no others.
@@ -200,10 +211,15 @@ impl Consumer {
     /// # Panics
     /// When they differ.
     pub async fn assert_equals_directory(&self) {
-        assert_eq!(self.copy, self.expected().await.expect("DynamoDB answers"));
+        assert_eq!(self.shown(), self.expected().await.expect("DynamoDB answers"));
     }
 
-    /// What the copy has to be.
+    /// What it shows.
+    pub fn shown(&self) -> Copy {
+        self.copy.shown()
+    }
+
+    /// What it has to show.
     ///
     /// # Errors
     /// When DynamoDB fails.
@@ -225,31 +241,21 @@ impl Consumer {
     /// # Panics
     /// When the event is none that feeds send.
     pub async fn apply(&mut self, event: &Event) -> Result<(), ScimError> {
-        let has = |name: &str| event.events.contains_key(&format!("{PREFIX}{name}"));
         let id = event.uri.rsplit_once('/').and_then(|(_, id)| ResourceId::parse(id));
         let id = id.expect("the URI ends with an id");
         let connector = self.connector().await?;
         let directory = self.directory(&connector);
         let maker = maker(&connector.record.settings);
-        if has("prov:delete") || has("feed:remove") {
-            self.copy.users.remove(&event.uri);
-            self.copy.groups.remove(&event.uri);
-            if has("prov:delete") {
-                self.copy.set_groups(id, &BTreeSet::new());
-            }
-            return Ok(());
-        }
         if event.uri.starts_with("/Users/") {
             let user = found(directory.user(id).await)?;
-            let groups = user.as_ref().map(|user| user.groups.iter().map(ToString::to_string).collect());
-            let entry = user.map(|user| maker.entry(&user.stored, MembershipNames::default(), None));
-            match entry.filter(|entry| entry.hidden.is_none()) {
-                Some(entry) => drop(self.copy.users.insert(event.uri.clone(), entry.username)),
-                None => drop(self.copy.users.remove(&event.uri)),
-            }
-            if attributes(event).contains("groups") {
-                self.copy.set_groups(id, &groups.unwrap_or_default());
-            }
+            let shown = user.filter(|user| maker.hidden_user(&user.stored).is_none());
+            let Some(user) = shown else {
+                self.copy.users.remove(&event.uri);
+                return Ok(());
+            };
+            self.copy.set_groups(id, &user.groups.iter().map(ToString::to_string).collect());
+            let entry = maker.entry(&user.stored, MembershipNames::default(), None);
+            self.copy.users.insert(event.uri.clone(), entry.username);
             return Ok(());
         }
         let group = group(&directory, id).await?;
@@ -258,16 +264,15 @@ impl Consumer {
             return Ok(());
         };
         let name = maker.group_name(&group);
-        let is_known = self.copy.groups.contains_key(&event.uri);
-        if !is_known || has("feed:add") || has("prov:create:notice") {
-            let members = members(&directory, id).await?;
-            self.copy.groups.insert(event.uri.clone(), (name, members));
-            return Ok(());
-        }
-        let known = self.copy.groups.entry(event.uri.clone()).or_default();
-        known.0 = name;
-        if let Some(patch) = event.events.get(&format!("{PREFIX}prov:patch:full")) {
-            apply_patch(&mut known.1, patch);
+        match (self.copy.groups.get_mut(&event.uri), event.events.get(&format!("{PREFIX}prov:patch:full"))) {
+            (Some(known), Some(patch)) => {
+                known.0 = name;
+                apply_patch(&mut known.1, patch);
+            }
+            _ => {
+                let members = members(&directory, id).await?;
+                self.copy.groups.insert(event.uri.clone(), (name, members));
+            }
         }
         Ok(())
     }
@@ -280,13 +285,6 @@ async fn group(directory: &Directory, id: ResourceId) -> Result<Option<Resource>
         }
     }
     Ok(None)
-}
-
-/// The names of the attributes in the notices of an event.
-pub fn attributes(event: &Event) -> BTreeSet<&str> {
-    let notices = ["prov:create:notice", "prov:patch:notice"].map(|name| format!("{PREFIX}{name}"));
-    let notices = notices.iter().filter_map(|uri| event.events.get(uri)?.get("attributes")?.as_array());
-    notices.flatten().filter_map(Value::as_str).collect()
 }
 
 fn apply_patch(members: &mut BTreeSet<String>, patch: &Value) {

@@ -99,7 +99,13 @@ impl Checker<'_> {
                 let Membership { sides, kinds: None } = self.membership(*group, *member).await? else {
                     return Ok(false);
                 };
-                subject = Some((ResourceKind::Group, *group));
+                let mut group_kind = ResourceKind::Group;
+                for kind in ResourceKind::WITH_MEMBERS {
+                    if self.version(&self.key_of(kind, *group)).await?.is_some() {
+                        group_kind = kind;
+                    }
+                }
+                subject = Some((group_kind, *group));
                 changes = changes.with_removed([*member].into_iter());
                 for side in sides {
                     transaction.delete(&side)?;

@@ -190,6 +190,11 @@ impl Requirement {
         Self::new(Condition::CountIsUnchanged, expression)
     }
 
+    /// Requires that a feed which the connector's record lists exists.
+    pub fn feed_exists() -> Self {
+        Self::new(Condition::RecordIsUnchanged, Expression::new("attribute_exists(pk)"))
+    }
+
     /// Requires [`Condition::RecordIsUnchanged`].
     pub fn record_is_unchanged(revision: u64) -> Self {
         let expression = Expression::new("revision = :revision").with(":revision", number(revision));

@@ -459,6 +459,11 @@ pub fn parse_index<'k>(connector: &ConnectorId, pk: &'k str) -> Option<(Resource
 /// The connector that owns a partition of a directory, and whether its items expire by themselves: audit records, and parts of
 /// intents.
 pub fn owner(pk: &str) -> Option<(ConnectorId, bool)> {
+    for prefix in ["feeds/", "outbox/"] {
+        if let Some(rest) = pk.strip_prefix(prefix) {
+            return Some((ConnectorId::parse(rest.split('/').next()?)?, false));
+        }
+    }
     let (connector, space) = pk.split_once('#')?;
     Some((ConnectorId::parse(connector)?, space.starts_with("audit/") || space.starts_with("intent/")))
 }

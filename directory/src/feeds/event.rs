@@ -80,7 +80,10 @@ impl Outbox {
     fn keys_of(&self, Waiting { kind, id, members, groups, .. }: &Waiting) -> Vec<Key> {
         let connector = &self.connector.id;
         let mut keys = vec![keys::resource(connector, *kind, *id)];
-        keys.extend(members.iter().map(|member| keys::group_side(connector, *id, *member)));
+        for (member, member_kind) in members {
+            keys.push(keys::group_side(connector, *id, *member));
+            keys.push(keys::member_side(connector, *member_kind, *member, *id));
+        }
         for group in groups {
             keys.push(keys::group_side(connector, *group, *id));
             keys.push(keys::member_side(connector, *kind, *id, *group));
@@ -88,7 +91,7 @@ impl Outbox {
         keys
     }
 
-    /// Makes one event. `None` for a group that is still being created.
+    /// Makes one event. `None` for a group that is still being created, and for a resource that cannot be read.
     fn event(
         &self,
         waiting: &Waiting,
@@ -97,7 +100,14 @@ impl Outbox {
     ) -> Result<Option<Event>, ScimError> {
         let (kind, id) = (waiting.kind, waiting.id);
         let item = found.get(&keys::resource(&self.connector.id, kind, id));
-        let stored = item.map(|item| items::to_stored(kind, item)).transpose()?;
+        let stored = match item.map(|item| items::to_stored(kind, item)).transpose() {
+            Ok(stored) => stored,
+            Err(error) => {
+                // The others must not wait for it. `check` finds it, and its items stay.
+                tracing::error!(%error, kind = kind.name(), %id, "a resource of a feed cannot be read");
+                return Ok(None);
+            }
+        };
         if stored.as_ref().is_some_and(Stored::is_being_created) {
             return Ok(None);
         }
@@ -146,7 +156,7 @@ impl Outbox {
                 found.contains_key(&keys::group_side(&self.connector.id, waiting.id, *member))
             };
             let (joined, left): (Vec<&ResourceId>, Vec<&ResourceId>) =
-                waiting.members.iter().partition(|member| is_member(member));
+                waiting.members.keys().partition(|member| is_member(member));
             events.insert(uri("prov:patch:full"), json!({ "data": member_patch(&joined, &left) }));
         }
         if waiting.is_created {

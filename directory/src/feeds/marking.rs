@@ -15,10 +15,11 @@ use super::outbox::{Change, order};
 use super::{Feed, FeedId, MARK_AFTER, MARK_DUE};
 use crate::connectors::{Connector, ConnectorId, time_until_known};
 use crate::dynamodb::attributes::{Item, number, text};
+use crate::dynamodb::conditions::Requirement;
 use crate::dynamodb::expressions::{Expression, Update};
 use crate::dynamodb::items;
 use crate::dynamodb::keys;
-use crate::dynamodb::table::{Range, Table};
+use crate::dynamodb::table::{Outcome, Range, Table};
 use crate::dynamodb::transaction::Transaction;
 
 /// The items of a partition that are read at once.
@@ -47,8 +48,11 @@ pub(crate) fn begin_marking(
 ) -> Result<(), ScimError> {
     let due = now + time_until_known(now, now);
     for feed in &connector.record.feeds {
-        let update = Update::new().set(MARK_DUE, number(due.as_millisecond())).remove(&[MARK_AFTER]);
-        transaction.update(&keys::feed(&connector.id, feed), update, None)?;
+        let update = Update::new()
+            .set(MARK_DUE, number(due.as_millisecond()))
+            .remove(&[MARK_AFTER])
+            .add("revision", number(1));
+        transaction.update(&keys::feed(&connector.id, feed), update, Some(Requirement::feed_exists()))?;
     }
     Ok(())
 }
@@ -66,7 +70,14 @@ impl Table {
         };
         let mut tended = Tended::default();
         for id in ids {
-            for feed in self.feeds(&id).await? {
+            let feeds = match self.feeds(&id).await {
+                Ok(feeds) => feeds,
+                Err(error) => {
+                    tended.failures.push(format!("{id}: {error}"));
+                    continue;
+                }
+            };
+            for feed in feeds {
                 match self.tend_feed(&id, &feed, now).await {
                     Ok(done) => {
                         tended.marked += usize::from(done == Done::Marked);
@@ -85,8 +96,12 @@ impl Table {
                 return Ok(Done::Nothing);
             }
             self.clear_partition(&keys::outbox(id, &feed.id)).await?;
-            self.delete_all(&[keys::feed(id, &feed.id)]).await?;
-            return Ok(Done::Cleared);
+            // Another process may have cleared it, and an operator made a new feed of this name.
+            let mut transaction = self.transaction();
+            let is_same = Requirement::record_is_unchanged(feed.revision);
+            transaction.delete_if(&keys::feed(id, &feed.id), is_same)?;
+            let is_cleared = self.commit(&transaction).await? == Outcome::Committed;
+            return Ok(if is_cleared { Done::Cleared } else { Done::Nothing });
         }
         let Some(marking) = feed.marking.as_ref().filter(|marking| marking.due <= now) else {
             return Ok(Done::Nothing);

@@ -206,7 +206,8 @@ impl Connectors {
     /// Makes a new key for the tokens of a connector's feeds. It signs when every process knows it. Returns its public part.
     ///
     /// # Errors
-    /// 404; `invalidValue` when the connector has no key yet, because it has had no feed.
+    /// 404; `invalidValue` when the connector has no key yet, because it has had no feed, or when the last keys do not sign
+    /// yet.
     pub async fn rotate_signing_key(&self, id: &ConnectorId) -> Result<PublicKey, ScimError> {
         let mut backoff = self.table.backoff();
         loop {
@@ -218,7 +219,7 @@ impl Connectors {
             }
             let key = signing::generate(id, self.now)?;
             let mut next = present.clone();
-            next.record.signing_keys = signing::with_new(keys.clone(), key.public.clone());
+            next.record.signing_keys = signing::with_new(&present, key.public.clone(), self.now)?;
             let attributes = vec!["signing_keys".to_owned()];
             let mut transaction = self.transaction_of(&present, &next, Operation::Update, attributes)?;
             for dropped in keys.iter().filter(|key| !next.record.signing_keys.contains(key)) {

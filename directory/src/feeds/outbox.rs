@@ -4,6 +4,8 @@
 //! the transaction itself: from the resource in its audit record, and from the memberships that it writes. So no operation can
 //! forget it. Items are never changed; acknowledging deletes them.
 
+use std::collections::HashMap;
+
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
@@ -22,6 +24,9 @@ use crate::dynamodb::transaction::{Effect, Transaction};
 /// the feed is new or the settings changed.
 pub(super) const MARK: &str = "mark";
 
+/// The stored attribute with the ids of the groups that a member left.
+const GROUPS: &str = "groups";
+
 /// The number of bytes of an id.
 const ID_BYTES: usize = 16;
 
@@ -37,8 +42,8 @@ pub(super) struct Change {
     pub operation: String,
     /// The names of the attributes that changed.
     pub attributes: Vec<String>,
-    /// The members that joined the group, or left it.
-    pub members: Vec<ResourceId>,
+    /// The members that joined the group, or left it, with their kinds.
+    pub members: Vec<(ResourceKind, ResourceId)>,
     /// The groups that the member left.
     pub groups: Vec<ResourceId>,
 }
@@ -96,27 +101,30 @@ impl Change {
     fn all(connector: &ConnectorId, transaction: &Transaction) -> Vec<Self> {
         let mut memberships = Vec::new();
         let mut changed = Vec::new();
-        let mut member_kind = ResourceKind::User;
+        let mut member_kinds = HashMap::new();
         for (key, effect) in transaction.effects() {
             let is_written = matches!(effect, Effect::Put | Effect::Delete);
             match keys::classify(connector, &key.pk, &key.sk) {
                 ItemKind::GroupSide { group, member } if is_written => memberships.push((group, member)),
-                ItemKind::MemberSide { .. } if is_group_partition(connector, key) => {
-                    member_kind = ResourceKind::Group;
+                ItemKind::MemberSide { member, .. } => {
+                    let of_kind = |kind: &ResourceKind| key.pk == keys::resources(connector, *kind);
+                    member_kinds
+                        .extend(ResourceKind::MEMBERS.into_iter().find(of_kind).map(|kind| (member, kind)));
                 }
                 ItemKind::Resource(kind, id) if *effect != Effect::Check => changed.push((kind, id)),
                 _ => {}
             }
         }
+        let kind_of = |member: &ResourceId| member_kinds.get(member).copied().unwrap_or(ResourceKind::User);
         let of = |kind, id, operation: &str, attributes: &[String]| {
-            let members = memberships.iter().filter(|(group, _)| *group == id).map(|(_, member)| *member);
+            let members = memberships.iter().filter(|(group, _)| *group == id);
             let groups = memberships.iter().filter(|(_, member)| *member == id).map(|(group, _)| *group);
             Self {
                 kind,
                 id,
                 operation: operation.to_owned(),
                 attributes: attributes.to_vec(),
-                members: members.collect(),
+                members: members.map(|(_, member)| (kind_of(member), *member)).collect(),
                 groups: groups.collect(),
             }
         };
@@ -125,7 +133,7 @@ impl Change {
             Some((group, member)) if subjects.is_empty() => {
                 let is_of_one_group = memberships.iter().all(|(other, _)| other == group);
                 let of_group = changed.iter().find(|(_, id)| id == group && is_of_one_group);
-                let (kind, id) = of_group.copied().unwrap_or((member_kind, *member));
+                let (kind, id) = of_group.copied().unwrap_or((kind_of(member), *member));
                 vec![of(kind, id, "", &[])]
             }
             _ => subjects
@@ -148,11 +156,16 @@ impl Change {
         if !self.attributes.is_empty() {
             insert("attributes", AttributeValue::L(self.attributes.iter().map(text).collect()));
         }
-        for (name, ids) in [("members", &self.members), ("groups", &self.groups)] {
+        let mut insert_ids = |name: &str, ids: &[ResourceId]| {
             if !ids.is_empty() {
                 let bytes: Vec<u8> = ids.iter().flat_map(|id| id.to_bytes()).collect();
                 insert(name, AttributeValue::B(Blob::new(bytes)));
             }
+        };
+        insert_ids(GROUPS, &self.groups);
+        for member_kind in ResourceKind::MEMBERS {
+            let of_kind = self.members.iter().filter(|(kind, _)| *kind == member_kind).map(|(_, id)| *id);
+            insert_ids(&members_attribute(member_kind), &of_kind.collect::<Vec<_>>());
         }
         item
     }
@@ -173,8 +186,11 @@ impl Change {
             id,
             operation: get_text(item, "op").unwrap_or_default().to_owned(),
             attributes: attributes.collect(),
-            members: ids("members"),
-            groups: ids("groups"),
+            members: ResourceKind::MEMBERS
+                .into_iter()
+                .flat_map(|kind| ids(&members_attribute(kind)).into_iter().map(move |id| (kind, id)))
+                .collect(),
+            groups: ids(GROUPS),
         };
         Some((change, order.to_owned()))
     }
@@ -196,6 +212,7 @@ impl Change {
     }
 }
 
-fn is_group_partition(connector: &ConnectorId, key: &Key) -> bool {
-    key.pk == keys::resources(connector, ResourceKind::Group)
+/// The stored attribute with the ids of the members of a kind.
+fn members_attribute(kind: ResourceKind) -> String {
+    format!("members_{}", kind.name())
 }

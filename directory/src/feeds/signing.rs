@@ -76,11 +76,26 @@ pub(super) fn generate(connector: &ConnectorId, now: Timestamp) -> Result<NewKey
 }
 
 /// The keys after a new one: it is the last, and the oldest of too many are dropped.
-pub(super) fn with_new(mut keys: Vec<PublicKey>, new: PublicKey) -> Vec<PublicKey> {
+///
+/// # Errors
+/// `invalidValue` if the key that signs now would be dropped, because the others are too new.
+pub(super) fn with_new(
+    connector: &Connector,
+    new: PublicKey,
+    now: Timestamp,
+) -> Result<Vec<PublicKey>, ScimError> {
+    let mut keys = connector.record.signing_keys.clone();
     keys.push(new);
     let surplus = keys.len().saturating_sub(MAX_KEYS);
-    keys.drain(..surplus);
-    keys
+    let dropped: Vec<PublicKey> = keys.drain(..surplus).collect();
+    if signing(connector, now).is_some_and(|key| dropped.contains(key)) {
+        return Err(ScimError::invalid_value(format!(
+            "the last {} keys of connector {} do not sign yet; try again in three minutes",
+            MAX_KEYS - 1,
+            connector.id
+        )));
+    }
+    Ok(keys)
 }
 
 fn read_private(pkcs8: &[u8]) -> Result<EcdsaKeyPair, ScimError> {

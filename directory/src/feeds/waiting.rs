@@ -1,6 +1,6 @@
 //! Reading a feed: merges the items of each resource that wait in the outbox.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use shared::error::ScimError;
 use shared::resource::{ResourceId, ResourceKind};
@@ -11,8 +11,10 @@ use super::{Event, Outbox};
 use crate::dynamodb::keys;
 use crate::dynamodb::table::Range;
 
-/// The most items that one event is made of. Each names at most 33 members, so an event has at most 250 KB.
-pub(super) const MAX_ITEMS_OF_EVENT: usize = 64;
+/// The most items that one event is made of. Each names at most 48 members, so an event has at most 250 KB.
+pub(super) const MAX_ITEMS_OF_EVENT: usize = 54;
+/// After this many memberships, a batch ends with the present resource: each costs two reads.
+const MAX_MEMBERSHIPS: usize = 5_000;
 /// The items that are read at once.
 const ITEMS_AT_ONCE: i32 = 1_000;
 
@@ -35,8 +37,8 @@ pub(super) struct Waiting {
     pub is_created: bool,
     pub is_marked: bool,
     pub attributes: BTreeSet<String>,
-    /// The members that joined or left.
-    pub members: BTreeSet<ResourceId>,
+    /// The members that joined or left, with their kinds.
+    pub members: BTreeMap<ResourceId, ResourceKind>,
     /// The groups that the member left.
     pub groups: BTreeSet<ResourceId>,
 }
@@ -50,7 +52,7 @@ impl Waiting {
             is_created: false,
             is_marked: false,
             attributes: BTreeSet::new(),
-            members: BTreeSet::new(),
+            members: BTreeMap::new(),
             groups: BTreeSet::new(),
         }
     }
@@ -60,7 +62,7 @@ impl Waiting {
         self.is_marked |= change.is_mark();
         // Which schemas a document names follows from its attributes.
         self.attributes.extend(change.attributes.into_iter().filter(|name| name != "schemas"));
-        self.members.extend(change.members);
+        self.members.extend(change.members.into_iter().map(|(kind, id)| (id, kind)));
         self.groups.extend(change.groups);
         self.orders.push(order);
     }
@@ -87,16 +89,12 @@ impl Outbox {
     /// # Errors
     /// As for [`Outbox::read`].
     pub async fn read_onwards(&self, after: Option<&str>, most: usize) -> Result<Batch, ScimError> {
-        let from =
-            after.and_then(|jti| jti.split_once('/')).map(|(resource, _)| keys::after_resource(resource));
-        let (waiting, has_more) = self.waiting_in(from, None, most).await?;
+        let (waiting, has_more) = self.waiting_in(after.and_then(after_event), None, most).await?;
         Ok(Batch { events: self.events(waiting).await?, has_more })
     }
 
     async fn waiting(&self, after: Option<&str>, most: usize) -> Result<(Vec<Waiting>, bool), ScimError> {
-        let resource = after.and_then(|jti| jti.split_once('/')).map(|(resource, _)| resource);
-        let Some(resource) = resource else { return self.waiting_in(None, None, most).await };
-        let first = keys::after_resource(resource);
+        let Some(first) = after.and_then(after_event) else { return self.waiting_in(None, None, most).await };
         let (mut found, has_more) = self.waiting_in(Some(first.clone()), None, most).await?;
         if has_more {
             return Ok((found, true));
@@ -117,6 +115,7 @@ impl Outbox {
         let pk = self.partition();
         let mut found: Vec<Waiting> = Vec::new();
         let mut has_skipped = false;
+        let mut memberships = 0;
         'pages: loop {
             let range = from.take().map_or(Range::All, Range::From);
             let mut after = None;
@@ -130,7 +129,7 @@ impl Outbox {
                         return Ok((found, has_skipped));
                     }
                     let is_next = found.last().is_none_or(|last| (last.kind, last.id) != resource);
-                    if is_next && found.len() == most {
+                    if is_next && (found.len() == most || memberships >= MAX_MEMBERSHIPS) {
                         return Ok((found, true));
                     }
                     if is_next {
@@ -145,6 +144,7 @@ impl Outbox {
                         ));
                         continue 'pages;
                     }
+                    memberships += change.members.len() + change.groups.len();
                     last.add(change, order);
                 }
                 match next {
@@ -154,4 +154,10 @@ impl Outbox {
             }
         }
     }
+}
+
+/// The first sort key after the items of an event's resource; `None` if the text is no id of an event.
+fn after_event(jti: &str) -> Option<String> {
+    let (kind, id, _) = keys::parse_outbox(jti)?;
+    Some(keys::after_resource(keys::outbox_prefix(kind, id).trim_end_matches('/')))
 }

@@ -54,10 +54,10 @@ impl Follower {
         let failed = |error| Violation::general(format!("{}: {error}", self.name));
         self.consumer.drain().await.map_err(failed)?;
         let expected = self.consumer.expected().await.map_err(failed)?;
-        if self.consumer.copy == expected {
+        let copy = self.consumer.shown();
+        if copy == expected {
             return Ok(());
         }
-        let copy = &self.consumer.copy;
         let users = expected.users.iter().filter(|(path, name)| copy.users.get(*path) != Some(*name));
         let more = copy.users.iter().filter(|(path, _)| !expected.users.contains_key(*path));
         let groups = expected.groups.iter().filter(|(path, group)| copy.groups.get(*path) != Some(*group));

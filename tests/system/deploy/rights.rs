@@ -91,7 +91,7 @@ async fn only_functions_that_deliver_events_read_private_keys() {
     let connector = service().connector().await;
     let private = key(&format!("key/{}", connector.id), "x");
     let functions = ROUTES.iter().map(|route| route.function).chain(OTHER_FUNCTIONS.iter().copied());
-    for principal in functions.chain([FALLBACK, "OperateDirectory"]) {
+    for principal in functions.chain([FALLBACK, "OperateDirectory", "AuditDirectory"]) {
         let client = client_of(principal).await;
         let read = code!(client.get_item().table_name(TABLE).set_key(Some(private.clone())));
         let may_read = ["feeds-poll", FALLBACK].contains(&principal);

@@ -31,6 +31,17 @@ async fn take(consumer: &Consumer) -> Vec<(String, Value)> {
     events.into_iter().map(|event| (event.uri.clone(), short(&event))).collect()
 }
 
+/// Acknowledges all waiting events.
+async fn take_all(consumer: &Consumer) {
+    loop {
+        let events = consumer.events().await;
+        if events.is_empty() {
+            return;
+        }
+        consumer.acknowledge(&events).await;
+    }
+}
+
 /// The events of an event without the prefix of their URIs.
 fn short(event: &Event) -> Value {
     let name = |uri: &String| uri.strip_prefix("urn:ietf:params:scim:event:").unwrap().to_owned();
@@ -321,4 +332,39 @@ async fn deleted_feed_leaves_nothing() {
     assert_eq!(consumer.events().await, []);
     assert_eq!(service.table().feeds(&connector.id).await.unwrap(), []);
     Consumer::create(service.table(), &connector.id, "platform").await;
+}
+
+#[tokio::test]
+async fn marked_user_keeps_no_group_that_it_left() {
+    let service = service();
+    let (connector, client, mut consumer) = feed_of(service).await;
+    let (user, groups) = create_user_in_groups(&client, "ann", 2).await;
+    consumer.drain().await.unwrap();
+    let path = format!("/Users/{user}");
+    send(&client, "PATCH", &path, &set_active_body(false)).await;
+    send(&client, "PATCH", &path, &set_active_body(true)).await;
+    // The marking meets the changes that wait.
+    service.connectors().replay_feed(&connector.id, &FeedId::parse("platform").unwrap()).await.unwrap();
+    consumer.tend(LATER).await;
+    consumer.drain().await.unwrap();
+    consumer.assert_equals_directory().await;
+    assert!(groups.iter().all(|group| consumer.copy.groups[&format!("/Groups/{group}")].1.is_empty()));
+}
+
+#[tokio::test]
+async fn members_of_a_batch_are_bounded() {
+    let (_, client, consumer) = feed_of(service()).await;
+    let users = create_users(&client, 2_000).await;
+    take_all(&consumer).await;
+    for number in 0..4 {
+        create_group(&client, &format!("g{number}"), &[]).await;
+    }
+    take_all(&consumer).await;
+    let groups = client.get("/Groups").await.json()["Resources"].as_array().unwrap().clone();
+    for group in &groups {
+        assert!(add_members(&client, group["id"].as_str().unwrap(), &users).await.status < 300);
+    }
+    let outbox = consumer.outbox().await.unwrap();
+    let batch = outbox.read(None, 100).await.unwrap();
+    assert_eq!((batch.events.len(), batch.has_more), (3, true), "a batch ends after 5,000 memberships");
 }

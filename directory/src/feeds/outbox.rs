@@ -145,7 +145,7 @@ impl Change {
     }
 
     /// Makes the item for one feed.
-    pub fn item(&self, connector: &ConnectorId, feed: &FeedId, order: &str) -> Item {
+    pub(super) fn item(&self, connector: &ConnectorId, feed: &FeedId, order: &str) -> Item {
         let pk = keys::outbox(connector, feed);
         let sk = format!("{}{order}", keys::outbox_prefix(self.kind, self.id));
         let mut item = Key { pk, sk }.attributes();
@@ -171,7 +171,7 @@ impl Change {
     }
 
     /// Reads a change and the end of its sort key from its item.
-    pub fn from_item(item: &Item) -> Option<(Self, String)> {
+    pub(super) fn from_item(item: &Item) -> Option<(Self, String)> {
         let (kind, id, order) = keys::parse_outbox(get_text(item, "sk")?)?;
         let attributes = item.get("attributes").and_then(|value| value.as_l().ok());
         let attributes = attributes.into_iter().flatten().filter_map(|name| name.as_s().ok().cloned());

@@ -102,6 +102,8 @@ pub fn expected_answers() -> Vec<(&'static str, u64, Value)> {
             200,
             json!({ "id": USER_ID, "groups": [{ "id": GROUP_ID, "name": "Analysts" }, { "name": "Data Stewards" }] }),
         ),
+        ("feeds-poll", 404, json!({ "err": "invalid_request", "description": "<contains no feed>" })),
+        ("jwks-get", 200, json!({ "keys": [] })),
         ("directory-groups-list", 200, json!({ "entries": "<any>", "next": null })),
         ("directory-groups-get", 200, json!({ "id": GROUP_ID, "name": "Analysts", "origin": "scim" })),
         (

@@ -15,6 +15,7 @@
 //! | group's (or role's) side of a membership | `c#group/`, group id | member id |
 //! | entry of a unique index | `c#user.userName` | folded value without spaces at both ends |
 //! | entry of another index | `c#user.emails.value` | folded value, `\0`, id |
+//! | entry of a username that is made of another attribute than `userName` | `c#user.username(nickName)` | folded value, `\0`, id |
 //! | entry of a local user | `c#user.local` | whether it is active, `\0`, id |
 //! | count of the resources of a bucket | `c#count` | `user/00` to `role/ff` |
 //! | guard of the nesting of groups | `c#count` | `nesting` |

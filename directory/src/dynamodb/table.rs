@@ -32,6 +32,8 @@ use shared::error::{ErrorKind, ScimError, chain};
 
 /// The most requests that one call sends at the same time.
 const CONCURRENCY: usize = 16;
+/// The most small reads of one page that are sent at the same time.
+const PAGE_CONCURRENCY: usize = 100;
 
 const BATCH_GET_LIMIT: usize = 100;
 const BATCH_WRITE_LIMIT: usize = 25;
@@ -425,6 +427,14 @@ impl Table {
 /// Runs futures, some at the same time, and returns their results in order, or the first error.
 pub async fn concurrently<T>(futures: Vec<BoxFuture<'_, Result<T, ScimError>>>) -> Result<Vec<T>, ScimError> {
     stream::iter(futures).buffered(CONCURRENCY).try_collect().await
+}
+
+/// Runs the small reads of one page at the same time, and returns their results in order, or the first error. A page of 100 needs
+/// one read for each entry, which [`concurrently`] would do in seven round trips.
+pub(crate) async fn at_once<T>(
+    futures: Vec<BoxFuture<'_, Result<T, ScimError>>>,
+) -> Result<Vec<T>, ScimError> {
+    stream::iter(futures).buffered(PAGE_CONCURRENCY).try_collect().await
 }
 
 /// Growing pauses with full jitter, up to the deadline.

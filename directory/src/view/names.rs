@@ -18,8 +18,8 @@ use super::{EntryMaker, for_each_user};
 use crate::Directory;
 use crate::connectors::IndexState;
 use crate::dynamodb::items::{self, Stored};
-use crate::dynamodb::keys;
-use crate::dynamodb::table::{Range, concurrently};
+use crate::dynamodb::keys::{self, Key};
+use crate::dynamodb::table::{Range, at_once};
 use crate::index::USER_NAME;
 
 /// The users who keep the usernames of some users, or of all.
@@ -78,10 +78,9 @@ impl Directory {
         if !self.settings().mapping.can_give_one_username_twice() {
             return Ok(names);
         }
-        let keys: BTreeSet<String> = users.iter().filter_map(|user| shown_name(user, maker)).collect();
-        let reads = keys.iter().map(|key| self.ids_with_username(key).boxed()).collect();
+        let wanted: BTreeSet<String> = users.iter().filter_map(|user| shown_name(user, maker)).collect();
         let known: BTreeSet<ResourceId> = users.iter().map(|user| user.resource.id).collect();
-        let found: BTreeSet<ResourceId> = concurrently(reads).await?.into_iter().flatten().collect();
+        let found = self.ids_with_usernames(&wanted).await?;
         let others: Vec<ResourceId> = found.difference(&known).copied().collect();
         let others = self.load(ResourceKind::User, &others, false).await?;
         for user in users.iter().copied().chain(others.iter().map(|user| &user.stored)) {
@@ -90,30 +89,39 @@ impl Directory {
         Ok(names)
     }
 
-    /// Reads the ids of the users who can have a username, which must be in the form of [`EntryMaker::name_key`]. Some of them
-    /// may have another one.
+    /// Reads the ids of the users who can have one of these usernames, which must be in the form of [`EntryMaker::name_key`].
+    /// Some of the users may have another username.
     ///
     /// # Errors
     /// 503 if the index of usernames is not ready.
-    pub(crate) async fn ids_with_username(&self, name: &str) -> Result<Vec<ResourceId>, ScimError> {
+    pub(crate) async fn ids_with_usernames(
+        &self,
+        names: &BTreeSet<String>,
+    ) -> Result<BTreeSet<ResourceId>, ScimError> {
         let mapping = &self.settings().mapping;
-        let (index, whole) = match mapping.username_index() {
-            None => {
-                let value = keys::index_value(name);
-                (USER_NAME.to_owned(), Range::Between(value.clone(), value))
-            }
-            Some(index) => {
-                self.check_username_index(&index)?;
-                (index, Range::Prefix(keys::index_entry_prefix(name)))
+        let index = mapping.username_index();
+        if let Some(index) = &index {
+            self.check_username_index(index)?;
+        }
+        let pk = keys::index(&self.connector.id, ResourceKind::User, index.as_deref().unwrap_or(USER_NAME));
+        let mut ranges: Vec<Range> = Vec::new();
+        if mapping.username_from_email {
+            ranges.extend(names.iter().map(|name| {
+                // Every value that begins with the name and `@`.
+                Range::Prefix(keys::index_prefix(&format!("{name}@")).to_owned())
+            }));
+        }
+        // The values that are the name itself. In the index of `userName` the value alone is the key.
+        let whole: Vec<Key> = match index {
+            None => names.iter().map(|name| Key { pk: pk.clone(), sk: keys::index_value(name) }).collect(),
+            Some(_) => {
+                ranges.extend(names.iter().map(|name| Range::Prefix(keys::index_entry_prefix(name))));
+                Vec::new()
             }
         };
-        let mut ranges = vec![whole];
-        if mapping.username_from_email {
-            ranges.push(Range::Prefix(keys::index_prefix(&format!("{name}@")).to_owned()));
-        }
-        let pk = keys::index(&self.connector.id, ResourceKind::User, &index);
         let reads = ranges.iter().map(|range| self.table.query(&pk, range).boxed()).collect();
-        let entries = concurrently(reads).await?.into_iter().flatten();
+        let (whole, ranges) = tokio::try_join!(self.table.get_all(&whole), at_once(reads))?;
+        let entries = whole.into_iter().chain(ranges.into_iter().flatten());
         Ok(entries.filter_map(|entry| items::indexed_id(&entry)).collect())
     }
 

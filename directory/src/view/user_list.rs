@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use futures_util::FutureExt as _;
 use shared::error::{ErrorKind, ScimError};
 use shared::filter::{fold, fold_name};
 use shared::resource::{ResourceId, ResourceKind};
@@ -11,7 +12,7 @@ use super::{EntryPage, Groups, UserEntry, View};
 use crate::StoredUser;
 use crate::dynamodb::items;
 use crate::dynamodb::keys;
-use crate::dynamodb::table::Range;
+use crate::dynamodb::table::{Range, at_once};
 
 /// Which users a page has. A user must match all that are given.
 #[derive(Clone, Debug, Default)]
@@ -64,8 +65,8 @@ impl View<'_> {
         }
         let (group, role) = (group.flatten(), role.flatten());
         let Candidates { users, next, groups } = if let Some(name) = &filter.username {
-            let ids = self.directory.ids_with_username(&fold_name(name, false)).await?;
-            self.among(ids, after, limit).await?
+            let names = BTreeSet::from([fold_name(name, false).into_owned()]);
+            self.among(self.directory.ids_with_usernames(&names).await?, after, limit).await?
         } else if let Some(email) = &filter.email {
             self.among(self.ids_with_email(email).await?, after, limit).await?
         } else if let Some(id) = group.or(role) {
@@ -98,17 +99,14 @@ impl View<'_> {
     /// Reads the users with these ids.
     async fn among(
         &self,
-        ids: Vec<ResourceId>,
+        ids: BTreeSet<ResourceId>,
         after: Option<ResourceId>,
         limit: usize,
     ) -> Result<Candidates, ScimError> {
-        let ids: BTreeSet<ResourceId> =
-            ids.into_iter().filter(|id| after.is_none_or(|after| *id > after)).collect();
-        let mut ids: Vec<ResourceId> = ids.into_iter().collect();
+        let is_later = |id: &ResourceId| after.is_none_or(|after| *id > after);
+        let mut ids: Vec<ResourceId> = ids.into_iter().filter(is_later).collect();
         let next = cut(&mut ids, limit, |id| *id);
-        let mut users = self.directory.load(ResourceKind::User, &ids, true).await?;
-        users.sort_by_key(|user| user.stored.resource.id);
-        Ok(Candidates { users, next, groups: None })
+        Ok(Candidates { users: self.with_groups(&ids).await?, next, groups: None })
     }
 
     /// Reads the users in a group or role, directly or through groups. It may find more, such as those whom only a hidden group
@@ -125,13 +123,18 @@ impl View<'_> {
         let next = cut(&mut members, limit, |member| member.id);
         let users = members.iter().filter(|member| member.kind == ResourceKind::User);
         let ids: Vec<ResourceId> = users.map(|user| user.id).collect();
-        let mut users = self.directory.load(ResourceKind::User, &ids, true).await?;
-        users.sort_by_key(|user| user.stored.resource.id);
-        Ok(Candidates { users, next, groups })
+        Ok(Candidates { users: self.with_groups(&ids).await?, next, groups })
+    }
+
+    /// Reads users with the ids of their groups, in this order. Deleted users are left out.
+    async fn with_groups(&self, ids: &[ResourceId]) -> Result<Vec<StoredUser>, ScimError> {
+        let reads = ids.iter().map(|id| self.directory.read(ResourceKind::User, *id).boxed()).collect();
+        let found = at_once(reads).await?.into_iter().flatten();
+        Ok(found.filter(|user| !user.stored.is_deleting).collect())
     }
 
     /// Reads the ids of the users who have an email address, and of some who have it at another path than the mapped one.
-    async fn ids_with_email(&self, email: &str) -> Result<Vec<ResourceId>, ScimError> {
+    async fn ids_with_email(&self, email: &str) -> Result<BTreeSet<ResourceId>, ScimError> {
         let path = self.maker.email_path();
         let mut indexes = self.directory.ready_indexes(ResourceKind::User);
         let Some(index) = indexes.find(|index| Some(&index.name) == path.as_ref()) else {

@@ -1,12 +1,12 @@
 //! Feeds: how the platform learns of changes.
 //!
 //! The outbox is the truth, and everything else is delivery. A connector with a feed writes an item to the feed's outbox in every
-//! transaction that changes the directory ([`outbox`]). Reading the feed merges the waiting items of each resource, and then
-//! reads the state of now ([`waiting`], [`event`]). So a consumer learns the present state, and nothing older can follow.
+//! transaction that changes the directory (`outbox`). Reading the feed merges the waiting items of each resource, and then
+//! reads the state of now (`waiting`, `event`). So a consumer learns the present state, and nothing older can follow.
 //! Acknowledging an event deletes exactly the items from which it was made.
 //!
 //! A resource's events say that it changed and how; the consumer reads the rest with the directory API. When a feed is new, or
-//! when rules or mapping change, every user, group and role is marked as changed ([`marking`]). The marks are written only when every
+//! when rules or mapping change, every user, group and role is marked as changed (`marking`). The marks are written only when every
 //! process knows the feed or the settings, so that no consumer reads the state before.
 
 mod acknowledge;

@@ -34,7 +34,10 @@ def apply(token):
         users[id] = entry["username"]
         current = {f"/groups/{group['id']}" for group in entry["groups"]} | {f"/roles/{role['id']}" for role in entry["roles"]}
         for other, group in groups.items():
-            group["members"].discard(id) if other not in current else group["members"].add(id)
+            if other not in current:
+                group["members"].discard(id)
+            elif other.startswith("/groups"):  # a user also has the roles of its groups
+                group["members"].add(id)
     elif entry and (path not in groups or "prov:patch:full" not in events):
         groups[path] = {"name": entry["name"], "members": set(members(path))}
     elif entry:

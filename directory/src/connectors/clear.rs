@@ -62,7 +62,7 @@ impl Directory {
             self.table.clear_partition(&keys::outbox(connector, &feed.id)).await?;
         }
         self.table.clear_partition(&keys::feeds(connector)).await?;
-        // Nobody who operates may read private keys, so they are deleted by their ids.
+        // Operators may not read private keys, so these are deleted by their ids.
         let kids =
             self.connector.record.signing_keys.iter().map(|key| keys::signing_key(connector, &key.kid));
         self.table.delete_all(&kids.collect::<Vec<_>>()).await?;

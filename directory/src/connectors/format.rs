@@ -24,7 +24,7 @@ use crate::dynamodb::table::{Range, Table};
 /// The newest format of connectors without custom schemas and feeds, which a migration writes.
 pub const FORMAT: u32 = 2;
 /// The format of a connector with custom schemas or feeds. A version that does not know it would ignore the values of custom
-/// schemas in a PUT and leave their index entries behind, and would not tell feeds what it changes.
+/// schemas in a PUT without deleting their index entries, and would not tell feeds what it changes.
 pub(super) const NEWEST_FORMAT: u32 = 3;
 
 /// The format of a connector of [`FORMAT`] or newer with this record.

@@ -9,10 +9,14 @@ pub struct ConnectorId(String);
 impl ConnectorId {
     /// Reads an id; `None` when the text cannot be one.
     pub fn parse(text: &str) -> Option<Self> {
-        let is_id = (1..=63).contains(&text.len())
-            && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
-        is_id.then(|| Self(text.to_owned()))
+        is_id(text).then(|| Self(text.to_owned()))
     }
+}
+
+/// Whether a text can be an id that operators choose, which is a segment of a URL.
+pub(crate) fn is_id(text: &str) -> bool {
+    (1..=63).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
 }
 
 impl fmt::Display for ConnectorId {

@@ -17,6 +17,7 @@ mod sweep;
 pub(crate) use format::format_of;
 pub use format::{FORMAT, Migrated};
 pub use id::ConnectorId;
+pub(crate) use id::is_id;
 pub use indexes::{IndexState, Indexes};
 pub use leftovers::Leftover;
 pub use operations::{Connectors, being_deleted, scheme};

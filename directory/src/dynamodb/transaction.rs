@@ -91,7 +91,7 @@ impl Transaction {
         &self.subjects
     }
 
-    /// Says that nobody can see yet what the transaction writes: a part of a group that is being created.
+    /// Says that what the transaction writes is not visible yet: it is a part of a group that is being created.
     pub fn hide(&mut self) {
         self.is_visible = false;
     }

@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::connectors::is_id;
+
 /// The id of a feed, which is a segment of its URL: 1 to 63 of `a`–`z`, `0`–`9` and `-`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize, Serialize)]
 #[serde(try_from = "String")]
@@ -12,9 +14,7 @@ pub struct FeedId(String);
 impl FeedId {
     /// Reads an id; `None` when the text cannot be one.
     pub fn parse(text: &str) -> Option<Self> {
-        let is_id = (1..=63).contains(&text.len())
-            && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
-        is_id.then(|| Self(text.to_owned()))
+        is_id(text).then(|| Self(text.to_owned()))
     }
 }
 

@@ -6,7 +6,7 @@
 //! | one | its sort key |
 //! | several | kind and id of the resource, `/`, number of items, `.`, hash of their sort keys |
 //!
-//! Sort keys have 128 random bits, so nobody can guess the id of an event that was not sent.
+//! Sort keys have 128 random bits, so the id of an event that was not sent cannot be guessed.
 
 use sha2::{Digest, Sha256};
 use shared::resource::{ResourceId, ResourceKind};

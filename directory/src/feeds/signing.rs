@@ -1,7 +1,7 @@
 //! The keys that sign the tokens of feeds (ES256, RFC 7518 §3.4). Public keys are in the connector's record; each private key
 //! is an item of its own in a partition that only the functions that sign may read.
 //!
-//! A new key signs when every process knows it, so that whoever gets a token finds its key.
+//! A new key signs when every process knows it, so that a consumer that gets a token finds its key.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};

@@ -61,7 +61,7 @@ impl Directory {
         Ok(users.iter().filter_map(name).collect())
     }
 
-    /// Reads the userNames and displayNames of these resources, whatever their kind. Resources that do not exist are left out.
+    /// Reads the userNames and displayNames of these resources of any kind. Resources that do not exist are left out.
     ///
     /// # Errors
     /// Fails when DynamoDB does.

@@ -15,7 +15,7 @@ pub fn get(connector: Arc<Connector>) -> ResponseFuture {
     Box::pin(async move {
         let keys: Vec<Value> = connector.record.signing_keys.iter().map(|key| key.to_jwk()).collect();
         let mut response = json_of("application/jwk-set+json", StatusCode::OK, &json!({ "keys": keys }))?;
-        // A new key signs only after this time, so nobody lacks the key of a token.
+        // A new key signs only after this time, so a consumer with an older response has the key of each token.
         response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=60"));
         Ok(response)
     })

@@ -74,7 +74,7 @@ impl Waiting {
 }
 
 impl Outbox {
-    /// Reads the events of at most `most` resources, beginning after the resource of the event `after` and going round. A
+    /// Reads the events of at most `most` resources, from the resource after that of the event `after` to the end, and then from the start. A
     /// consumer that names the last event that it acknowledged gets each resource in its turn, even if it is slower than the changes.
     ///
     /// # Errors

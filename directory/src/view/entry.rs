@@ -166,7 +166,7 @@ impl<'s> EntryMaker<'s> {
         }
     }
 
-    /// Returns the reason why a user is hidden, whatever the names of other users are. `None` if the user is shown with its
+    /// Returns the reason why a user is hidden, without regard to the names of other users. `None` if the user is shown with its
     /// username, unless another user keeps that.
     pub fn hidden_user(&self, stored: &Stored) -> Option<Hidden> {
         let user = &stored.resource;

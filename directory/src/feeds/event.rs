@@ -21,8 +21,10 @@ use crate::dynamodb::keys::{self, Key};
 use crate::dynamodb::table::concurrently;
 use crate::view::EntryMaker;
 
-/// The most items of one TransactGetItems request.
-const TRANSACT_GET_LIMIT: usize = 100;
+/// The most memberships of one TransactGetItems request: it reads at most 100 items.
+const MEMBERSHIPS_AT_ONCE: usize = 100;
+/// The most resources of one TransactGetItems request: it reads at most 4 MB, and a resource has up to 310 kB.
+const RESOURCES_AT_ONCE: usize = 12;
 /// The prefix of the URIs of events (RFC 9967 §2.1).
 const PREFIX: &str = "urn:ietf:params:scim:event:";
 /// The schema of a PATCH request (RFC 7644 §3.5.2).
@@ -63,9 +65,12 @@ impl Outbox {
         if waiting.is_empty() {
             return Ok(Vec::new());
         }
-        let keys: BTreeSet<Key> = waiting.iter().flat_map(|one| self.keys_of(one)).collect();
-        let keys: Vec<Key> = keys.into_iter().collect();
-        let reads = keys.chunks(TRANSACT_GET_LIMIT).map(|keys| {
+        let resources = waiting.iter().map(|one| keys::resource(&self.connector.id, one.kind, one.id));
+        let resources: Vec<Key> = resources.collect();
+        let memberships: BTreeSet<Key> = waiting.iter().flat_map(|one| self.memberships_of(one)).collect();
+        let memberships: Vec<Key> = memberships.into_iter().collect();
+        let chunks = resources.chunks(RESOURCES_AT_ONCE).chain(memberships.chunks(MEMBERSHIPS_AT_ONCE));
+        let reads = chunks.map(|keys| {
             let keys = keys.iter().cloned().collect();
             async move { self.table.get_at_once(&keys).await }.boxed()
         });
@@ -76,10 +81,10 @@ impl Outbox {
         waiting.iter().filter_map(|one| self.event(one, &found, &maker).transpose()).collect()
     }
 
-    /// The items that say what is true of waiting changes now.
-    fn keys_of(&self, Waiting { kind, id, members, groups, .. }: &Waiting) -> Vec<Key> {
+    /// The memberships that waiting changes name, on both sides.
+    fn memberships_of(&self, Waiting { kind, id, members, groups, .. }: &Waiting) -> Vec<Key> {
         let connector = &self.connector.id;
-        let mut keys = vec![keys::resource(connector, *kind, *id)];
+        let mut keys = Vec::new();
         for (member, member_kind) in members {
             keys.push(keys::group_side(connector, *id, *member));
             keys.push(keys::member_side(connector, *member_kind, *member, *id));

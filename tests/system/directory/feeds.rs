@@ -368,3 +368,15 @@ async fn members_of_a_batch_are_bounded() {
     let batch = outbox.read(None, 100).await.unwrap();
     assert_eq!((batch.events.len(), batch.has_more), (3, true), "a batch ends after 5,000 memberships");
 }
+
+#[tokio::test]
+async fn large_users_wait_together() {
+    let (_, client, consumer) = feed_of(service()).await;
+    // Their items have more than 4 MB, the most that one TransactGetItems request reads.
+    for number in 0..20 {
+        let user =
+            json!({ "schemas": [USER], "userName": format!("u{number}"), "title": "x".repeat(290_000) });
+        send(&client, "POST", "/Users", &user).await;
+    }
+    assert_eq!(take(&consumer).await.len(), 20);
+}

@@ -10,6 +10,7 @@ use futures_util::FutureExt as _;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use shared::error::ScimError;
+use shared::patch::PATCH_SCHEMA;
 use shared::resource::{ResourceId, ResourceKind};
 
 use super::Outbox;
@@ -27,8 +28,6 @@ const MEMBERSHIPS_AT_ONCE: usize = 100;
 const RESOURCES_AT_ONCE: usize = 12;
 /// The prefix of the URIs of events (RFC 9967 §2.1).
 const PREFIX: &str = "urn:ietf:params:scim:event:";
-/// The schema of a PATCH request (RFC 7644 §3.5.2).
-const PATCH_OP: &str = "urn:ietf:params:scim:api:messages:2.0:PatchOp";
 
 /// The events that feeds send, by their URIs.
 pub const EVENT_URIS: [&str; 8] = [
@@ -191,7 +190,7 @@ fn member_patch(joined: &[&ResourceId], left: &[&ResourceId]) -> Value {
     operations.extend(
         left.iter().map(|id| json!({ "op": "remove", "path": format!("members[value eq \"{id}\"]") })),
     );
-    json!({ "schemas": [PATCH_OP], "Operations": operations })
+    json!({ "schemas": [PATCH_SCHEMA], "Operations": operations })
 }
 
 fn uri(event: &str) -> String {

@@ -11,6 +11,9 @@ use super::outbox::Change;
 use crate::dynamodb::keys::{self, Key};
 use crate::dynamodb::table::{Range, concurrently};
 
+/// The events whose items are found and deleted at once, which bounds the memory of a request.
+const EVENTS_AT_ONCE: usize = 1_000;
+
 impl Outbox {
     /// Deletes the items of these events, so that they are not sent again. Ids of events that were not sent, or that are
     /// acknowledged already, do nothing. If an item of the event's resource became visible between the others since the event
@@ -19,9 +22,14 @@ impl Outbox {
     /// # Errors
     /// Fails when DynamoDB does. Then some of the events may remain, and be sent again.
     pub async fn acknowledge(&self, jtis: &[String]) -> Result<(), ScimError> {
-        let reads = jtis.iter().filter_map(|jti| Jti::parse(jti)).map(|jti| self.items_of(jti).boxed());
-        let keys: BTreeSet<Key> = concurrently(reads.collect()).await?.into_iter().flatten().collect();
-        self.table.delete_all(&keys.into_iter().collect::<Vec<_>>()).await
+        let jtis: BTreeSet<&String> = jtis.iter().collect();
+        let jtis: Vec<&String> = jtis.into_iter().collect();
+        for jtis in jtis.chunks(EVENTS_AT_ONCE) {
+            let reads = jtis.iter().filter_map(|jti| Jti::parse(jti)).map(|jti| self.items_of(jti).boxed());
+            let keys: BTreeSet<Key> = concurrently(reads.collect()).await?.into_iter().flatten().collect();
+            self.table.delete_all(&keys.into_iter().collect::<Vec<_>>()).await?;
+        }
+        Ok(())
     }
 
     /// Finds the items of an event.

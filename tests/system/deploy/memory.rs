@@ -7,15 +7,17 @@ use futures_util::future::join_all;
 use http::Request;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use jiff::Timestamp;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use service::routes::{FALLBACK, ROUTES, Route};
 use shared::credential::CredentialKind;
 use tests::client::Client;
+use tests::consumer::Consumer;
 use tests::event::{Arrival, event};
 use tests::hostile::{Kind, Part};
 use tests::lambda::{Lambda, PAYLOAD_LIMIT};
 use tests::provisioning::{create_group, create_users};
 use tests::service::{ACCESS_KEY, TABLE, binaries, service};
+use uuid::Uuid;
 
 /// The maximum of the memory of a function that strangers send requests to, in KiB.
 const MAX_KIB_FROM_STRANGERS: u64 = 64 * 1024;
@@ -148,5 +150,33 @@ async fn largest_body_cannot_fill_the_memory_of_a_function() {
         for part in kind.parts().iter().filter(|part| WORST_PARTS.contains(&part.name)) {
             attack(route, kind, *part).await;
         }
+    }
+}
+
+#[tokio::test]
+async fn largest_poll_cannot_fill_the_memory_of_its_function() {
+    let connector = service().connector().await;
+    Consumer::create(service().table(), &connector.id, "platform").await;
+    let reader = connector.reader(service()).await;
+    let lambda = functions();
+    let several = format!("u{}/54.{}", Uuid::from_bytes([7; 16]), "0".repeat(32));
+    let one = |number: u64| format!("u{}/{:043x}", Uuid::from_bytes([7; 16]), number);
+    let invented = |number: u64| several.replace("07070707-", &format!("{number:08x}-"));
+    for (name, body) in [
+        ("ids of one item", json!({ "ack": (0..10_000).map(one).collect::<Vec<_>>(), "maxEvents": 0 })),
+        (
+            "ids of several items",
+            json!({ "ack": (0..10_000).map(invented).collect::<Vec<_>>(), "maxEvents": 0 }),
+        ),
+        ("one long id", json!({ "ack": ["x".repeat(5_900_000)], "maxEvents": 0 })),
+        ("one long error", json!({ "setErrs": { "x": { "err": "y".repeat(5_900_000) } }, "maxEvents": 0 })),
+    ] {
+        let path = format!("/{}/events/v1/platform/poll", connector.id);
+        let event = request("POST", &path, &reader.basic(), body.to_string().as_bytes());
+        let answer = lambda.invoke("feeds-poll", &event).await.unwrap();
+        assert_eq!(answer["statusCode"], 200, "{name}: {answer}");
+        let kib = peak_of(lambda.process_id("feeds-poll").await.unwrap());
+        println!("{name:<25} {kib:>8} KiB");
+        assert!(kib < MAX_KIB, "{name}: {kib} KiB");
     }
 }

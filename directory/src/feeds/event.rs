@@ -4,7 +4,7 @@
 //! that an item is in the outbox before the change is everywhere; TransactGetItems waits until it is. So when an event is
 //! delivered, its consumer can read what it tells of.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use futures_util::FutureExt as _;
 use jiff::Timestamp;
@@ -26,6 +26,8 @@ use crate::view::EntryMaker;
 const MEMBERSHIPS_AT_ONCE: usize = 100;
 /// The most resources of one TransactGetItems request: it reads at most 4 MB, and a resource has up to 310 kB.
 const RESOURCES_AT_ONCE: usize = 12;
+/// The most requests for resources at the same time, which bounds the memory of a poll.
+const READS_AT_ONCE: usize = 4;
 /// The prefix of the URIs of events (RFC 9967 §2.1).
 const PREFIX: &str = "urn:ietf:params:scim:event:";
 
@@ -61,23 +63,47 @@ pub struct Event {
 impl Outbox {
     /// Makes the events of waiting changes.
     pub(super) async fn events(&self, waiting: Vec<Waiting>) -> Result<Vec<Event>, ScimError> {
-        if waiting.is_empty() {
-            return Ok(Vec::new());
+        let (connector, settings) = (self.connector.id.to_string(), &self.connector.record.settings);
+        let maker = EntryMaker::new(&connector, settings, &self.schemas)?;
+        let memberships = self.existing_memberships(&waiting).await?;
+        let mut events = Vec::with_capacity(waiting.len());
+        // Documents are kept only until their events are made.
+        for waiting in waiting.chunks(RESOURCES_AT_ONCE * READS_AT_ONCE) {
+            let reads = waiting
+                .chunks(RESOURCES_AT_ONCE)
+                .map(|waiting| self.events_of_resources(waiting, &memberships, &maker).boxed());
+            events.extend(concurrently(reads.collect()).await?.into_iter().flatten());
         }
-        let resources = waiting.iter().map(|one| keys::resource(&self.connector.id, one.kind, one.id));
-        let resources: Vec<Key> = resources.collect();
-        let memberships: BTreeSet<Key> = waiting.iter().flat_map(|one| self.memberships_of(one)).collect();
-        let memberships: Vec<Key> = memberships.into_iter().collect();
-        let chunks = resources.chunks(RESOURCES_AT_ONCE).chain(memberships.chunks(MEMBERSHIPS_AT_ONCE));
-        let reads = chunks.map(|keys| {
+        Ok(events)
+    }
+
+    /// Finds which of the memberships that waiting changes name exist now.
+    async fn existing_memberships(&self, waiting: &[Waiting]) -> Result<HashSet<Key>, ScimError> {
+        let keys: BTreeSet<Key> = waiting.iter().flat_map(|one| self.memberships_of(one)).collect();
+        let keys: Vec<Key> = keys.into_iter().collect();
+        let reads = keys.chunks(MEMBERSHIPS_AT_ONCE).map(|keys| {
             let keys = keys.iter().cloned().collect();
             async move { self.table.get_at_once(&keys).await }.boxed()
         });
         let items = concurrently(reads.collect()).await?.into_iter().flatten();
-        let found: HashMap<Key, Item> = items.filter_map(|item| Some((Key::of(&item)?, item))).collect();
-        let (connector, settings) = (self.connector.id.to_string(), &self.connector.record.settings);
-        let maker = EntryMaker::new(&connector, settings, &self.schemas)?;
-        waiting.iter().filter_map(|one| self.event(one, &found, &maker).transpose()).collect()
+        Ok(items.filter_map(|item| Key::of(&item)).collect())
+    }
+
+    /// Reads as many resources as one request can, and makes their events.
+    async fn events_of_resources(
+        &self,
+        waiting: &[Waiting],
+        memberships: &HashSet<Key>,
+        maker: &EntryMaker<'_>,
+    ) -> Result<Vec<Event>, ScimError> {
+        let keys = waiting.iter().map(|one| keys::resource(&self.connector.id, one.kind, one.id)).collect();
+        let items = self.table.get_at_once(&keys).await?.into_iter();
+        let items: HashMap<Key, Item> = items.filter_map(|item| Some((Key::of(&item)?, item))).collect();
+        let event = |one: &Waiting| {
+            let item = items.get(&keys::resource(&self.connector.id, one.kind, one.id));
+            self.event(one, item, memberships, maker).transpose()
+        };
+        waiting.iter().filter_map(event).collect()
     }
 
     /// The memberships that waiting changes name, on both sides.
@@ -99,11 +125,11 @@ impl Outbox {
     fn event(
         &self,
         waiting: &Waiting,
-        found: &HashMap<Key, Item>,
+        item: Option<&Item>,
+        memberships: &HashSet<Key>,
         maker: &EntryMaker<'_>,
     ) -> Result<Option<Event>, ScimError> {
         let (kind, id) = (waiting.kind, waiting.id);
-        let item = found.get(&keys::resource(&self.connector.id, kind, id));
         let stored = match item.map(|item| items::to_stored(kind, item)).transpose() {
             Ok(stored) => stored,
             Err(error) => {
@@ -127,7 +153,7 @@ impl Outbox {
                 let event = if is_shown { "feed:add" } else { "feed:remove" };
                 events.insert(uri(event), json!({}));
             }
-            Some(stored) => self.add_changes(&mut events, waiting, stored, found),
+            Some(stored) => self.add_changes(&mut events, waiting, stored, memberships),
         }
         let newest = waiting.orders.last().and_then(|order| parse_order(order));
         let (time, txn) = newest.ok_or_else(|| ScimError::internal("an item of an outbox has no time"))?;
@@ -147,7 +173,7 @@ impl Outbox {
         events: &mut Map<String, Value>,
         waiting: &Waiting,
         stored: &Stored,
-        found: &HashMap<Key, Item>,
+        memberships: &HashSet<Key>,
     ) {
         let mut attributes = waiting.attributes.clone();
         if !waiting.groups.is_empty() {
@@ -157,7 +183,7 @@ impl Outbox {
         if !waiting.is_created && !waiting.members.is_empty() {
             attributes.remove("members");
             let is_member = |member: &ResourceId| {
-                found.contains_key(&keys::group_side(&self.connector.id, waiting.id, *member))
+                memberships.contains(&keys::group_side(&self.connector.id, waiting.id, *member))
             };
             let (joined, left): (Vec<&ResourceId>, Vec<&ResourceId>) =
                 waiting.members.keys().partition(|member| is_member(member));

@@ -15,12 +15,14 @@ use tests::consumer::Consumer;
 use tests::event::{Arrival, event};
 use tests::hostile::{Kind, Part};
 use tests::lambda::{Lambda, PAYLOAD_LIMIT};
-use tests::provisioning::{create_group, create_users};
+use tests::provisioning::{USER, create_group, create_users};
 use tests::service::{ACCESS_KEY, TABLE, binaries, service};
 use uuid::Uuid;
 
 /// The maximum of the memory of a function that strangers send requests to, in KiB.
 const MAX_KIB_FROM_STRANGERS: u64 = 64 * 1024;
+/// The number of users of the largest size whose changes wait together.
+const LARGE_USERS: usize = 300;
 /// The maximum of the memory of a function, in KiB.
 const MAX_KIB: u64 = 128 * 1024;
 
@@ -158,11 +160,19 @@ async fn largest_poll_cannot_fill_the_memory_of_its_function() {
     let connector = service().connector().await;
     Consumer::create(service().table(), &connector.id, "platform").await;
     let reader = connector.reader(service()).await;
+    let client = connector.local(service());
+    // Together they have more than half of the memory that a function may take, and more when they are parsed.
+    for number in 0..LARGE_USERS {
+        let user =
+            json!({ "schemas": [USER], "userName": format!("u{number}"), "title": "x".repeat(290_000) });
+        assert_eq!(client.post("/Users", &user).await.status, 201);
+    }
     let lambda = functions();
     let several = format!("u{}/54.{}", Uuid::from_bytes([7; 16]), "0".repeat(32));
     let one = |number: u64| format!("u{}/{:043x}", Uuid::from_bytes([7; 16]), number);
     let invented = |number: u64| several.replace("07070707-", &format!("{number:08x}-"));
     for (name, body) in [
+        ("many large users", json!({ "maxEvents": 1_000 })),
         ("ids of one item", json!({ "ack": (0..10_000).map(one).collect::<Vec<_>>(), "maxEvents": 0 })),
         (
             "ids of several items",

@@ -22,7 +22,7 @@ use uuid::Uuid;
 /// The maximum of the memory of a function that strangers send requests to, in KiB.
 const MAX_KIB_FROM_STRANGERS: u64 = 64 * 1024;
 /// The number of users of the largest size whose changes wait together.
-const LARGE_USERS: usize = 300;
+const LARGE_USERS: usize = 400;
 /// The maximum of the memory of a function, in KiB.
 const MAX_KIB: u64 = 128 * 1024;
 
@@ -161,7 +161,7 @@ async fn largest_poll_cannot_fill_the_memory_of_its_function() {
     Consumer::create(service().table(), &connector.id, "platform").await;
     let reader = connector.reader(service()).await;
     let client = connector.local(service());
-    // Together they have more than half of the memory that a function may take, and more when they are parsed.
+    // Together they have almost the memory that a function may take.
     for number in 0..LARGE_USERS {
         let user =
             json!({ "schemas": [USER], "userName": format!("u{number}"), "title": "x".repeat(290_000) });

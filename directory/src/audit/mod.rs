@@ -145,7 +145,7 @@ impl Directory {
         changes: &Changes,
     ) -> Result<(), ScimError> {
         let attributes = changes.attributes.clone();
-        transaction.add_subject(Subject { operation, kind, id, attributes });
+        transaction.add_subject(Subject { operation: operation.name(), kind, id, attributes });
         self.record_subject(transaction, (operation, kind.name(), &id.to_string()), changes)
     }
 

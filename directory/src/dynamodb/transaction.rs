@@ -13,7 +13,6 @@ use super::attributes::Item;
 use super::conditions::{Condition, Requirement};
 use super::expressions::Expression;
 use super::keys::Key;
-use crate::audit::Operation;
 
 /// The most items that one transaction can hold (TransactWriteItems).
 const MAX_ITEMS: usize = 100;
@@ -36,8 +35,8 @@ pub enum Effect {
 /// What a transaction is about, as an audit record says.
 #[derive(Clone, Debug)]
 pub struct Subject {
-    /// The kind of change.
-    pub operation: Operation,
+    /// The kind of change, as audit records name it.
+    pub operation: &'static str,
     /// The kind of resource.
     pub kind: ResourceKind,
     /// The resource.

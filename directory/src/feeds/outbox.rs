@@ -138,7 +138,7 @@ impl Change {
             }
             _ => subjects
                 .iter()
-                .map(|subject| of(subject.kind, subject.id, subject.operation.name(), &subject.attributes))
+                .map(|subject| of(subject.kind, subject.id, subject.operation, &subject.attributes))
                 .filter(Self::is_visible)
                 .collect(),
         }

@@ -184,6 +184,8 @@ struct ShownFeed {
     waiting: usize,
     oldest: Option<Timestamp>,
     marked_at: Option<Timestamp>,
+    /// When the consumer last reported an error, and which.
+    last_error: Option<(Timestamp, String)>,
 }
 
 impl ShownFeed {
@@ -204,6 +206,7 @@ impl ShownFeed {
             waiting,
             oldest,
             marked_at: feed.marking.map(|marking| marking.due),
+            last_error: feed.last_error,
         })
     }
 
@@ -253,6 +256,13 @@ async fn show(context: &Context, connector: &str, feed: &str, is_json: bool) -> 
         ("Waiting:", count(feed.waiting, "change", "changes")),
         ("Oldest:", feed.oldest()),
         ("Marks everything at:", feed.marked_at.map(format_time).unwrap_or_default()),
+        (
+            "Last error:",
+            feed.last_error
+                .as_ref()
+                .map(|(time, error)| format!("{} {error}", format_time(*time)))
+                .unwrap_or_default(),
+        ),
         ("Poll:", format!("POST /{connector}/events/v1/{}/poll", feed.id)),
     ]))
 }

@@ -56,6 +56,7 @@ mod operators {
     mod connectors;
     mod display_names;
     mod duplicates;
+    mod feeds;
     mod identity;
     mod link_by_email;
     mod listing;

@@ -271,9 +271,9 @@ async fn delete(context: &Context, connector: &str, feed: &str, is_confirmed: bo
     let (connector, feed) = find(context, connector, feed).await?;
     let shown = ShownFeed::read(context, &connector, feed.clone()).await?;
     let question = format!(
-        "This deletes feed {} of connector {connector}, in which {} wait. To continue, enter its id:",
+        "This deletes feed {} of connector {connector}, in which {}. To continue, enter its id:",
         feed.id,
-        count(shown.waiting, "change", "changes")
+        count(shown.waiting, "change waits", "changes wait")
     );
     confirm(&question, &feed.id.to_string(), is_confirmed)?;
     // The time counts from now, not from before the question.

@@ -16,7 +16,7 @@ use tests::event::{Arrival, event};
 use tests::hostile::{Kind, Part};
 use tests::lambda::{Lambda, PAYLOAD_LIMIT};
 use tests::provisioning::{USER, create_group, create_users};
-use tests::service::{ACCESS_KEY, TABLE, binaries, service};
+use tests::service::{ACCESS_KEY, Service, TABLE, binaries, service};
 use uuid::Uuid;
 
 /// The maximum of the memory of a function that strangers send requests to, in KiB.
@@ -26,11 +26,11 @@ const LARGE_USERS: usize = 400;
 /// The maximum of the memory of a function, in KiB.
 const MAX_KIB: u64 = 128 * 1024;
 
-fn functions() -> Lambda {
+fn functions(service: &Service) -> Lambda {
     Lambda::of_binaries(
         binaries(),
         &[
-            ("DYNAMODB_ENDPOINT", service().endpoint()),
+            ("DYNAMODB_ENDPOINT", service.endpoint()),
             ("TABLE_NAME", TABLE),
             ("LOG_LEVEL", "error"),
             ("AWS_ACCESS_KEY_ID", ACCESS_KEY),
@@ -70,7 +70,7 @@ async fn strangers_cannot_fill_the_memory_of_a_function() {
     let kind = CredentialKind::Basic { username: "okta".to_owned() };
     let chosen = credential_of_chosen(kind, "correct horse battery staple", Timestamp::now()).unwrap();
     service().connectors().replace_credentials(&connector.id, &[chosen]).await.unwrap();
-    let lambda = functions();
+    let lambda = functions(service());
     let mut names: Vec<&str> = ROUTES.iter().map(|route| route.function).chain([FALLBACK]).collect();
     names.dedup();
     let wrong = Client::new(&connector.local(service()).base_url, "okta", "wrong").basic();
@@ -127,7 +127,7 @@ async fn largest_body_cannot_fill_the_memory_of_a_function() {
     let client = connector.local(service());
     let user = create_users(&client, 1).await.remove(0);
     let group = create_group(&client, "all", &[]).await;
-    let lambda = functions();
+    let lambda = functions(service());
     // The largest body that fits into an event, and the largest one that does not have too many JSON values.
     let attack = async |route: &Route, kind: Kind, part: Part| {
         let id = if route.path.starts_with("/Users") { &user } else { &group };
@@ -157,17 +157,19 @@ async fn largest_body_cannot_fill_the_memory_of_a_function() {
 
 #[tokio::test]
 async fn largest_poll_cannot_fill_the_memory_of_its_function() {
-    let connector = service().connector().await;
-    Consumer::create(service().table(), &connector.id, "platform").await;
-    let reader = connector.reader(service()).await;
-    let client = connector.local(service());
+    // A separate engine, because tests that read the whole shared table would have to read all these users.
+    let service = &Service::start();
+    let connector = service.connector().await;
+    Consumer::create(service.table(), &connector.id, "platform").await;
+    let reader = connector.reader(service).await;
+    let client = connector.local(service);
     // Together they have almost the memory that a function may take.
     for number in 0..LARGE_USERS {
         let user =
             json!({ "schemas": [USER], "userName": format!("u{number}"), "title": "x".repeat(290_000) });
         assert_eq!(client.post("/Users", &user).await.status, 201);
     }
-    let lambda = functions();
+    let lambda = functions(service);
     let several = format!("u{}/54.{}", Uuid::from_bytes([7; 16]), "0".repeat(32));
     let one = |number: u64| format!("u{}/{:043x}", Uuid::from_bytes([7; 16]), number);
     let invented = |number: u64| several.replace("07070707-", &format!("{number:08x}-"));

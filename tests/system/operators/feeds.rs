@@ -40,7 +40,10 @@ async fn operator_creates_watches_and_deletes_a_feed() {
     assert_eq!(shown(&connector), json!(["marking", 1, audience]));
     assert!(run(&connector, &["feed", "rotate-key"]).ok().contains("is published"));
 
-    assert!(run(&connector, &["feed", "delete", "platform"]).failed().contains("in which 1 change waits"));
+    let refused = run(&connector, &["feed", "delete", "platform"]);
+    assert_eq!(refused.code, 1, "{refused:?}");
+    assert!(refused.err.contains("in which 1 change waits"), "{refused:?}");
+    assert_eq!(shown_states(&connector), ["marking"]);
     run(&connector, &["feed", "delete", "platform", "--yes"]).ok();
     assert_eq!(shown_states(&connector), ["deleting"]);
 }

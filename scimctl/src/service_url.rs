@@ -43,6 +43,11 @@ impl ServiceUrl {
         format!("{}/{connector}{SCIM_PATH}", self.0)
     }
 
+    /// The claim `iss` of a connector's events.
+    pub fn issuer(&self, connector: &str) -> String {
+        format!("{}/{connector}", self.0)
+    }
+
     /// Whether the text is this URL.
     pub fn is(&self, text: &str) -> bool {
         self.0 == text

@@ -48,6 +48,7 @@ pub mod mutation;
 pub mod pages;
 pub mod pattern;
 pub mod provisioning;
+pub mod receiver;
 pub mod refusal;
 pub mod rights;
 pub mod sample;
@@ -61,6 +62,7 @@ pub mod stub;
 pub mod table;
 pub mod template;
 pub mod terminal;
+pub mod token;
 pub mod torn;
 
 /// The folder of the workspace.

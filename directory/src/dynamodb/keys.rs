@@ -25,6 +25,7 @@
 //! | feed of a connector | `feeds/c` | feed id |
 //! | change that waits for the consumer of a feed | `outbox/c/`, feed id | kind and id of the resource, `/`, time, random |
 //! | private key that signs the tokens of feeds | `key/c` | key id |
+//! | secret of the delivery of a feed to a URL | `key/c` | `feed/`, feed id, `/`, random |
 //! | last use of a credential | `used/c` | credential id |
 //! | checks of chosen passwords from a network | `attempts/c/`, network | start of the 15 minutes |
 //! | failed sign-ins of a day: of further addresses, and the number of addresses | `attempts/c` | `YYYY-MM-DD` |
@@ -127,6 +128,12 @@ pub fn outbox(connector: &ConnectorId, feed: &FeedId) -> String {
     format!("outbox/{connector}/{feed}")
 }
 
+/// The connector and the feed of the partition of an outbox.
+pub fn parse_outbox_partition(pk: &str) -> Option<(ConnectorId, FeedId)> {
+    let (connector, feed) = pk.strip_prefix("outbox/")?.split_once('/')?;
+    Some((ConnectorId::parse(connector)?, FeedId::parse(feed)?))
+}
+
 /// The prefix of the sort keys of one resource's changes in an outbox: the kind of resource and its id.
 pub fn outbox_prefix(kind: ResourceKind, id: ResourceId) -> String {
     format!("{}{id}/", outbox_letter(kind))
@@ -151,6 +158,11 @@ pub fn parse_outbox(sk: &str) -> Option<(ResourceKind, ResourceId, &str)> {
 /// A private key of a connector.
 pub fn signing_key(connector: &ConnectorId, kid: &str) -> Key {
     Key { pk: format!("key/{connector}"), sk: kid.to_owned() }
+}
+
+/// A secret of the delivery of a feed.
+pub fn delivery_secret(connector: &ConnectorId, feed: &FeedId, id: &str) -> Key {
+    Key { pk: format!("key/{connector}"), sk: format!("feed/{feed}/{id}") }
 }
 
 /// The prefix of the sort keys of a connector's custom schemas.

@@ -22,7 +22,7 @@ mod signing;
 mod token;
 mod waiting;
 
-pub use delivery::{Delivery, Endpoint, NewDelivery, decode_webhook_secret, generate_webhook_secret};
+pub use delivery::{Bus, Delivery, Endpoint, NewDelivery, decode_webhook_secret, generate_webhook_secret};
 pub use event::{EVENT_URIS, Event};
 pub use id::FeedId;
 pub use lease::{DeliveryResult, LEASE_TIME, Lease};
@@ -126,7 +126,7 @@ impl Feed {
 
     /// Whether its events are to be sent to a URL at this time.
     pub fn is_due(&self, now: Timestamp) -> bool {
-        self.settings.delivery.endpoint().is_some()
+        !self.settings.delivery.is_poll()
             && self.settings.deleted.is_none()
             && !self.is_paused()
             && self.retry_at.is_none_or(|retry_at| retry_at <= now)

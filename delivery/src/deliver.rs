@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use directory::Table;
 use directory::connectors::{Connector, ConnectorId};
 use directory::feeds::{
     Delivery, DeliveryResult, Feed, FeedId, LEASE_TIME, Lease, Outbox, verification_claims,
 };
+use directory::{Actor, By, Directory, Table};
 use jiff::Timestamp;
 use shared::error::ScimError;
 use shared::schema::Schemas;
@@ -252,8 +252,10 @@ impl Run<'_> {
             Ok(sender) => sender,
             Err(error) => return Ok(Step::Stopped(Refusal::Consumer { error, retry_after: None })),
         };
-        let schemas = connector.schemas(&self.deliverer.schemas);
-        let outbox = Outbox::new(self.table.clone(), Arc::new(connector), schemas, feed.id.clone());
+        let reader = Actor { by: By::Reader, request: "delivery".to_owned() };
+        let (connector, schemas) = (Arc::new(connector), &self.deliverer.schemas);
+        let directory = Directory::new(self.table.clone(), connector, schemas, self.time(), reader);
+        let outbox = directory.outbox(&feed.id);
         let batch = outbox.read_onwards(progress.after.as_deref(), EVENTS_AT_ONCE).await?;
         if batch.events.is_empty() {
             return Ok(progress.end_walk());

@@ -3,16 +3,14 @@
 mod to_url;
 
 use std::collections::HashSet;
-use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Subcommand;
 use directory::connectors::{ConnectorId, Connectors};
-use directory::feeds::{Delivery, Event, Feed, FeedId, FeedInfo, NewFeed, Outbox};
+use directory::feeds::{Delivery, Event, Feed, FeedId, FeedInfo, NewFeed};
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
-use shared::schema::Schemas;
 
 use crate::context::{Context, parse_connector_id};
 use crate::failure::{Failure, fail};
@@ -399,17 +397,14 @@ async fn delete(context: &Context, connector: &str, feed: &str, is_confirmed: bo
 
 async fn tail(context: &Context, connector: &str, feed: &str, is_once: bool) -> Result<(), Failure> {
     let (id, feed) = find(context, connector, feed).await?;
-    let table = context.table_without_deadline();
     let mut seen: HashSet<String> = HashSet::new();
     loop {
         // The connector is read each time, because its rules decide what an event says.
-        let connector = Arc::new(context.connector(&id.to_string()).await?);
-        let schemas = connector.schemas(Schemas::built_in());
-        let outbox = Outbox::new(table.clone(), connector, schemas, feed.id.clone());
+        let outbox = context.directory(context.connector(&id.to_string()).await?).outbox(&feed.id);
         let mut present = HashSet::new();
         let mut after: Option<String> = None;
         loop {
-            let batch = outbox.read_onwards(after.as_deref(), EVENTS_AT_ONCE).await?;
+            let batch = outbox.look_onwards(after.as_deref(), EVENTS_AT_ONCE).await?;
             for event in &batch.events {
                 if !seen.contains(&event.jti) {
                     print_json(&to_json(event))?;

@@ -127,6 +127,11 @@ bench: $(PEERS)/installed ## Measure speed, cost and scale beside other service 
 	cargo build --release --locked --package functions --package local --package bench
 	target/release/bench
 
+.PHONY: bench-feeds
+bench-feeds: ## Measure how fast changes reach the consumer of a feed; writes docs/feeds_performance.md
+	cargo build --profile local --locked --package local --package scimctl --package bench
+	target/local/bench feeds
+
 # Builds as `make run` does, but with symbols and frame pointers, in a separate folder.
 .PHONY: profile
 profile: export CARGO_PROFILE_LOCAL_DEBUG := line-tables-only

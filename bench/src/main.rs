@@ -1,8 +1,9 @@
-//! `make bench` and `make profile`: measures Rollcall on this machine and writes the results to `docs/`.
+//! `make bench`, `make bench-feeds` and `make profile`: measures Rollcall on this machine and writes the results to `docs/`.
 
 mod cold;
 mod core;
 mod delayed;
+mod feeds;
 mod growth;
 mod load;
 mod plot;
@@ -29,7 +30,13 @@ fn main() {
             std::fs::create_dir_all(&docs).expect("a folder");
             runtime.block_on(profile::run(&work, &docs));
         }
-        Some(other) => panic!("Unknown command {other:?}; the commands are `profile` and `serve-in-memory`."),
+        Some("feeds") => {
+            recreate(&work);
+            runtime.block_on(feeds::run(&work, &docs));
+        }
+        Some(other) => {
+            panic!("Unknown command {other:?}; the commands are `feeds`, `profile` and `serve-in-memory`.")
+        }
         None => {
             recreate(&work);
             std::fs::create_dir_all(&docs).expect("a folder");

@@ -39,6 +39,16 @@ fn ceiling(share: Option<&Share>) -> String {
     })
 }
 
+/// This machine and its versions.
+pub fn machine() -> String {
+    let processor = file_line("/proc/cpuinfo", "model name").unwrap_or_default();
+    let memory = file_line("/proc/meminfo", "MemTotal").unwrap_or_default();
+    let memory: f64 = memory.trim_end_matches(" kB").parse().unwrap_or_default();
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    let (system, compiler) = (output_of("uname", &["-sr"]), output_of("rustc", &["--version"]));
+    format!("{processor}, {cores} cores, {:.0} GB of memory, {system}, {compiler}", memory / MEGABYTE)
+}
+
 /// All measurements.
 pub struct Report {
     /// Requests per second with 3,000 users.
@@ -76,10 +86,6 @@ impl Report {
     }
 
     fn machine(&self, text: &mut String, peers: &Path) {
-        let processor = file_line("/proc/cpuinfo", "model name").unwrap_or_default();
-        let memory = file_line("/proc/meminfo", "MemTotal").unwrap_or_default();
-        let memory: f64 = memory.trim_end_matches(" kB").parse().unwrap_or_default();
-        let cores = std::thread::available_parallelism().map_or(0, usize::from);
         let version = |package: &str| {
             let file = peers.join("node_modules").join(package).join("package.json");
             let package = std::fs::read(file).expect("the peers are installed");
@@ -93,8 +99,7 @@ impl Report {
         writeln!(
             text,
             "# Performance\n\n\
-             `make bench` wrote this file on {}. All figures are from one run on one machine: {processor}, {cores} cores, \
-             {:.0} GB of memory, {}, {}. The load generator runs on the same cores as the server.\n\n\
+             `make bench` wrote this file on {}. All figures are from one run on one machine: {}. The load generator runs on the same cores as the server.\n\n\
              Rollcall and two other service providers (the peers) get the same load:\n\n\
              | | version | where it stores users |\n| --- | --- | --- |\n\
              | Rollcall, on disk | `make run`, release build | embedded DynamoDB engine (SQLite), on disk |\n\
@@ -103,9 +108,7 @@ impl Report {
              as in its documentation |\n\
              | scim2-server | {scim2_server}, {} | in memory |\n",
             jiff::Timestamp::now().strftime("%Y-%m-%d"),
-            memory / MEGABYTE,
-            output_of("uname", &["-sr"]),
-            output_of("rustc", &["--version"]),
+            machine(),
             version("scimmy"),
             version("scimmy-routers"),
             version("express"),

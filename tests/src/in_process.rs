@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::Client as DynamoDb;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderValue, Method};
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json::{Value, json};
 use service::Service as Functions;
 use service::request::{Request, encoded_segments, parameters};
 use service::response::Response;
@@ -87,6 +87,27 @@ impl InProcess {
         self.send_with(None, method, target, None, time).await
     }
 
+    /// Sends a request with a bearer token and without a body.
+    ///
+    /// # Panics
+    /// When the client's URL is invalid.
+    pub async fn send_with_token(&self, method: &str, target: &str, token: &str) -> Response {
+        let authorization = HeaderValue::from_str(&format!("Bearer {token}")).expect("the token fits a header");
+        self.send_with(Some(authorization), method, target, None, TIME_LIMIT).await
+    }
+
+    /// Asks for an access token with a secret. Returns the status and the body of the answer.
+    ///
+    /// # Panics
+    /// When the client's URL is not that of the SCIM API, or the answer is not JSON.
+    pub async fn request_token(&self, client_id: &str, secret: &str) -> (u16, Value) {
+        let body = json!({ "grant_type": "client_credentials", "client_id": client_id, "client_secret": secret });
+        let base_url = self.client.base_url.strip_suffix("/scim/v2").expect("the URL is that of the SCIM API");
+        let reply = self.send_to(base_url, None, "application/json", ("POST", "/oauth2/token"), Some(&body), TIME_LIMIT);
+        let reply = reply.await;
+        (reply.status().as_u16(), json_of(&reply))
+    }
+
     async fn send_with(
         &self,
         authorization: Option<HeaderValue>,
@@ -95,10 +116,22 @@ impl InProcess {
         body: Option<&Value>,
         time: Duration,
     ) -> Response {
+        self.send_to(&self.client.base_url, authorization, SCIM_JSON, (method, target), body, time).await
+    }
+
+    async fn send_to(
+        &self,
+        base_url: &str,
+        authorization: Option<HeaderValue>,
+        content_type: &'static str,
+        (method, target): (&str, &str),
+        body: Option<&Value>,
+        time: Duration,
+    ) -> Response {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
-        let (origin, base) = self.client.base_url.rsplit_once(":").expect("the base URL has a port");
+        let (origin, base) = base_url.rsplit_once(":").expect("the base URL has a port");
         let (port, base) = base.split_once('/').expect("the base URL has a path");
-        let content_type = (CONTENT_TYPE, HeaderValue::from_static(SCIM_JSON));
+        let content_type = (CONTENT_TYPE, HeaderValue::from_static(content_type));
         let authorization = authorization.map(|value| (AUTHORIZATION, value));
         let request = Request {
             id: "in process".to_owned(),

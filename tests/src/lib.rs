@@ -45,6 +45,7 @@ pub mod layout;
 pub mod ledger;
 pub mod limits;
 pub mod mutation;
+pub mod oauth;
 pub mod pages;
 pub mod pattern;
 pub mod provisioning;

@@ -93,6 +93,7 @@ mod protocol {
     mod feeds;
     mod filters;
     mod interop_profile;
+    mod oauth;
     mod origin_secret;
     mod paging;
     mod rate_limit;

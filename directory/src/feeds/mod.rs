@@ -16,7 +16,7 @@ mod jti;
 mod marking;
 mod operations;
 mod outbox;
-mod signing;
+pub(crate) mod signing;
 mod waiting;
 
 pub use event::{EVENT_URIS, Event};

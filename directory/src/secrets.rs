@@ -66,7 +66,7 @@ fn credential_id() -> Result<String, ScimError> {
     Ok(random_bytes::<4>()?.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-fn random_bytes<const LENGTH: usize>() -> Result<[u8; LENGTH], ScimError> {
+pub(crate) fn random_bytes<const LENGTH: usize>() -> Result<[u8; LENGTH], ScimError> {
     let mut bytes = [0; LENGTH];
     getrandom::fill(&mut bytes).map_err(ScimError::internal)?;
     Ok(bytes)

@@ -16,6 +16,7 @@ use tokio::net::TcpListener;
 use tokio::time::{Instant, timeout};
 
 use crate::credentials::{CONNECTOR, Credentials};
+use crate::deliverer;
 use crate::engine::Engine;
 use crate::private_folder::create_private_folder;
 use crate::server;
@@ -205,7 +206,8 @@ impl Instance {
                     served = server::serve_with_start_page(listener, service, page, stop) => {
                         served.map_err(|error| error.to_string())?;
                     }
-                    () = sweeper::sweep(table) => {}
+                    () = sweeper::sweep(table.clone()) => {}
+                    () = deliverer::deliver(table) => {}
                 }
             }
         }

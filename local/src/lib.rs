@@ -1,6 +1,7 @@
 //! Every route in one process, over an embedded DynamoDB engine: `make run`, and what the tests start.
 
 pub mod credentials;
+mod deliverer;
 pub mod demo;
 pub mod engine;
 mod engine_port;

@@ -30,6 +30,8 @@ use tokio::sync::oneshot;
   TABLE_NAME         the table [default: rollcall]
   PUBLIC_URL         where clients reach the service, for meta.location and $ref [default: the address it listens on]
   ORIGIN_SECRET      the value that the header x-origin-secret of every SCIM request must have [default: none is required]
+  ALLOW_PRIVATE_TARGETS
+                     true allows feeds with URLs of this machine and of private networks [default: only public addresses]
   LOG_LEVEL          error, warn, info or debug [default: info]
 
 EXAMPLES:

@@ -23,6 +23,11 @@ pub fn origin_secret() -> Option<String> {
     variable("ORIGIN_SECRET")
 }
 
+/// Whether the events of feeds may be sent to private and loopback addresses (`ALLOW_PRIVATE_TARGETS` is `true`).
+pub fn allows_private_targets() -> bool {
+    variable("ALLOW_PRIVATE_TARGETS").is_some_and(|value| value == "true")
+}
+
 /// The URL of a DynamoDB to use instead of AWS's (`DYNAMODB_ENDPOINT`).
 pub fn dynamodb_endpoint() -> Option<String> {
     variable("DYNAMODB_ENDPOINT")

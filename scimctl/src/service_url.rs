@@ -45,7 +45,7 @@ impl ServiceUrl {
         format!("{}/{connector}{SCIM_PATH}", self.0)
     }
 
-    /// The claim `iss` of a connector's events.
+    /// The claim `iss` of a connector's events and access tokens.
     pub fn issuer(&self, connector: &str) -> String {
         format!("{}/{connector}", self.0)
     }

@@ -72,7 +72,7 @@ pub const BY_ROUTE: Handler = Handler::ByRoute(find);
 
 /// The functions with other triggers than requests, such as a stream or a schedule. `make routes` does not write
 /// their binaries, events and resources in `template.yaml`, which are outside the generated block.
-pub const OTHER_FUNCTIONS: &[&str] = &["directory-sweep"];
+pub const OTHER_FUNCTIONS: &[&str] = &["directory-sweep", "feeds-deliver"];
 
 /// All routes.
 pub const ROUTES: &[Route] = &[

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use directory::connectors::{Connector, ConnectorId, Connectors};
-use directory::feeds::{Event, FeedId, NewFeed, Outbox};
+use directory::feeds::{Event, FeedId, NewDelivery, NewFeed, Outbox};
 use directory::settings::Settings;
 use directory::view::{EntryMaker, Groups, MembershipNames, for_each_user};
 use directory::{Directory, StoredUser, Table};
@@ -120,7 +120,7 @@ impl Consumer {
     /// When the feed cannot be created.
     pub async fn create(table: Table, connector: &ConnectorId, feed: &str) -> Self {
         let id = FeedId::parse(feed).expect("the id is valid");
-        let new = NewFeed { id: id.clone(), audience: None };
+        let new = NewFeed { id: id.clone(), audience: None, delivery: NewDelivery::Poll };
         let connectors = Connectors::new(table.clone(), actor(), Timestamp::now());
         connectors.create_feed(connector, &new).await.expect("the feed is new");
         Self { table, connector: connector.clone(), feed: id, copy: Copy::default() }

@@ -49,6 +49,7 @@ pub mod oauth;
 pub mod pages;
 pub mod pattern;
 pub mod provisioning;
+pub mod receiver;
 pub mod refusal;
 pub mod rights;
 pub mod sample;
@@ -62,6 +63,7 @@ pub mod stub;
 pub mod table;
 pub mod template;
 pub mod terminal;
+pub mod token;
 pub mod torn;
 
 /// The folder of the workspace.

@@ -169,15 +169,3 @@ pub fn unsigned(header: &Value, claims: &Value) -> String {
     let encode = |part: &Value| URL_SAFE_NO_PAD.encode(part.to_string());
     format!("{}.{}.", encode(header), encode(claims))
 }
-
-/// The header and the claims of a token.
-///
-/// # Panics
-/// When it is no token.
-pub fn parts(token: &str) -> (Value, Value) {
-    let part = |number: usize| {
-        let part = URL_SAFE_NO_PAD.decode(token.split('.').nth(number).expect("a token has parts"));
-        serde_json::from_slice(&part.expect("a part is base64url")).expect("a part is JSON")
-    };
-    (part(0), part(1))
-}

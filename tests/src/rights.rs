@@ -72,14 +72,15 @@ fn accesses(call: &Call) -> Vec<Access> {
     partitions.into_iter().map(access).collect()
 }
 
-/// The statements of each function's policies, and those of each managed policy alone.
+/// The statements about the table of each function's policies, and those of each managed policy alone.
 fn rights(template: &Value) -> Rights {
     let mut rights: Rights = template::resources(template, "AWS::IAM::ManagedPolicy")
         .into_iter()
         .map(|(id, policy)| {
             let statements = policy["Properties"]["PolicyDocument"]["Statement"].as_array();
             let statements = statements.expect("a policy has a list of statements").iter();
-            (id.to_owned(), statements.map(Statement::parse).collect())
+            let on_table = statements.filter(|one| one["Resource"] == json!({ "Fn::GetAtt": "Table.Arn" }));
+            (id.to_owned(), on_table.map(Statement::parse).collect())
         })
         .collect();
     for (function, properties) in template::functions(template) {
@@ -201,6 +202,16 @@ mod tests {
             ("directory-sweep", "Query", &["connectors"], true),
             ("directory-sweep", "Query", &["okta#connector"], false),
             ("directory-sweep", "PutItem", &[audit], false),
+            ("feeds-deliver", "GetItem", &["key/okta", "feeds/okta", "okta#user"], true),
+            ("feeds-deliver", "BatchWriteItem", &["outbox/okta/platform"], true),
+            ("feeds-deliver", "BatchWriteItem", &["okta#user"], false),
+            ("feeds-deliver", "UpdateItem", &["feeds/okta"], true),
+            ("feeds-deliver", "UpdateItem", &["connectors"], false),
+            ("feeds-deliver", "PutItem", &["key/okta"], false),
+            ("feeds-deliver", "PutItem", &[audit], false),
+            ("OperateDirectory", "PutItem", &["key/okta"], true),
+            ("OperateDirectory", "DeleteItem", &["key/okta"], true),
+            ("OperateDirectory", "Query", &["key/okta"], false),
             ("OperateDirectory", "PutItem", &[audit], true),
             ("OperateDirectory", "Query", &[audit], true),
             ("OperateDirectory", "UpdateItem", &[audit], false),

@@ -290,6 +290,7 @@ async fn gateway(dynamodb: &str, more: &[(&str, &str)]) -> Gateway {
         ("DYNAMODB_ENDPOINT", dynamodb),
         ("TABLE_NAME", TABLE),
         ("LOG_LEVEL", "warn"),
+        ("ALLOW_PRIVATE_TARGETS", "true"),
         ("AWS_REGION", "local"),
         ("AWS_ACCESS_KEY_ID", ACCESS_KEY),
         ("AWS_SECRET_ACCESS_KEY", "test"),

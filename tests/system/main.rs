@@ -28,6 +28,7 @@ mod directory {
     mod budgets;
     mod check;
     mod concurrency;
+    mod deliveries;
     mod error_codes;
     mod faults;
     mod feed_costs;
@@ -54,6 +55,7 @@ mod operators {
     mod auditors;
     mod conflicts;
     mod connectors;
+    mod deliveries;
     mod display_names;
     mod duplicates;
     mod feeds;

@@ -60,6 +60,7 @@ impl Directory {
         self.table.credential_usage(connector).forget_all().await?;
         for feed in self.table.feeds(connector).await? {
             self.table.clear_partition(&keys::outbox(connector, &feed.id)).await?;
+            self.table.delete_all(&feed.settings.delivery.secret_keys(connector, &feed.id)).await?;
         }
         self.table.clear_partition(&keys::feeds(connector)).await?;
         // Operators may not read private keys, so these are deleted by their ids.

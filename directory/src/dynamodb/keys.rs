@@ -28,6 +28,7 @@
 //! | private key that signs the access tokens of a connector | `token-key/c` | key id |
 //! | last good key set of an issuer, with a TTL | `issuer-keys/c` | hash of the URL |
 //! | used assertion with a `jti`, with a TTL | `used-assertion/c` | hash of issuer and `jti` |
+//! | secret of the delivery of a feed to a URL | `key/c` | `feed/`, feed id, `/`, random |
 //! | last use of a credential | `used/c` | credential id |
 //! | checks of chosen passwords from a network | `attempts/c/`, network | start of the 15 minutes |
 //! | failed sign-ins of a day: of further addresses, and the number of addresses | `attempts/c` | `YYYY-MM-DD` |
@@ -130,6 +131,12 @@ pub fn outbox(connector: &ConnectorId, feed: &FeedId) -> String {
     format!("outbox/{connector}/{feed}")
 }
 
+/// The connector and the feed of the partition of an outbox.
+pub fn parse_outbox_partition(pk: &str) -> Option<(ConnectorId, FeedId)> {
+    let (connector, feed) = pk.strip_prefix("outbox/")?.split_once('/')?;
+    Some((ConnectorId::parse(connector)?, FeedId::parse(feed)?))
+}
+
 /// The prefix of the sort keys of one resource's changes in an outbox: the kind of resource and its id.
 pub fn outbox_prefix(kind: ResourceKind, id: ResourceId) -> String {
     format!("{}{id}/", outbox_letter(kind))
@@ -179,6 +186,11 @@ pub fn used_assertion(connector: &ConnectorId, hash: &str) -> Key {
 /// The partition of the used assertions of a connector.
 pub fn used_assertions(connector: &ConnectorId) -> String {
     format!("used-assertion/{connector}")
+}
+
+/// A secret of the delivery of a feed.
+pub fn delivery_secret(connector: &ConnectorId, feed: &FeedId, id: &str) -> Key {
+    Key { pk: format!("key/{connector}"), sk: format!("feed/{feed}/{id}") }
 }
 
 /// The prefix of the sort keys of a connector's custom schemas.

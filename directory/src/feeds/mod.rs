@@ -10,20 +10,26 @@
 //! process knows the feed or the settings, so that no consumer reads the state before.
 
 mod acknowledge;
+mod delivery;
 mod event;
 mod id;
 mod jti;
+mod lease;
 mod marking;
 mod operations;
 mod outbox;
 pub(crate) mod signing;
+mod token;
 mod waiting;
 
+pub use delivery::{Delivery, Endpoint, NewDelivery, decode_webhook_secret, generate_webhook_secret};
 pub use event::{EVENT_URIS, Event};
 pub use id::FeedId;
+pub use lease::{DeliveryResult, LEASE_TIME, Lease};
 pub use marking::Tended;
 pub use operations::{FeedInfo, MAX_FEEDS, NewFeed};
 pub use signing::{PublicKey, Signer};
+pub use token::verification_claims;
 pub use waiting::Batch;
 
 pub(crate) use marking::begin_marking;
@@ -36,10 +42,10 @@ use serde::{Deserialize, Serialize};
 use shared::error::ScimError;
 use shared::schema::Schemas;
 
-use crate::connectors::Connector;
+use crate::connectors::{Connector, ConnectorId};
 use crate::dynamodb::attributes::{Item, get_number, get_text};
 use crate::dynamodb::keys;
-use crate::dynamodb::table::Table;
+use crate::dynamodb::table::{Range, Table};
 
 /// A feed as it was read.
 #[derive(Clone, Debug, PartialEq)]
@@ -52,8 +58,14 @@ pub struct Feed {
     pub(crate) revision: u64,
     /// The marking of all resources that has not ended.
     pub marking: Option<Marking>,
-    /// When its consumer last reported an error, and which.
+    /// When its consumer last reported an error, or did not accept an event, and why.
     pub last_error: Option<(Timestamp, String)>,
+    /// The number of deliveries to its URL that failed one after another.
+    pub failures: u64,
+    /// When the next delivery after a failed one is due.
+    pub retry_at: Option<Timestamp>,
+    /// When its consumer answered 410 Gone. The feed is paused until an operator resumes it.
+    pub gone: Option<Timestamp>,
 }
 
 /// What an operator chose for a feed.
@@ -70,6 +82,9 @@ pub struct FeedSettings {
     /// Who the events are for: the claim `aud` of the tokens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audience: Option<String>,
+    /// How the events reach the consumer.
+    #[serde(default, skip_serializing_if = "Delivery::is_poll")]
+    pub delivery: Delivery,
 }
 
 /// How far all resources are marked as changed.
@@ -90,13 +105,31 @@ impl Feed {
         let error = get_text(item, LAST_ERROR).and_then(|error| error.split_once(' '));
         let last_error = error.and_then(|(time, text)| Some((time.parse().ok()?, text.to_owned())));
         let after = get_text(item, MARK_AFTER).map(str::to_owned);
+        let time =
+            |name: &str| get_number(item, name).and_then(|time| Timestamp::from_millisecond(time).ok());
         Ok(Self {
             id: id.ok_or_else(|| broken("sk is no id"))?,
             settings: serde_json::from_str(doc).map_err(|error| broken(&error.to_string()))?,
             revision: get_number(item, "revision").ok_or_else(|| broken("revision is missing"))?,
             marking: due.map_err(|error| broken(&error.to_string()))?.map(|due| Marking { due, after }),
             last_error,
+            failures: get_number(item, FAILURES).unwrap_or_default(),
+            retry_at: time(RETRY_AT),
+            gone: time(GONE),
         })
+    }
+
+    /// Whether its events are not delivered, because an operator paused it, or its consumer wants no more.
+    pub fn is_paused(&self) -> bool {
+        self.settings.paused.is_some() || self.gone.is_some()
+    }
+
+    /// Whether its events are to be sent to a URL at this time.
+    pub fn is_due(&self, now: Timestamp) -> bool {
+        self.settings.delivery.endpoint().is_some()
+            && self.settings.deleted.is_none()
+            && !self.is_paused()
+            && self.retry_at.is_none_or(|retry_at| retry_at <= now)
     }
 }
 
@@ -107,6 +140,12 @@ const MARK_AFTER: &str = "mark_after";
 
 /// The stored attribute with the time and text of the last error of the consumer.
 const LAST_ERROR: &str = "last_error";
+/// The stored attribute with the number of failed deliveries.
+const FAILURES: &str = "failures";
+/// The stored attribute with the time of the next delivery after a failed one, in milliseconds since 1970.
+const RETRY_AT: &str = "retry_at";
+/// The stored attribute with the time at which the consumer answered 410, in milliseconds since 1970.
+const GONE: &str = "gone";
 
 /// The outbox of one feed.
 #[derive(Clone, Debug)]
@@ -123,7 +162,21 @@ impl Outbox {
         Self { table, connector, schemas, feed }
     }
 
+    /// Whether no change waits.
+    ///
+    /// # Errors
+    /// Fails when DynamoDB does.
+    pub async fn is_empty(table: &Table, connector: &ConnectorId, feed: &FeedId) -> Result<bool, ScimError> {
+        let pk = keys::outbox(connector, feed);
+        Ok(table.query_page(&pk, &Range::All, None, Some(1)).await?.0.is_empty())
+    }
+
     fn partition(&self) -> String {
         keys::outbox(&self.connector.id, &self.feed)
     }
+}
+
+/// The connector and the feed of an item of the table's stream with this partition key; `None` if it is no waiting change.
+pub fn parse_outbox_partition(pk: &str) -> Option<(ConnectorId, FeedId)> {
+    keys::parse_outbox_partition(pk)
 }

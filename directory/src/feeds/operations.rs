@@ -3,8 +3,12 @@
 use jiff::Timestamp;
 use shared::error::{ErrorKind, ScimError};
 
+use super::delivery::{Delivery, NewDelivery, NewSecret};
 use super::outbox::{Change, parse_order};
-use super::{Feed, FeedId, FeedSettings, LAST_ERROR, MARK_AFTER, MARK_DUE, PublicKey, signing};
+use super::{
+    FAILURES, Feed, FeedId, FeedSettings, GONE, LAST_ERROR, MARK_AFTER, MARK_DUE, PublicKey, RETRY_AT,
+    signing,
+};
 use crate::audit::{Changes, Operation};
 use crate::connectors::{Connector, ConnectorId, Connectors, FORMAT, format_of, time_until_known};
 use crate::dynamodb::attributes::{number, text};
@@ -29,6 +33,8 @@ pub struct NewFeed {
     pub id: FeedId,
     /// Who the events are for: the claim `aud` of the tokens.
     pub audience: Option<String>,
+    /// How the events reach the consumer.
+    pub delivery: NewDelivery,
 }
 
 /// A feed, and what waits in its outbox.
@@ -105,8 +111,14 @@ impl Connectors {
     /// 404; `uniqueness` when the connector has a feed with this id, also one that is being deleted; `invalidValue` when it has
     /// the most feeds already, is being deleted, or is stored in an older format.
     pub async fn create_feed(&self, id: &ConnectorId, new: &NewFeed) -> Result<Feed, ScimError> {
-        let settings =
-            FeedSettings { created: self.now, paused: None, deleted: None, audience: new.audience.clone() };
+        let (delivery, secret) = Delivery::of_new(&new.delivery);
+        let settings = FeedSettings {
+            created: self.now,
+            paused: None,
+            deleted: None,
+            audience: new.audience.clone(),
+            delivery,
+        };
         let due = self.now + time_until_known(self.now, self.now);
         let mut backoff = self.table.backoff();
         loop {
@@ -138,10 +150,21 @@ impl Connectors {
             if let Some(key) = key {
                 transaction.put(key.item)?;
             }
+            if let Some(secret) = &secret {
+                secret.put(&mut transaction, id, &new.id)?;
+            }
             match self.table.commit(&transaction).await? {
                 Outcome::Committed => {
-                    let marking = Some(super::Marking { due, after: None });
-                    return Ok(Feed { id: new.id.clone(), settings, revision: 1, marking, last_error: None });
+                    return Ok(Feed {
+                        id: new.id.clone(),
+                        settings,
+                        revision: 1,
+                        marking: Some(super::Marking { due, after: None }),
+                        last_error: None,
+                        failures: 0,
+                        retry_at: None,
+                        gone: None,
+                    });
                 }
                 Outcome::Refused(failed) if failed.contains(&Condition::IsNew) => {
                     return Err(ScimError::new(
@@ -154,20 +177,30 @@ impl Connectors {
         }
     }
 
+    /// Reads a feed.
+    ///
+    /// # Errors
+    /// 404.
+    pub async fn feed(&self, id: &ConnectorId, feed: &FeedId) -> Result<Feed, ScimError> {
+        self.read_feed(id, feed).await.map(|(_, feed)| feed)
+    }
+
     /// Stops the delivery of a feed's events; they are kept.
     ///
     /// # Errors
     /// 404.
     pub async fn pause_feed(&self, id: &ConnectorId, feed: &FeedId) -> Result<Feed, ScimError> {
-        self.change_feed(id, feed, |settings| settings.paused = settings.paused.or(Some(self.now))).await
+        let pause = |settings: &mut FeedSettings| settings.paused = settings.paused.or(Some(self.now));
+        self.change_feed(id, feed, Update::new(), None, pause).await
     }
 
-    /// Delivers a feed's events again.
+    /// Delivers a feed's events again, and at once if a delivery failed.
     ///
     /// # Errors
     /// 404.
     pub async fn resume_feed(&self, id: &ConnectorId, feed: &FeedId) -> Result<Feed, ScimError> {
-        self.change_feed(id, feed, |settings| settings.paused = None).await
+        let anew = Update::new().remove(&[GONE, FAILURES, RETRY_AT]);
+        self.change_feed(id, feed, anew, None, |settings| settings.paused = None).await
     }
 
     /// Deletes a feed. Its outbox is cleared when every process knows that.
@@ -175,7 +208,8 @@ impl Connectors {
     /// # Errors
     /// 404.
     pub async fn delete_feed(&self, id: &ConnectorId, feed: &FeedId) -> Result<Feed, ScimError> {
-        self.change_feed(id, feed, |settings| settings.deleted = Some(self.now)).await
+        let delete = |settings: &mut FeedSettings| settings.deleted = Some(self.now);
+        self.change_feed(id, feed, Update::new(), None, delete).await
     }
 
     /// Marks all users, groups and roles as changed, for a consumer that begins anew.
@@ -233,10 +267,35 @@ impl Connectors {
         }
     }
 
+    /// Replaces the secret of a feed's delivery, and delivers at once if a delivery failed. The present secret of a webhook also
+    /// signs until the next one is added.
+    ///
+    /// # Errors
+    /// 404; `invalidValue` if the consumer polls.
+    pub async fn replace_delivery_secret(
+        &self,
+        id: &ConnectorId,
+        feed: &FeedId,
+        secret: &str,
+    ) -> Result<Feed, ScimError> {
+        let (_, present) = self.read_feed(id, feed).await?;
+        if present.settings.delivery.is_poll() {
+            let detail = format!("the consumer of feed {feed} polls, so the feed has no secret");
+            return Err(ScimError::invalid_value(detail));
+        }
+        let new = NewSecret::new(secret);
+        let anew = Update::new().remove(&[FAILURES, RETRY_AT]);
+        let add = |settings: &mut FeedSettings| settings.delivery = settings.delivery.with_secret(&new);
+        self.change_feed(id, feed, anew, Some(&new), add).await
+    }
+
+    /// Changes the settings of a feed, and other attributes of its item. Secrets that the settings do not name any more are deleted.
     async fn change_feed(
         &self,
         id: &ConnectorId,
         feed: &FeedId,
+        attributes: Update,
+        secret: Option<&NewSecret>,
         change: impl Fn(&mut FeedSettings),
     ) -> Result<Feed, ScimError> {
         let mut backoff = self.table.backoff();
@@ -254,9 +313,21 @@ impl Connectors {
                 self.record(&mut transaction, &connector, Operation::Update, &Changes::of_attribute(FEEDS))?;
                 transaction
             };
+            let kept = match settings.deleted {
+                Some(_) => Vec::new(),
+                None => settings.delivery.secret_keys(id, feed),
+            };
+            for key in present.settings.delivery.secret_keys(id, feed) {
+                if !kept.contains(&key) {
+                    transaction.delete(&key)?;
+                }
+            }
+            if let Some(secret) = secret {
+                secret.put(&mut transaction, id, feed)?;
+            }
             let update = Update::new().set("doc", text(to_json(&settings)?)).add("revision", number(1));
             let is_unchanged = Requirement::record_is_unchanged(present.revision);
-            transaction.update(&keys::feed(id, feed), update, Some(is_unchanged))?;
+            transaction.update(&keys::feed(id, feed), update.and(attributes.clone()), Some(is_unchanged))?;
             if self.table.commit(&transaction).await? == Outcome::Committed {
                 return Ok(Feed { settings, revision: present.revision + 1, ..present });
             }

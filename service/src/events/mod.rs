@@ -3,4 +3,3 @@
 pub(crate) mod error;
 pub mod jwks;
 pub mod poll;
-mod token;

@@ -12,7 +12,6 @@ use shared::error::{ErrorKind, ScimError};
 use shared::resource::parse_object;
 use tokio::time::{Instant, sleep};
 
-use super::token;
 use crate::call::{Call, ResponseFuture};
 use crate::response::{MAX_PAGE_BYTES, Response, json_of};
 
@@ -63,6 +62,11 @@ pub fn poll(call: Arc<Call>) -> ResponseFuture {
         let unknown = || ScimError::new(ErrorKind::NotFound, "The connector has no feed of this name");
         let id = call.path.first().and_then(|id| FeedId::parse(id)).ok_or_else(unknown)?;
         let feed = call.directory.feed(&id).await?.ok_or_else(unknown)?;
+        if feed.settings.delivery.endpoint().is_some() {
+            return Err(ScimError::invalid_value(
+                "The events of this feed are sent to a URL, so it cannot be polled",
+            ));
+        }
         let outbox = call.directory.outbox(&id);
         outbox.acknowledge(&request.ack).await?;
         if let Some((jti, error)) = request.set_errs.iter().next() {
@@ -123,7 +127,7 @@ async fn answer(call: &Call, feed: &Feed, batch: Batch) -> Result<Response, Scim
         let issuer = call.base_url.strip_suffix(call.api.base).unwrap_or(&call.base_url);
         let mut bytes = 0;
         for event in &batch.events {
-            let token = token::sign(event, issuer, feed.settings.audience.as_deref(), &signer)?;
+            let token = signer.sign_event(&event.claims(issuer, feed.settings.audience.as_deref()))?;
             bytes += token.len() + event.jti.len() + 8;
             if bytes > MAX_PAGE_BYTES {
                 has_more = true;

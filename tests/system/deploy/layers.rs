@@ -10,14 +10,15 @@ use std::process::Command;
 use tests::workspace;
 
 /// The crates of the workspace that a crate may depend on.
-const ALLOWED: [(&str, &[&str]); 7] = [
+const ALLOWED: [(&str, &[&str]); 8] = [
     ("shared", &[]),
     ("directory", &["shared"]),
+    ("delivery", &["directory", "shared"]),
     ("service", &["directory", "shared"]),
     ("runtime", &[]),
-    ("functions", &["directory", "runtime", "service", "shared"]),
-    ("local", &["directory", "runtime", "service", "shared"]),
-    ("scimctl", &["directory", "runtime", "shared"]),
+    ("functions", &["delivery", "directory", "runtime", "service", "shared"]),
+    ("local", &["delivery", "directory", "runtime", "service", "shared"]),
+    ("scimctl", &["delivery", "directory", "runtime", "shared"]),
 ];
 
 /// All crates that a crate of the workspace depends on, directly and indirectly.

@@ -94,7 +94,7 @@ async fn only_functions_that_deliver_events_read_private_keys() {
     for principal in functions.chain([FALLBACK, "OperateDirectory", "AuditDirectory"]) {
         let client = client_of(principal).await;
         let read = code!(client.get_item().table_name(TABLE).set_key(Some(private.clone())));
-        let may_read = ["feeds-poll", FALLBACK].contains(&principal);
+        let may_read = ["feeds-poll", "feeds-deliver", FALLBACK].contains(&principal);
         assert_eq!(read.as_deref(), if may_read { None } else { DENIED }, "{principal}");
     }
 }

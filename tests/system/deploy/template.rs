@@ -111,7 +111,7 @@ fn kms_key_encrypts_table_and_logs_and_may_be_used_by_functions_and_operators_th
         "Condition": { "StringEquals": { "kms:ViaService": { "Fn::Sub": "dynamodb.${AWS::Region}.amazonaws.com" } } },
     });
     let template = template::resolved(&[]);
-    for policy in ["ReadConnector", "SweepDirectory", "OperateDirectory", "AuditDirectory"] {
+    for policy in ["ReadConnector", "SweepDirectory", "DeliverFeeds", "OperateDirectory", "AuditDirectory"] {
         let statements = format!("Resources/{policy}/Properties/PolicyDocument/Statement");
         let pointer = format!("/{statements}");
         let number = template.pointer(&pointer).unwrap().as_array().unwrap().len();
@@ -119,7 +119,9 @@ fn kms_key_encrypts_table_and_logs_and_may_be_used_by_functions_and_operators_th
     }
     for (function, properties) in template::functions(&template) {
         let policies = template::policies(properties);
-        assert!(policies.contains(&"ReadConnector") || policies == ["SweepDirectory"], "{function}");
+        let has_key =
+            ["ReadConnector", "SweepDirectory", "DeliverFeeds"].iter().any(|one| policies.contains(one));
+        assert!(has_key, "{function}");
     }
     for (log, _) in template::resources(&template, "AWS::Logs::LogGroup") {
         let key = with.remove(&format!("Resources/{log}/Properties/KmsKeyId"));
@@ -133,8 +135,8 @@ fn reserved_concurrency_is_reserved_for_each_function_of_a_route() {
     let mut with = changes(&[("ReservedConcurrency", "5")]);
     let template = template::resolved(&[]);
     let functions = template::resources(&template, "AWS::Serverless::Function").into_iter();
-    let functions: Vec<&str> =
-        functions.map(|(id, _)| id).filter(|id| *id != "DirectorySweepFunction").collect();
+    let other = ["DirectorySweepFunction", "FeedsDeliverFunction"];
+    let functions: Vec<&str> = functions.map(|(id, _)| id).filter(|id| !other.contains(id)).collect();
     let routed: BTreeSet<&str> = ROUTES.iter().map(|route| route.function).chain([FALLBACK]).collect();
     assert_eq!(functions.len(), routed.len());
     let description = template["Parameters"]["ReservedConcurrency"]["Description"].as_str().unwrap();

@@ -1,16 +1,14 @@
 //! Polling a feed (RFC 8936), and the tokens that it returns (RFC 8417, RFC 9967).
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use directory::feeds::FeedId;
 use jiff::{SignedDuration, Timestamp};
-use ring::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
 use serde_json::{Value, json};
 use tests::client::{Client, Reply};
 use tests::consumer::Consumer;
 use tests::in_process::{InProcess, json_of};
 use tests::provisioning::{create_group, create_user, create_users};
 use tests::service::{Service, TIME_LIMIT, TestConnector, service};
+use tests::token::{parts, verify};
 
 /// A connector with a feed, its client, and the consumer of the feed.
 struct Polled {
@@ -41,27 +39,6 @@ impl Polled {
         let sets = reply.json()["sets"].as_object().unwrap().clone();
         sets.into_iter().map(|(jti, token)| (jti, token.as_str().unwrap().to_owned())).collect()
     }
-}
-
-/// The header and the claims of a token.
-fn parts(token: &str) -> (Value, Value) {
-    let part = |number: usize| {
-        let part = URL_SAFE_NO_PAD.decode(token.split('.').nth(number).unwrap()).unwrap();
-        serde_json::from_slice(&part).unwrap()
-    };
-    (part(0), part(1))
-}
-
-/// Verifies the signature of a token with the public keys of its connector.
-fn verify(token: &str, keys: &Value) {
-    let kid = parts(token).0["kid"].clone();
-    let key =
-        keys["keys"].as_array().unwrap().iter().find(|key| key["kid"] == kid).expect("the key is published");
-    let coordinate = |name: &str| URL_SAFE_NO_PAD.decode(key[name].as_str().unwrap()).unwrap();
-    let point = [vec![4], coordinate("x"), coordinate("y")].concat();
-    let (signed, signature) = token.rsplit_once('.').unwrap();
-    let signature = URL_SAFE_NO_PAD.decode(signature).unwrap();
-    UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point).verify(signed.as_bytes(), &signature).unwrap();
 }
 
 async fn keys_of(connector: &TestConnector) -> Value {

@@ -9,11 +9,12 @@ use tests::consumer::Consumer;
 use tests::faults::FaultyDynamoDb;
 use tests::in_process::InProcess;
 use tests::oauth::{
-    ASSERTION_TYPE, CLIENT_ID, SigningKey, connector_url, create_client, get_with_token, parts,
+    ASSERTION_TYPE, CLIENT_ID, SigningKey, connector_url, create_client, get_with_token,
     request_token, request_token_by_secret, token_of, unsigned,
 };
 use tests::scimctl::run;
 use tests::service::{TIME_LIMIT, TestConnector, service};
+use tests::token::parts;
 
 const GRANT: (&str, &str) = ("grant_type", "client_credentials");
 const WRONG_CLIENT: &str = "The client id is unknown, or its secret or assertion is wrong";

@@ -1,12 +1,14 @@
 //! `scimctl feed`: the feeds of a connector, by which the platform learns of changes.
 
+mod to_url;
+
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Subcommand;
 use directory::connectors::{ConnectorId, Connectors};
-use directory::feeds::{Event, Feed, FeedId, FeedInfo, NewFeed, Outbox};
+use directory::feeds::{Delivery, Event, Feed, FeedId, FeedInfo, NewFeed, Outbox};
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -17,6 +19,8 @@ use crate::failure::{Failure, fail};
 use crate::output::{count, format_facts, format_number, format_time, print, print_json, print_lines};
 use crate::prompt::confirm;
 use crate::table::{Table, print_total};
+
+use to_url::{Chosen, DeliveryOptions};
 
 /// The events that `tail` reads at once.
 const EVENTS_AT_ONCE: usize = 1_000;
@@ -46,10 +50,11 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Create a feed, from which a consumer polls the changes of users, groups and roles
+    /// Create a feed of the changes of users, groups and roles. Its consumer polls it, or the events are sent to a URL
     #[command(after_help = "\
 Every process has to know the feed before it has every change. So after about two and a half minutes, all users, groups and \
-roles are marked as changed once.\n\nEXAMPLE:\n  scimctl feed create okta platform --audience https://platform.example.com")]
+roles are marked as changed once.\n\nEXAMPLE:\n  scimctl feed create okta platform --audience https://platform.example.com\n  \
+scimctl feed create okta platform --webhook https://platform.example.com/events --url https://scim.example.com")]
     Create {
         /// Id of the connector
         connector: String,
@@ -58,6 +63,8 @@ roles are marked as changed once.\n\nEXAMPLE:\n  scimctl feed create okta platfo
         /// Who the events are for: the claim `aud` of each token
         #[arg(long)]
         audience: Option<String>,
+        #[command(flatten)]
+        delivery: DeliveryOptions,
     },
     /// Stop delivering a feed's events. They are kept
     #[command(after_help = "EXAMPLE:\n  scimctl feed pause okta platform")]
@@ -100,6 +107,38 @@ roles are marked as changed once.\n\nEXAMPLE:\n  scimctl feed create okta platfo
         /// Id of the connector
         connector: String,
     },
+    /// Replace the secret of a feed that sends events to a URL. A webhook gets a new secret, which is printed once
+    #[command(after_help = "\
+The secret before the new one also signs webhooks, until the next rotation.\n\nEXAMPLE:\n  scimctl feed rotate-secret okta platform")]
+    RotateSecret {
+        /// Id of the connector
+        connector: String,
+        /// Id of the feed
+        feed: String,
+        /// Enter `-` for the new bearer token of the consumer: it is asked for, or read from a pipe
+        #[arg(long, value_name = "-", value_parser = ["-"])]
+        token: Option<String>,
+    },
+    /// Send one event to the URL of a feed that tells of no change, and say what its consumer answered
+    #[command(after_help = "\
+The event is the verification event of the OpenID Shared Signals Framework. This command reads private keys, which \
+OperatorPolicy denies: use a role with DelivererPolicy.\n\nEXAMPLE:\n  scimctl feed test okta platform")]
+    Test {
+        /// Id of the connector
+        connector: String,
+        /// Id of the feed
+        feed: String,
+    },
+    /// Send what waits in a feed to its URL now, also before the next attempt after a failure is due
+    #[command(after_help = "\
+The function feeds-deliver does the same when something changes, and every minute. This command reads private keys, which \
+OperatorPolicy denies: use a role with DelivererPolicy.\n\nEXAMPLE:\n  scimctl feed deliver okta platform")]
+    Deliver {
+        /// Id of the connector
+        connector: String,
+        /// Id of the feed
+        feed: String,
+    },
     /// Delete a feed and what waits in it. To confirm, enter its id on standard input
     #[command(after_help = "EXAMPLE:\n  scimctl feed delete okta platform")]
     Delete {
@@ -116,7 +155,14 @@ roles are marked as changed once.\n\nEXAMPLE:\n  scimctl feed create okta platfo
 impl Command {
     /// Whether the command changes what the table holds.
     pub fn is_change(&self) -> bool {
-        !matches!(self, Self::List { .. } | Self::Show { .. } | Self::Tail { .. })
+        !matches!(
+            self,
+            Self::List { .. }
+                | Self::Show { .. }
+                | Self::Tail { .. }
+                | Self::Test { .. }
+                | Self::Deliver { .. }
+        )
     }
 }
 
@@ -125,16 +171,24 @@ pub async fn run(command: Command, context: &Context) -> Result<(), Failure> {
     match command {
         Command::List { connector, json } => list(context, &connector, json).await,
         Command::Show { connector, feed, json } => show(context, &connector, &feed, json).await,
-        Command::Create { connector, feed, audience } => {
+        Command::Create { connector, feed, audience, delivery } => {
             let (connector, feed) = parse(&connector, &feed)?;
-            let new = NewFeed { id: feed, audience };
+            let Chosen { delivery, secret } = delivery.choose(&connector)?;
+            let new = NewFeed { id: feed, audience, delivery };
             let created = context.connectors().create_feed(&connector, &new).await?;
             let due = created.marking.map(|marking| format_time(marking.due)).unwrap_or_default();
             print(&format!(
                 "Feed {} of connector {connector} is created. All users, groups and roles are marked as changed at {due}",
                 new.id
             ))?;
-            print(&format!("Its consumer polls POST /{connector}/events/v1/{}/poll", new.id))
+            match created.settings.delivery.endpoint() {
+                None => print(&format!("Its consumer polls POST /{connector}/events/v1/{}/poll", new.id))?,
+                Some(endpoint) => print(&format!("Its events are sent to {}", endpoint.url))?,
+            }
+            match secret {
+                Some(secret) => print(&format!("Secret:        {secret}")),
+                None => Ok(()),
+            }
         }
         Command::Pause { connector, feed } => {
             let (connector, feed) = parse(&connector, &feed)?;
@@ -162,6 +216,18 @@ pub async fn run(command: Command, context: &Context) -> Result<(), Failure> {
                 key.kid
             ))
         }
+        Command::RotateSecret { connector, feed, token } => {
+            let (connector, feed) = parse(&connector, &feed)?;
+            to_url::rotate_secret(context, &connector, &feed, token.is_some()).await
+        }
+        Command::Test { connector, feed } => {
+            let (connector, feed) = parse(&connector, &feed)?;
+            to_url::test(context, &connector, &feed).await
+        }
+        Command::Deliver { connector, feed } => {
+            let (connector, feed) = parse(&connector, &feed)?;
+            to_url::deliver(context, &connector, &feed).await
+        }
         Command::Delete { connector, feed, yes } => delete(context, &connector, &feed, yes).await,
     }
 }
@@ -184,20 +250,37 @@ struct ShownFeed {
     waiting: usize,
     oldest: Option<Timestamp>,
     marked_at: Option<Timestamp>,
-    /// When the consumer last reported an error, and which.
-    last_error: Option<(Timestamp, String)>,
+    /// `poll`, `push` or `webhook`.
+    delivery: &'static str,
+    url: Option<String>,
+    failed_deliveries: u64,
+    next_delivery: Option<Timestamp>,
+    /// What the consumer last reported as an error, or answered to an event that it did not accept.
+    last_error: Option<String>,
+    last_error_at: Option<Timestamp>,
 }
 
 impl ShownFeed {
     async fn read(context: &Context, connector: &ConnectorId, feed: Feed) -> Result<Self, Failure> {
         let FeedInfo { feed, waiting, oldest } =
             context.table_without_deadline().feed_info(connector, feed).await?;
-        let state = match (&feed.settings.deleted, &feed.settings.paused, &feed.marking) {
-            (Some(_), _, _) => "deleting",
-            (None, Some(_), _) => "paused",
-            (None, None, Some(_)) => "marking",
-            (None, None, None) => "active",
+        let state = if feed.settings.deleted.is_some() {
+            "deleting"
+        } else if feed.is_paused() {
+            "paused"
+        } else if feed.failures > 0 {
+            "retrying"
+        } else if feed.marking.is_some() {
+            "marking"
+        } else {
+            "active"
         };
+        let delivery = match feed.settings.delivery {
+            Delivery::Poll => "poll",
+            Delivery::Push(_) => "push",
+            Delivery::Webhook(_) => "webhook",
+        };
+        let (last_error_at, last_error) = feed.last_error.unzip();
         Ok(Self {
             id: feed.id.to_string(),
             state,
@@ -206,12 +289,22 @@ impl ShownFeed {
             waiting,
             oldest,
             marked_at: feed.marking.map(|marking| marking.due),
-            last_error: feed.last_error,
+            delivery,
+            url: feed.settings.delivery.endpoint().map(|endpoint| endpoint.url.clone()),
+            failed_deliveries: feed.failures,
+            next_delivery: feed.retry_at,
+            last_error,
+            last_error_at,
         })
     }
 
     fn oldest(&self) -> String {
         self.oldest.map(format_time).unwrap_or_default()
+    }
+
+    fn error(&self) -> String {
+        let error = self.last_error_at.zip(self.last_error.as_ref());
+        error.map(|(time, error)| format!("{} {error}", format_time(time))).unwrap_or_default()
     }
 }
 
@@ -225,9 +318,17 @@ async fn list(context: &Context, connector: &str, is_json: bool) -> Result<(), F
         return feeds.iter().try_for_each(print_json);
     }
     let row = |feed: &ShownFeed| {
-        vec![feed.id.clone(), feed.state.to_owned(), format_number(feed.waiting), feed.oldest()]
+        vec![
+            feed.id.clone(),
+            feed.delivery.to_owned(),
+            feed.state.to_owned(),
+            format_number(feed.waiting),
+            feed.oldest(),
+            feed.error(),
+        ]
     };
-    Table::new(["FEED", "STATE", "WAITING", "OLDEST"]).print(feeds.iter().map(row).collect())?;
+    Table::new(["FEED", "DELIVERY", "STATE", "WAITING", "OLDEST", "LAST ERROR"])
+        .print(feeds.iter().map(row).collect())?;
     print_total(feeds.len(), 0, "feed", "feeds")
 }
 
@@ -257,13 +358,15 @@ async fn show(context: &Context, connector: &str, feed: &str, is_json: bool) -> 
         ("Oldest:", feed.oldest()),
         ("Marks everything at:", feed.marked_at.map(format_time).unwrap_or_default()),
         (
-            "Last error:",
-            feed.last_error
-                .as_ref()
-                .map(|(time, error)| format!("{} {error}", format_time(*time)))
-                .unwrap_or_default(),
+            "Delivery:",
+            match &feed.url {
+                Some(url) => format!("{} to {url}", feed.delivery),
+                None => format!("POST /{connector}/events/v1/{}/poll", feed.id),
+            },
         ),
-        ("Poll:", format!("POST /{connector}/events/v1/{}/poll", feed.id)),
+        ("Failed deliveries:", format_number(usize::try_from(feed.failed_deliveries).unwrap_or(usize::MAX))),
+        ("Next delivery:", feed.next_delivery.map(format_time).unwrap_or_default()),
+        ("Last error:", feed.error()),
     ]))
 }
 

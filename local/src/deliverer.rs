@@ -1,0 +1,60 @@
+//! Sends the events of feeds to their URLs, as the function `feeds-deliver` does in a deployment.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use delivery::target::Reach;
+use delivery::{Deliverer, When};
+use directory::Table;
+use directory::connectors::ConnectorId;
+use directory::feeds::FeedId;
+use jiff::Timestamp;
+use runtime::environment;
+use shared::schema::Schemas;
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+/// How often to look for events.
+const INTERVAL: Duration = Duration::from_secs(1);
+/// How long one delivery may take. The next one continues it.
+const DELIVERY_TIME: Duration = Duration::from_secs(60);
+
+/// Delivers until it is dropped. Each feed is delivered by a task of its own, so a slow consumer does not delay others.
+pub async fn deliver(table: Table) {
+    let reach = if environment::allows_private_targets() { Reach::Private } else { Reach::Public };
+    let deliverer = match Deliverer::new(table.clone(), Schemas::built_in(), reach) {
+        Ok(deliverer) => deliverer,
+        Err(error) => {
+            tracing::warn!(error, "feeds are not delivered to URLs");
+            return std::future::pending().await;
+        }
+    };
+    let mut ticks = interval(INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut tasks = JoinSet::new();
+    let mut running: HashMap<(ConnectorId, FeedId), AbortHandle> = HashMap::new();
+    loop {
+        ticks.tick().await;
+        while tasks.try_join_next().is_some() {}
+        running.retain(|_, task| !task.is_finished());
+        let table = table.until(Instant::now() + DELIVERY_TIME);
+        let due = match table.feeds_to_deliver(Timestamp::now()).await {
+            Ok(due) => due,
+            Err(error) => {
+                tracing::warn!(%error, "cannot look for feeds to deliver");
+                continue;
+            }
+        };
+        for (connector, feed) in due {
+            running.entry((connector, feed.id)).or_insert_with_key(|(connector, feed)| {
+                let (deliverer, connector, feed) = (deliverer.clone(), connector.clone(), feed.clone());
+                tasks.spawn(async move {
+                    let (now, end) = (Timestamp::now(), Instant::now() + DELIVERY_TIME);
+                    if let Err(error) = deliverer.deliver(&connector, &feed, When::Due, now, end).await {
+                        tracing::warn!(%error, %connector, %feed, "a feed could not be delivered");
+                    }
+                })
+            });
+        }
+    }
+}

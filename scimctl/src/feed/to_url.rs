@@ -1,0 +1,163 @@
+//! `scimctl feed create --push` and `--webhook`, `rotate-secret`, `test` and `deliver`: feeds whose events are sent to a URL.
+
+use std::time::Duration;
+
+use clap::Args;
+use delivery::target::{Reach, Target};
+use delivery::{Delivered, Deliverer, When};
+use directory::connectors::ConnectorId;
+use directory::feeds::{Delivery, DeliveryResult, FeedId, NewDelivery, generate_webhook_secret};
+use jiff::Timestamp;
+use runtime::environment;
+use shared::schema::Schemas;
+use tokio::time::Instant;
+
+use crate::context::Context;
+use crate::failure::{Failure, fail};
+use crate::output::{count, format_time, print};
+use crate::prompt::read_secret;
+use crate::service_url::ServiceUrl;
+
+/// How long `deliver` sends events.
+const DELIVERY_TIME: Duration = Duration::from_secs(10 * 60);
+
+/// How the events of a new feed reach its consumer. Without an option, the consumer polls.
+#[derive(Args)]
+pub struct DeliveryOptions {
+    /// Send each event to this https:// URL as a signed token (RFC 8935)
+    #[arg(long, value_name = "URL", requires = "url", conflicts_with = "webhook")]
+    push: Option<String>,
+    /// Send each event to this https:// URL as a webhook (Standard Webhooks). The secret is printed once
+    #[arg(long, value_name = "URL", requires = "url")]
+    webhook: Option<String>,
+    /// URL of the service, for the claim `iss` of each event
+    #[arg(long)]
+    url: Option<String>,
+    /// Enter `-` if the consumer of --push requires a bearer token: it is asked for, or read from a pipe
+    #[arg(long, value_name = "-", value_parser = ["-"], requires = "push")]
+    token: Option<String>,
+}
+
+/// A delivery that an operator chose, and the secret to print.
+pub struct Chosen {
+    /// The delivery.
+    pub delivery: NewDelivery,
+    /// The secret of a webhook.
+    pub secret: Option<String>,
+}
+
+impl DeliveryOptions {
+    /// Checks the options, and reads or generates the secret.
+    pub fn choose(self, connector: &ConnectorId) -> Result<Chosen, Failure> {
+        let Self { push, webhook, url, token } = self;
+        let issuer = match url {
+            Some(url) => ServiceUrl::parse(&url)?.issuer(&connector.to_string()),
+            None => String::new(),
+        };
+        let chosen = |delivery, secret| Ok(Chosen { delivery, secret });
+        match (push, webhook) {
+            (Some(url), _) => {
+                Target::parse(&url).map_err(Failure)?;
+                let token = token.map(|_| read_token()).transpose()?;
+                chosen(NewDelivery::Push { url, issuer, token }, None)
+            }
+            (None, Some(url)) => {
+                Target::parse(&url).map_err(Failure)?;
+                let secret = generate_webhook_secret()?;
+                chosen(NewDelivery::Webhook { url, issuer, secret: secret.clone() }, Some(secret))
+            }
+            (None, None) => chosen(NewDelivery::Poll, None),
+        }
+    }
+}
+
+fn read_token() -> Result<String, Failure> {
+    let token = read_secret("Enter the token of the consumer:")?;
+    // RFC 6750 §2.1: a token has only these characters.
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte);
+    if token.is_empty() || !token.bytes().all(is_token) {
+        return fail("the token is empty or has a character other than A–Z, a–z, 0–9 and -._~+/=");
+    }
+    Ok(token)
+}
+
+/// Replaces the secret of a feed. A webhook gets a new one, which is printed.
+pub async fn rotate_secret(
+    context: &Context,
+    connector: &ConnectorId,
+    feed: &FeedId,
+    has_token: bool,
+) -> Result<(), Failure> {
+    let present = context.connectors().feed(connector, feed).await?;
+    let secret = match (&present.settings.delivery, has_token) {
+        (Delivery::Webhook(_), false) => generate_webhook_secret()?,
+        (Delivery::Push(_), true) => read_token()?,
+        (Delivery::Push(_), false) => {
+            return fail(format!(
+                "feed {feed} sends the token of its consumer; enter the new one with --token -"
+            ));
+        }
+        (Delivery::Webhook(_), true) => {
+            return fail(format!("the secret of feed {feed} is generated; leave out --token"));
+        }
+        (Delivery::Poll, _) => {
+            return fail(format!("the consumer of feed {feed} polls, so the feed has no secret"));
+        }
+    };
+    context.connectors().replace_delivery_secret(connector, feed, &secret).await?;
+    if has_token {
+        return print(&format!("Feed {feed} sends the new token"));
+    }
+    print(&format!("Secret:        {secret}"))?;
+    print(
+        "The secret before it also signs, until the next rotation. Enter the new one in the consumer before that",
+    )
+}
+
+/// Sends an event that only tests the delivery.
+pub async fn test(context: &Context, connector: &ConnectorId, feed: &FeedId) -> Result<(), Failure> {
+    let present = context.connectors().feed(connector, feed).await?;
+    match deliverer(context)?.test(connector, &present, Timestamp::now()).await? {
+        Ok(status) => print(&format!("The consumer of feed {feed} accepted the test event: {status}")),
+        Err(error) => fail(format!("the test event of feed {feed} was not accepted: {error}")),
+    }
+}
+
+/// Sends what waits in a feed now.
+pub async fn deliver(context: &Context, connector: &ConnectorId, feed: &FeedId) -> Result<(), Failure> {
+    let present = context.connectors().feed(connector, feed).await?;
+    if present.settings.delivery.endpoint().is_none() {
+        return fail(format!("the consumer of feed {feed} polls, so nothing is sent to it"));
+    }
+    if present.is_paused() {
+        return fail(format!(
+            "feed {feed} is paused; `scimctl feed resume {connector} {feed}` delivers again"
+        ));
+    }
+    let (now, end) = (Timestamp::now(), Instant::now() + DELIVERY_TIME);
+    match deliverer(context)?.deliver(connector, feed, When::Now, now, end).await? {
+        Delivered::Nothing => print(&format!("No event waits in feed {feed}")),
+        Delivered::Busy => {
+            fail(format!("another process delivers feed {feed} now; its lease ends after a minute"))
+        }
+        Delivered::Sent { events, result } => {
+            print(&format!("{} of feed {feed} delivered", count(events, "event", "events")))?;
+            match result {
+                DeliveryResult::Delivered => Ok(()),
+                DeliveryResult::Failed { error, retry_at, .. } => fail(format!(
+                    "the consumer did not accept the next event: {error}; the next attempt is at {}",
+                    format_time(retry_at)
+                )),
+                DeliveryResult::Gone { error } => fail(format!(
+                    "the consumer wants no more events: {error}; the feed is paused, and `scimctl feed resume {connector} {feed}` \
+                     delivers again"
+                )),
+            }
+        }
+    }
+}
+
+fn deliverer(context: &Context) -> Result<Deliverer, Failure> {
+    let reach = if environment::allows_private_targets() { Reach::Private } else { Reach::Public };
+    Deliverer::new(context.table_without_deadline(), Schemas::built_in(), reach).map_err(Failure)
+}

@@ -1,0 +1,119 @@
+//! `scimctl feed` for feeds whose events are sent to a URL.
+
+use serde_json::Value;
+use tests::provisioning::create_user;
+use tests::receiver::{Answer, Receiver};
+use tests::scimctl::{Done, run, scimctl_as};
+use tests::service::{TestConnector, service};
+
+const URL: &str = "https://scim.example.com";
+
+/// Runs a command of a person who may read private keys.
+fn as_deliverer(connector: &TestConnector, command: &str) -> Done {
+    scimctl_as("DeliverFeeds", service(), &["feed", command, &connector.id.to_string(), "platform"], "")
+}
+
+fn create(connector: &TestConnector, options: &[&str], input: &str) -> Done {
+    let id = connector.id.to_string();
+    let arguments = [&["feed", "create", &id, "platform"], options].concat();
+    scimctl_as("OperateDirectory", service(), &arguments, input)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn webhook_is_created_tested_delivered_and_rotated() {
+    let receiver = Receiver::start().await;
+    let connector = service().connector().await;
+    let created = create(&connector, &["--webhook", &receiver.url, "--url", URL], "");
+    let secret = created.value("Secret:");
+    assert!(created.ok().contains(&format!("Its events are sent to {}\n", receiver.url)));
+
+    let out = as_deliverer(&connector, "test").ok();
+    assert_eq!(out, "The consumer of feed platform accepted the test event: 202 Accepted\n");
+    let request = receiver.requests().pop().unwrap();
+    assert!(request.is_signed_with(&secret));
+    let message: Value = serde_json::from_str(&request.body).unwrap();
+    let claims = &message["data"];
+    assert_eq!(message["type"], "feed.test");
+    assert_eq!(claims["iss"], format!("{URL}/{}", connector.id));
+    assert_eq!(claims["sub_id"], serde_json::json!({ "format": "opaque", "id": "platform" }));
+    let event = "https://schemas.openid.net/secevent/ssf/event-type/verification";
+    assert_eq!(claims["events"], serde_json::json!({ event: {} }));
+
+    assert_eq!(as_deliverer(&connector, "deliver").ok(), "No event waits in feed platform\n");
+    create_user(&connector.local(service()), "ann").await;
+    receiver.answer([Answer::status(503)]);
+    let failed = as_deliverer(&connector, "deliver");
+    assert_eq!((failed.code, failed.out.as_str()), (1, "0 events of feed platform delivered\n"));
+    assert!(failed.err.contains("503 Service Unavailable; the next attempt is at"), "{failed:?}");
+    let shown: Value =
+        serde_json::from_str(&run(&connector, &["feed", "show", "platform", "--json"]).ok()).unwrap();
+    let fields =
+        ["state", "delivery", "url", "failed_deliveries", "last_error"].map(|name| shown[name].clone());
+    let expected = ["retrying", "webhook", &receiver.url].map(Value::from);
+    assert_eq!(fields[..3], expected);
+    assert_eq!(fields[3..], [Value::from(1), Value::from("503 Service Unavailable")]);
+    let list = run(&connector, &["feed", "list"]).ok();
+    assert!(list.contains("retrying") && list.contains("503 Service Unavailable"), "{list}");
+
+    let rotated = run(&connector, &["feed", "rotate-secret", "platform"]);
+    assert_eq!(as_deliverer(&connector, "deliver").ok(), "1 event of feed platform delivered\n");
+    let request = receiver.requests().pop().unwrap();
+    assert!(request.is_signed_with(&secret) && request.is_signed_with(&rotated.value("Secret:")));
+
+    receiver.answer([Answer::status(410)]);
+    let refused = as_deliverer(&connector, "test").failed();
+    assert_eq!(refused, "the test event of feed platform was not accepted: 410 Gone");
+    let delete = run(&connector, &["feed", "delete", "platform", "--yes"]);
+    assert_eq!(delete.ok(), format!("Feed platform of connector {} is deleted\n", connector.id));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn token_of_a_push_is_read_from_standard_input_and_replaced() {
+    let receiver = Receiver::start().await;
+    let connector = service().connector().await;
+    let push = ["--push", &receiver.url, "--url", URL, "--token", "-"];
+    let wrong = create(&connector, &push, "two words\n").failed();
+    assert!(wrong.starts_with("the token is empty or has a character other than"), "{wrong}");
+    create(&connector, &push, "first\n").ok();
+    let sent = |token: &str| {
+        as_deliverer(&connector, "test").ok();
+        assert_eq!(receiver.requests().pop().unwrap().header("authorization"), format!("Bearer {token}"));
+    };
+    sent("first");
+    let id = connector.id.to_string();
+    let missing = run(&connector, &["feed", "rotate-secret", "platform"]).failed();
+    assert!(missing.ends_with("enter the new one with --token -"), "{missing}");
+    let rotate = ["feed", "rotate-secret", &id, "platform", "--token", "-"];
+    scimctl_as("OperateDirectory", service(), &rotate, "second\n").ok();
+    sent("second");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn operators_write_secrets_and_do_not_read_them() {
+    let receiver = Receiver::start().await;
+    let connector = service().connector().await;
+    create(&connector, &["--webhook", &receiver.url, "--url", URL], "").ok();
+    for policy in ["OperateDirectory", "AuditDirectory"] {
+        let arguments = ["feed", "test", &connector.id.to_string(), "platform"];
+        let denied = scimctl_as(policy, service(), &arguments, "");
+        assert_eq!(denied.code, 1, "{policy}: {denied:?}");
+    }
+    assert_eq!(receiver.requests().len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn url_of_a_feed_must_be_https_or_loopback() {
+    let connector = service().connector().await;
+    for url in ["http://platform.example.com/events", "platform", "https://a:b@platform.example.com"] {
+        let error = create(&connector, &["--push", url, "--url", URL], "").failed();
+        assert!(
+            error.starts_with(&format!("{url:?} ")) && error.contains("Enter an https:// URL"),
+            "{error}"
+        );
+    }
+    assert_eq!(
+        create(&connector, &["--push", "https://platform.example.com"], "").code,
+        2,
+        "--url is missing"
+    );
+}

@@ -39,6 +39,7 @@ pub mod iam;
 pub mod in_process;
 pub mod interrupted;
 pub mod invariants;
+pub mod issuer;
 pub mod key_condition;
 pub mod lambda;
 pub mod layout;

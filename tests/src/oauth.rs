@@ -9,6 +9,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use ring::rand::SystemRandom;
 use ring::signature::{
     ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _, RSA_PKCS1_SHA256, RsaKeyPair,
+    RsaPublicKeyComponents,
 };
 use serde_json::{Value, json};
 use shared::credential::{Credential, CredentialKind, CredentialScope};
@@ -46,7 +47,12 @@ pub fn connector_url(client: &Client) -> &str {
 }
 
 /// Asks for a token with these parameters in a form. `query` is empty or begins with a question mark.
-pub async fn request_token(client: &Client, query: &str, form: &[(&str, &str)], authorization: &str) -> Reply {
+pub async fn request_token(
+    client: &Client,
+    query: &str,
+    form: &[(&str, &str)],
+    authorization: &str,
+) -> Reply {
     let encode = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
     let pairs = form.iter().map(|(name, value)| format!("{}={}", encode(name), encode(value)));
     let body = pairs.collect::<Vec<_>>().join("&");
@@ -129,11 +135,8 @@ impl SigningKey {
                 json!({ "kty": "EC", "crv": "P-256", "use": "sig", "kid": kid, "x": encode(x), "y": encode(y) })
             }
             Self::Rsa(key) => {
-                let public = key.public();
-                let (n, e) = (
-                    encode(public.modulus().big_endian_without_leading_zero()),
-                    encode(public.exponent().big_endian_without_leading_zero()),
-                );
+                let RsaPublicKeyComponents { n, e } = RsaPublicKeyComponents::<Vec<u8>>::from(key.public());
+                let (n, e) = (encode(&n), encode(&e));
                 json!({ "kty": "RSA", "use": "sig", "kid": kid, "n": n, "e": e })
             }
         }

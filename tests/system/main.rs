@@ -92,6 +92,7 @@ mod protocol {
     mod documents;
     mod errors;
     mod extensions;
+    mod federation;
     mod feeds;
     mod filters;
     mod interop_profile;

@@ -99,7 +99,8 @@ pub fn check(jwt: &Jwt<'_>, connector: &Connector, issuer: &str, now: Timestamp)
     let credential = find_credential(jwt, connector);
     let expected = credential.map(|credential| audiences(issuer, credential)).unwrap_or_default();
     let received = jwt.audiences();
-    let is_for_us = credential.is_some() && expected.iter().all(|audience| received.contains(&audience.as_str()));
+    let is_for_us =
+        credential.is_some() && expected.iter().all(|audience| received.contains(&audience.as_str()));
     let exp = jwt.seconds("exp");
     vec![
         Check::new("typ", KIND, jwt.kind().unwrap_or("nothing"), is_access_token(jwt)),
@@ -121,7 +122,9 @@ pub fn check(jwt: &Jwt<'_>, connector: &Connector, issuer: &str, now: Timestamp)
         Check::new(
             "credential expires",
             format!("never, or after {now}"),
-            credential.and_then(|one| one.expires).map_or_else(|| "never".to_owned(), |time| time.to_string()),
+            credential
+                .and_then(|one| one.expires)
+                .map_or_else(|| "never".to_owned(), |time| time.to_string()),
             credential.is_some_and(|credential| credential.is_live(now)),
         ),
         Check::new("aud", expected.join(" and "), shown(jwt.claim("aud")), is_for_us),

@@ -40,7 +40,9 @@ impl<'c> Expectation<'c> {
                 audiences: vec![token_url.to_owned(), issuer.to_owned()],
                 tenant: None,
             }),
-            CredentialKind::Basic { .. } | CredentialKind::Bearer | CredentialKind::ClientSecret { .. } => None,
+            CredentialKind::Basic { .. } | CredentialKind::Bearer | CredentialKind::ClientSecret { .. } => {
+                None
+            }
         }
     }
 
@@ -52,7 +54,12 @@ impl<'c> Expectation<'c> {
     /// Checks an assertion. It is right if all checks passed.
     pub fn check(&self, jwt: &Jwt<'_>, keys: &KeySet, now: Timestamp) -> Vec<Check> {
         let mut checks = signature_checks(jwt, keys).to_vec();
-        checks.push(Check::new("iss", one_of(&self.issuers), shown(jwt.claim("iss")), self.has_issuer_of(jwt)));
+        checks.push(Check::new(
+            "iss",
+            one_of(&self.issuers),
+            shown(jwt.claim("iss")),
+            self.has_issuer_of(jwt),
+        ));
         checks.push(Check::new(
             "sub",
             self.subject,

@@ -59,7 +59,9 @@ impl<'t> Jwt<'t> {
     /// A claim, if it is a number of seconds since 1970. A fraction is cut off (RFC 7519 §2 allows one).
     pub fn seconds(&self, name: &str) -> Option<i64> {
         let value = self.claim(name)?;
-        value.as_i64().or_else(|| value.as_f64().filter(|seconds| seconds.abs() < 1e15).map(|seconds| seconds as i64))
+        value
+            .as_i64()
+            .or_else(|| value.as_f64().filter(|seconds| seconds.abs() < 1e15).map(|seconds| seconds as i64))
     }
 
     /// The values of `aud`, which is a text or a list (RFC 7519 §4.1.3).

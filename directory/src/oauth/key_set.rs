@@ -57,7 +57,8 @@ impl KeySet {
 
     /// Whether the key that the token names made its signature. The key decides the algorithm, and not the token.
     pub(super) fn has_signed(&self, jwt: &Jwt<'_>) -> bool {
-        let named = |key: &&VerificationKey| Some(key.kid.as_str()) == jwt.kid() && key.algorithm == jwt.algorithm();
+        let named =
+            |key: &&VerificationKey| Some(key.kid.as_str()) == jwt.kid() && key.algorithm == jwt.algorithm();
         self.0.iter().filter(named).any(|key| jwt.is_signed_by(&key.key, key.algorithm))
     }
 }
@@ -130,7 +131,10 @@ mod tests {
             assert_eq!(set.kids().count(), usize::from(error.is_none()));
         }
         for text in ["", "[]", "{}", "{\"keys\":{}}"] {
-            assert!(KeySet::parse(text.as_bytes()).unwrap_err().starts_with("the answer is no JWK set"), "{text}");
+            assert!(
+                KeySet::parse(text.as_bytes()).unwrap_err().starts_with("the answer is no JWK set"),
+                "{text}"
+            );
         }
     }
 }

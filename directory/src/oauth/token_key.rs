@@ -21,7 +21,8 @@ impl Table {
     /// Fails when DynamoDB does, or when the connector has no such key.
     pub async fn token_signer(&self, connector: &Connector) -> Result<Signer, ScimError> {
         let key = connector.record.token_keys.last();
-        let key = key.ok_or_else(|| ScimError::internal("a connector with an OAuth credential has no token key"))?;
+        let key =
+            key.ok_or_else(|| ScimError::internal("a connector with an OAuth credential has no token key"))?;
         let item = self.get(&keys::token_key(&connector.id, &key.kid)).await?;
         Signer::of_item(&key.kid, item.as_ref())
     }

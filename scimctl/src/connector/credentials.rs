@@ -177,14 +177,26 @@ pub fn print_credentials(context: &Context, credentials: &[ShownCredential]) -> 
             credential.id.clone(),
             credential.scope.to_owned(),
             credential.scheme.to_owned(),
-            credential.username.as_ref().or(credential.client_id.as_ref()).map_or("-", String::as_str).to_owned(),
+            credential
+                .username
+                .as_ref()
+                .or(credential.client_id.as_ref())
+                .map_or("-", String::as_str)
+                .to_owned(),
             format_time(credential.created),
             if is_expired { format!("{expires} (expired)") } else { expires },
             time_or_never(credential.last_used),
         ]
     };
-    let mut table =
-        Table::new(["CREDENTIAL", "SCOPE", "SCHEME", "USERNAME OR CLIENT", "CREATED", "EXPIRES", "LAST USED"]);
+    let mut table = Table::new([
+        "CREDENTIAL",
+        "SCOPE",
+        "SCHEME",
+        "USERNAME OR CLIENT",
+        "CREATED",
+        "EXPIRES",
+        "LAST USED",
+    ]);
     table.print(credentials.iter().map(row).collect())?;
     print_total(credentials.len(), 0, "credential", "credentials")
 }

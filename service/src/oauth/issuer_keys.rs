@@ -5,7 +5,6 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use directory::Table;
 use directory::connectors::ConnectorId;
@@ -19,12 +18,14 @@ use crate::authentication::{SIDE_WRITE_TIMEOUT, insert_bounded, lock_ignoring_po
 
 /// Fetches the document of an https URL. It follows no redirect, and has limits of its own for time and size. The error is a sentence
 /// for operators.
-pub type Fetch = fn(String) -> BoxFuture<'static, Result<Vec<u8>, String>>;
+pub type Fetch = fn(String) -> Fetched;
+/// The document, when it is there.
+pub type Fetched = BoxFuture<'static, Result<Vec<u8>, String>>;
 
 /// After this time a set is fetched again, because a key can be withdrawn.
 const REFRESHED_AFTER: SignedDuration = SignedDuration::from_hours(1);
 /// The time between two fetches of one set.
-const FETCHED_EVERY: Duration = Duration::from_secs(60);
+const FETCHED_EVERY: SignedDuration = SignedDuration::from_secs(60);
 
 /// The keys of issuers that this process has fetched.
 #[derive(Debug, Default)]
@@ -40,7 +41,7 @@ struct CachedSet {
     /// When the keys were fetched; `None` if they never were.
     fetched: Option<Timestamp>,
     /// When the last fetch began.
-    tried: Option<Instant>,
+    tried: Option<Timestamp>,
 }
 
 impl IssuerKeys {
@@ -65,8 +66,8 @@ impl IssuerKeys {
         let mut set = set.lock().await;
         let age = set.fetched.map(|fetched| now.duration_since(fetched));
         let is_current = set.keys.contains(kid) && age.is_some_and(|age| age < REFRESHED_AFTER);
-        if !is_current && set.tried.is_none_or(|tried| tried.elapsed() >= FETCHED_EVERY) {
-            set.tried = Some(Instant::now());
+        if !is_current && set.tried.is_none_or(|tried| now.duration_since(tried).abs() >= FETCHED_EVERY) {
+            set.tried = Some(now);
             match self.fetch(url).await {
                 Ok((keys, document)) => {
                     (set.keys, set.fetched) = (Arc::new(keys), Some(now));

@@ -7,4 +7,4 @@ mod request;
 pub mod token;
 
 pub(crate) use error::unknown_client;
-pub use issuer_keys::{Fetch, IssuerKeys};
+pub use issuer_keys::{Fetch, Fetched, IssuerKeys};

@@ -53,11 +53,17 @@ impl TokenRequest {
         };
         match take("grant_type").as_deref() {
             Some(GRANT_TYPE) => {}
-            Some(_) => return Err(Failure::refused(Code::UnsupportedGrantType, "grant_type must be client_credentials")),
+            Some(_) => {
+                return Err(Failure::refused(
+                    Code::UnsupportedGrantType,
+                    "grant_type must be client_credentials",
+                ));
+            }
             None => return Err(invalid("grant_type is missing; it must be client_credentials")),
         }
         let scope = take("scope").or_else(|| accepts_scope_in_the_query(request)).unwrap_or_default();
-        let (client_id, secret, assertion) = (take("client_id"), take("client_secret"), take("client_assertion"));
+        let (client_id, secret, assertion) =
+            (take("client_id"), take("client_secret"), take("client_assertion"));
         let assertion_type = take("client_assertion_type");
         let proof = match (request.header("authorization"), secret, assertion) {
             (Some(header), None, None) => of_header(header, client_id.as_deref())?,
@@ -96,7 +102,10 @@ fn of_header(header: &str, client_id: Option<&str>) -> Result<Proof, Failure> {
             }
             Ok(Proof::Secret { client_id: username, secret: password })
         }
-        _ => Err(Failure::refused(Code::InvalidClient, "the Authorization header must be Basic with id and secret")),
+        _ => Err(Failure::refused(
+            Code::InvalidClient,
+            "the Authorization header must be Basic with id and secret",
+        )),
     }
 }
 

@@ -29,7 +29,9 @@ pub fn token(call: TokenCall) -> ResponseFuture {
     Box::pin(async move {
         match grant(&call).await {
             Ok(response) => Ok(response),
-            Err(Failure::Refused(code, description)) => Ok(error::refusal(code, &description, &call.request.id)),
+            Err(Failure::Refused(code, description)) => {
+                Ok(error::refusal(code, &description, &call.request.id))
+            }
             Err(Failure::Service(error)) => Err(error),
         }
     })
@@ -52,7 +54,8 @@ async fn grant(call: &TokenCall) -> Result<Response, Failure> {
     {
         return Err(refuse(call, &connector, Some("jti")).await);
     }
-    let authenticated = call.authenticator.authenticated(Arc::clone(&connector), credential.id.clone(), call.now);
+    let authenticated =
+        call.authenticator.authenticated(Arc::clone(&connector), credential.id.clone(), call.now);
     let (signer, ()) = tokio::join!(
         call.table.token_signer(&connector),
         call.authenticator.record_use(&call.table, &authenticated, call.now)

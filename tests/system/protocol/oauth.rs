@@ -9,8 +9,8 @@ use tests::consumer::Consumer;
 use tests::faults::FaultyDynamoDb;
 use tests::in_process::InProcess;
 use tests::oauth::{
-    ASSERTION_TYPE, CLIENT_ID, SigningKey, connector_url, create_client, get_with_token,
-    request_token, request_token_by_secret, token_of, unsigned,
+    ASSERTION_TYPE, CLIENT_ID, SigningKey, connector_url, create_client, get_with_token, request_token,
+    request_token_by_secret, token_of, unsigned,
 };
 use tests::scimctl::run;
 use tests::service::{TIME_LIMIT, TestConnector, service};
@@ -55,7 +55,8 @@ async fn client_gets_a_token_in_each_way_to_authenticate_and_uses_it() {
     ] {
         let body = reply.json();
         let token = token_of(&reply);
-        let expected = json!({ "access_token": token, "token_type": "Bearer", "expires_in": 3600, "scope": "scim" });
+        let expected =
+            json!({ "access_token": token, "token_type": "Bearer", "expires_in": 3600, "scope": "scim" });
         assert_eq!(body, expected);
         let header = |name| reply.header(name).unwrap_or_default().to_owned();
         let headers = ["content-type", "cache-control", "pragma"].map(header);
@@ -153,8 +154,16 @@ async fn refused_requests_have_the_errors_of_rfc_6749_5_2() {
             "",
             (401, "invalid_client", WRONG_CLIENT),
         ),
-        (&[GRANT, ("scope", "directory")], &right, (400, "invalid_scope", "The scope of this client is scim")),
-        (&[GRANT, ("scope", "scim admin")], &right, (400, "invalid_scope", "The scope of this client is scim")),
+        (
+            &[GRANT, ("scope", "directory")],
+            &right,
+            (400, "invalid_scope", "The scope of this client is scim"),
+        ),
+        (
+            &[GRANT, ("scope", "scim admin")],
+            &right,
+            (400, "invalid_scope", "The scope of this client is scim"),
+        ),
     ] {
         let reply = request_token(&client, "", form, authorization).await;
         let (status, code, description) = expected;
@@ -201,7 +210,8 @@ async fn token_is_valid_for_the_apis_of_its_scope_only() {
     let (_, scim) = create_client(service(), &connector.id, CredentialScope::Scim).await;
     let (_, directory) = create_client(service(), &connector.id, CredentialScope::Directory).await;
     let url = connector_url(&client).to_owned();
-    let [on_directory, on_events] = ["/directory/v1", "/events/v1"].map(|path| client.at(&format!("{url}{path}")));
+    let [on_directory, on_events] =
+        ["/directory/v1", "/events/v1"].map(|path| client.at(&format!("{url}{path}")));
     Consumer::create(service().table(), &connector.id, "platform").await;
     let [scim, directory] = [scim, directory].map(async |secret| {
         let reply = request_token_by_secret(&client, CLIENT_ID, &secret).await;
@@ -210,7 +220,8 @@ async fn token_is_valid_for_the_apis_of_its_scope_only() {
     let ((scim_scope, scim), (directory_scope, directory)) = (scim.await, directory.await);
     assert_eq!((scim_scope, directory_scope), ("scim".into(), "directory".into()));
     let poll = async |token: &str| {
-        let headers = [("authorization", format!("Bearer {token}")), ("content-type", "application/json".into())];
+        let headers =
+            [("authorization", format!("Bearer {token}")), ("content-type", "application/json".into())];
         let headers = headers.each_ref().map(|(name, value)| (*name, value.as_str()));
         on_events.send("POST", "/platform/poll", &headers, r#"{"returnImmediately":true}"#).await.status
     };
@@ -355,9 +366,9 @@ async fn wrong_secrets_share_the_rate_limit_of_wrong_passwords_and_right_ones_al
     }
     assert_eq!(answer("wrong").await, (429, "temporarily_unavailable".into()));
     assert_eq!(answer(&secret).await.0, 200);
-    let failures = service().table().failed_sign_ins(&connector.id);
-    let now = Timestamp::now();
-    let counts = failures.counts(now - SignedDuration::from_hours(24), now).await.unwrap();
+    let (table, now) = (service().table(), Timestamp::now());
+    let counts =
+        table.failed_sign_ins(&connector.id).counts(now - SignedDuration::from_hours(24), now).await.unwrap();
     assert_eq!(counts.iter().map(|count| count.count).sum::<u64>(), 10);
 }
 
@@ -402,15 +413,18 @@ async fn metadata_is_the_same_for_unknown_connectors_and_reads_nothing() {
             "token_endpoint_auth_signing_alg_values_supported": ["RS256", "ES256"],
             "response_types_supported": [],
         });
-        for path in
-            [format!("/.well-known/oauth-authorization-server/{id}"), format!("/{id}/.well-known/oauth-authorization-server")]
-        {
+        for path in [
+            format!("/.well-known/oauth-authorization-server/{id}"),
+            format!("/{id}/.well-known/oauth-authorization-server"),
+        ] {
             let client = Client::new(service.origin(), "", "");
             let reply = client.send("GET", &path, &[("authorization", "")], "").await;
             assert_eq!((reply.status, reply.json()), (200, expected.clone()), "{path}");
             assert_eq!(reply.header("content-type"), Some("application/json"));
-            let requests = InProcess::uncached(dynamodb.clone(), client.at(&format!("{}/", service.origin())));
-            let reply = requests.send_without_credentials("GET", path.trim_start_matches('/'), TIME_LIMIT).await;
+            let requests =
+                InProcess::uncached(dynamodb.clone(), client.at(&format!("{}/", service.origin())));
+            let reply =
+                requests.send_without_credentials("GET", path.trim_start_matches('/'), TIME_LIMIT).await;
             assert_eq!(reply.status().as_u16(), 200, "{path}");
             let wrong = client.send("POST", &path, &[("authorization", "")], "").await;
             assert_eq!(wrong.status, 401, "only GET answers without credentials");

@@ -128,12 +128,14 @@ pub fn table(routes: &[Route]) -> String {
 }
 
 /// The binary of a function.
-pub fn binary(function: &str) -> String {
+pub fn binary(function: &Function) -> String {
+    let name = function.name;
+    let run = if function.policies.contains(&"IssueTokens") { "run_with_fetch" } else { "run" };
     format!(
-        "//! The function `{function}`. `make routes` writes this file.
+        "//! The function `{name}`. `make routes` writes this file.
 
 fn main() -> Result<(), functions::lambda::Error> {{
-    functions::lambda::run(const {{ service::routes::handler(\"{function}\") }})
+    functions::lambda::{run}(const {{ service::routes::handler(\"{name}\") }})
 }}
 "
     )

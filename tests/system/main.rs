@@ -65,6 +65,7 @@ mod operators {
     mod local_users;
     mod login;
     mod merge;
+    mod oauth;
     mod orphans;
     mod output;
     mod roles;

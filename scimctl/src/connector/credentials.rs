@@ -1,7 +1,7 @@
 //! `scimctl connector rotate`, `retire` and `expires`, `scimctl credential`, and the table of credentials.
 
 use directory::connectors::{Connector, scheme};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use shared::credential::{Credential, CredentialKind, CredentialScope};
 
@@ -12,6 +12,20 @@ use crate::output::{format_time, print, print_lines, print_note};
 use crate::prompt::confirm;
 use crate::table::{Table, print_total};
 use crate::time::DateOrTime;
+
+/// How long before a credential expires operators are warned.
+const EXPIRY_WARNING: SignedDuration = SignedDuration::from_hours(30 * 24);
+
+/// The valid credentials of a connector that expire within 30 days, of every scope and kind, the earliest first.
+pub fn expiring(connector: &Connector, now: Timestamp) -> Vec<(&Credential, Timestamp)> {
+    let live = connector.credentials.iter().filter(|credential| credential.is_live(now));
+    let mut expiring: Vec<_> = live
+        .filter_map(|credential| Some((credential, credential.expires?)))
+        .filter(|(_, expires)| *expires - now < EXPIRY_WARNING)
+        .collect();
+    expiring.sort_by_key(|(_, expires)| *expires);
+    expiring
+}
 
 /// Adds a credential of a scope beside the present ones, and prints it.
 pub async fn add(

@@ -1,5 +1,6 @@
-//! The keys that sign the tokens of feeds (ES256, RFC 7518 §3.4), and what they have in common with those of access tokens. Public keys are in the connector's record; each private key
-//! is an item of its own in a partition that only the functions that sign may read.
+//! The keys that sign the tokens of feeds (ES256, RFC 7518 §3.4), and what those of access tokens have in common with them.
+//! Public keys are in the connector's record; each private key is an item of its own in a partition that only the functions that
+//! sign may read.
 //!
 //! A new key signs when every process knows it, so that a consumer that gets a token finds its key.
 

@@ -35,7 +35,7 @@ pub enum Command {
         #[command(flatten)]
         credential: CredentialOptions,
         #[command(flatten)]
-        oauth: OauthOptions,
+        oauth: Box<OauthOptions>,
     },
     /// List the credentials of a connector, with their last use
     #[command(after_help = "EXAMPLE:\n  scimctl credential list okta")]

@@ -31,8 +31,11 @@ const FETCHED_EVERY: SignedDuration = SignedDuration::from_secs(60);
 #[derive(Debug, Default)]
 pub struct IssuerKeys {
     fetch: Option<Fetch>,
-    sets: Mutex<HashMap<(ConnectorId, String), Arc<tokio::sync::Mutex<CachedSet>>>>,
+    /// By the connector and the URL.
+    sets: Mutex<HashMap<(ConnectorId, String), SharedSet>>,
 }
+
+type SharedSet = Arc<tokio::sync::Mutex<CachedSet>>;
 
 /// The keys of one issuer. It is locked while they are fetched, so that other requests wait for them.
 #[derive(Debug, Default)]
@@ -90,11 +93,11 @@ impl IssuerKeys {
         Ok(Arc::clone(&set.keys))
     }
 
-    fn set(&self, connector: &ConnectorId, url: &str) -> Arc<tokio::sync::Mutex<CachedSet>> {
+    fn set(&self, connector: &ConnectorId, url: &str) -> SharedSet {
         let key = (connector.clone(), url.to_owned());
         let present = lock_ignoring_poison(&self.sets).get(&key).cloned();
         present.unwrap_or_else(|| {
-            let set: Arc<tokio::sync::Mutex<CachedSet>> = Arc::default();
+            let set = SharedSet::default();
             insert_bounded(&self.sets, key, Arc::clone(&set));
             set
         })

@@ -256,12 +256,12 @@ async fn operators_are_warned_thirty_days_before_a_credential_expires() {
     assert!(
         failed[0].starts_with("FAILED  credential ") && failed[0].contains(" (Bearer, scope directory) ")
     );
-    assert_eq!(listed(), [soon.clone()]);
+    assert_eq!(listed(), [soon.as_str()]);
     // With a successor it is only a note.
     create(&connector, &["--bearer", "--scope", "directory"]).ok();
     let noted = lines();
     assert!(noted.len() == 1 && noted[0].starts_with("note    credential "), "{noted:?}");
-    assert_eq!(listed(), [soon]);
+    assert_eq!(listed(), [soon.as_str()]);
     let past = create(&connector, &["--oauth", "--expires", "2020-01-01"]).failed();
     assert!(past.starts_with("the credential would expire at 2020-01-01"), "{past}");
 }

@@ -2,8 +2,8 @@
 //! Also the conversations of Entra and Okta at the token endpoint.
 
 use std::collections::HashMap;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{LazyLock, Mutex};
 
 use directory::oauth::MAX_KEY_SET_AGE;
 use directory::secrets::credential_without_secret;
@@ -182,25 +182,31 @@ async fn keys_are_fetched_only_from_the_registered_url_over_verified_tls_and_wit
     assert_eq!((reply.status, server.requests()), (503, before));
 }
 
-/// What [`fetch`] returns for each URL, and how often it was called.
-static DOCUMENTS: Mutex<Option<HashMap<String, (Option<Value>, usize)>>> = Mutex::new(None);
+/// What [`fetch`] returns for a URL.
+#[derive(Default)]
+struct Published {
+    /// `None` if the host is away.
+    document: Option<Value>,
+    fetches: usize,
+}
+
+static PUBLISHED: LazyLock<Mutex<HashMap<String, Published>>> = LazyLock::new(Mutex::default);
 
 /// Sets the keys of a URL; `None` makes the host go away.
 fn publish(url: &str, keys: Option<Vec<Value>>) {
-    let mut documents = DOCUMENTS.lock().unwrap();
-    let entry = documents.get_or_insert_default().entry(url.to_owned()).or_default();
-    entry.0 = keys.map(|keys| json!({ "keys": keys }));
+    let mut published = PUBLISHED.lock().unwrap();
+    published.entry(url.to_owned()).or_default().document = keys.map(|keys| json!({ "keys": keys }));
 }
 
 fn fetches(url: &str) -> usize {
-    DOCUMENTS.lock().unwrap().as_ref().and_then(|documents| documents.get(url)).map_or(0, |entry| entry.1)
+    PUBLISHED.lock().unwrap().get(url).map_or(0, |published| published.fetches)
 }
 
 fn fetch(url: String) -> Fetched {
-    let mut documents = DOCUMENTS.lock().unwrap();
-    let entry = documents.get_or_insert_default().entry(url).or_default();
-    entry.1 += 1;
-    let answer = entry.0.as_ref().map(|document| document.to_string().into_bytes());
+    let mut published = PUBLISHED.lock().unwrap();
+    let published = published.entry(url).or_default();
+    published.fetches += 1;
+    let answer = published.document.as_ref().map(|document| document.to_string().into_bytes());
     Box::pin(async move { answer.ok_or_else(|| "the host is away".to_owned()) })
 }
 

@@ -99,8 +99,8 @@ mod tests {
 
     #[test]
     fn only_public_keys_for_rs256_and_es256_are_used() {
-        let rsa = json!({ "kty": "RSA", "kid": "1", "use": "sig", "n": "x".repeat(342), "e": "AQAB" });
-        let ec = json!({ "kty": "EC", "kid": "2", "crv": "P-256", "x": "x".repeat(43), "y": "A".repeat(43) });
+        let rsa = json!({ "kty": "RSA", "kid": "1", "use": "sig", "n": "A".repeat(342), "e": "AQAB" });
+        let ec = json!({ "kty": "EC", "kid": "2", "crv": "P-256", "x": "A".repeat(43), "y": "A".repeat(43) });
         let with = |key: &Value, name: &str, value: &str| {
             let mut key = key.clone();
             key[name] = value.into();

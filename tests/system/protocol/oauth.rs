@@ -1,5 +1,7 @@
 //! The token endpoint for clients with a secret (RFC 6749 §4.4), its access tokens (RFC 9068) and its metadata (RFC 8414).
 
+use std::sync::atomic::{AtomicI64, Ordering};
+
 use directory::connectors::ConnectorId;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
@@ -279,17 +281,25 @@ async fn tokens_end_with_the_secret_that_bought_them() {
     assert_eq!(cold.request_token(CLIENT_ID, &new_secret).await.0, 401);
 }
 
+/// The seconds by which the clock of [`later`] is ahead.
+static AHEAD: AtomicI64 = AtomicI64::new(0);
+
+fn later() -> Timestamp {
+    Timestamp::now() + SignedDuration::from_secs(AHEAD.load(Ordering::SeqCst))
+}
+
+/// Only this test changes the clock.
 #[tokio::test]
 async fn token_ends_after_its_lifetime_also_in_a_process_that_remembers_it() {
     let (_, client, secret) = connector_with_client().await;
     let token = token_of(&request_token_by_secret(&client, CLIENT_ID, &secret).await);
-    let before_the_end: fn() -> Timestamp = || Timestamp::now() + SignedDuration::from_secs(3_500);
-    let after_the_end: fn() -> Timestamp = || Timestamp::now() + SignedDuration::from_secs(3_601);
-    for (clock, expected) in [(before_the_end, 200), (after_the_end, 401)] {
-        let process = InProcess::with_clock(service().dynamodb(), client.clone(), clock);
-        for _ in 0..2 {
+    let process = InProcess::with_clock(service().dynamodb(), client.clone(), later);
+    for (ahead, expected) in [(0, 200), (3_500, 200), (3_601, 401)] {
+        AHEAD.store(ahead, Ordering::SeqCst);
+        let cold = InProcess::with_clock(service().dynamodb(), client.clone(), later);
+        for process in [&process, &cold] {
             let status = process.send_with_token("GET", "/Users", &token).await.status();
-            assert_eq!(status, expected);
+            assert_eq!(status, expected, "after {ahead} seconds");
         }
     }
 }

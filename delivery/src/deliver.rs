@@ -3,37 +3,38 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use directory::Table;
 use directory::connectors::{Connector, ConnectorId};
 use directory::feeds::{
-    Delivery, DeliveryResult, Endpoint, Event, Feed, FeedId, LEASE_TIME, Lease, Outbox, verification_claims,
+    Delivery, DeliveryResult, Feed, FeedId, LEASE_TIME, Lease, Outbox, verification_claims,
 };
-use futures_util::future::join_all;
-use http::StatusCode;
+use directory::{Actor, By, Directory, Table};
 use jiff::Timestamp;
 use shared::error::ScimError;
 use shared::schema::Schemas;
 use tokio::time::Instant;
 
 use crate::backoff;
+use crate::event_bus::EventBuses;
 use crate::message::Writer;
 use crate::send::{Connections, Http, Refusal, TIMEOUT};
+use crate::sender::Sender;
 use crate::target::{Reach, Target};
 
-/// The events that are sent at the same time, and then acknowledged together.
+/// The events that are sent at the same time, and then acknowledged together. EventBridge takes at most 10.
 const EVENTS_AT_ONCE: usize = 8;
 /// The most events of one delivery that the consumer may refuse, before the delivery ends.
 const MAX_REFUSED: usize = 16;
 /// The time between the start of a request and the end of the lease: the request, and its acknowledgement.
 const TIME_TO_SEND: Duration = Duration::from_secs(25);
 
-/// Delivers the events of feeds to URLs.
+/// Delivers the events of feeds to URLs and event buses.
 #[derive(Clone, Debug)]
 pub struct Deliverer {
     table: Table,
     schemas: Arc<Schemas>,
     connections: Connections,
     reach: Reach,
+    buses: EventBuses,
 }
 
 /// Whether a delivery waits for the time of its next attempt.
@@ -76,13 +77,18 @@ struct Progress {
 }
 
 impl Deliverer {
-    /// Makes a deliverer of a table's feeds, which sends to addresses within this reach.
+    /// Makes a deliverer of a table's feeds, which sends to addresses within this reach, and to event buses.
     ///
     /// # Errors
     /// A sentence if the system has no certificate authorities.
-    pub fn new(table: Table, schemas: &Arc<Schemas>, reach: Reach) -> Result<Self, String> {
+    pub fn new(
+        table: Table,
+        schemas: &Arc<Schemas>,
+        reach: Reach,
+        buses: EventBuses,
+    ) -> Result<Self, String> {
         let connections = Connections::new(reach)?;
-        Ok(Self { table, schemas: Arc::clone(schemas), connections, reach })
+        Ok(Self { table, schemas: Arc::clone(schemas), connections, reach, buses })
     }
 
     /// Delivers what waits in a feed, one process at a time. `now` is the present time. No request begins when less than 25 seconds are
@@ -103,8 +109,7 @@ impl Deliverer {
         else {
             return Ok(Delivered::Nothing);
         };
-        if present.settings.delivery.endpoint().is_none() || Outbox::is_empty(&table, connector, feed).await?
-        {
+        if present.settings.delivery.is_poll() || Outbox::is_empty(&table, connector, feed).await? {
             return Ok(Delivered::Nothing);
         }
         if Instant::now() + TIME_TO_SEND > end {
@@ -151,21 +156,23 @@ impl Deliverer {
     ) -> Result<Result<String, String>, ScimError> {
         let end = Instant::now() + TIMEOUT * 2;
         let run = self.begin(self.table.until(end), connector, now, end);
-        let Some(endpoint) = feed.settings.delivery.endpoint() else {
+        let Some(issuer) = feed.settings.delivery.issuer() else {
             return Ok(Err("the consumer of the feed polls".to_owned()));
         };
         let Some(known) = run.table.connector(connector).await? else {
             return Ok(Err("the connector does not exist".to_owned()));
         };
-        let (target, writer) = match run.target_and_writer(&known, feed, endpoint).await? {
-            Ok(found) => found,
+        let sender = match run.sender(&known, feed).await? {
+            Ok(sender) => sender,
             Err(error) => return Ok(Err(error)),
         };
-        let claims = verification_claims(&feed.id, &endpoint.issuer, feed.settings.audience.as_deref(), now);
-        let request = writer.request(target.uri(), &claims, now)?;
-        Ok(match run.http.send(request, now).await {
-            Ok(status) => Ok(status.to_string()),
-            Err(Refusal::Event(error) | Refusal::Gone(error) | Refusal::Consumer { error, .. }) => Err(error),
+        let claims = verification_claims(&feed.id, issuer, feed.settings.audience.as_deref(), now);
+        Ok(match sender.send(&[claims], now).await?.pop() {
+            Some(Ok(answer)) => Ok(answer),
+            Some(Err(Refusal::Event(error) | Refusal::Gone(error) | Refusal::Consumer { error, .. })) => {
+                Err(error)
+            }
+            None => Err("the consumer did not answer".to_owned()),
         })
     }
 }
@@ -238,15 +245,17 @@ impl Run<'_> {
     ) -> Result<Step, ScimError> {
         let connector = self.table.connector(self.connector).await?;
         let connector = connector.filter(|connector| connector.record.disabled.is_none());
-        let (Some(connector), Some(endpoint)) = (connector, feed.settings.delivery.endpoint()) else {
+        let (Some(connector), Some(issuer)) = (connector, feed.settings.delivery.issuer()) else {
             return Ok(Step::End);
         };
-        let (target, writer) = match self.target_and_writer(&connector, feed, endpoint).await? {
-            Ok(found) => found,
+        let sender = match self.sender(&connector, feed).await? {
+            Ok(sender) => sender,
             Err(error) => return Ok(Step::Stopped(Refusal::Consumer { error, retry_after: None })),
         };
-        let schemas = connector.schemas(&self.deliverer.schemas);
-        let outbox = Outbox::new(self.table.clone(), Arc::new(connector), schemas, feed.id.clone());
+        let reader = Actor { by: By::Reader, request: "delivery".to_owned() };
+        let (connector, schemas) = (Arc::new(connector), &self.deliverer.schemas);
+        let directory = Directory::new(self.table.clone(), connector, schemas, self.time(), reader);
+        let outbox = directory.outbox(&feed.id);
         let batch = outbox.read_onwards(progress.after.as_deref(), EVENTS_AT_ONCE).await?;
         if batch.events.is_empty() {
             return Ok(progress.end_walk());
@@ -255,19 +264,10 @@ impl Run<'_> {
             // The reads took long. The lease is renewed first.
             return Ok(Step::More);
         }
-        let send = |event: Event| {
-            let (target, writer, endpoint) = (&target, &writer, endpoint);
-            async move {
-                let claims = event.claims(&endpoint.issuer, feed.settings.audience.as_deref());
-                let now = self.time();
-                let sent = match writer.request(target.uri(), &claims, now) {
-                    Ok(request) => self.http.send(request, now).await,
-                    Err(error) => Err(Refusal::Event(error.to_string())),
-                };
-                (event.jti, sent)
-            }
-        };
-        let answers = join_all(batch.events.into_iter().map(send)).await;
+        let audience = feed.settings.audience.as_deref();
+        let claims: Vec<_> = batch.events.iter().map(|event| event.claims(issuer, audience)).collect();
+        let answers = sender.send(&claims, self.time()).await?;
+        let answers: Vec<_> = batch.events.into_iter().map(|event| event.jti).zip(answers).collect();
         let accepted = answers.iter().filter(|(_, sent)| sent.is_ok());
         let accepted: Vec<String> = accepted.map(|(jti, _)| jti.clone()).collect();
         outbox.acknowledge(&accepted).await?;
@@ -275,26 +275,30 @@ impl Run<'_> {
     }
 
     /// Reads where the events of a feed go, and what signs them. The inner error is the operator's to correct.
-    async fn target_and_writer(
-        &self,
-        connector: &Connector,
-        feed: &Feed,
-        endpoint: &Endpoint,
-    ) -> Result<Result<(Target, Writer), String>, ScimError> {
-        let target = match Target::parse(&endpoint.url) {
+    async fn sender(&self, connector: &Connector, feed: &Feed) -> Result<Result<Sender, String>, ScimError> {
+        let delivery = &feed.settings.delivery;
+        let url = match delivery {
+            Delivery::Poll => return Ok(Err("the consumer of the feed polls".to_owned())),
+            Delivery::EventBus(bus) => {
+                let bus = self.deliverer.buses.bus(&bus.name, &connector.id).await;
+                return Ok(Ok(Sender::EventBus(bus)));
+            }
+            Delivery::Push(endpoint) | Delivery::Webhook(endpoint) => &endpoint.url,
+        };
+        let target = match Target::parse(url) {
             Ok(target) => target,
             Err(error) => return Ok(Err(error)),
         };
         if let Err(error) = target.check(self.deliverer.reach) {
             return Ok(Err(error));
         }
-        let delivery = &feed.settings.delivery;
         let secrets = self.table.delivery_secrets(&connector.id, &feed.id, delivery).await?;
         let signer = match delivery {
             Delivery::Push(_) => self.table.signer(connector, self.time()).await?,
             _ => None,
         };
-        Ok(Ok((target, Writer::new(delivery, &secrets, signer)?)))
+        let writer = Writer::new(delivery, &secrets, signer)?;
+        Ok(Ok(Sender::Url { http: Box::new(self.http.clone()), target: Box::new(target), writer }))
     }
 }
 
@@ -318,7 +322,7 @@ impl Progress {
 
     fn add(
         &mut self,
-        answers: Vec<(String, Result<StatusCode, Refusal>)>,
+        answers: Vec<(String, Result<String, Refusal>)>,
         accepted: usize,
         has_more: bool,
     ) -> Step {

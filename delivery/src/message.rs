@@ -14,7 +14,7 @@ use sha2::Sha256;
 use shared::error::ScimError;
 
 /// The prefix of the URIs of events.
-const PREFIX: &str = "urn:ietf:params:scim:event:";
+pub(crate) const PREFIX: &str = "urn:ietf:params:scim:event:";
 
 /// Makes the requests of one feed.
 pub enum Writer {
@@ -93,11 +93,11 @@ fn webhook_id(claims: &Value) -> String {
 fn webhook_body(claims: &Value) -> String {
     let time =
         claims.get("iat").and_then(Value::as_i64).and_then(|second| Timestamp::from_second(second).ok());
-    json!({ "type": webhook_type(claims), "timestamp": time, "data": claims }).to_string()
+    json!({ "type": type_of(claims), "timestamp": time, "data": claims }).to_string()
 }
 
 /// The type of a message: the kind of resource, and what happened to it.
-fn webhook_type(claims: &Value) -> String {
+pub(crate) fn type_of(claims: &Value) -> String {
     let kind =
         match claims.pointer("/sub_id/uri").and_then(Value::as_str).and_then(|uri| uri.split('/').nth(1)) {
             Some("Users") => "user",
@@ -163,8 +163,8 @@ mod tests {
         ] {
             let events: serde_json::Map<String, Value> =
                 events.iter().map(|name| (format!("{PREFIX}{name}"), json!({}))).collect();
-            assert_eq!(webhook_type(&json!({ "sub_id": { "uri": uri }, "events": events })), expected);
+            assert_eq!(type_of(&json!({ "sub_id": { "uri": uri }, "events": events })), expected);
         }
-        assert_eq!(webhook_type(&json!({ "sub_id": { "format": "opaque" } })), "feed.test");
+        assert_eq!(type_of(&json!({ "sub_id": { "format": "opaque" } })), "feed.test");
     }
 }

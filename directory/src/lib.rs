@@ -100,9 +100,9 @@ impl Directory {
         self.table.feed(&self.connector.id, id).await
     }
 
-    /// The outbox of a feed.
+    /// The outbox of a feed, which may not exist.
     pub fn outbox(&self, feed: &FeedId) -> Outbox {
-        Outbox::new(self.table.clone(), Arc::clone(&self.connector), Arc::clone(&self.schemas), feed.clone())
+        Outbox::new(self.clone(), feed.clone())
     }
 
     /// Stores the error of a feed's consumer, for operators.

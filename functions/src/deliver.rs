@@ -1,11 +1,11 @@
-//! The function that sends the events of feeds to URLs. The table's stream starts it for new changes, and a schedule every minute
+//! The function that sends the events of feeds to URLs and event buses. The table's stream starts it for new changes, and a schedule every minute
 //! for what failed before.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use delivery::target::Reach;
-use delivery::{Delivered, Deliverer, When};
+use delivery::{Delivered, Deliverer, EventBuses, When};
 use directory::Table;
 use directory::connectors::ConnectorId;
 use directory::feeds::{DeliveryResult, FeedId, parse_outbox_partition};
@@ -37,7 +37,8 @@ async fn serve() -> Result<(), Error> {
     logging::start(logging::Format::Json, "info");
     let table = Table::new(runtime::dynamodb::client().await, environment::table_name());
     let reach = if environment::allows_private_targets() { Reach::Private } else { Reach::Public };
-    let deliverer = Deliverer::new(table.clone(), Schemas::built_in(), reach)?;
+    let buses = EventBuses::new(|| runtime::dynamodb::aws_loader().load());
+    let deliverer = Deliverer::new(table.clone(), Schemas::built_in(), reach, buses)?;
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| {
         let (table, deliverer) = (table.clone(), deliverer.clone());
         async move {

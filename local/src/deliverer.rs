@@ -1,10 +1,10 @@
-//! Sends the events of feeds to their URLs, as the function `feeds-deliver` does in a deployment.
+//! Sends the events of feeds to their URLs and event buses, as the function `feeds-deliver` does in a deployment.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use delivery::target::Reach;
-use delivery::{Deliverer, When};
+use delivery::{Deliverer, EventBuses, When};
 use directory::Table;
 use directory::connectors::ConnectorId;
 use directory::feeds::FeedId;
@@ -22,10 +22,11 @@ const DELIVERY_TIME: Duration = Duration::from_secs(60);
 /// Delivers until it is dropped. Each feed is delivered by a task of its own, so a slow consumer does not delay others.
 pub async fn deliver(table: Table) {
     let reach = if environment::allows_private_targets() { Reach::Private } else { Reach::Public };
-    let deliverer = match Deliverer::new(table.clone(), Schemas::built_in(), reach) {
+    let buses = EventBuses::new(|| runtime::dynamodb::aws_loader().load());
+    let deliverer = match Deliverer::new(table.clone(), Schemas::built_in(), reach, buses) {
         Ok(deliverer) => deliverer,
         Err(error) => {
-            tracing::warn!(error, "feeds are not delivered to URLs");
+            tracing::warn!(error, "feeds are not delivered");
             return std::future::pending().await;
         }
     };

@@ -8,7 +8,7 @@ use std::time::Duration;
 use directory::connectors::{Connector, ConnectorId, Connectors};
 use directory::feeds::{Event, FeedId, NewDelivery, NewFeed, Outbox};
 use directory::settings::Settings;
-use directory::view::{EntryMaker, Groups, MembershipNames, for_each_user};
+use directory::view::{EntryMaker, Groups, MembershipNames, ShownNames, for_each_user};
 use directory::{Directory, StoredUser, Table};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
@@ -54,8 +54,10 @@ impl Copy {
     pub async fn of(directory: &Directory, settings: &Settings) -> Result<Self, ScimError> {
         let maker = maker(settings);
         let mut copy = Self::default();
+        let names = ShownNames::read(directory, &maker).await?;
         for_each_user(directory, |user: &StoredUser| {
-            let entry = maker.entry(&user.stored, MembershipNames::default(), None);
+            let taken_by = names.taken_by(&user.stored, &maker);
+            let entry = maker.entry(&user.stored, MembershipNames::default(), taken_by);
             if entry.hidden.is_none() {
                 copy.users.insert(format!("/Users/{}", entry.id), entry.username);
             }
@@ -149,9 +151,7 @@ impl Consumer {
     /// # Errors
     /// When DynamoDB fails.
     pub async fn outbox(&self) -> Result<Outbox, ScimError> {
-        let connector = self.connector().await?;
-        let schemas = connector.schemas(Schemas::built_in());
-        Ok(Outbox::new(self.table(), connector, schemas, self.feed.clone()))
+        Ok(self.directory(&self.connector().await?).outbox(&self.feed))
     }
 
     /// Reads the waiting events, and leaves them in the feed.
@@ -248,14 +248,13 @@ impl Consumer {
         let maker = maker(&connector.record.settings);
         if event.uri.starts_with("/Users/") {
             let user = found(directory.user(id).await)?;
-            let shown = user.filter(|user| maker.hidden_user(&user.stored).is_none());
-            let Some(user) = shown else {
+            let shown = found(directory.view(false)?.user(id).await)?;
+            let Some((user, shown)) = user.zip(shown) else {
                 self.copy.users.remove(&event.uri);
                 return Ok(());
             };
             self.copy.set_groups(id, &user.groups.iter().map(ToString::to_string).collect());
-            let entry = maker.entry(&user.stored, MembershipNames::default(), None);
-            self.copy.users.insert(event.uri.clone(), entry.username);
+            self.copy.users.insert(event.uri.clone(), shown.username);
             return Ok(());
         }
         let group = group(&directory, id).await?;

@@ -25,6 +25,7 @@ pub mod consumer;
 pub mod corruption;
 pub mod deployment;
 pub mod event;
+pub mod event_bus;
 pub mod faults;
 pub mod faulty_service;
 pub mod filter;

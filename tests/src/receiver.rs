@@ -13,6 +13,7 @@ use ring::hmac;
 use serde_json::Value;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 
 use crate::token;
 
@@ -22,6 +23,7 @@ pub struct Receiver {
     pub url: String,
     requests: Arc<Mutex<Vec<Received>>>,
     answers: Arc<Mutex<VecDeque<Answer>>>,
+    arrival: Arc<Notify>,
 }
 
 /// A request.
@@ -61,15 +63,18 @@ impl Receiver {
         let url = format!("http://{}/events", listener.local_addr().expect("the listener has an address"));
         let requests: Arc<Mutex<Vec<Received>>> = Arc::default();
         let answers: Arc<Mutex<VecDeque<Answer>>> = Arc::default();
+        let arrival: Arc<Notify> = Arc::default();
         let (seen, scripted) = (Arc::clone(&requests), Arc::clone(&answers));
+        let arrived = Arc::clone(&arrival);
         let answer = move |headers: HeaderMap, body: Bytes| {
             let body = String::from_utf8(body.to_vec()).expect("a request is UTF-8");
             seen.lock().expect("no request panicked").push(Received { headers, body });
+            arrived.notify_waiters();
             let answer = scripted.lock().expect("no request panicked").pop_front();
             respond(answer.unwrap_or(Answer::status(202)))
         };
         tokio::spawn(axum::serve(listener, Router::new().fallback(answer)).into_future());
-        Self { url, requests, answers }
+        Self { url, requests, answers, arrival }
     }
 
     /// Starts a consumer that reads each request and closes the connection, and returns its URL.
@@ -101,6 +106,20 @@ impl Receiver {
     /// When a request panicked.
     pub fn requests(&self) -> Vec<Received> {
         self.requests.lock().expect("no request panicked").clone()
+    }
+
+    /// Waits until there are this many requests.
+    ///
+    /// # Panics
+    /// When a request panicked.
+    pub async fn wait_for(&self, count: usize) {
+        loop {
+            let arrival = self.arrival.notified();
+            if self.requests().len() >= count {
+                return;
+            }
+            arrival.await;
+        }
     }
 
     /// The URIs of the resources of the events so far, in order.

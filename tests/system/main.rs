@@ -37,6 +37,7 @@ mod directory {
     mod leavers;
     mod migration;
     mod names;
+    mod namesakes;
     mod partition_ceilings;
     mod reindex;
     mod storm;

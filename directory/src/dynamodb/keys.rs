@@ -315,9 +315,24 @@ pub fn index_bound(folded: &str) -> &str {
     cut(folded, MAX_VALUE_BYTES - 3)
 }
 
+/// The beginning of a value that [`index_value`] has cut; `None` if the value is whole.
+pub fn cut_value(value: &str) -> Option<&str> {
+    value.split_once('\u{1}').map(|(beginning, _)| beginning)
+}
+
 /// The prefix of the sort keys of one value's entries, in an index that is not unique.
 pub fn index_entry_prefix(folded: &str) -> String {
-    format!("{}\0", index_value(folded))
+    entries_of_value(&index_value(folded))
+}
+
+/// The same for a value that is cut as in [`index_value`].
+pub fn entries_of_value(value: &str) -> String {
+    format!("{value}\0")
+}
+
+/// The value of an entry with this sort key, cut as in [`index_value`].
+pub fn indexed_value(sk: &str) -> &str {
+    sk.split_once('\0').map_or(sk, |(value, _)| value)
 }
 
 /// The sort key of an entry in an index that is not unique.

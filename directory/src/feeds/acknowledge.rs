@@ -27,7 +27,7 @@ impl Outbox {
         for jtis in jtis.chunks(EVENTS_AT_ONCE) {
             let reads = jtis.iter().filter_map(|jti| Jti::parse(jti)).map(|jti| self.items_of(jti).boxed());
             let keys: BTreeSet<Key> = concurrently(reads.collect()).await?.into_iter().flatten().collect();
-            self.table.delete_all(&keys.into_iter().collect::<Vec<_>>()).await?;
+            self.directory.table.delete_all(&keys.into_iter().collect::<Vec<_>>()).await?;
         }
         Ok(())
     }
@@ -41,7 +41,8 @@ impl Outbox {
         };
         let prefix = keys::outbox_prefix(*kind, *id);
         let range = Range::Prefix(prefix.clone());
-        let (items, _) = self.table.query_page(&pk, &range, None, i32::try_from(*count).ok()).await?;
+        let (items, _) =
+            self.directory.table.query_page(&pk, &range, None, i32::try_from(*count).ok()).await?;
         let orders: Vec<String> =
             items.iter().filter_map(|item| Change::from_item(item).map(|(_, order)| order)).collect();
         if Jti::of(*kind, *id, &orders) != jti {

@@ -24,7 +24,7 @@ const WEBHOOK_SECRET_PREFIX: &str = "whsec_";
 
 /// How the events of a feed reach its consumer.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum Delivery {
     /// The consumer polls them (RFC 8936).
     #[default]
@@ -33,6 +33,17 @@ pub enum Delivery {
     Push(Endpoint),
     /// Each is sent to a URL as JSON, as Standard Webhooks says.
     Webhook(Endpoint),
+    /// Each is sent to an event bus of Amazon EventBridge.
+    EventBus(Bus),
+}
+
+/// An event bus of Amazon EventBridge.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Bus {
+    /// Its name or ARN.
+    pub name: String,
+    /// The claim `iss` of the events: `https://HOST/{connector}`.
+    pub issuer: String,
 }
 
 /// Where events are sent.
@@ -69,6 +80,8 @@ pub enum NewDelivery {
         /// The secret that signs: a text of [`generate_webhook_secret`].
         secret: String,
     },
+    /// Events are sent to an event bus of Amazon EventBridge.
+    EventBus(Bus),
 }
 
 /// A secret that is not stored yet.
@@ -78,15 +91,25 @@ pub(super) struct NewSecret {
 }
 
 impl Delivery {
-    /// Where events are sent; `None` if the consumer polls.
+    /// The URL to which events are sent, if they are sent to one.
     pub fn endpoint(&self) -> Option<&Endpoint> {
         match self {
-            Self::Poll => None,
+            Self::Poll | Self::EventBus(_) => None,
             Self::Push(endpoint) | Self::Webhook(endpoint) => Some(endpoint),
         }
     }
 
-    pub(super) fn is_poll(&self) -> bool {
+    /// The claim `iss` of the events that are sent; `None` if the consumer polls.
+    pub fn issuer(&self) -> Option<&str> {
+        match self {
+            Self::Poll => None,
+            Self::Push(Endpoint { issuer, .. }) | Self::Webhook(Endpoint { issuer, .. }) => Some(issuer),
+            Self::EventBus(bus) => Some(&bus.issuer),
+        }
+    }
+
+    /// Whether the consumer polls the events.
+    pub fn is_poll(&self) -> bool {
         matches!(self, Self::Poll)
     }
 
@@ -100,6 +123,7 @@ impl Delivery {
     pub(super) fn of_new(new: &NewDelivery) -> (Self, Option<NewSecret>) {
         let (url, issuer, secret) = match new {
             NewDelivery::Poll => return (Self::Poll, None),
+            NewDelivery::EventBus(bus) => return (Self::EventBus(bus.clone()), None),
             NewDelivery::Push { url, issuer, token } => (url, issuer, token.as_deref()),
             NewDelivery::Webhook { url, issuer, secret } => (url, issuer, Some(secret.as_str())),
         };
@@ -122,7 +146,7 @@ impl Delivery {
             endpoint
         };
         match self {
-            Self::Poll => Self::Poll,
+            Self::Poll | Self::EventBus(_) => self.clone(),
             Self::Push(endpoint) => Self::Push(with(endpoint, 1)),
             Self::Webhook(endpoint) => Self::Webhook(with(endpoint, MAX_WEBHOOK_SECRETS)),
         }

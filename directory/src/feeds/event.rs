@@ -14,18 +14,19 @@ use shared::patch::PATCH_SCHEMA;
 use shared::resource::{ResourceId, ResourceKind};
 
 use super::Outbox;
+use super::namesakes::Namesakes;
 use super::outbox::parse_order;
 use super::waiting::Waiting;
 use crate::dynamodb::attributes::Item;
 use crate::dynamodb::items::{self, Stored};
 use crate::dynamodb::keys::{self, Key};
 use crate::dynamodb::table::concurrently;
-use crate::view::EntryMaker;
+use crate::view::{EntryMaker, ShownNames};
 
 /// The most memberships of one TransactGetItems request: it reads at most 100 items.
 const MEMBERSHIPS_AT_ONCE: usize = 100;
 /// The most resources of one TransactGetItems request: it reads at most 4 MB, and a resource has up to 310 kB.
-const RESOURCES_AT_ONCE: usize = 12;
+pub(super) const RESOURCES_AT_ONCE: usize = 12;
 /// The most requests for resources at the same time, which bounds the memory of a poll.
 const READS_AT_ONCE: usize = 4;
 /// The prefix of the URIs of events (RFC 9967 §2.1).
@@ -42,6 +43,13 @@ pub const EVENT_URIS: [&str; 8] = [
     "urn:ietf:params:scim:event:prov:activate",
     "urn:ietf:params:scim:event:prov:deactivate",
 ];
+
+/// The waiting changes of a resource, and the resource as it is now; `None` if it is deleted.
+#[derive(Debug)]
+pub(super) struct Present<'w> {
+    pub waiting: &'w Waiting,
+    pub stored: Option<Stored>,
+}
 
 /// What happened to one resource.
 #[derive(Clone, Debug, PartialEq)]
@@ -62,17 +70,22 @@ pub struct Event {
 
 impl Outbox {
     /// Makes the events of waiting changes.
-    pub(super) async fn events(&self, waiting: Vec<Waiting>) -> Result<Vec<Event>, ScimError> {
-        let (connector, settings) = (self.connector.id.to_string(), &self.connector.record.settings);
-        let maker = EntryMaker::new(&connector, settings, &self.schemas)?;
+    pub(super) async fn events(
+        &self,
+        waiting: Vec<Waiting>,
+        namesakes: Namesakes,
+    ) -> Result<Vec<Event>, ScimError> {
+        let (connector, settings) = (self.directory.connector.id.to_string(), self.directory.settings());
+        let maker = EntryMaker::new(&connector, settings, &self.directory.schemas)?;
         let memberships = self.existing_memberships(&waiting).await?;
         let mut events = Vec::with_capacity(waiting.len());
         // Documents are kept only until their events are made.
         for waiting in waiting.chunks(RESOURCES_AT_ONCE * READS_AT_ONCE) {
-            let reads = waiting
-                .chunks(RESOURCES_AT_ONCE)
-                .map(|waiting| self.events_of_resources(waiting, &memberships, &maker).boxed());
-            events.extend(concurrently(reads.collect()).await?.into_iter().flatten());
+            let present = self.present(waiting).await?;
+            let names = self.shown_names(&present, namesakes, &maker).await?;
+            for one in present {
+                events.push(self.event(&one, &names, &memberships, &maker)?);
+            }
         }
         Ok(events)
     }
@@ -83,32 +96,43 @@ impl Outbox {
         let keys: Vec<Key> = keys.into_iter().collect();
         let reads = keys.chunks(MEMBERSHIPS_AT_ONCE).map(|keys| {
             let keys = keys.iter().cloned().collect();
-            async move { self.table.get_at_once(&keys).await }.boxed()
+            async move { self.directory.table.get_at_once(&keys).await }.boxed()
         });
         let items = concurrently(reads.collect()).await?.into_iter().flatten();
         Ok(items.filter_map(|item| Key::of(&item)).collect())
     }
 
-    /// Reads as many resources as one request can, and makes their events.
-    async fn events_of_resources(
-        &self,
-        waiting: &[Waiting],
-        memberships: &HashSet<Key>,
-        maker: &EntryMaker<'_>,
-    ) -> Result<Vec<Event>, ScimError> {
-        let keys = waiting.iter().map(|one| keys::resource(&self.connector.id, one.kind, one.id)).collect();
-        let items = self.table.get_at_once(&keys).await?.into_iter();
-        let items: HashMap<Key, Item> = items.filter_map(|item| Some((Key::of(&item)?, item))).collect();
-        let event = |one: &Waiting| {
-            let item = items.get(&keys::resource(&self.connector.id, one.kind, one.id));
-            self.event(one, item, memberships, maker).transpose()
-        };
-        waiting.iter().filter_map(event).collect()
+    /// Reads the resources of waiting changes. Leaves out groups that are still being created, and resources that cannot be read.
+    async fn present<'w>(&self, waiting: &'w [Waiting]) -> Result<Vec<Present<'w>>, ScimError> {
+        let key = |one: &Waiting| keys::resource(&self.directory.connector.id, one.kind, one.id);
+        let keys: Vec<Key> = waiting.iter().map(key).collect();
+        let reads = keys.chunks(RESOURCES_AT_ONCE).map(|keys| {
+            let keys = keys.iter().cloned().collect();
+            async move { self.directory.table.get_at_once(&keys).await }.boxed()
+        });
+        let items = concurrently(reads.collect()).await?.into_iter().flatten();
+        let mut items: HashMap<Key, Item> = items.filter_map(|item| Some((Key::of(&item)?, item))).collect();
+        let mut present = Vec::with_capacity(waiting.len());
+        for (waiting, key) in waiting.iter().zip(keys) {
+            let stored = items.remove(&key).map(|item| items::to_stored(waiting.kind, &item)).transpose();
+            match stored {
+                Ok(stored) if stored.as_ref().is_some_and(Stored::is_being_created) => {}
+                Ok(stored) => {
+                    present.push(Present { waiting, stored: stored.filter(|stored| !stored.is_deleting) });
+                }
+                Err(error) => {
+                    // The others must not wait for it. `check` finds it, and its items stay.
+                    let (kind, id) = (waiting.kind.name(), waiting.id);
+                    tracing::error!(%error, kind, %id, "a resource of a feed cannot be read");
+                }
+            }
+        }
+        Ok(present)
     }
 
     /// The memberships that waiting changes name, on both sides.
     fn memberships_of(&self, Waiting { kind, id, members, groups, .. }: &Waiting) -> Vec<Key> {
-        let connector = &self.connector.id;
+        let connector = &self.directory.connector.id;
         let mut keys = Vec::new();
         for (member, member_kind) in members {
             keys.push(keys::group_side(connector, *id, *member));
@@ -121,33 +145,23 @@ impl Outbox {
         keys
     }
 
-    /// Makes one event. `None` for a group that is still being created, and for a resource that cannot be read.
+    /// Makes one event.
     fn event(
         &self,
-        waiting: &Waiting,
-        item: Option<&Item>,
+        Present { waiting, stored }: &Present<'_>,
+        names: &ShownNames,
         memberships: &HashSet<Key>,
         maker: &EntryMaker<'_>,
-    ) -> Result<Option<Event>, ScimError> {
+    ) -> Result<Event, ScimError> {
         let (kind, id) = (waiting.kind, waiting.id);
-        let stored = match item.map(|item| items::to_stored(kind, item)).transpose() {
-            Ok(stored) => stored,
-            Err(error) => {
-                // The others must not wait for it. `check` finds it, and its items stay.
-                tracing::error!(%error, kind = kind.name(), %id, "a resource of a feed cannot be read");
-                return Ok(None);
-            }
-        };
-        if stored.as_ref().is_some_and(Stored::is_being_created) {
-            return Ok(None);
-        }
-        let stored = stored.filter(|stored| !stored.is_deleting);
         let mut events = Map::new();
-        match &stored {
+        match stored {
             None => drop(events.insert(uri("prov:delete"), json!({}))),
             Some(stored) if waiting.is_marked => {
                 let is_shown = match kind {
-                    ResourceKind::User => maker.hidden_user(stored).is_none(),
+                    ResourceKind::User => {
+                        maker.hidden_user(stored).is_none() && names.taken_by(stored, maker).is_none()
+                    }
                     _ => maker.hidden_group(&stored.resource).is_none(),
                 };
                 let event = if is_shown { "feed:add" } else { "feed:remove" };
@@ -158,14 +172,14 @@ impl Outbox {
         let newest = waiting.orders.last().and_then(|order| parse_order(order));
         let (time, txn) = newest.ok_or_else(|| ScimError::internal("an item of an outbox has no time"))?;
         let external_id = stored.as_ref().and_then(|stored| stored.resource.document.get("externalId"));
-        Ok(Some(Event {
+        Ok(Event {
             jti: waiting.jti().text(),
             txn: txn.to_owned(),
             time,
             uri: format!("/{}/{id}", endpoint(kind)),
             external_id: external_id.and_then(Value::as_str).map(str::to_owned),
             events,
-        }))
+        })
     }
 
     fn add_changes(
@@ -183,7 +197,7 @@ impl Outbox {
         if !waiting.is_created && !waiting.members.is_empty() {
             attributes.remove("members");
             let is_member = |member: &ResourceId| {
-                memberships.contains(&keys::group_side(&self.connector.id, waiting.id, *member))
+                memberships.contains(&keys::group_side(&self.directory.connector.id, waiting.id, *member))
             };
             let (joined, left): (Vec<&ResourceId>, Vec<&ResourceId>) =
                 waiting.members.keys().partition(|member| is_member(member));

@@ -16,13 +16,14 @@ mod id;
 mod jti;
 mod lease;
 mod marking;
+mod namesakes;
 mod operations;
 mod outbox;
 pub(crate) mod signing;
 mod token;
 mod waiting;
 
-pub use delivery::{Delivery, Endpoint, NewDelivery, decode_webhook_secret, generate_webhook_secret};
+pub use delivery::{Bus, Delivery, Endpoint, NewDelivery, decode_webhook_secret, generate_webhook_secret};
 pub use event::{EVENT_URIS, Event};
 pub use id::FeedId;
 pub use lease::{DeliveryResult, LEASE_TIME, Lease};
@@ -35,14 +36,12 @@ pub use waiting::Batch;
 pub(crate) use marking::begin_marking;
 pub(crate) use outbox::with_outbox;
 
-use std::sync::Arc;
-
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use shared::error::ScimError;
-use shared::schema::Schemas;
 
-use crate::connectors::{Connector, ConnectorId};
+use crate::Directory;
+use crate::connectors::ConnectorId;
 use crate::dynamodb::attributes::{Item, get_number, get_text};
 use crate::dynamodb::keys;
 use crate::dynamodb::table::{Range, Table};
@@ -126,7 +125,7 @@ impl Feed {
 
     /// Whether its events are to be sent to a URL at this time.
     pub fn is_due(&self, now: Timestamp) -> bool {
-        self.settings.delivery.endpoint().is_some()
+        !self.settings.delivery.is_poll()
             && self.settings.deleted.is_none()
             && !self.is_paused()
             && self.retry_at.is_none_or(|retry_at| retry_at <= now)
@@ -150,16 +149,13 @@ const GONE: &str = "gone";
 /// The outbox of one feed.
 #[derive(Clone, Debug)]
 pub struct Outbox {
-    table: Table,
-    connector: Arc<Connector>,
-    schemas: Arc<Schemas>,
+    directory: Directory,
     feed: FeedId,
 }
 
 impl Outbox {
-    /// Makes the outbox of this feed of a connector, which may not exist.
-    pub fn new(table: Table, connector: Arc<Connector>, schemas: Arc<Schemas>, feed: FeedId) -> Self {
-        Self { table, connector, schemas, feed }
+    pub(crate) fn new(directory: Directory, feed: FeedId) -> Self {
+        Self { directory, feed }
     }
 
     /// Whether no change waits.
@@ -172,7 +168,7 @@ impl Outbox {
     }
 
     fn partition(&self) -> String {
-        keys::outbox(&self.connector.id, &self.feed)
+        keys::outbox(&self.directory.connector.id, &self.feed)
     }
 }
 

@@ -275,7 +275,7 @@ impl Connectors {
     /// signs until the next one is added.
     ///
     /// # Errors
-    /// 404; `invalidValue` if the consumer polls.
+    /// 404; `invalidValue` if its events are sent to no URL.
     pub async fn replace_delivery_secret(
         &self,
         id: &ConnectorId,
@@ -283,8 +283,8 @@ impl Connectors {
         secret: &str,
     ) -> Result<Feed, ScimError> {
         let (_, present) = self.read_feed(id, feed).await?;
-        if present.settings.delivery.is_poll() {
-            let detail = format!("the consumer of feed {feed} polls, so the feed has no secret");
+        if present.settings.delivery.endpoint().is_none() {
+            let detail = format!("feed {feed} sends its events to no URL, so it has no secret");
             return Err(ScimError::invalid_value(detail));
         }
         let new = NewSecret::new(secret);

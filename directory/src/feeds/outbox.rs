@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
+use sha2::{Digest as _, Sha256};
 use shared::error::ScimError;
 use shared::resource::{ResourceId, ResourceKind};
 use uuid::Uuid;
@@ -19,13 +20,19 @@ use crate::connectors::{Connector, ConnectorId};
 use crate::dynamodb::attributes::{Item, get_text, text};
 use crate::dynamodb::keys::{self, ItemKind, Key};
 use crate::dynamodb::transaction::{Effect, Transaction};
+use crate::index::USER_NAME;
 
 /// The kind of change of an item that no change of the directory wrote: the consumer has to read the resource again, because
 /// the feed is new or the settings changed.
 pub(super) const MARK: &str = "mark";
 
+/// The stored attribute with the names of the attributes that changed.
+const ATTRIBUTES: &str = "attributes";
 /// The stored attribute with the ids of the groups that a member left.
 const GROUPS: &str = "groups";
+
+/// The stored attribute with the values of which the user's username was or is made, as they are in the index.
+const USERNAMES: &str = "usernames";
 
 /// The number of bytes of an id.
 const ID_BYTES: usize = 16;
@@ -46,6 +53,8 @@ pub(super) struct Change {
     pub members: Vec<(ResourceKind, ResourceId)>,
     /// The groups that the member left.
     pub groups: Vec<ResourceId>,
+    /// The values that the change took from the index of usernames, or added to it, if two users can have one username.
+    pub usernames: Vec<String>,
 }
 
 /// Returns the transaction with an item for each feed. `None` when the connector has no feed, or when nothing that a
@@ -59,9 +68,13 @@ pub(crate) fn with_outbox(
     if feeds.is_empty() || !transaction.is_visible() {
         return Ok(None);
     }
-    let changes = Change::all(&connector.id, transaction);
+    let mut changes = Change::all(&connector.id, transaction);
     if changes.is_empty() {
         return Ok(None);
+    }
+    let usernames = usernames(connector, transaction);
+    for change in changes.iter_mut().filter(|change| change.kind == ResourceKind::User) {
+        change.usernames.clone_from(&usernames);
     }
     let mut transaction = transaction.clone();
     let order = order(now);
@@ -71,9 +84,30 @@ pub(crate) fn with_outbox(
     Ok(Some(transaction))
 }
 
+/// The values that a transaction takes from the index of usernames, or adds to it. Other users may have or get these usernames.
+fn usernames(connector: &Connector, transaction: &Transaction) -> Vec<String> {
+    let mapping = &connector.record.settings.mapping;
+    if !mapping.can_give_one_username_twice() {
+        return Vec::new();
+    }
+    let index = mapping.username_index();
+    let pk = keys::index(&connector.id, ResourceKind::User, index.as_deref().unwrap_or(USER_NAME));
+    let effects = transaction.effects().iter();
+    let written = effects.filter(|(_, effect)| matches!(effect, Effect::Put | Effect::Delete));
+    let values = written.filter(|(key, _)| key.pk == pk).map(|(key, _)| keys::indexed_value(&key.sk));
+    values.map(str::to_owned).collect()
+}
+
 /// The end of a sort key: the time in milliseconds, and 128 random bits. Items of one transaction share it.
 pub(super) fn order(now: Timestamp) -> String {
     format!("{:0TIME_DIGITS$x}{}", now.as_millisecond(), Uuid::new_v4().simple())
+}
+
+/// The end of the sort key of a mark that follows from the item with this end. It is the same each time, and no transaction has it.
+pub(super) fn order_of_consequence(order: &str) -> String {
+    let (time, random) = order.split_at_checked(TIME_DIGITS).unwrap_or_default();
+    let hash = Sha256::digest(format!("consequence {random}"));
+    format!("{time}{}", hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect::<String>())
 }
 
 /// Whether a text has the form of [`order`].
@@ -91,7 +125,15 @@ impl Change {
     /// A mark of a resource.
     pub fn mark(kind: ResourceKind, id: ResourceId) -> Self {
         let operation = MARK.to_owned();
-        Self { kind, id, operation, attributes: Vec::new(), members: Vec::new(), groups: Vec::new() }
+        Self {
+            kind,
+            id,
+            operation,
+            attributes: Vec::new(),
+            members: Vec::new(),
+            groups: Vec::new(),
+            usernames: Vec::new(),
+        }
     }
 
     /// Finds what a transaction changes: one change for each resource of an audit record.
@@ -126,6 +168,7 @@ impl Change {
                 attributes: attributes.to_vec(),
                 members: members.map(|(_, member)| (kind_of(member), *member)).collect(),
                 groups: groups.collect(),
+                usernames: Vec::new(),
             }
         };
         let subjects = transaction.subjects();
@@ -153,8 +196,10 @@ impl Change {
         if !self.operation.is_empty() {
             insert("op", text(&self.operation));
         }
-        if !self.attributes.is_empty() {
-            insert("attributes", AttributeValue::L(self.attributes.iter().map(text).collect()));
+        for (name, texts) in [(ATTRIBUTES, &self.attributes), (USERNAMES, &self.usernames)] {
+            if !texts.is_empty() {
+                insert(name, AttributeValue::L(texts.iter().map(text).collect()));
+            }
         }
         let mut insert_ids = |name: &str, ids: &[ResourceId]| {
             if !ids.is_empty() {
@@ -173,8 +218,10 @@ impl Change {
     /// Reads a change and the end of its sort key from its item.
     pub(super) fn from_item(item: &Item) -> Option<(Self, String)> {
         let (kind, id, order) = keys::parse_outbox(get_text(item, "sk")?)?;
-        let attributes = item.get("attributes").and_then(|value| value.as_l().ok());
-        let attributes = attributes.into_iter().flatten().filter_map(|name| name.as_s().ok().cloned());
+        let texts = |name: &str| -> Vec<String> {
+            let texts = item.get(name).and_then(|value| value.as_l().ok()).into_iter().flatten();
+            texts.filter_map(|text| text.as_s().ok().cloned()).collect()
+        };
         let ids = |name: &str| -> Vec<ResourceId> {
             let bytes =
                 item.get(name).and_then(|value| value.as_b().ok()).map(Blob::as_ref).unwrap_or_default();
@@ -185,12 +232,13 @@ impl Change {
             kind,
             id,
             operation: get_text(item, "op").unwrap_or_default().to_owned(),
-            attributes: attributes.collect(),
+            attributes: texts(ATTRIBUTES),
             members: ResourceKind::MEMBERS
                 .into_iter()
                 .flat_map(|kind| ids(&members_attribute(kind)).into_iter().map(move |id| (kind, id)))
                 .collect(),
             groups: ids(GROUPS),
+            usernames: texts(USERNAMES),
         };
         Some((change, order.to_owned()))
     }
@@ -204,6 +252,11 @@ impl Change {
     /// Whether the consumer has to read the resource again: it is marked, or repaired.
     pub fn is_mark(&self) -> bool {
         self.operation == MARK || self.operation == Operation::Repair.name()
+    }
+
+    /// Whether the resource itself changed. A mark says nothing of a change, and a membership is a change of the group.
+    pub fn is_of_resource(&self) -> bool {
+        !self.operation.is_empty() && self.operation != MARK
     }
 
     /// Whether the resource was created, or became the client's.

@@ -6,6 +6,7 @@ use shared::error::ScimError;
 use shared::resource::{ResourceId, ResourceKind};
 
 use super::jti::Jti;
+use super::namesakes::Namesakes;
 use super::outbox::Change;
 use super::{Event, Outbox};
 use crate::dynamodb::keys;
@@ -41,6 +42,10 @@ pub(super) struct Waiting {
     pub members: BTreeMap<ResourceId, ResourceKind>,
     /// The groups that the member left.
     pub groups: BTreeSet<ResourceId>,
+    /// Whether the resource itself changed.
+    pub is_changed: bool,
+    /// The values that left or joined the index of usernames.
+    pub usernames: BTreeSet<String>,
 }
 
 impl Waiting {
@@ -54,16 +59,20 @@ impl Waiting {
             attributes: BTreeSet::new(),
             members: BTreeMap::new(),
             groups: BTreeSet::new(),
+            is_changed: false,
+            usernames: BTreeSet::new(),
         }
     }
 
     fn add(&mut self, change: Change, order: String) {
         self.is_created |= change.is_creation();
         self.is_marked |= change.is_mark();
+        self.is_changed |= change.is_of_resource();
         // Which schemas a document names follows from its attributes.
         self.attributes.extend(change.attributes.into_iter().filter(|name| name != "schemas"));
         self.members.extend(change.members.into_iter().map(|(kind, id)| (id, kind)));
         self.groups.extend(change.groups);
+        self.usernames.extend(change.usernames);
         self.orders.push(order);
     }
 
@@ -81,7 +90,7 @@ impl Outbox {
     /// Fails when DynamoDB does, or at the deadline.
     pub async fn read(&self, after: Option<&str>, most: usize) -> Result<Batch, ScimError> {
         let (waiting, has_more) = self.waiting(after, most).await?;
-        Ok(Batch { events: self.events(waiting).await?, has_more })
+        Ok(Batch { events: self.events(waiting, Namesakes::Mark).await?, has_more })
     }
 
     /// Reads the events of at most `most` resources after the resource of the event `after`, to the end.
@@ -90,7 +99,16 @@ impl Outbox {
     /// As for [`Outbox::read`].
     pub async fn read_onwards(&self, after: Option<&str>, most: usize) -> Result<Batch, ScimError> {
         let (waiting, has_more) = self.waiting_in(after.and_then(after_event), None, most).await?;
-        Ok(Batch { events: self.events(waiting).await?, has_more })
+        Ok(Batch { events: self.events(waiting, Namesakes::Mark).await?, has_more })
+    }
+
+    /// Reads as [`Outbox::read_onwards`] does, for somebody who only looks: it writes nothing.
+    ///
+    /// # Errors
+    /// As for [`Outbox::read`].
+    pub async fn look_onwards(&self, after: Option<&str>, most: usize) -> Result<Batch, ScimError> {
+        let (waiting, has_more) = self.waiting_in(after.and_then(after_event), None, most).await?;
+        Ok(Batch { events: self.events(waiting, Namesakes::Leave).await?, has_more })
     }
 
     async fn waiting(&self, after: Option<&str>, most: usize) -> Result<(Vec<Waiting>, bool), ScimError> {
@@ -120,8 +138,11 @@ impl Outbox {
             let range = from.take().map_or(Range::All, Range::From);
             let mut after = None;
             loop {
-                let (items, next) =
-                    self.table.query_page(&pk, &range, after.as_deref(), Some(ITEMS_AT_ONCE)).await?;
+                let (items, next) = self
+                    .directory
+                    .table
+                    .query_page(&pk, &range, after.as_deref(), Some(ITEMS_AT_ONCE))
+                    .await?;
                 for item in &items {
                     let Some((change, order)) = Change::from_item(item) else { continue };
                     let resource = (change.kind, change.id);

@@ -6,6 +6,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::dynamodb::items::Stored;
+use crate::dynamodb::keys;
 use crate::settings::{DisplayName, Settings, UsernameCase};
 use shared::error::ScimError;
 use shared::filter::{fold, fold_name};
@@ -196,6 +197,16 @@ impl<'s> EntryMaker<'s> {
         let is_name = name.len() == source.len() || !name.ends_with(char::is_whitespace);
         let key = fold_name(name, false);
         (is_name && !key.is_empty()).then(|| key.into_owned())
+    }
+
+    /// The usernames that can be made of a value in the index of usernames, cut as in the index. Of a value that is cut, one of them is
+    /// the value itself, so that every username which begins as it does counts.
+    pub(crate) fn names_of_indexed<'v>(&self, value: &'v str) -> Vec<&'v str> {
+        match keys::cut_value(value) {
+            _ if !self.settings.mapping.username_from_email => vec![value],
+            None => vec![self.name_part(value)],
+            Some(beginning) => vec![self.name_part(beginning), value],
+        }
     }
 
     /// Returns the settings.

@@ -52,6 +52,11 @@ impl ShownNames {
         }
     }
 
+    /// The users who keep the usernames.
+    pub(crate) fn keepers(&self) -> impl Iterator<Item = ResourceId> {
+        self.0.values().map(|(_, id)| *id)
+    }
+
     /// Returns the user who keeps the username of this user, if it is another one.
     pub fn taken_by(&self, user: &Stored, maker: &EntryMaker<'_>) -> Option<ResourceId> {
         let (_, first) = self.0.get(&shown_name(user, maker)?)?;
@@ -78,7 +83,8 @@ impl Directory {
         if !self.settings().mapping.can_give_one_username_twice() {
             return Ok(names);
         }
-        let wanted: BTreeSet<String> = users.iter().filter_map(|user| shown_name(user, maker)).collect();
+        let wanted = users.iter().filter_map(|user| shown_name(user, maker));
+        let wanted = wanted.map(|name| keys::index_value(&name)).collect();
         let known: BTreeSet<ResourceId> = users.iter().map(|user| user.resource.id).collect();
         let found = self.ids_with_usernames(&wanted).await?;
         let others: Vec<ResourceId> = found.difference(&known).copied().collect();
@@ -89,8 +95,8 @@ impl Directory {
         Ok(names)
     }
 
-    /// Reads the ids of the users who can have one of these usernames, which must be in the form of [`EntryMaker::name_key`].
-    /// Some of the users may have another username.
+    /// Reads the ids of the users who can have one of these usernames, which must be in the form of [`EntryMaker::name_key`], and
+    /// cut as in [`keys::index_value`]. Some of the users may have another username.
     ///
     /// # Errors
     /// 503 if the index of usernames is not ready.
@@ -106,16 +112,17 @@ impl Directory {
         let pk = keys::index(&self.connector.id, ResourceKind::User, index.as_deref().unwrap_or(USER_NAME));
         let mut ranges: Vec<Range> = Vec::new();
         if mapping.username_from_email {
-            ranges.extend(names.iter().map(|name| {
+            ranges.extend(names.iter().map(|name| match keys::cut_value(name) {
                 // Every value that begins with the name and `@`.
-                Range::Prefix(keys::index_prefix(&format!("{name}@")).to_owned())
+                None => Range::Prefix(keys::index_prefix(&format!("{name}@")).to_owned()),
+                Some(beginning) => Range::Prefix(beginning.to_owned()),
             }));
         }
         // The values that are the name itself. In the index of `userName` the value alone is the key.
         let whole: Vec<Key> = match index {
-            None => names.iter().map(|name| Key { pk: pk.clone(), sk: keys::index_value(name) }).collect(),
+            None => names.iter().map(|name| Key { pk: pk.clone(), sk: name.clone() }).collect(),
             Some(_) => {
-                ranges.extend(names.iter().map(|name| Range::Prefix(keys::index_entry_prefix(name))));
+                ranges.extend(names.iter().map(|name| Range::Prefix(keys::entries_of_value(name))));
                 Vec::new()
             }
         };

@@ -3,16 +3,14 @@
 mod to_url;
 
 use std::collections::HashSet;
-use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Subcommand;
 use directory::connectors::{ConnectorId, Connectors};
-use directory::feeds::{Delivery, Event, Feed, FeedId, FeedInfo, NewFeed, Outbox};
+use directory::feeds::{Delivery, Event, Feed, FeedId, FeedInfo, NewFeed};
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
-use shared::schema::Schemas;
 
 use crate::context::{Context, parse_connector_id};
 use crate::failure::{Failure, fail};
@@ -50,7 +48,7 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Create a feed of the changes of users, groups and roles. Its consumer polls it, or the events are sent to a URL
+    /// Create a feed of the changes of users, groups and roles. Its consumer polls it, or the events are sent to a URL or an event bus
     #[command(after_help = "\
 Every process has to know the feed before it has every change. So after about two and a half minutes, all users, groups and \
 roles are marked as changed once.\n\nEXAMPLE:\n  scimctl feed create okta platform --audience https://platform.example.com\n  \
@@ -181,9 +179,9 @@ pub async fn run(command: Command, context: &Context) -> Result<(), Failure> {
                 "Feed {} of connector {connector} is created. All users, groups and roles are marked as changed at {due}",
                 new.id
             ))?;
-            match created.settings.delivery.endpoint() {
+            match destination(&created.settings.delivery) {
                 None => print(&format!("Its consumer polls POST /{connector}/events/v1/{}/poll", new.id))?,
-                Some(endpoint) => print(&format!("Its events are sent to {}", endpoint.url))?,
+                Some(destination) => print(&format!("Its events are sent to {destination}"))?,
             }
             match secret {
                 Some(secret) => print(&format!("Secret:        {secret}")),
@@ -250,9 +248,10 @@ struct ShownFeed {
     waiting: usize,
     oldest: Option<Timestamp>,
     marked_at: Option<Timestamp>,
-    /// `poll`, `push` or `webhook`.
+    /// `poll`, `push`, `webhook` or `event-bus`.
     delivery: &'static str,
-    url: Option<String>,
+    /// The URL, or the name or ARN of the event bus.
+    destination: Option<String>,
     failed_deliveries: u64,
     next_delivery: Option<Timestamp>,
     /// What the consumer last reported as an error, or answered to an event that it did not accept.
@@ -279,6 +278,7 @@ impl ShownFeed {
             Delivery::Poll => "poll",
             Delivery::Push(_) => "push",
             Delivery::Webhook(_) => "webhook",
+            Delivery::EventBus(_) => "event-bus",
         };
         let (last_error_at, last_error) = feed.last_error.unzip();
         Ok(Self {
@@ -290,7 +290,7 @@ impl ShownFeed {
             oldest,
             marked_at: feed.marking.map(|marking| marking.due),
             delivery,
-            url: feed.settings.delivery.endpoint().map(|endpoint| endpoint.url.clone()),
+            destination: destination(&feed.settings.delivery).map(str::to_owned),
             failed_deliveries: feed.failures,
             next_delivery: feed.retry_at,
             last_error,
@@ -305,6 +305,15 @@ impl ShownFeed {
     fn error(&self) -> String {
         let error = self.last_error_at.zip(self.last_error.as_ref());
         error.map(|(time, error)| format!("{} {error}", format_time(time))).unwrap_or_default()
+    }
+}
+
+/// Where the events of a feed are sent, if its consumer does not poll.
+fn destination(delivery: &Delivery) -> Option<&str> {
+    match delivery {
+        Delivery::Poll => None,
+        Delivery::Push(endpoint) | Delivery::Webhook(endpoint) => Some(&endpoint.url),
+        Delivery::EventBus(bus) => Some(&bus.name),
     }
 }
 
@@ -359,8 +368,8 @@ async fn show(context: &Context, connector: &str, feed: &str, is_json: bool) -> 
         ("Marks everything at:", feed.marked_at.map(format_time).unwrap_or_default()),
         (
             "Delivery:",
-            match &feed.url {
-                Some(url) => format!("{} to {url}", feed.delivery),
+            match &feed.destination {
+                Some(destination) => format!("{} to {destination}", feed.delivery),
                 None => format!("POST /{connector}/events/v1/{}/poll", feed.id),
             },
         ),
@@ -388,17 +397,14 @@ async fn delete(context: &Context, connector: &str, feed: &str, is_confirmed: bo
 
 async fn tail(context: &Context, connector: &str, feed: &str, is_once: bool) -> Result<(), Failure> {
     let (id, feed) = find(context, connector, feed).await?;
-    let table = context.table_without_deadline();
     let mut seen: HashSet<String> = HashSet::new();
     loop {
         // The connector is read each time, because its rules decide what an event says.
-        let connector = Arc::new(context.connector(&id.to_string()).await?);
-        let schemas = connector.schemas(Schemas::built_in());
-        let outbox = Outbox::new(table.clone(), connector, schemas, feed.id.clone());
+        let outbox = context.directory(context.connector(&id.to_string()).await?).outbox(&feed.id);
         let mut present = HashSet::new();
         let mut after: Option<String> = None;
         loop {
-            let batch = outbox.read_onwards(after.as_deref(), EVENTS_AT_ONCE).await?;
+            let batch = outbox.look_onwards(after.as_deref(), EVENTS_AT_ONCE).await?;
             for event in &batch.events {
                 if !seen.contains(&event.jti) {
                     print_json(&to_json(event))?;

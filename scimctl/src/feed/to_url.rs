@@ -1,19 +1,21 @@
-//! `scimctl feed create --push` and `--webhook`, `rotate-secret`, `test` and `deliver`: feeds whose events are sent to a URL.
+//! `scimctl feed create --push`, `--webhook` and `--event-bus`, `rotate-secret`, `test` and `deliver`: feeds whose events are sent.
 
+use std::future::ready;
 use std::time::Duration;
 
 use clap::Args;
 use delivery::target::{Reach, Target};
-use delivery::{Delivered, Deliverer, When};
+use delivery::{Delivered, Deliverer, EventBuses, When};
 use directory::connectors::ConnectorId;
-use directory::feeds::{Delivery, DeliveryResult, FeedId, NewDelivery, generate_webhook_secret};
+use directory::feeds::{Bus, Delivery, DeliveryResult, Feed, FeedId, NewDelivery, generate_webhook_secret};
 use jiff::Timestamp;
-use runtime::environment;
+use runtime::{dynamodb, environment};
 use shared::schema::Schemas;
 use tokio::time::Instant;
 
 use crate::context::Context;
 use crate::failure::{Failure, fail};
+use crate::login::log_in;
 use crate::output::{count, format_time, print};
 use crate::prompt::read_secret;
 use crate::service_url::ServiceUrl;
@@ -25,11 +27,14 @@ const DELIVERY_TIME: Duration = Duration::from_secs(10 * 60);
 #[derive(Args)]
 pub struct DeliveryOptions {
     /// Send each event to this https:// URL as a signed token (RFC 8935)
-    #[arg(long, value_name = "URL", requires = "url", conflicts_with = "webhook")]
+    #[arg(long, value_name = "URL", requires = "url", conflicts_with_all = ["webhook", "event_bus"])]
     push: Option<String>,
     /// Send each event to this https:// URL as a webhook (Standard Webhooks). The secret is printed once
-    #[arg(long, value_name = "URL", requires = "url")]
+    #[arg(long, value_name = "URL", requires = "url", conflicts_with = "event_bus")]
     webhook: Option<String>,
+    /// Send the events to this event bus of Amazon EventBridge
+    #[arg(long, value_name = "NAME|ARN", requires = "url", value_parser = parse_bus)]
+    event_bus: Option<String>,
     /// URL of the service, for the claim `iss` of each event
     #[arg(long)]
     url: Option<String>,
@@ -49,26 +54,40 @@ pub struct Chosen {
 impl DeliveryOptions {
     /// Checks the options, and reads or generates the secret.
     pub fn choose(self, connector: &ConnectorId) -> Result<Chosen, Failure> {
-        let Self { push, webhook, url, token } = self;
+        let Self { push, webhook, event_bus, url, token } = self;
         let issuer = match url {
             Some(url) => ServiceUrl::parse(&url)?.issuer(&connector.to_string()),
             None => String::new(),
         };
         let chosen = |delivery, secret| Ok(Chosen { delivery, secret });
-        match (push, webhook) {
-            (Some(url), _) => {
+        match (push, webhook, event_bus) {
+            (Some(url), ..) => {
                 Target::parse(&url).map_err(Failure)?;
                 let token = token.map(|_| read_token()).transpose()?;
                 chosen(NewDelivery::Push { url, issuer, token }, None)
             }
-            (None, Some(url)) => {
+            (None, Some(url), _) => {
                 Target::parse(&url).map_err(Failure)?;
                 let secret = generate_webhook_secret()?;
                 chosen(NewDelivery::Webhook { url, issuer, secret: secret.clone() }, Some(secret))
             }
-            (None, None) => chosen(NewDelivery::Poll, None),
+            (None, None, Some(name)) => chosen(NewDelivery::EventBus(Bus { name, issuer }), None),
+            (None, None, None) => chosen(NewDelivery::Poll, None),
         }
     }
+}
+
+/// Checks the name or ARN of an event bus, as the API reference of EventBridge describes `EventBusName`.
+fn parse_bus(bus: &str) -> Result<String, String> {
+    let name = match bus.split_once(":event-bus/") {
+        Some((arn, name)) if arn.starts_with("arn:aws") => name,
+        _ => bus,
+    };
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"/.-_".contains(&byte);
+    if name.is_empty() || name.len() > 256 || !name.bytes().all(is_name) {
+        return Err("it is neither the name nor the ARN of an event bus".to_owned());
+    }
+    Ok(bus.to_owned())
 }
 
 fn read_token() -> Result<String, Failure> {
@@ -100,8 +119,8 @@ pub async fn rotate_secret(
         (Delivery::Webhook(_), true) => {
             return fail(format!("the secret of feed {feed} is generated; leave out --token"));
         }
-        (Delivery::Poll, _) => {
-            return fail(format!("the consumer of feed {feed} polls, so the feed has no secret"));
+        (Delivery::Poll | Delivery::EventBus(_), _) => {
+            return fail(format!("feed {feed} sends its events to no URL, so it has no secret"));
         }
     };
     context.connectors().replace_delivery_secret(connector, feed, &secret).await?;
@@ -117,7 +136,8 @@ pub async fn rotate_secret(
 /// Sends an event that only tests the delivery.
 pub async fn test(context: &Context, connector: &ConnectorId, feed: &FeedId) -> Result<(), Failure> {
     let present = context.connectors().feed(connector, feed).await?;
-    match deliverer(context)?.test(connector, &present, Timestamp::now()).await? {
+    let deliverer = deliverer(context, &present).await?;
+    match deliverer.test(connector, &present, Timestamp::now()).await? {
         Ok(status) => print(&format!("The consumer of feed {feed} accepted the test event: {status}")),
         Err(error) => fail(format!("the test event of feed {feed} was not accepted: {error}")),
     }
@@ -126,7 +146,7 @@ pub async fn test(context: &Context, connector: &ConnectorId, feed: &FeedId) -> 
 /// Sends what waits in a feed now.
 pub async fn deliver(context: &Context, connector: &ConnectorId, feed: &FeedId) -> Result<(), Failure> {
     let present = context.connectors().feed(connector, feed).await?;
-    if present.settings.delivery.endpoint().is_none() {
+    if present.settings.delivery.is_poll() {
         return fail(format!("the consumer of feed {feed} polls, so nothing is sent to it"));
     }
     if present.is_paused() {
@@ -134,8 +154,9 @@ pub async fn deliver(context: &Context, connector: &ConnectorId, feed: &FeedId) 
             "feed {feed} is paused; `scimctl feed resume {connector} {feed}` delivers again"
         ));
     }
+    let deliverer = deliverer(context, &present).await?;
     let (now, end) = (Timestamp::now(), Instant::now() + DELIVERY_TIME);
-    match deliverer(context)?.deliver(connector, feed, When::Now, now, end).await? {
+    match deliverer.deliver(connector, feed, When::Now, now, end).await? {
         Delivered::Nothing => print(&format!("No event waits in feed {feed}")),
         Delivered::Busy => {
             fail(format!("another process delivers feed {feed} now; its lease ends after a minute"))
@@ -157,7 +178,14 @@ pub async fn deliver(context: &Context, connector: &ConnectorId, feed: &FeedId) 
     }
 }
 
-fn deliverer(context: &Context) -> Result<Deliverer, Failure> {
+async fn deliverer(context: &Context, feed: &Feed) -> Result<Deliverer, Failure> {
     let reach = if environment::allows_private_targets() { Reach::Private } else { Reach::Public };
-    Deliverer::new(context.table_without_deadline(), Schemas::built_in(), reach).map_err(Failure)
+    let buses = match feed.settings.delivery {
+        Delivery::EventBus(_) => {
+            let config = log_in().await?.config;
+            EventBuses::new(move || ready(config.clone()))
+        }
+        _ => EventBuses::new(|| dynamodb::aws_loader().load()),
+    };
+    Deliverer::new(context.table_without_deadline(), Schemas::built_in(), reach, buses).map_err(Failure)
 }

@@ -62,9 +62,9 @@ pub fn poll(call: Arc<Call>) -> ResponseFuture {
         let unknown = || ScimError::new(ErrorKind::NotFound, "The connector has no feed of this name");
         let id = call.path.first().and_then(|id| FeedId::parse(id)).ok_or_else(unknown)?;
         let feed = call.directory.feed(&id).await?.ok_or_else(unknown)?;
-        if feed.settings.delivery.endpoint().is_some() {
+        if !feed.settings.delivery.is_poll() {
             return Err(ScimError::invalid_value(
-                "The events of this feed are sent to a URL, so it cannot be polled",
+                "The events of this feed are sent to its consumer, so it cannot be polled",
             ));
         }
         let outbox = call.directory.outbox(&id);

@@ -270,8 +270,11 @@ fn elements(
         elements.retain(|element| !is_selected(element));
         return Ok(elements);
     }
-    let is_described = selected.is_empty() && operation.op != Op::Remove;
-    if is_described {
+    if selected.is_empty() && (operation.op == Op::Remove || clears(target, operation)) {
+        // There is nothing to clear.
+        return Ok(elements);
+    }
+    if selected.is_empty() {
         let described = accepts_a_filter_as_the_description_of_an_element(filter, attribute)?;
         elements.push(Value::Object(described));
         selected.push(elements.len() - 1);
@@ -294,6 +297,13 @@ fn elements(
         }
     }
     Ok(elements)
+}
+
+/// Whether an operation clears a sub-attribute of the selected elements: it gives null or an empty text.
+fn clears(target: &Target<'_>, operation: &Operation<'_>) -> bool {
+    let is_empty =
+        |value: &Value| value.is_null() || value.as_str().is_some_and(|text| text.trim().is_empty());
+    target.sub_attribute.is_some() && is_empty(&operation.value)
 }
 
 /// SimpleIdServer, scim-patch and scim2-models replace `emails[type eq "work"]` by `{"value": "n@x.io"}` and mean only this

@@ -573,19 +573,32 @@ fn json_values() -> impl Strategy<Value = Value> {
 }
 
 #[test]
-fn element_whose_value_becomes_empty_is_removed() {
-    for op in ["add", "replace"] {
-        for (path, value) in [
-            ("emails[type eq \"work\"]", json!("")),
-            ("emails[type eq \"work\"]", json!({ "value": " " })),
-            ("emails[type eq \"work\"].value", json!("")),
-        ] {
-            let after = apply(json!([{ "op": op, "path": path, "value": value }])).unwrap();
-            let mut expected = user();
-            expected["emails"].as_array_mut().unwrap().retain(|email| email["type"] != "work");
-            assert_eq!(after["emails"], expected["emails"], "{op} {path} {value}");
-        }
+fn element_whose_value_is_cleared_is_removed_and_none_is_created() {
+    for operation in [
+        json!({ "op": "add", "path": "emails[type eq \"TYPE\"].value", "value": "" }),
+        json!({ "op": "replace", "path": "emails[type eq \"TYPE\"].value", "value": " " }),
+        json!({ "op": "replace", "path": "emails[type eq \"TYPE\"].value", "value": null }),
+        json!({ "op": "remove", "path": "emails[type eq \"TYPE\"].value" }),
+        json!({ "op": "add", "path": "emails[type eq \"TYPE\"]", "value": "" }),
+        json!({ "op": "replace", "path": "emails[type eq \"TYPE\"]", "value": { "value": " " } }),
+    ] {
+        let after = |kind: &str| {
+            let operation = operation.to_string().replace("TYPE", kind);
+            apply(json!([serde_json::from_str::<Value>(&operation).unwrap()])).unwrap()
+        };
+        let mut expected = user();
+        assert_eq!(after("fax"), expected, "{operation}");
+        expected["emails"].as_array_mut().unwrap().retain(|email| email["type"] != "work");
+        assert_eq!(after("work"), expected, "{operation}");
     }
+}
+
+#[test]
+fn element_without_a_value_keeps_what_else_it_says() {
+    let add = json!({ "op": "add", "path": "addresses", "value": [{ "type": "work", "locality": "Rome", "country": "IT" }] });
+    let clear = json!({ "op": "replace", "path": "addresses[type eq \"work\"].locality", "value": null });
+    let after = apply(json!([add, clear])).unwrap();
+    assert_eq!(after["addresses"], json!([{ "type": "work", "country": "IT" }]));
 }
 
 proptest! {

@@ -17,9 +17,18 @@ pub fn set_in(
     for index in selected {
         if let Some(Value::Object(element)) = elements.get_mut(*index) {
             set(element, sub_attribute, value)?;
+            if value.is_none() && accepts_a_cleared_value_as_a_removal(sub_attribute, element) {
+                element.clear();
+            }
         }
     }
     finish_elements(elements, selected, attribute)
+}
+
+/// Entra ID clears `emails[type eq "work"].value` by null or by a removal. Without its value, the rest of the element says nothing.
+fn accepts_a_cleared_value_as_a_removal(cleared: &Attribute, rest: &Map<String, Value>) -> bool {
+    let says_nothing = |name: &String| ["$ref", "display", "primary", "type"].contains(&name.as_str());
+    cleared.name == "value" && rest.keys().all(says_nothing)
 }
 
 /// Makes the elements valid after these were changed: at most one is primary, and those that the change has cleared are

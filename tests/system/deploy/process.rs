@@ -24,6 +24,7 @@ use tests::folder::Folder;
 use tests::forward::{Forward, dynamodb_answer};
 use tests::interrupted::unfinished;
 use tests::provisioning::{USER, add_members_body, create_group, create_users, members_of};
+use tests::receiver::Receiver;
 use tests::service::{TABLE, TIME_LIMIT, binaries, service};
 use tests::workspace;
 use tokio::net::TcpListener;
@@ -139,6 +140,26 @@ async fn answered_writes_survive_a_restart_and_a_kill() {
         (&json!(2), &json!("before the kill"))
     );
     assert!(third.end("-INT").0.success());
+}
+
+#[tokio::test]
+async fn events_are_sent_to_the_url_of_a_feed() {
+    let (folder, receiver) = (Folder::missing(), Receiver::start().await);
+    let running = Running::start(folder.path(), &[("ALLOW_PRIVATE_TARGETS", "true")]);
+    let data = folder.path().to_str().unwrap();
+    let create = ["--local", data, "feed", "create", "default", "platform", "--webhook", &receiver.url];
+    let output = Command::new(binaries().join("scimctl"))
+        .args(create)
+        .args(["--url", "http://localhost"])
+        .env("ALLOW_PRIVATE_TARGETS", "true")
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let created = running.client().post("/Users", &user("ann")).await;
+    assert_eq!(created.status, 201);
+    tokio::time::timeout(TIME_LIMIT, receiver.wait_for(1)).await.expect("the event is sent");
+    assert_eq!(receiver.uris(), [format!("/Users/{}", created.json()["id"].as_str().unwrap())]);
+    assert!(running.end("-TERM").0.success());
 }
 
 #[tokio::test]

@@ -48,7 +48,9 @@ fn reference(name: &str) -> Value {
 fn parameters_that_are_off_add_nothing() {
     let template = template::resolved(&[]);
     let text = template["Resources"].to_string() + &template["Outputs"].to_string();
-    for parameter in ["DomainName", "CertificateArn", "TruststoreUri", "KmsKeyArn", "ReservedConcurrency"] {
+    for parameter in
+        ["DomainName", "CertificateArn", "TruststoreUri", "KmsKeyArn", "EventBusArn", "ReservedConcurrency"]
+    {
         assert!(!text.contains(&reference(parameter).to_string()), "a resource refers to {parameter}");
     }
     assert!(!text.contains("kms:"), "a policy names a key");
@@ -95,6 +97,18 @@ fn domain_replaces_the_execute_api_url() {
     let [_, resource] = &with["Resources/Domain"];
     let truststore = json!({ "TruststoreUri": reference("TruststoreUri") });
     assert_eq!(resource["Properties"]["MutualTlsAuthentication"], truststore);
+}
+
+#[test]
+fn only_the_policy_that_delivers_feeds_may_send_to_the_event_bus() {
+    let with = changes(&[("EventBusArn", "arn:aws:events:eu-central-1:1:event-bus/platform")]);
+    let right =
+        json!({ "Effect": "Allow", "Resource": reference("EventBusArn"), "Action": "events:PutEvents" });
+    let template = template::resolved(&[]);
+    let statements = "Resources/DeliverFeeds/Properties/PolicyDocument/Statement";
+    let number = template.pointer(&format!("/{statements}")).unwrap().as_array().unwrap().len();
+    let added = (format!("{statements}/{number}"), [json!(null), right]);
+    assert_eq!(with.into_iter().collect::<Vec<_>>(), [added]);
 }
 
 #[test]

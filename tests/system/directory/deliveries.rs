@@ -1,19 +1,20 @@
-//! Delivery of feeds to URLs: pushed tokens (RFC 8935), webhooks (Standard Webhooks), failures and the lease.
+//! Delivery of feeds: pushed tokens (RFC 8935), webhooks (Standard Webhooks), Amazon EventBridge, failures and the lease.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use delivery::target::Reach;
-use delivery::{Delivered, Deliverer, When};
+use delivery::{Delivered, Deliverer, EventBuses, When};
 use directory::Table;
-use directory::feeds::{DeliveryResult, Feed, FeedId, NewDelivery, NewFeed, generate_webhook_secret};
+use directory::feeds::{Bus, DeliveryResult, Feed, FeedId, NewDelivery, NewFeed, generate_webhook_secret};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use shared::schema::Schemas;
 use tests::client::Client;
+use tests::event_bus::EventBridge;
 use tests::faults::FaultyDynamoDb;
 use tests::hooks::Action;
-use tests::provisioning::{create_user, create_users};
+use tests::provisioning::{create_group, create_user, create_users, patch_body};
 use tests::receiver::{Answer, Receiver};
 use tests::service::{Service, TABLE, TestConnector, service};
 use tests::token;
@@ -79,7 +80,8 @@ fn push(url: &str) -> NewDelivery {
 }
 
 fn deliverer(table: &Table, reach: Reach) -> Deliverer {
-    Deliverer::new(table.clone(), Schemas::built_in(), reach).unwrap()
+    let buses = EventBuses::new(|| runtime::dynamodb::aws_loader().load());
+    Deliverer::new(table.clone(), Schemas::built_in(), reach, buses).unwrap()
 }
 
 fn all(events: usize) -> Delivered {
@@ -406,4 +408,104 @@ async fn function_delivers_changes_of_the_stream_and_what_is_due() {
     assert_eq!(invoke(&schedule).await, json!({ "events": 1, "failed": 0 }));
     assert_eq!(invoke(&schedule).await, json!({ "events": 0, "failed": 0 }));
     assert_eq!(receiver.uris(), [format!("/Users/{user}"), format!("/Users/{user}")]);
+}
+
+fn to_bus(bridge: &EventBridge, table: &Table) -> Deliverer {
+    Deliverer::new(table.clone(), Schemas::built_in(), Reach::Public, bridge.client()).unwrap()
+}
+
+async fn sent_to_bus() -> Sent {
+    let bus = Bus { name: "platform".to_owned(), issuer: ISSUER.to_owned() };
+    Sent::new(service(), NewDelivery::EventBus(bus)).await
+}
+
+#[tokio::test]
+async fn events_reach_an_event_bus_as_notices() {
+    let bridge = EventBridge::start().await;
+    let sent = sent_to_bus().await;
+    let deliverer = to_bus(&bridge, &sent.table);
+    let user = create_user(&sent.client, "ann").await;
+    let group = create_group(&sent.client, "guides", &[]).await;
+    assert_eq!(sent.deliver_with(&deliverer, When::Due, 0).await, all(2));
+    let change = patch_body(json!([
+        { "op": "replace", "path": "displayName", "value": "guides of Paris" },
+        { "op": "add", "path": "members", "value": [{ "value": user }] },
+    ]));
+    assert_eq!(sent.client.patch(&format!("/Groups/{group}"), &change).await.status, 200);
+    assert_eq!(sent.client.delete(&format!("/Users/{user}")).await.status, 204);
+    assert_eq!(sent.deliver_with(&deliverer, When::Due, 0).await, all(2));
+    let event = |name: &str| format!("urn:ietf:params:scim:event:prov:{name}");
+    let expected = [
+        (
+            format!("/Groups/{group}"),
+            "group.created",
+            json!({ event("create:notice"): { "attributes": ["displayName"] } }),
+        ),
+        (
+            format!("/Users/{user}"),
+            "user.created",
+            json!({ event("create:notice"): { "attributes": ["userName"] } }),
+        ),
+        (
+            format!("/Groups/{group}"),
+            "group.updated",
+            json!({ event("patch:notice"): { "attributes": ["displayName", "members"] } }),
+        ),
+        (format!("/Users/{user}"), "user.deleted", json!({ event("delete"): {} })),
+    ];
+    let found = bridge.accepted();
+    assert_eq!(found.len(), expected.len(), "{found:?}");
+    for (entry, (uri, kind, events)) in found.iter().zip(expected) {
+        let detail = &entry["Detail"];
+        let expected = json!({
+            "Time": detail["iat"].as_f64(),
+            "Source": "rollcall",
+            "DetailType": kind,
+            "EventBusName": "platform",
+            "Detail": {
+                "iss": ISSUER,
+                "iat": detail["iat"],
+                "jti": detail["jti"],
+                "txn": detail["txn"],
+                "aud": ["https://platform.example.com"],
+                "sub_id": { "format": "scim", "uri": uri },
+                "events": events,
+                "connector": sent.connector.id.to_string(),
+            },
+        });
+        let mut entry = entry.clone();
+        entry["Time"] = json!(entry["Time"].as_f64());
+        assert_eq!(entry, expected);
+    }
+}
+
+#[tokio::test]
+async fn entries_that_an_event_bus_refuses_are_sent_again() {
+    let bridge = EventBridge::start().await;
+    let sent = sent_to_bus().await;
+    let deliverer = to_bus(&bridge, &sent.table);
+    let mut users: Vec<String> =
+        create_users(&sent.client, 30).await.into_iter().map(|id| format!("/Users/{id}")).collect();
+    users.sort();
+    // The second entry of the first request.
+    let throttled = [None, Some("ThrottlingException")];
+    bridge.refuse(throttled.into_iter().chain([None; 6]));
+    let delivered = sent.deliver_with(&deliverer, When::Now, 0).await;
+    let Delivered::Sent { events: 7, result: DeliveryResult::Failed { error, failures: 1, .. } } = delivered
+    else {
+        panic!("{delivered:?}")
+    };
+    assert_eq!((error.as_str(), sent.waiting().await), ("ThrottlingException: as the test says", 23));
+    bridge.refuse([Some("AccessDeniedException")]);
+    let delivered = sent.deliver_with(&deliverer, When::Now, 0).await;
+    let Delivered::Sent { events: 0, result: DeliveryResult::Failed { error, failures: 2, .. } } = delivered
+    else {
+        panic!("{delivered:?}")
+    };
+    assert!(error.contains("not authorized to perform: events:PutEvents"), "{error}");
+    assert_eq!(sent.deliver_with(&deliverer, When::Now, 0).await, all(23));
+    let uri = |entry: &Value| entry["Detail"]["sub_id"]["uri"].as_str().unwrap().to_owned();
+    let mut found: Vec<String> = bridge.accepted().iter().map(uri).collect();
+    found.sort();
+    assert_eq!(found, users);
 }

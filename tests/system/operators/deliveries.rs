@@ -1,10 +1,11 @@
 //! `scimctl feed` for feeds whose events are sent to a URL.
 
-use serde_json::Value;
+use serde_json::{Value, json};
+use tests::event_bus::EventBridge;
 use tests::provisioning::create_user;
 use tests::receiver::{Answer, Receiver};
-use tests::scimctl::{Done, run, scimctl_as};
-use tests::service::{TestConnector, service};
+use tests::scimctl::{Done, run, scimctl_as, scimctl_on_aws};
+use tests::service::{ACCESS_KEY, TestConnector, service};
 
 const URL: &str = "https://scim.example.com";
 
@@ -35,9 +36,9 @@ async fn webhook_is_created_tested_delivered_and_rotated() {
     let claims = &message["data"];
     assert_eq!(message["type"], "feed.test");
     assert_eq!(claims["iss"], format!("{URL}/{}", connector.id));
-    assert_eq!(claims["sub_id"], serde_json::json!({ "format": "opaque", "id": "platform" }));
+    assert_eq!(claims["sub_id"], json!({ "format": "opaque", "id": "platform" }));
     let event = "https://schemas.openid.net/secevent/ssf/event-type/verification";
-    assert_eq!(claims["events"], serde_json::json!({ event: {} }));
+    assert_eq!(claims["events"], json!({ event: {} }));
 
     assert_eq!(as_deliverer(&connector, "deliver").ok(), "No event waits in feed platform\n");
     create_user(&connector.local(service()), "ann").await;
@@ -47,8 +48,8 @@ async fn webhook_is_created_tested_delivered_and_rotated() {
     assert!(failed.err.contains("503 Service Unavailable; the next attempt is at"), "{failed:?}");
     let shown: Value =
         serde_json::from_str(&run(&connector, &["feed", "show", "platform", "--json"]).ok()).unwrap();
-    let fields =
-        ["state", "delivery", "url", "failed_deliveries", "last_error"].map(|name| shown[name].clone());
+    let fields = ["state", "delivery", "destination", "failed_deliveries", "last_error"]
+        .map(|name| shown[name].clone());
     let expected = ["retrying", "webhook", &receiver.url].map(Value::from);
     assert_eq!(fields[..3], expected);
     assert_eq!(fields[3..], [Value::from(1), Value::from("503 Service Unavailable")]);
@@ -116,4 +117,32 @@ async fn url_of_a_feed_must_be_https_or_loopback() {
         2,
         "--url is missing"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn event_bus_gets_the_test_event_with_the_login_of_the_operator() {
+    let bridge = EventBridge::start().await;
+    let connector = service().connector().await;
+    let arn = "arn:aws:events:eu-central-1:123456789012:event-bus/platform";
+    for wrong in ["two words", "arn:aws:events:eu-central-1:123456789012:rule/platform", ""] {
+        assert_eq!(create(&connector, &["--event-bus", wrong, "--url", URL], "").code, 2, "{wrong}");
+    }
+    let created = create(&connector, &["--event-bus", arn, "--url", URL], "").ok();
+    assert!(created.contains(&format!("Its events are sent to {arn}\n")), "{created}");
+    let environment = [
+        ("AWS_ACCESS_KEY_ID", ACCESS_KEY),
+        ("AWS_SECRET_ACCESS_KEY", "secret"),
+        ("AWS_REGION", "eu-central-1"),
+        ("AWS_ENDPOINT_URL_EVENTBRIDGE", &bridge.url),
+    ];
+    let arguments = ["feed", "test", &connector.id.to_string(), "platform"];
+    let out = scimctl_on_aws(service(), &environment, &arguments).await.ok();
+    assert_eq!(out, "The consumer of feed platform accepted the test event: event e1\n");
+    let entries = bridge.accepted();
+    let [entry] = entries.as_slice() else { panic!("{entries:?}") };
+    assert_eq!(entry["EventBusName"], arn);
+    assert_eq!(entry["DetailType"], "feed.test");
+    assert_eq!(entry["Detail"]["iss"], format!("{URL}/{}", connector.id));
+    let refused = run(&connector, &["feed", "rotate-secret", "platform"]).failed();
+    assert_eq!(refused, "feed platform sends its events to no URL, so it has no secret");
 }

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::RETRY_AFTER;
-use http::{HeaderMap, Request, StatusCode};
+use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -71,6 +72,14 @@ impl Connections {
 }
 
 impl Http {
+    /// Sends a request, and returns the head of its answer. Redirects are not followed.
+    pub(crate) async fn request(
+        &self,
+        request: Request<Full<Bytes>>,
+    ) -> Result<Response<Incoming>, hyper_util::client::legacy::Error> {
+        self.0.request(request).await
+    }
+
     /// Sends a request. Redirects are not followed. Returns the status if the consumer accepted the event.
     ///
     /// # Errors
@@ -79,7 +88,7 @@ impl Http {
         let deadline = Instant::now() + TIMEOUT;
         let failed = |error: String| Refusal::Consumer { error, retry_after: None };
         let slow = || failed(format!("no answer within {} seconds", TIMEOUT.as_secs()));
-        let response = timeout_at(deadline, self.0.request(request)).await.map_err(|_| slow())?;
+        let response = timeout_at(deadline, self.request(request)).await.map_err(|_| slow())?;
         let response = response.map_err(|error| failed(chain(&error)))?;
         let (parts, body) = response.into_parts();
         // The status says whether the event is accepted. The body only explains an error, so its end is not waited for.

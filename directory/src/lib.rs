@@ -15,6 +15,7 @@ mod intents;
 mod member_changes;
 mod memberships;
 mod nesting;
+pub mod oauth;
 pub mod query;
 mod resources;
 pub mod secrets;

@@ -54,6 +54,14 @@ pub fn credential_of_chosen(
     Credential::of_chosen(credential_id()?, kind, password, &random_bytes::<16>()?, now)
 }
 
+/// Makes a credential that has no secret: a key of a client, or a federation.
+///
+/// # Errors
+/// Fails when the operating system cannot provide randomness.
+pub fn credential_without_secret(kind: CredentialKind, now: Timestamp) -> Result<Credential, ScimError> {
+    Ok(Credential::without_secret(credential_id()?, kind, now))
+}
+
 fn credential_id() -> Result<String, ScimError> {
     Ok(random_bytes::<4>()?.iter().map(|byte| format!("{byte:02x}")).collect())
 }

@@ -1,6 +1,8 @@
 //! The settings of a connector: its behaviour, and what its directory shows. The table stores them as the
 //! JSON that `scimctl connector export` writes and `scimctl connector apply` reads.
 
+use std::ops::RangeInclusive;
+
 use serde::{Deserialize, Serialize};
 
 use crate::index::{USER_NAME, username_index};
@@ -11,6 +13,8 @@ use shared::schema::Schemas;
 
 /// The maximum of `audit-days`: ten years.
 const MAX_AUDIT_DAYS: u32 = 3_653;
+/// The range of `token-minutes`. Microsoft requires tokens of 60 minutes to 6 hours.
+const TOKEN_MINUTES: RangeInclusive<u32> = 60..=360;
 /// The maximum length of an attribute path, in bytes. The key of an index contains the path.
 const MAX_PATH_BYTES: usize = 500;
 
@@ -30,6 +34,8 @@ pub struct Settings {
     pub link_by_email: bool,
     /// The number of days that audit records are kept.
     pub audit_days: u32,
+    /// How long an access token of the token endpoint is valid, in minutes.
+    pub token_minutes: u32,
     /// Which users and groups the directory shows.
     pub rules: Rules,
     /// The attributes from which entries are created.
@@ -143,6 +149,7 @@ impl Default for Settings {
             strict: false,
             link_by_email: false,
             audit_days: 365,
+            token_minutes: 60,
             rules: Rules::default(),
             mapping: Mapping::default(),
         }
@@ -196,6 +203,11 @@ impl Settings {
         }
         if !(1..=MAX_AUDIT_DAYS).contains(&self.audit_days) {
             let detail = format!("audit-days is {}; it must be from 1 to {MAX_AUDIT_DAYS}", self.audit_days);
+            return Err(ScimError::invalid_value(detail));
+        }
+        if !TOKEN_MINUTES.contains(&self.token_minutes) {
+            let (minutes, first, last) = (self.token_minutes, TOKEN_MINUTES.start(), TOKEN_MINUTES.end());
+            let detail = format!("token-minutes is {minutes}; it must be from {first} to {last}");
             return Err(ScimError::invalid_value(detail));
         }
         if self.strict && self.on_delete != OnDelete::Delete {
@@ -280,6 +292,10 @@ mod tests {
         for days in [0, 3_654] {
             let settings = Settings { audit_days: days, ..Settings::default() };
             assert!(settings.check(Schemas::built_in()).unwrap_err().detail.contains("audit-days"));
+        }
+        for (minutes, is_valid) in [(59, false), (60, true), (360, true), (361, false)] {
+            let settings = Settings { token_minutes: minutes, ..Settings::default() };
+            assert_eq!(settings.check(Schemas::built_in()).is_ok(), is_valid, "{minutes}");
         }
     }
 }

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use delivery::target::Reach;
 use directory::Table;
 use http::header::CONTENT_ENCODING;
 use jiff::Timestamp;
@@ -14,6 +15,7 @@ use lambda_http::aws_lambda_events::encodings::Body;
 use lambda_http::lambda_runtime;
 use lambda_http::{Context, LambdaEvent};
 use runtime::{environment, logging};
+use service::oauth::{Fetch, Fetched};
 use service::origin_secret::OriginSecret;
 use service::request::{Request, decoded_segments, parameters};
 use service::response::{self, Packing, Response, packed};
@@ -36,10 +38,27 @@ const TIME_TO_ANSWER: Duration = Duration::from_millis(1_500);
 /// # Errors
 /// If the process does not have the environment of a Lambda function, or cannot reach the runtime API.
 pub fn run(handler: Handler) -> Result<(), Error> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(serve(handler))
+    start(handler, None)
 }
 
-async fn serve(handler: Handler) -> Result<(), Error> {
+/// Runs a function that fetches the keys of OAuth issuers from the internet. Only its binary has the client for that.
+///
+/// # Errors
+/// As for [`run`].
+pub fn run_with_fetch(handler: Handler) -> Result<(), Error> {
+    start(handler, Some(fetch))
+}
+
+fn fetch(url: String) -> Fetched {
+    let reach = if environment::allows_private_targets() { Reach::Private } else { Reach::Public };
+    Box::pin(async move { delivery::fetch::fetch(&url, reach).await })
+}
+
+fn start(handler: Handler, fetch: Option<Fetch>) -> Result<(), Error> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(serve(handler, fetch))
+}
+
+async fn serve(handler: Handler, fetch: Option<Fetch>) -> Result<(), Error> {
     let start = SystemTime::now();
     logging::start(logging::Format::Json, "info");
     let service = Service::new(
@@ -49,7 +68,7 @@ async fn serve(handler: Handler) -> Result<(), Error> {
         Timestamp::now,
     )?;
     let origin_secret = environment::origin_secret().map(|secret| OriginSecret::parse(&secret));
-    let service = Arc::new(service.with_origin_secret(origin_secret));
+    let service = Arc::new(service.with_origin_secret(origin_secret).with_fetch(fetch));
     lambda_runtime::run(lambda_http::service_fn(move |event: LambdaEvent<ApiGatewayV2httpRequest>| {
         let service = Arc::clone(&service);
         async move {

@@ -5,11 +5,13 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use delivery::target::Reach;
 use directory::Table;
 use directory::secrets::generate_secret;
 use jiff::Timestamp;
 use runtime::{data_folder, dynamodb, environment, private_file};
 use service::Service;
+use service::oauth::Fetched;
 use service::origin_secret::OriginSecret;
 use shared::schema::Schemas;
 use tokio::net::TcpListener;
@@ -202,6 +204,7 @@ impl Instance {
                 let service = Service::new(table.clone(), public_url, Schemas::built_in(), Timestamp::now);
                 let origin_secret = environment::origin_secret().map(|secret| OriginSecret::parse(&secret));
                 let service = service.map_err(|error| error.to_string())?.with_origin_secret(origin_secret);
+                let service = service.with_fetch(Some(fetch));
                 tokio::select! {
                     served = server::serve_with_start_page(listener, service, page, stop) => {
                         served.map_err(|error| error.to_string())?;
@@ -216,6 +219,12 @@ impl Instance {
         }
         Ok(())
     }
+}
+
+/// Fetches the keys of an OAuth issuer.
+fn fetch(url: String) -> Fetched {
+    let reach = if environment::allows_private_targets() { Reach::Private } else { Reach::Public };
+    Box::pin(async move { delivery::fetch::fetch(&url, reach).await })
 }
 
 /// Starts the engine over the data in a folder, with a new access key. Other processes read the access key and the endpoint

@@ -31,7 +31,7 @@ use tokio::sync::oneshot;
   PUBLIC_URL         where clients reach the service, for meta.location and $ref [default: the address it listens on]
   ORIGIN_SECRET      the value that the header x-origin-secret of every SCIM request must have [default: none is required]
   ALLOW_PRIVATE_TARGETS
-                     true allows feeds with URLs of this machine and of private networks [default: only public addresses]
+                     true allows URLs of feeds and of OAuth issuers on this machine and in private networks [default: only public addresses]
   LOG_LEVEL          error, warn, info or debug [default: info]
 
 EXAMPLES:

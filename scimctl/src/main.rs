@@ -1,6 +1,7 @@
 //! `scimctl`: the operator's command line. It works on the DynamoDB table itself, with the operator's own AWS credentials.
 
 mod audit;
+mod auth;
 mod check;
 mod connector;
 mod context;
@@ -86,6 +87,12 @@ enum Command {
   scimctl credential list okta"
     )]
     Credential(credential::Command),
+    /// Explain why the service accepts or refuses a token
+    #[command(
+        subcommand,
+        after_help = "EXAMPLE:\n  scimctl auth explain okta --url https://scim.example.com < token.txt"
+    )]
+    Auth(auth::Command),
     /// Show the users of a directory, and manage local users
     #[command(
         subcommand,
@@ -209,6 +216,7 @@ impl Command {
             Self::Migrate(_) | Self::Reindex(_) => true,
             // A sweep finishes the changes of others.
             Self::Export { .. }
+            | Self::Auth(_)
             | Self::Audit(_)
             | Self::Sweep(_)
             | Self::Doctor(_)
@@ -222,6 +230,7 @@ async fn run(command: Command, location: TableLocation) -> Result<(), Failure> {
     match command {
         Command::Connector(command) => connector::run(command, &context).await,
         Command::Credential(command) => credential::run(command, &context).await,
+        Command::Auth(command) => auth::run(command, &context).await,
         Command::User(command) => user::run(command, &context).await,
         Command::Group(command) => group::run(command, &context).await,
         Command::Role(command) => role::run(command, &context).await,

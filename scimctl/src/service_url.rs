@@ -3,11 +3,13 @@
 use http::Uri;
 use http::uri::Scheme;
 use runtime::dynamodb::is_loopback;
+use shared::credential::{CredentialScope, SCIM_PATH, TOKEN_PATH};
 
 use crate::failure::{Failure, fail};
+use crate::output::print_note;
 
-/// The part of an endpoint URL after the id of its connector.
-const SCIM_PATH: &str = "/scim/v2";
+/// The service's URL in the output when the operator did not enter one.
+pub const NO_URL: &str = "https://HOST";
 
 /// The URL of the service, without a slash at its end.
 pub struct ServiceUrl(String);
@@ -43,14 +45,27 @@ impl ServiceUrl {
         format!("{}/{connector}{SCIM_PATH}", self.0)
     }
 
-    /// The claim `iss` of a connector's events.
+    /// The claim `iss` of a connector's events and access tokens.
     pub fn issuer(&self, connector: &str) -> String {
         format!("{}/{connector}", self.0)
     }
 
-    /// Whether the text is this URL.
-    pub fn is(&self, text: &str) -> bool {
-        self.0 == text
+    /// The URL of the first API of a scope.
+    pub fn api_url(&self, connector: &str, scope: CredentialScope) -> String {
+        let path = scope.paths().first().copied().unwrap_or_default();
+        format!("{}/{connector}{path}", self.0)
+    }
+
+    /// The URL of a connector's token endpoint.
+    pub fn token_url(&self, connector: &str) -> String {
+        format!("{}/{connector}{TOKEN_PATH}", self.0)
+    }
+
+    /// Says that the operator has to replace the host, if none was entered.
+    pub fn note_if_missing(&self) {
+        if self.0 == NO_URL {
+            print_note(&format!("Replace {NO_URL} with the URL of the service, or enter it as --url"));
+        }
     }
 }
 

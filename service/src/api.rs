@@ -1,13 +1,15 @@
 //! The APIs of the service. An API is a group of routes below one base path, with the same callers and the
 //! same form of errors.
 
-use shared::credential::CredentialScope;
+use shared::credential::{CredentialScope, DIRECTORY_PATH, EVENTS_PATH, SCIM_PATH};
 
 /// A group of routes below one base path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Api {
     /// The path that its routes begin with, below `/{connector}`.
     pub base: &'static str,
+    /// Whether the connector comes after the base instead: `/.well-known/…/{connector}` (RFC 8414 §3.1).
+    pub is_before_connector: bool,
     /// The scope of the credentials that its routes require, except those that answer anyone.
     pub scope: CredentialScope,
     /// How its errors look.
@@ -23,25 +25,42 @@ pub enum ErrorFormat {
     Problem,
     /// An error of event delivery (RFC 8935 §2.3, RFC 8936 §2.6).
     Events,
+    /// An error of the token endpoint (RFC 6749 §5.2).
+    Oauth,
+}
+
+const fn api(base: &'static str, scope: CredentialScope, error_format: ErrorFormat) -> Api {
+    Api { base, is_before_connector: false, scope, error_format }
 }
 
 /// The SCIM API (RFC 7644).
-pub const SCIM: Api = Api { base: "/scim/v2", scope: CredentialScope::Scim, error_format: ErrorFormat::Scim };
+pub const SCIM: Api = api(SCIM_PATH, CredentialScope::Scim, ErrorFormat::Scim);
 
 /// The directory API: how the platform reads users, groups and roles.
-pub const DIRECTORY: Api =
-    Api { base: "/directory/v1", scope: CredentialScope::Directory, error_format: ErrorFormat::Problem };
+pub const DIRECTORY: Api = api(DIRECTORY_PATH, CredentialScope::Directory, ErrorFormat::Problem);
 
 /// Feeds: how the platform follows the changes of the directory.
-pub const EVENTS: Api =
-    Api { base: "/events/v1", scope: CredentialScope::Directory, error_format: ErrorFormat::Events };
+pub const EVENTS: Api = api(EVENTS_PATH, CredentialScope::Directory, ErrorFormat::Events);
 
 /// The keys that verify the tokens of feeds, which anyone may read.
-pub const KEYS: Api =
-    Api { base: "/jwks.json", scope: CredentialScope::Directory, error_format: ErrorFormat::Problem };
+pub const KEYS: Api = api("/jwks.json", CredentialScope::Directory, ErrorFormat::Problem);
+
+/// The token endpoint (RFC 6749 §3.2), where clients authenticate themselves.
+pub const OAUTH: Api = api("/oauth2", CredentialScope::Scim, ErrorFormat::Oauth);
+
+/// The metadata of the token endpoint, at the URL of RFC 8414 §3.1.
+pub const METADATA: Api = Api {
+    base: "/.well-known/oauth-authorization-server",
+    is_before_connector: true,
+    scope: CredentialScope::Scim,
+    error_format: ErrorFormat::Oauth,
+};
+
+/// The same metadata below the connector, for clients that append the well-known path to the issuer.
+pub const METADATA_BELOW: Api = Api { is_before_connector: false, ..METADATA };
 
 /// All APIs.
-pub const APIS: &[Api] = &[SCIM, DIRECTORY, EVENTS, KEYS];
+pub const APIS: &[Api] = &[SCIM, DIRECTORY, EVENTS, KEYS, OAUTH, METADATA, METADATA_BELOW];
 
 /// The parts of a request's path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,15 +76,26 @@ pub struct Location<'a> {
 impl<'a> Location<'a> {
     /// Splits a path into connector, API and the rest. `None` if no API has this path.
     pub fn of(path: &'a [String]) -> Option<Self> {
-        let (connector, path) = path.split_first()?;
-        APIS.iter().find_map(|api| Some(Self { connector, api: *api, path: api.strip_base(path)? }))
+        APIS.iter().find_map(|api| {
+            let (connector, path) = if api.is_before_connector {
+                api.strip_base(path)?.split_first()?
+            } else {
+                let (connector, path) = path.split_first()?;
+                (connector, api.strip_base(path)?)
+            };
+            Some(Self { connector, api: *api, path })
+        })
     }
 }
 
 impl Api {
     /// The base URL of this API for a connector: `https://HOST/{connector}/scim/v2`.
     pub fn url(self, origin: &str, connector: impl std::fmt::Display) -> String {
-        format!("{origin}/{connector}{}", self.base)
+        if self.is_before_connector {
+            format!("{origin}{}/{connector}", self.base)
+        } else {
+            format!("{origin}/{connector}{}", self.base)
+        }
     }
 
     fn strip_base(self, path: &[String]) -> Option<&[String]> {
@@ -93,6 +123,10 @@ mod tests {
             ("/okta/scim/v2/Users/1", Some(("okta", SCIM, &["Users", "1"][..]))),
             ("/okta//scim/v2/", Some(("okta", SCIM, &[][..]))),
             ("/okta/directory/v1/users", Some(("okta", DIRECTORY, &["users"][..]))),
+            ("/okta/oauth2/token", Some(("okta", OAUTH, &["token"][..]))),
+            ("/.well-known/oauth-authorization-server/okta", Some(("okta", METADATA, &[][..]))),
+            ("/okta/.well-known/oauth-authorization-server", Some(("okta", METADATA_BELOW, &[][..]))),
+            ("/.well-known/oauth-authorization-server", None),
             ("/okta/scim/v1/Users", None),
             ("/okta/scim", None),
             ("/", None),
@@ -112,6 +146,8 @@ mod tests {
 
     #[test]
     fn url_of_an_api_names_the_connector() {
-        assert_eq!(SCIM.url("https://scim.example.com", "okta"), "https://scim.example.com/okta/scim/v2");
+        let host = "https://scim.example.com";
+        assert_eq!(SCIM.url(host, "okta"), format!("{host}/okta/scim/v2"));
+        assert_eq!(METADATA.url(host, "okta"), format!("{host}/.well-known/oauth-authorization-server/okta"));
     }
 }

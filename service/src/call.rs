@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use directory::Directory;
-use directory::connectors::Connector;
+use directory::connectors::{Connector, ConnectorId};
+use directory::{Directory, Table};
 use futures_util::future::BoxFuture;
 use http::Method;
 use jiff::Timestamp;
@@ -13,6 +13,8 @@ use shared::resource::ResourceId;
 use shared::schema::Schemas;
 
 use crate::api::Api;
+use crate::authentication::Authenticator;
+use crate::oauth::IssuerKeys;
 use crate::request::Request;
 use crate::response::Response;
 
@@ -28,6 +30,8 @@ pub enum Handler {
     Anyone(fn(PublicCall) -> ResponseFuture),
     /// Answers anyone with what the connector's record says. Reads of it are limited, as for wrong credentials.
     OfConnector(fn(Arc<Connector>) -> ResponseFuture),
+    /// Authenticates the request itself: the token endpoint.
+    Token(fn(TokenCall) -> ResponseFuture),
     /// Answers every request by the handler of its route.
     ByRoute(FindHandler),
 }
@@ -52,6 +56,27 @@ pub struct PublicCall {
     pub has_feeds: bool,
     /// The base URL of the API: `https://HOST/{connector}/scim/v2`. The connector need not exist.
     pub base_url: String,
+    /// The URL of the connector: `https://HOST/{connector}`. It is the issuer of its access tokens.
+    pub issuer: String,
+}
+
+/// A request for an access token, which is not authenticated yet.
+#[derive(Debug)]
+pub struct TokenCall {
+    /// The request.
+    pub request: Request,
+    /// The connector, which need not exist.
+    pub connector: ConnectorId,
+    /// The table, until the deadline of the request.
+    pub table: Table,
+    /// The connectors that the process has read.
+    pub authenticator: Arc<Authenticator>,
+    /// The keys of issuers that the process has fetched.
+    pub issuer_keys: Arc<IssuerKeys>,
+    /// The URL of the connector: `https://HOST/{connector}`. It is the issuer of the token.
+    pub issuer: String,
+    /// The time of the request.
+    pub now: Timestamp,
 }
 
 /// An authenticated request.

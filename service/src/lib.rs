@@ -6,6 +6,7 @@ pub mod authentication;
 mod call;
 pub mod directory;
 pub mod events;
+pub mod oauth;
 pub mod origin_secret;
 mod problem;
 pub mod request;
@@ -14,5 +15,5 @@ pub mod routes;
 pub mod scim;
 mod service;
 
-pub use call::{Call, FindHandler, Handler, PublicCall, ResponseFuture};
+pub use call::{Call, FindHandler, Handler, PublicCall, ResponseFuture, TokenCall};
 pub use service::{MAX_BODY_BYTES, Service};

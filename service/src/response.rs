@@ -133,7 +133,7 @@ pub(crate) fn status(error: &ScimError) -> StatusCode {
 
 /// Returns one challenge for each scheme (RFC 9110 §11.6.1).
 fn challenges(schemes: Schemes, realm: &str) -> String {
-    let names = [("Basic", schemes.basic), ("Bearer", schemes.bearer)];
+    let names = [("Basic", schemes.basic), ("Bearer", schemes.bearer || schemes.oauth)];
     let challenge = |(name, is_usable): (&str, bool)| is_usable.then(|| format!("{name} realm=\"{realm}\""));
     names.into_iter().filter_map(challenge).collect::<Vec<_>>().join(", ")
 }
@@ -203,12 +203,13 @@ mod tests {
                 .get(name)
                 .map(|value| value.to_str().unwrap().to_owned())
         };
-        for (basic, bearer, expected) in [
-            (true, false, "Basic realm=\"scim\""),
-            (false, true, "Bearer realm=\"scim\""),
-            (true, true, "Basic realm=\"scim\", Bearer realm=\"scim\""),
+        for (basic, bearer, oauth, expected) in [
+            (true, false, false, "Basic realm=\"scim\""),
+            (false, true, false, "Bearer realm=\"scim\""),
+            (false, false, true, "Bearer realm=\"scim\""),
+            (true, true, true, "Basic realm=\"scim\", Bearer realm=\"scim\""),
         ] {
-            let kind = ErrorKind::Unauthorized(Schemes { basic, bearer });
+            let kind = ErrorKind::Unauthorized(Schemes { basic, bearer, oauth });
             assert_eq!(header(kind, "www-authenticate").as_deref(), Some(expected));
         }
         assert_eq!(header(ErrorKind::TooManyRequests(2), "retry-after").as_deref(), Some("2"));

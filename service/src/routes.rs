@@ -7,13 +7,14 @@ use std::sync::Arc;
 use http::Method;
 use shared::error::{ErrorKind, ScimError};
 
-use crate::api::{Api, DIRECTORY, EVENTS, KEYS, SCIM};
+use crate::api::{Api, DIRECTORY, EVENTS, KEYS, METADATA, METADATA_BELOW, OAUTH, SCIM};
 use crate::call::{Call, Handler, PublicCall, ResponseFuture};
 use crate::directory;
 use crate::events::{jwks, poll};
+use crate::oauth::{metadata, token};
 use crate::scim::{bulk, discovery, groups, search, users};
 
-use TableRights::{FollowFeeds, ReadConnector, ReadDirectory, ReadView, WriteDirectory};
+use TableRights::{FollowFeeds, IssueTokens, ReadConnector, ReadDirectory, ReadView, WriteDirectory};
 
 /// One method of one path.
 #[derive(Clone, Copy, Debug)]
@@ -45,6 +46,8 @@ pub enum TableRights {
     WriteDirectory,
     /// Read connectors, read and acknowledge the changes that wait in a feed, and sign tokens.
     FollowFeeds,
+    /// Read connectors and the keys of issuers, and sign access tokens. The function fetches keys from the internet.
+    IssueTokens,
 }
 
 impl TableRights {
@@ -56,6 +59,7 @@ impl TableRights {
             Self::ReadView => &["ReadConnector", "ReadView"],
             Self::WriteDirectory => &["ReadConnector", "ReadDirectory", "WriteDirectory"],
             Self::FollowFeeds => &["ReadConnector", "FollowFeeds"],
+            Self::IssueTokens => &["ReadConnector", "IssueTokens"],
         }
     }
 }
@@ -124,7 +128,25 @@ pub const ROUTES: &[Route] = &[
         handler: Handler::OfConnector(jwks::get),
         rights: ReadConnector,
     },
+    // RFC 6749 §3.2
+    Route {
+        api: OAUTH,
+        method: "POST",
+        path: "/token",
+        function: "oauth-token",
+        handler: Handler::Token(token::token),
+        rights: IssueTokens,
+    },
+    // RFC 8414 §3.1
+    metadata_route(METADATA),
+    metadata_route(METADATA_BELOW),
 ];
+
+/// A route of the token endpoint's metadata.
+const fn metadata_route(api: Api) -> Route {
+    let handler = Handler::Anyone(metadata::get);
+    Route { api, method: "GET", path: "", function: "oauth-metadata-get", handler, rights: ReadConnector }
+}
 
 const fn scim(
     method: &'static str,
@@ -167,7 +189,7 @@ const fn public(
 impl Route {
     /// The path as API Gateway writes it: `/{connector}/scim/v2/Users/{id}`.
     pub fn full_path(&self) -> String {
-        format!("/{{connector}}{}{}", self.api.base, self.path)
+        format!("{}{}", self.api.url("", "{connector}"), self.path)
     }
 
     const fn endpoint(&self) -> Endpoint {
@@ -356,6 +378,7 @@ mod tests {
                 (Handler::Client(one), Handler::Client(other)) => fn_addr_eq(one, other),
                 (Handler::Anyone(one), Handler::Anyone(other)) => fn_addr_eq(one, other),
                 (Handler::OfConnector(one), Handler::OfConnector(other)) => fn_addr_eq(one, other),
+                (Handler::Token(one), Handler::Token(other)) => fn_addr_eq(one, other),
                 _ => false,
             };
             assert!(is_same, "{}", route.function);
@@ -366,9 +389,16 @@ mod tests {
     #[test]
     fn only_discovery_answers_anyone() {
         let is_public = |route: &&Route| matches!(route.handler, Handler::Anyone(_));
-        let public: Vec<&str> = ROUTES.iter().filter(is_public).map(|route| route.path).collect();
-        let discovery =
-            ["/ServiceProviderConfig", "/ResourceTypes", "/ResourceTypes/{id}", "/Schemas", "/Schemas/{id}"];
+        let public: Vec<&str> = ROUTES.iter().filter(is_public).map(|route| route.function).collect();
+        let discovery = [
+            "service-provider-config-get",
+            "resource-types-list",
+            "resource-types-get",
+            "schemas-list",
+            "schemas-get",
+            "oauth-metadata-get",
+            "oauth-metadata-get",
+        ];
         assert_eq!(public, discovery);
     }
 
@@ -377,5 +407,7 @@ mod tests {
         let paths: Vec<String> = ROUTES.iter().map(Route::full_path).collect();
         assert!(paths.contains(&"/{connector}/scim/v2".to_owned()));
         assert!(paths.contains(&"/{connector}/scim/v2/Users/{id}".to_owned()));
+        assert!(paths.contains(&"/.well-known/oauth-authorization-server/{connector}".to_owned()));
+        assert!(paths.contains(&"/{connector}/.well-known/oauth-authorization-server".to_owned()));
     }
 }

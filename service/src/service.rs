@@ -12,9 +12,10 @@ use shared::schema::Schemas;
 use tokio::time::Instant;
 
 use crate::api::{Api, ErrorFormat, Location, SCIM};
-use crate::authentication::{Authenticated, Authenticator, SIDE_WRITE_TIMEOUT, schemes};
-use crate::call::{Call, Handler, PublicCall};
+use crate::authentication::{Authenticator, schemes};
+use crate::call::{Call, Handler, PublicCall, TokenCall};
 use crate::events;
+use crate::oauth::{self, Fetch, IssuerKeys};
 use crate::origin_secret::OriginSecret;
 use crate::problem;
 use crate::request::Request;
@@ -31,7 +32,8 @@ pub struct Service {
     public_url: Option<String>,
     schemas: Arc<Schemas>,
     now: fn() -> Timestamp,
-    authenticator: Authenticator,
+    authenticator: Arc<Authenticator>,
+    issuer_keys: Arc<IssuerKeys>,
     origin_secret: Option<OriginSecret>,
 }
 
@@ -47,8 +49,15 @@ impl Service {
         schemas: &Arc<Schemas>,
         now: fn() -> Timestamp,
     ) -> Result<Self, ScimError> {
-        let (schemas, authenticator) = (Arc::clone(schemas), Authenticator::new()?);
-        Ok(Self { table, public_url, schemas, now, authenticator, origin_secret: None })
+        let (schemas, authenticator) = (Arc::clone(schemas), Arc::new(Authenticator::new()?));
+        let issuer_keys = Arc::default();
+        Ok(Self { table, public_url, schemas, now, authenticator, issuer_keys, origin_secret: None })
+    }
+
+    /// Fetches the keys of issuers with this function. Without one, only clients with a secret or a key of their own get tokens.
+    #[must_use]
+    pub fn with_fetch(self, fetch: Option<Fetch>) -> Self {
+        Self { issuer_keys: Arc::new(IssuerKeys::new(fetch)), ..self }
     }
 
     /// Refuses every request without this secret, before anything else. `None` refuses none.
@@ -116,7 +125,7 @@ impl Service {
         {
             check_body(&request)?;
             // Known and unknown connectors get the same response, without a read of the table.
-            let schemes = Schemes { basic: true, bearer: true };
+            let schemes = Schemes { basic: true, bearer: true, oauth: true };
             let schemas = Arc::clone(&self.schemas);
             return handler(self.public_call(request, api, path, &id, (schemes, schemas, false))).await;
         }
@@ -128,8 +137,18 @@ impl Service {
             return handler(connector.ok_or_else(unknown_connector)?).await;
         }
         let now = (self.now)();
+        let issuer = self.issuer(&request, connector);
+        if let Ok(Handler::Token(handler)) = handler {
+            check_encoding(&request)?;
+            let connector = ConnectorId::parse(connector).ok_or_else(oauth::unknown_client)?;
+            let authenticator = Arc::clone(&self.authenticator);
+            let issuer_keys = Arc::clone(&self.issuer_keys);
+            let call = TokenCall { request, connector, table, authenticator, issuer_keys, issuer, now };
+            return handler(call).await;
+        }
+        let authenticator = &self.authenticator;
         let authenticated =
-            self.authenticator.authenticate(&table, connector, &request, api.scope, now).await?;
+            authenticator.authenticate(&table, (connector, &issuer), &request, api.scope, now).await?;
         check_body(&request)?;
         // Clients compare times, and other service providers send milliseconds.
         let now = now.round(Unit::Millisecond).unwrap_or(now);
@@ -150,11 +169,12 @@ impl Service {
                 let path = path.to_vec();
                 handler(Arc::new(Call { request, api, path, directory, connector, base_url, now }))
             }
-            Handler::OfConnector(_) | Handler::ByRoute(_) => {
+            Handler::OfConnector(_) | Handler::Token(_) | Handler::ByRoute(_) => {
                 return Err(ScimError::internal("a route has no handler of its own"));
             }
         };
-        let (response, ()) = tokio::join!(response, self.record_credential_use(&table, &authenticated, now));
+        // At the same time as the handler runs.
+        let (response, ()) = tokio::join!(response, authenticator.record_use(&table, &authenticated, now));
         response
     }
 
@@ -167,25 +187,17 @@ impl Service {
         (schemes, schemas, has_feeds): (Schemes, Arc<Schemas>, bool),
     ) -> PublicCall {
         let base_url = self.base_url(&request, api, connector);
-        PublicCall { request, path: path.to_vec(), schemas, schemes, has_feeds, base_url }
+        let issuer = self.issuer(&request, connector);
+        PublicCall { request, path: path.to_vec(), schemas, schemes, has_feeds, base_url, issuer }
+    }
+
+    /// The URL of a connector, which is the issuer of its access tokens.
+    fn issuer(&self, request: &Request, connector: impl std::fmt::Display) -> String {
+        format!("{}/{connector}", self.public_url.as_ref().unwrap_or(&request.origin))
     }
 
     fn base_url(&self, request: &Request, api: Api, connector: &ConnectorId) -> String {
         api.url(self.public_url.as_ref().unwrap_or(&request.origin), connector)
-    }
-
-    /// Records when a credential was used, at the same time as the handler runs. It must not fail or delay the
-    /// request: after [`SIDE_WRITE_TIMEOUT`] the attempt is given up, and the next request tries again.
-    async fn record_credential_use(&self, table: &Table, authenticated: &Authenticated, now: Timestamp) {
-        if !authenticated.must_record_use {
-            return;
-        }
-        let Authenticated { connector, credential, .. } = authenticated;
-        let table = table.until(Instant::now() + SIDE_WRITE_TIMEOUT);
-        if let Err(error) = table.credential_usage(&connector.id).record_use(credential, now).await {
-            tracing::warn!(%error, "cannot record the use of a credential");
-            self.authenticator.use_was_not_recorded(&connector.id, credential);
-        }
     }
 }
 
@@ -245,6 +257,7 @@ fn error_response(error: &ScimError, location: Option<Location>, method: &Method
         ErrorFormat::Scim => response::error(error),
         ErrorFormat::Problem => problem::error(error, api, id),
         ErrorFormat::Events => events::error::response(error, api),
+        ErrorFormat::Oauth => oauth::error::response(error, api),
     };
     match location {
         Some(Location { api, path, .. }) if error.kind == ErrorKind::MethodNotAllowed => {

@@ -67,8 +67,10 @@ pub enum ErrorKind {
 pub struct Schemes {
     /// Whether Basic is one (RFC 7617).
     pub basic: bool,
-    /// Whether Bearer is one (RFC 6750).
+    /// Whether Bearer with a token that an operator created is one (RFC 6750).
     pub bearer: bool,
+    /// Whether Bearer with a token of the token endpoint is one (RFC 6749).
+    pub oauth: bool,
 }
 
 impl ErrorKind {

@@ -14,12 +14,13 @@ use std::time::{Duration, Instant, SystemTime};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use cap::Cap;
+use directory::oauth::{Expectation, Jwt, KeySet};
 use directory::query::cursor;
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json::{Value, json};
 use service::request::{encoded_segments, parameters};
 use shared::attribute_path::AttributePath;
-use shared::credential::PresentedCredentials;
+use shared::credential::{Credential, CredentialKind, Federation, PresentedCredentials};
 use shared::entity_tags::EntityTags;
 use shared::filter::Filter;
 use shared::patch::Patch;
@@ -27,6 +28,7 @@ use shared::resource::{Document, ResourceKind, normalise, parse_object};
 use shared::schema::{CustomSchema, Schemas};
 use tests::hostile::Kind;
 use tests::mutation::Random;
+use tests::oauth::{SigningKey, unsigned};
 
 #[global_allocator]
 static ALLOCATOR: Cap<System> = Cap::new(System, usize::MAX);
@@ -195,7 +197,53 @@ fn targets() -> Vec<Target> {
                 black_box(opened.is_ok());
             },
         },
+        Target {
+            name: "token",
+            examples: texts(&[&unsigned(&json!({ "alg": "RS256", "kid": "1", "typ": "JWT" }), &claims())])
+                .into_iter()
+                .chain([SigningKey::new_ec().sign("1", &claims()).into_bytes()])
+                .collect(),
+            run: |input| {
+                let text = String::from_utf8_lossy(input);
+                if let Some(jwt) = Jwt::parse(&text) {
+                    let keys = KeySet::of_key(&SigningKey::rsa().jwk("1")).expect("a key");
+                    black_box(trust().check(&jwt, &keys, Timestamp::UNIX_EPOCH).len());
+                }
+            },
+        },
+        Target {
+            name: "JWK set",
+            examples: texts(&[
+                &json!({ "keys": [SigningKey::new_ec().jwk("1"), SigningKey::rsa().jwk("2")] }).to_string(),
+            ]),
+            run: |input| {
+                let keys = KeySet::parse(input);
+                black_box(keys.map(|keys| keys.kids().count()).unwrap_or_default());
+            },
+        },
     ]
+}
+
+/// The claims of an assertion.
+fn claims() -> Value {
+    json!({ "iss": "i", "sub": "s", "aud": ["a", "b"], "tid": "t", "exp": 60, "nbf": 0, "iat": -1.5, "jti": "j" })
+}
+
+/// What is expected of these assertions.
+fn trust() -> Expectation<'static> {
+    static CREDENTIAL: LazyLock<Credential> = LazyLock::new(|| {
+        let federation = Federation {
+            client_id: "c".to_owned(),
+            issuers: vec!["i".to_owned()],
+            subject: "s".to_owned(),
+            audiences: vec!["a".to_owned()],
+            tenant: Some("t".to_owned()),
+            jwks: "https://keys.test".to_owned(),
+        };
+        let kind = CredentialKind::Federation(federation);
+        Credential::without_secret("1".to_owned(), kind, Timestamp::UNIX_EPOCH)
+    });
+    Expectation::of(&CREDENTIAL, "", "").expect("a federation expects assertions")
 }
 
 /// The files in `events/`, by name.

@@ -169,7 +169,7 @@ impl Conversation {
     /// Checks the steps, with a placeholder for each value that an answer would give.
     fn check(&self) -> Result<(), String> {
         let mut captures = Captures::default();
-        for known in ["base", "username", "password", "n"] {
+        for known in ["base", "username", "password", "n", "client_id", "client_secret", "assertion"] {
             captures.set(known, known);
         }
         for step in &self.steps {
@@ -198,7 +198,18 @@ impl Conversation {
     /// # Errors
     /// The first step with another answer: its request, its answer and each difference.
     pub async fn replay(&self, client: &Client) -> Result<(), String> {
+        self.replay_with(client, &[]).await
+    }
+
+    /// The same as [`Conversation::replay`], with more known values.
+    ///
+    /// # Errors
+    /// As for [`Conversation::replay`].
+    pub async fn replay_with(&self, client: &Client, known: &[(&str, &str)]) -> Result<(), String> {
         let mut captures = Captures::default();
+        for (name, value) in known {
+            captures.set(name, *value);
+        }
         captures.set("base", client.public_url.as_str());
         captures.set("username", client.username.as_str());
         captures.set("password", client.password.as_str());
@@ -329,6 +340,17 @@ fn shortened(text: &str) -> String {
         Some((end, _)) => format!("{}… ({} bytes)", &text[..end], text.len()),
         None => text.to_owned(),
     }
+}
+
+/// A conversation of an OAuth client, which is in `fixtures/oauth`. Its base URL is that of the connector. It also knows
+/// `client_id`, `client_secret` and `assertion`.
+///
+/// # Panics
+/// When it is malformed.
+pub fn oauth_conversation(file: &str) -> Conversation {
+    let path = workspace().join("tests/fixtures/oauth").join(file);
+    let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    Conversation::parse(&format!("oauth/{file}"), &text).unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// The names of the clients that have conversations, sorted.

@@ -7,8 +7,9 @@ use aws_sdk_dynamodb::Client as DynamoDb;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderValue, Method};
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json::{Value, json};
 use service::Service as Functions;
+use service::oauth::Fetch;
 use service::request::{Request, encoded_segments, parameters};
 use service::response::Response;
 use service::routes;
@@ -63,6 +64,12 @@ impl InProcess {
         Self::make(dynamodb, client, Schemas::built_in(), now)
     }
 
+    /// The same service, which fetches the keys of issuers with this function.
+    #[must_use]
+    pub fn with_fetch(self, fetch: Fetch) -> Self {
+        Self { functions: self.functions.with_fetch(Some(fetch)), ..self }
+    }
+
     fn make(dynamodb: DynamoDb, client: Client, schemas: &Arc<Schemas>, now: fn() -> Timestamp) -> Self {
         let functions = Functions::new(directory::Table::new(dynamodb, TABLE.to_owned()), None, schemas, now);
         let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -87,6 +94,45 @@ impl InProcess {
         self.send_with(None, method, target, None, time).await
     }
 
+    /// Sends a request with a bearer token and without a body.
+    ///
+    /// # Panics
+    /// When the client's URL is invalid.
+    pub async fn send_with_token(&self, method: &str, target: &str, token: &str) -> Response {
+        let authorization =
+            HeaderValue::from_str(&format!("Bearer {token}")).expect("the token fits a header");
+        self.send_with(Some(authorization), method, target, None, TIME_LIMIT).await
+    }
+
+    /// Asks for an access token with a secret. Returns the status and the body of the answer.
+    ///
+    /// # Panics
+    /// When the client's URL is not that of the SCIM API, or the answer is not JSON.
+    pub async fn request_token(&self, client_id: &str, secret: &str) -> (u16, Value) {
+        let body =
+            json!({ "grant_type": "client_credentials", "client_id": client_id, "client_secret": secret });
+        self.request_token_with(&body).await
+    }
+
+    /// Asks for an access token with these parameters. Returns the status and the body of the answer.
+    ///
+    /// # Panics
+    /// When the client's URL is not that of the SCIM API, or the answer is not JSON.
+    pub async fn request_token_with(&self, body: &Value) -> (u16, Value) {
+        let base_url =
+            self.client.base_url.strip_suffix("/scim/v2").expect("the URL is that of the SCIM API");
+        let reply = self.send_to(
+            base_url,
+            None,
+            "application/json",
+            ("POST", "/oauth2/token"),
+            Some(body),
+            TIME_LIMIT,
+        );
+        let reply = reply.await;
+        (reply.status().as_u16(), json_of(&reply))
+    }
+
     async fn send_with(
         &self,
         authorization: Option<HeaderValue>,
@@ -95,10 +141,22 @@ impl InProcess {
         body: Option<&Value>,
         time: Duration,
     ) -> Response {
+        self.send_to(&self.client.base_url, authorization, SCIM_JSON, (method, target), body, time).await
+    }
+
+    async fn send_to(
+        &self,
+        base_url: &str,
+        authorization: Option<HeaderValue>,
+        content_type: &'static str,
+        (method, target): (&str, &str),
+        body: Option<&Value>,
+        time: Duration,
+    ) -> Response {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
-        let (origin, base) = self.client.base_url.rsplit_once(":").expect("the base URL has a port");
+        let (origin, base) = base_url.rsplit_once(":").expect("the base URL has a port");
         let (port, base) = base.split_once('/').expect("the base URL has a path");
-        let content_type = (CONTENT_TYPE, HeaderValue::from_static(SCIM_JSON));
+        let content_type = (CONTENT_TYPE, HeaderValue::from_static(content_type));
         let authorization = authorization.map(|value| (AUTHORIZATION, value));
         let request = Request {
             id: "in process".to_owned(),

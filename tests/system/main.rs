@@ -66,6 +66,7 @@ mod operators {
     mod local_users;
     mod login;
     mod merge;
+    mod oauth;
     mod orphans;
     mod output;
     mod roles;
@@ -93,9 +94,11 @@ mod protocol {
     mod documents;
     mod errors;
     mod extensions;
+    mod federation;
     mod feeds;
     mod filters;
     mod interop_profile;
+    mod oauth;
     mod origin_secret;
     mod paging;
     mod rate_limit;

@@ -240,9 +240,10 @@ fn cut(text: &str) -> String {
 /// A credential without its secret.
 fn describe(credential: &Credential) -> String {
     let username = match &credential.kind {
-        CredentialKind::Basic { username } => format!(" {}", cut(username)),
-        CredentialKind::Bearer => String::new(),
+        CredentialKind::Basic { username } => Some(username.as_str()),
+        kind => kind.client_id(),
     };
+    let username = username.map_or_else(String::new, |username| format!(" {}", cut(username)));
     let expires = credential.expires.map_or_else(|| "never expires".to_owned(), |at| format!("expires {at}"));
     format!("{}{username}, {expires}", scheme(credential))
 }

@@ -67,6 +67,10 @@ impl Directory {
         let kids =
             self.connector.record.signing_keys.iter().map(|key| keys::signing_key(connector, &key.kid));
         self.table.delete_all(&kids.collect::<Vec<_>>()).await?;
+        let kids = self.connector.record.token_keys.iter().map(|key| keys::token_key(connector, &key.kid));
+        self.table.delete_all(&kids.collect::<Vec<_>>()).await?;
+        self.table.clear_partition(&keys::all_issuer_keys(connector)).await?;
+        self.table.clear_partition(&keys::used_assertions(connector)).await?;
         self.table.failed_sign_ins(connector).forget_all().await?;
         self.table.clear_partition(&keys::connector_items(connector)).await?;
         self.table.delete_all(&[keys::connector(connector)]).await

@@ -5,6 +5,7 @@
 //! | 1 | the record of a connector holds its credentials |
 //! | 2 | each credential is an item of its own |
 //! | 3 | the record lists custom schemas or feeds. Only connectors that have one have this format |
+//! | 4 | the record lists keys for access tokens. Only connectors that have had an OAuth credential have this format |
 //!
 //! Every connector says in which format it is stored; one that says nothing has format 1. A process reads and writes each
 //! connector in the connector's own format, so it works before, during and after a migration. It refuses a connector in a
@@ -21,15 +22,24 @@ use crate::dynamodb::attributes::{get_number, number};
 use crate::dynamodb::keys;
 use crate::dynamodb::table::{Range, Table};
 
-/// The newest format of connectors without custom schemas and feeds, which a migration writes.
+/// The newest format of connectors without custom schemas, feeds and OAuth credentials, which a migration writes.
 pub const FORMAT: u32 = 2;
 /// The format of a connector with custom schemas or feeds. A version that does not know it would ignore the values of custom
 /// schemas in a PUT without deleting their index entries, and would not tell feeds what it changes.
-pub(super) const NEWEST_FORMAT: u32 = 3;
+const FORMAT_WITH_SCHEMAS_OR_FEEDS: u32 = 3;
+/// The format of a connector with keys for access tokens. A version that does not know it cannot read OAuth credentials, and would
+/// lose the keys when it writes the record.
+pub(super) const NEWEST_FORMAT: u32 = 4;
 
 /// The format of a connector of [`FORMAT`] or newer with this record.
 pub(crate) fn format_of(record: &Record) -> u32 {
-    if record.schemas.is_empty() && record.feeds.is_empty() { FORMAT } else { NEWEST_FORMAT }
+    if !record.token_keys.is_empty() {
+        NEWEST_FORMAT
+    } else if !record.schemas.is_empty() || !record.feeds.is_empty() {
+        FORMAT_WITH_SCHEMAS_OR_FEEDS
+    } else {
+        FORMAT
+    }
 }
 /// The format in which records hold the credentials.
 pub(super) const FORMAT_OF_RECORDS_WITH_CREDENTIALS: u32 = 1;

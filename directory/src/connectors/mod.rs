@@ -86,6 +86,9 @@ pub struct Record {
     /// The keys that verify the tokens of the feeds, in the order of their times.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub signing_keys: Vec<PublicKey>,
+    /// The keys that verify its access tokens, in the order of their times.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub token_keys: Vec<PublicKey>,
     /// The custom schemas, by their URNs in lower case.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub schemas: BTreeMap<String, ListedSchema>,

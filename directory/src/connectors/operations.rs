@@ -53,6 +53,7 @@ impl Connectors {
             indexes: Indexes::ready(schemas),
             feeds: Vec::new(),
             signing_keys: Vec::new(),
+            token_keys: Vec::new(),
             schemas: BTreeMap::new(),
         };
         let format = self.table.format_of_new_connectors().await?;
@@ -118,12 +119,16 @@ impl Connectors {
         Ok(self.table.commit(&transaction).await? == Outcome::Committed)
     }
 
-    /// Adds a credential, and deletes the expired ones.
+    /// Adds a credential, and deletes the expired ones. With its first OAuth credential, a connector gets a key for access tokens.
     ///
     /// # Errors
     /// 404; `invalidValue` when two credentials of the scheme and scope are live, while the connector is being deleted, or
-    /// for a scope that the connector's format does not have.
+    /// for a scope or scheme that the connector's format does not have.
     pub async fn add_credential(&self, id: &ConnectorId, new: &Credential) -> Result<Connector, ScimError> {
+        if new.is_oauth() {
+            // Before the credential, because it cannot be used without the key.
+            self.ensure_token_key(id).await?;
+        }
         self.change_credentials(id, |credentials| {
             credentials.retain(|one| one.is_live(self.now));
             let live: Vec<&str> = credentials
@@ -363,10 +368,13 @@ pub fn being_deleted(id: &ConnectorId) -> String {
     format!("connector {id} is being deleted; `scimctl connector delete {id}` completes the deletion")
 }
 
-/// The authentication scheme of a credential: `Basic` or `Bearer`.
+/// The name of a credential's scheme.
 pub fn scheme(credential: &Credential) -> &'static str {
     match credential.kind {
         CredentialKind::Basic { .. } => "Basic",
         CredentialKind::Bearer => "Bearer",
+        CredentialKind::ClientSecret { .. } => "OAuth secret",
+        CredentialKind::ClientKey(_) => "OAuth key",
+        CredentialKind::Federation(_) => "OAuth federation",
     }
 }

@@ -25,6 +25,9 @@
 //! | feed of a connector | `feeds/c` | feed id |
 //! | change that waits for the consumer of a feed | `outbox/c/`, feed id | kind and id of the resource, `/`, time, random |
 //! | private key that signs the tokens of feeds | `key/c` | key id |
+//! | private key that signs the access tokens of a connector | `token-key/c` | key id |
+//! | last good key set of an issuer, with a TTL | `issuer-keys/c` | hash of the URL |
+//! | used assertion with a `jti`, with a TTL | `used-assertion/c` | hash of issuer and `jti` |
 //! | secret of the delivery of a feed to a URL | `key/c` | `feed/`, feed id, `/`, random |
 //! | last use of a credential | `used/c` | credential id |
 //! | checks of chosen passwords from a network | `attempts/c/`, network | start of the 15 minutes |
@@ -158,6 +161,31 @@ pub fn parse_outbox(sk: &str) -> Option<(ResourceKind, ResourceId, &str)> {
 /// A private key of a connector.
 pub fn signing_key(connector: &ConnectorId, kid: &str) -> Key {
     Key { pk: format!("key/{connector}"), sk: kid.to_owned() }
+}
+
+/// A private key of a connector that signs its access tokens.
+pub fn token_key(connector: &ConnectorId, kid: &str) -> Key {
+    Key { pk: format!("token-key/{connector}"), sk: kid.to_owned() }
+}
+
+/// The last good key set of an issuer; `hash` is that of its URL.
+pub fn issuer_keys(connector: &ConnectorId, hash: &str) -> Key {
+    Key { pk: all_issuer_keys(connector), sk: hash.to_owned() }
+}
+
+/// The partition of the key sets of a connector's issuers.
+pub fn all_issuer_keys(connector: &ConnectorId) -> String {
+    format!("issuer-keys/{connector}")
+}
+
+/// A used assertion; `hash` is that of its issuer and id.
+pub fn used_assertion(connector: &ConnectorId, hash: &str) -> Key {
+    Key { pk: used_assertions(connector), sk: hash.to_owned() }
+}
+
+/// The partition of the used assertions of a connector.
+pub fn used_assertions(connector: &ConnectorId) -> String {
+    format!("used-assertion/{connector}")
 }
 
 /// A secret of the delivery of a feed.

@@ -19,7 +19,7 @@ mod marking;
 mod namesakes;
 mod operations;
 mod outbox;
-mod signing;
+pub(crate) mod signing;
 mod token;
 mod waiting;
 

@@ -137,8 +137,12 @@ impl Connectors {
             let mut next = present.clone();
             next.record.feeds.push(new.id.clone());
             next.format = format_of(&next.record);
-            let key =
-                next.record.signing_keys.is_empty().then(|| signing::generate(id, self.now)).transpose()?;
+            let key = next
+                .record
+                .signing_keys
+                .is_empty()
+                .then(|| signing::generate(|kid| keys::signing_key(id, kid), self.now))
+                .transpose()?;
             next.record.signing_keys.extend(key.as_ref().map(|key| key.public.clone()));
             let mut transaction =
                 self.transaction_of(&present, &next, Operation::Update, vec![FEEDS.to_owned()])?;
@@ -251,7 +255,7 @@ impl Connectors {
                 let detail = format!("connector {id} has no signing key; its first feed makes one");
                 return Err(ScimError::invalid_value(detail));
             }
-            let key = signing::generate(id, self.now)?;
+            let key = signing::generate(|kid| keys::signing_key(id, kid), self.now)?;
             let mut next = present.clone();
             next.record.signing_keys = signing::with_new(&present, key.public.clone(), self.now)?;
             let attributes = vec!["signing_keys".to_owned()];

@@ -1,5 +1,6 @@
-//! The keys that sign the tokens of feeds (ES256, RFC 7518 §3.4). Public keys are in the connector's record; each private key
-//! is an item of its own in a partition that only the functions that sign may read.
+//! The keys that sign the tokens of feeds (ES256, RFC 7518 §3.4), and what those of access tokens have in common with them.
+//! Public keys are in the connector's record; each private key is an item of its own in a partition that only the functions that
+//! sign may read.
 //!
 //! A new key signs when every process knows it, so that a consumer that gets a token finds its key.
 
@@ -13,9 +14,9 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use shared::error::ScimError;
 
-use crate::connectors::{Connector, ConnectorId, time_until_known};
+use crate::connectors::{Connector, time_until_known};
 use crate::dynamodb::attributes::{Item, get_text, text};
-use crate::dynamodb::keys;
+use crate::dynamodb::keys::{self, Key};
 use crate::dynamodb::table::Table;
 
 /// The most keys of a connector: the one that signs, the next one, and one whose tokens can still be on their way.
@@ -43,19 +44,24 @@ impl PublicKey {
             "kty": "EC", "crv": "P-256", "use": "sig", "alg": "ES256", "kid": self.kid, "x": self.x, "y": self.y
         })
     }
+
+    /// The coordinates of the point, in base64url.
+    pub(crate) fn coordinates(&self) -> (&str, &str) {
+        (&self.x, &self.y)
+    }
 }
 
 /// A new key: its public part, and the item with the private part.
-pub(super) struct NewKey {
+pub(crate) struct NewKey {
     pub public: PublicKey,
     pub item: Item,
 }
 
-/// Makes a key.
+/// Makes a key. `item_key` makes the key of its item from its id.
 ///
 /// # Errors
 /// Fails when the operating system cannot provide randomness.
-pub(super) fn generate(connector: &ConnectorId, now: Timestamp) -> Result<NewKey, ScimError> {
+pub(crate) fn generate(item_key: impl Fn(&str) -> Key, now: Timestamp) -> Result<NewKey, ScimError> {
     let failed = |_| ScimError::internal("the operating system cannot make a key");
     let random = SystemRandom::new();
     let private = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random).map_err(failed)?;
@@ -70,7 +76,7 @@ pub(super) fn generate(connector: &ConnectorId, now: Timestamp) -> Result<NewKey
         x: URL_SAFE_NO_PAD.encode(x),
         y: URL_SAFE_NO_PAD.encode(y),
     };
-    let mut item = keys::signing_key(connector, &public.kid).attributes();
+    let mut item = item_key(&public.kid).attributes();
     item.insert("pkcs8".to_owned(), text(STANDARD.encode(private)));
     Ok(NewKey { public, item })
 }
@@ -112,6 +118,13 @@ pub struct Signer {
 }
 
 impl Signer {
+    /// Reads a private key from its item.
+    pub(crate) fn of_item(kid: &str, item: Option<&Item>) -> Result<Self, ScimError> {
+        let private = item.and_then(|item| STANDARD.decode(get_text(item, "pkcs8")?).ok());
+        let private = private.ok_or_else(|| ScimError::internal("a signing key is missing"))?;
+        Ok(Self { kid: kid.to_owned(), pair: read_private(&private)?, random: SystemRandom::new() })
+    }
+
     /// Makes a JWT (RFC 7519) of these claims, in the compact form of RFC 7515 §7.1. `kind` is the value of `typ`.
     ///
     /// # Errors
@@ -146,8 +159,6 @@ impl Table {
     pub async fn signer(&self, connector: &Connector, now: Timestamp) -> Result<Option<Signer>, ScimError> {
         let Some(PublicKey { kid, .. }) = signing(connector, now) else { return Ok(None) };
         let item = self.get(&keys::signing_key(&connector.id, kid)).await?;
-        let private = item.as_ref().and_then(|item| STANDARD.decode(get_text(item, "pkcs8")?).ok());
-        let private = private.ok_or_else(|| ScimError::internal("a signing key is missing"))?;
-        Ok(Some(Signer { kid: kid.clone(), pair: read_private(&private)?, random: SystemRandom::new() }))
+        Signer::of_item(kid, item.as_ref()).map(Some)
     }
 }

@@ -7,11 +7,8 @@ use shared::schema::Schemas;
 use super::new_credential::{CredentialOptions, NewCredential};
 use crate::context::Context;
 use crate::failure::{Failure, fail};
-use crate::output::{print_lines, print_note};
+use crate::output::print_lines;
 use crate::service_url::ServiceUrl;
-
-/// The service's URL in the output when the operator did not enter one.
-pub const NO_URL: &str = "https://HOST";
 
 /// Creates a connector, and prints what the identity provider needs.
 pub async fn create(
@@ -37,9 +34,7 @@ pub async fn create(
         return fail(already_exists(&id));
     }
     print_lines(&format!("Endpoint URL:  {}\n{lines}", service.endpoint(&id.to_string())))?;
-    if service.is(NO_URL) {
-        print_note(&format!("Replace {NO_URL} with the URL of the service, or enter it as --url"));
-    }
+    service.note_if_missing();
     Ok(())
 }
 

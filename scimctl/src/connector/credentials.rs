@@ -1,7 +1,7 @@
 //! `scimctl connector rotate`, `retire` and `expires`, `scimctl credential`, and the table of credentials.
 
 use directory::connectors::{Connector, scheme};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use shared::credential::{Credential, CredentialKind, CredentialScope};
 
@@ -13,18 +13,46 @@ use crate::prompt::confirm;
 use crate::table::{Table, print_total};
 use crate::time::DateOrTime;
 
+/// How long before a credential expires operators are warned.
+const EXPIRY_WARNING: SignedDuration = SignedDuration::from_hours(30 * 24);
+
+/// The valid credentials of a connector that expire within 30 days, of every scope and kind, the earliest first.
+pub fn expiring(connector: &Connector, now: Timestamp) -> Vec<(&Credential, Timestamp)> {
+    let live = connector.credentials.iter().filter(|credential| credential.is_live(now));
+    let mut expiring: Vec<_> = live
+        .filter_map(|credential| Some((credential, credential.expires?)))
+        .filter(|(_, expires)| *expires - now < EXPIRY_WARNING)
+        .collect();
+    expiring.sort_by_key(|(_, expires)| *expires);
+    expiring
+}
+
 /// Adds a credential of a scope beside the present ones, and prints it.
 pub async fn add(
     context: &Context,
     id: &str,
-    scope: CredentialScope,
+    (scope, expires): (CredentialScope, Option<Timestamp>),
     options: CredentialOptions,
 ) -> Result<(), Failure> {
     let connector = context.connector(id).await?;
     let username = username(context, &connector, scope, &options);
-    let NewCredential { credential, lines } = NewCredential::create(username, &options, context.now)?;
-    let credential = credential.with_scope(scope);
-    let connector = context.connectors().add_credential(&connector.id, &credential).await?;
+    let new = NewCredential::create(username, &options, context.now)?;
+    store(context, &connector, new, (scope, expires)).await
+}
+
+/// Stores a new credential beside the present ones, and prints it.
+pub async fn store(
+    context: &Context,
+    connector: &Connector,
+    NewCredential { credential, lines }: NewCredential,
+    (scope, expires): (CredentialScope, Option<Timestamp>),
+) -> Result<(), Failure> {
+    if let Some(expires) = expires.filter(|expires| *expires <= context.now) {
+        return fail(format!("the credential would expire at {}, which is over", format_time(expires)));
+    }
+    let id = &connector.id;
+    let credential = Credential { expires, ..credential.with_scope(scope) };
+    let connector = context.connectors().add_credential(id, &credential).await?;
     print_lines(&format!("{lines}\n\n"))?;
     print_credentials(context, &read_credentials(context, &connector).await?)?;
     print_note(&format!(
@@ -52,11 +80,13 @@ fn username(
     scope: CredentialScope,
     options: &CredentialOptions,
 ) -> Option<String> {
-    let live = |credential: &&Credential| credential.scope == scope && credential.is_live(context.now);
+    let live = |credential: &&Credential| {
+        credential.scope == scope && credential.is_live(context.now) && !credential.is_oauth()
+    };
     let present: Vec<&Credential> = connector.credentials.iter().filter(live).collect();
     let mut usernames = present.iter().filter_map(|credential| match &credential.kind {
         CredentialKind::Basic { username } => Some(username.clone()),
-        CredentialKind::Bearer => None,
+        _ => None,
     });
     let newest = usernames.next_back();
     let has_only_tokens = newest.is_none() && !present.is_empty();
@@ -118,6 +148,8 @@ pub struct ShownCredential {
     scheme: &'static str,
     /// `None` for a token.
     username: Option<String>,
+    /// `None` if it is not for the token endpoint.
+    client_id: Option<String>,
     created: Timestamp,
     /// `None` if never.
     expires: Option<Timestamp>,
@@ -138,8 +170,9 @@ pub async fn read_credentials(
             scheme: scheme(credential),
             username: match &credential.kind {
                 CredentialKind::Basic { username } => Some(username.clone()),
-                CredentialKind::Bearer => None,
+                _ => None,
             },
+            client_id: credential.kind.client_id().map(str::to_owned),
             created: credential.created,
             expires: credential.expires,
             last_used: context.table().credential_usage(&connector.id).last_used(&credential.id).await?,
@@ -158,14 +191,26 @@ pub fn print_credentials(context: &Context, credentials: &[ShownCredential]) -> 
             credential.id.clone(),
             credential.scope.to_owned(),
             credential.scheme.to_owned(),
-            credential.username.clone().unwrap_or_else(|| "-".to_owned()),
+            credential
+                .username
+                .as_ref()
+                .or(credential.client_id.as_ref())
+                .map_or("-", String::as_str)
+                .to_owned(),
             format_time(credential.created),
             if is_expired { format!("{expires} (expired)") } else { expires },
             time_or_never(credential.last_used),
         ]
     };
-    let mut table =
-        Table::new(["CREDENTIAL", "SCOPE", "SCHEME", "USERNAME", "CREATED", "EXPIRES", "LAST USED"]);
+    let mut table = Table::new([
+        "CREDENTIAL",
+        "SCOPE",
+        "SCHEME",
+        "USERNAME OR CLIENT",
+        "CREATED",
+        "EXPIRES",
+        "LAST USED",
+    ]);
     table.print(credentials.iter().map(row).collect())?;
     print_total(credentials.len(), 0, "credential", "credentials")
 }

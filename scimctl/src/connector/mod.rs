@@ -18,9 +18,9 @@ use shared::credential::CredentialScope;
 use crate::context::{Context, parse_connector_id};
 use crate::failure::Failure;
 use crate::output::print;
+use crate::service_url::NO_URL;
 use crate::time::DateOrTime;
 
-use create::NO_URL;
 use new_credential::CredentialOptions;
 
 /// The commands on connectors.
@@ -203,7 +203,7 @@ pub async fn run(command: Command, context: &Context) -> Result<(), Failure> {
         }
         Command::Delete { id } => delete::delete(context, &id).await,
         Command::Rotate { id, credential } => {
-            credentials::add(context, &id, CredentialScope::Scim, credential).await
+            credentials::add(context, &id, (CredentialScope::Scim, None), credential).await
         }
         Command::Retire { id, credential, yes } => credentials::retire(context, &id, &credential, yes).await,
         Command::Expires { id, credential, when } => {

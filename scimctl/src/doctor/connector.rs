@@ -1,25 +1,23 @@
 //! Checks a connector as it is stored in the table.
 
-use directory::connectors::{Connector, FORMAT};
-use jiff::SignedDuration;
-use shared::credential::{Credential, CredentialScope};
+use directory::connectors::{Connector, ConnectorId, FORMAT, scheme};
+use shared::credential::{Credential, CredentialKind, CredentialScope};
 use shared::schema::Schemas;
 
 use super::{CheckResult, failed, passed};
+use crate::connector::credentials::{expiring, user_of};
 use crate::context::Context;
 use crate::duplicates::Duplicates;
 use crate::failure::Failure;
 use crate::open_directory::entry_maker;
 use crate::output::{count, format_time};
 
-/// How long before the last credential expires the check fails.
-const EXPIRY_WARNING: SignedDuration = SignedDuration::from_hours(30 * 24);
-
 /// Checks a connector.
 pub async fn check(context: &Context, id: &str) -> Result<Vec<CheckResult>, Failure> {
     let connector = context.connector(id).await?;
-    let mut results =
-        vec![check_enabled(&connector), check_credentials(context, &connector), check_indexes(&connector)];
+    let mut results = vec![check_enabled(&connector)];
+    results.extend(check_credentials(context, &connector));
+    results.push(check_indexes(&connector));
     let schemas = connector.schemas(Schemas::built_in());
     if let Err(error) = connector.record.indexes.check_writable(&schemas, &connector.id) {
         results.push(failed(
@@ -56,23 +54,53 @@ fn check_enabled(connector: &Connector) -> CheckResult {
     }
 }
 
-fn check_credentials(context: &Context, connector: &Connector) -> CheckResult {
-    let is_live = |one: &&Credential| one.scope == CredentialScope::Scim && one.is_live(context.now);
-    let live = connector.credentials.iter().filter(is_live);
-    let expiries: Vec<_> = live.map(|credential| credential.expires).collect();
-    let last = if expiries.contains(&None) { None } else { expiries.iter().flatten().max() };
-    let rotate = format!(
-        "Run `scimctl connector rotate {}`, and enter the new credential in the identity provider.",
-        connector.id
-    );
-    match last {
-        _ if expiries.is_empty() => failed("the connector has no valid credential", rotate),
-        Some(expires) if *expires - context.now < EXPIRY_WARNING => failed(
-            format!("the last credential of the connector expires at {}", format_time(*expires)),
-            rotate,
-        ),
-        _ => passed("the connector has a valid credential"),
+fn check_credentials(context: &Context, connector: &Connector) -> Vec<CheckResult> {
+    let id = &connector.id;
+    let live = || connector.credentials.iter().filter(|one| one.is_live(context.now));
+    let mut results = vec![match live().any(|one| one.scope == CredentialScope::Scim) {
+        true => passed("the connector has a valid credential"),
+        false => failed("the connector has no valid credential", renewal(id, CredentialScope::Scim, None)),
+    }];
+    let expiring = expiring(connector, context.now);
+    for (credential, expires) in &expiring {
+        let scope = credential.scope;
+        let problem = format!(
+            "credential {} ({}, scope {}) expires at {}",
+            credential.id,
+            scheme(credential),
+            scope.name(),
+            format_time(*expires)
+        );
+        // During a rotation, the new credential has the same scope and lasts longer.
+        let has_successor =
+            live().any(|one| one.scope == scope && expiring.iter().all(|(soon, _)| soon.id != one.id));
+        results.push(if has_successor {
+            CheckResult::Noted(problem)
+        } else {
+            failed(problem, renewal(id, scope, Some(credential)))
+        });
     }
+    results
+}
+
+/// What to do for a new credential of the same kind.
+fn renewal(id: &ConnectorId, scope: CredentialScope, present: Option<&Credential>) -> String {
+    let (user, name) = (user_of(scope), scope.name());
+    let command = match present.map(|present| &present.kind) {
+        Some(CredentialKind::ClientSecret { .. }) => format!("credential create {id} --oauth --scope {name}"),
+        Some(CredentialKind::ClientKey(_)) => {
+            format!("credential create {id} --oauth --jwk FILE --scope {name}")
+        }
+        Some(CredentialKind::Federation(_)) => {
+            let present = present.map(|present| present.id.as_str()).unwrap_or_default();
+            return format!(
+                "If the trust is still needed, run `scimctl connector expires {id} {present} TIME`."
+            );
+        }
+        _ if scope == CredentialScope::Scim => format!("connector rotate {id}"),
+        _ => format!("credential create {id} --scope {name}"),
+    };
+    format!("Run `scimctl {command}`, and enter the new credential in the {user}.")
 }
 
 fn check_indexes(connector: &Connector) -> CheckResult {

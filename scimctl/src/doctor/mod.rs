@@ -29,7 +29,10 @@ pub struct Command {
     /// Username that the identity provider uses
     #[arg(long, requires = "password", requires = "url")]
     username: Option<String>,
-    /// Enter `-` to be asked for the password, or for the token if there is no --username. It can also come from a pipe
+    /// Id of an OAuth client, for which the service has to issue a token
+    #[arg(long, requires = "password", requires = "url", conflicts_with = "username")]
+    client_id: Option<String>,
+    /// Enter `-` to be asked for the password, the secret of the client, or for the token if there is no --username. It can also come from a pipe
     #[arg(long, value_name = "-", value_parser = ["-"], requires = "url")]
     password: Option<String>,
 }
@@ -60,17 +63,23 @@ fn failed(problem: impl Into<String>, advice: impl Into<String>) -> CheckResult 
 /// Runs the command.
 pub async fn run(command: Command, context: &Context) -> Result<(), Failure> {
     let url = command.url.as_deref().map(ServiceUrl::parse).transpose()?;
-    let question = match &command.username {
-        Some(username) => format!("Enter the password of {username}:"),
-        None => "Enter the token:".to_owned(),
+    let question = match (&command.username, &command.client_id) {
+        (Some(username), _) => format!("Enter the password of {username}:"),
+        (None, Some(client_id)) => format!("Enter the secret of the client {client_id}:"),
+        (None, None) => "Enter the token:".to_owned(),
     };
     let secret = command.password.as_ref().map(|_| read_secret(&question)).transpose()?;
     let mut results = table::check(context.client(), context.table_name()).await;
     if let Some(id) = &command.connector {
         results.extend(connector::check(context, id).await?);
         if let Some(url) = &url {
+            let token_url = url.token_url(id);
             let url = format!("{}/Users?count=0", url.endpoint(id));
-            let login = secret.map(|secret| Login { username: command.username, secret });
+            let login = secret.map(|secret| match (command.username, command.client_id) {
+                (Some(username), _) => Login::Basic { username, secret },
+                (None, Some(client_id)) => Login::Client { client_id, secret, token_url },
+                (None, None) => Login::Bearer { token: secret },
+            });
             results.extend(service::check(&url, login.as_ref()).await);
         }
     }

@@ -4,11 +4,14 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use http::request::Builder;
 use http::{Request, StatusCode};
-use http_body_util::{BodyExt as _, Empty};
+use http_body_util::{BodyExt as _, Full};
 use hyper_rustls::HttpsConnectorBuilder;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
+use serde_json::Value;
 use shared::error::chain;
 
 use super::{CheckResult, failed, passed};
@@ -17,21 +20,32 @@ use super::{CheckResult, failed, passed};
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What the identity provider sends to authenticate.
-pub struct Login {
-    /// The username; `None` for a bearer token.
-    pub username: Option<String>,
-    /// The password or token.
-    pub secret: String,
+pub enum Login {
+    /// A username and a password.
+    Basic {
+        /// The username.
+        username: String,
+        /// The password.
+        secret: String,
+    },
+    /// A bearer token.
+    Bearer {
+        /// The token.
+        token: String,
+    },
+    /// An OAuth client, which first asks for a token.
+    Client {
+        /// The id of the client.
+        client_id: String,
+        /// Its secret.
+        secret: String,
+        /// The URL of the token endpoint.
+        token_url: String,
+    },
 }
 
-impl Login {
-    fn header(&self) -> String {
-        let Self { username, secret } = self;
-        match username {
-            Some(username) => format!("Basic {}", STANDARD.encode(format!("{username}:{secret}"))),
-            None => format!("Bearer {secret}"),
-        }
-    }
+fn basic(username: &str, password: &str) -> String {
+    format!("Basic {}", STANDARD.encode(format!("{username}:{password}")))
 }
 
 /// Checks a URL that requires authentication: without credentials, and then with the login.
@@ -50,14 +64,46 @@ pub async fn check(url: &str, login: Option<&Login>) -> Vec<CheckResult> {
             "Check that --url is the stack's output BaseUrl. If it is, read the logs of the functions.",
         )),
     }
-    if let Some(login) = login {
-        results.push(check_login(url, login).await);
-    }
+    let authorization = match login {
+        None => return results,
+        Some(Login::Basic { username, secret }) => basic(username, secret),
+        Some(Login::Bearer { token }) => format!("Bearer {token}"),
+        Some(Login::Client { client_id, secret, token_url }) => {
+            match request_token(token_url, &basic(client_id, secret)).await {
+                Ok(token) => {
+                    results.push(passed(format!("{token_url} issues a token")));
+                    format!("Bearer {token}")
+                }
+                Err(error) => {
+                    results.push(failed(
+                        format!("{token_url} issues no token: {error}"),
+                        "Enter the client id and the secret that `scimctl credential create --oauth` prints. A new one works at once.",
+                    ));
+                    return results;
+                }
+            }
+        }
+    };
+    results.push(check_login(url, &authorization).await);
     results
 }
 
-async fn check_login(url: &str, login: &Login) -> CheckResult {
-    match request_status(url, Some(&login.header())).await {
+/// Asks for an access token (RFC 6749 §4.4.2).
+async fn request_token(url: &str, authorization: &str) -> Result<String, String> {
+    let request = Request::post(url)
+        .header("authorization", authorization)
+        .header("content-type", "application/x-www-form-urlencoded");
+    let (status, body) = send(request, b"grant_type=client_credentials").await?;
+    let body: Value = serde_json::from_slice(&body).map_err(|_| format!("{status}, without a JSON body"))?;
+    let text = |name: &str| body.get(name).and_then(Value::as_str).unwrap_or_default();
+    match body.get("access_token").and_then(Value::as_str) {
+        Some(token) if status == StatusCode::OK => Ok(token.to_owned()),
+        _ => Err(format!("{status}, {}: {}", text("error"), text("error_description"))),
+    }
+}
+
+async fn check_login(url: &str, authorization: &str) -> CheckResult {
+    match request_status(url, Some(authorization)).await {
         Ok(StatusCode::OK) => passed("the service accepts the credential"),
         Ok(StatusCode::UNAUTHORIZED) => failed(
             "the service refuses the credential with 401",
@@ -77,22 +123,27 @@ async fn check_login(url: &str, login: &Login) -> CheckResult {
 }
 
 async fn request_status(url: &str, authorization: Option<&str>) -> Result<StatusCode, String> {
-    let https = HttpsConnectorBuilder::new().with_native_roots().map_err(|error| error.to_string())?;
-    let connector = https.https_or_http().enable_http1().build();
-    let client: Client<_, Empty<&[u8]>> = Client::builder(TokioExecutor::new()).build(connector);
-    let mut request = Request::get(url).header("user-agent", "scimctl");
+    let mut request = Request::get(url);
     if let Some(authorization) = authorization {
         request = request.header("authorization", authorization);
     }
-    let request = request.body(Empty::new()).map_err(|error| error.to_string())?;
+    send(request, b"").await.map(|(status, _)| status)
+}
+
+async fn send(request: Builder, body: &'static [u8]) -> Result<(StatusCode, Bytes), String> {
+    let https = HttpsConnectorBuilder::new().with_native_roots().map_err(|error| error.to_string())?;
+    let connector = https.https_or_http().enable_http1().build();
+    let client: Client<_, Full<&[u8]>> = Client::builder(TokioExecutor::new()).build(connector);
+    let request = request.header("user-agent", "scimctl").body(Full::new(body));
+    let request = request.map_err(|error| error.to_string())?;
     let response = async {
         let response = client.request(request).await.map_err(|error| chain(&error))?;
         let status = response.status();
-        response.into_body().collect().await.map_err(|error| chain(&error))?;
-        Ok(status)
+        let body = response.into_body().collect().await.map_err(|error| chain(&error))?;
+        Ok((status, body.to_bytes()))
     };
     match tokio::time::timeout(RESPONSE_TIMEOUT, response).await {
-        Ok(status) => status,
+        Ok(response) => response,
         Err(_) => Err(format!("no response within {} seconds", RESPONSE_TIMEOUT.as_secs())),
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! Generated secrets are compared first: one SHA-256 hash for each candidate. If none matches, the process reads the
 //! connector again, so a new password works at once. Only if a chosen password could match, the request reserves a slot
-//! of the rate limit and computes argon2id. The process remembers chosen passwords that were right. Requests with wrong
-//! credentials are counted by day and address.
+//! of the rate limit and computes argon2id. The process remembers chosen passwords and access tokens that were right. Requests
+//! with wrong credentials are counted by day and address.
 
 mod connectors;
 
@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use directory::Table;
 use directory::connectors::credential_usage::USE_RECORDED_EVERY;
 use directory::connectors::{Connector, ConnectorId};
+use directory::oauth::access_token::{self, VerifiedToken};
 use directory::secrets::generate_secret;
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
@@ -23,7 +24,7 @@ use shared::error::{ErrorKind, Schemes, ScimError};
 use tokio::time::{Duration, Instant};
 
 use crate::request::Request;
-use connectors::{ConnectorCache, ReadOutcome};
+pub(crate) use connectors::{ConnectorCache, ReadOutcome};
 
 /// The maximum number of entries in each cache. A full cache is cleared.
 const MAX_CACHED: usize = 1_000;
@@ -39,13 +40,22 @@ const TOO_MANY_FAILURES: &str = "Too many requests with wrong credentials: retry
 pub struct Authenticator {
     key: [u8; 32],
     connectors: ConnectorCache,
-    /// Verified chosen passwords: a keyed hash of the connector, the needed scope and the Authorization header, and the
-    /// credential that it matched.
-    verified_headers: Mutex<HashMap<[u8; 32], Credential>>,
+    /// Verified chosen passwords and access tokens: a keyed hash of the connector's URL, the needed scope and the Authorization
+    /// header, and what it matched.
+    verified_headers: Mutex<HashMap<[u8; 32], Verified>>,
     /// When this process last decided to record the use of a credential.
     recorded_uses: Mutex<HashMap<(ConnectorId, String), Timestamp>>,
     /// Checks one password at a time, because each check takes 19 MiB of memory.
     verifier: Arc<tokio::sync::Mutex<PasswordVerifier>>,
+}
+
+/// A header that was right.
+#[derive(Clone, Debug)]
+struct Verified {
+    /// The credential that it matched, or that bought its access token.
+    credential: Credential,
+    /// When the access token ends; `None` for a password.
+    expires: Option<Timestamp>,
 }
 
 /// The connector and credential of an authenticated request.
@@ -62,6 +72,8 @@ pub struct Authenticated {
 /// The credentials of one request for one connector.
 struct SignIn<'r> {
     connector: ConnectorId,
+    /// The URL of the connector: the issuer of its access tokens.
+    issuer: &'r str,
     header: &'r str,
     request: &'r Request,
     scope: CredentialScope,
@@ -85,7 +97,7 @@ impl Authenticator {
         })
     }
 
-    /// Authenticates a request for a connector to an API that needs credentials of this scope.
+    /// Authenticates a request for a connector to an API that needs credentials of this scope. `issuer` is the URL of the connector.
     ///
     /// # Errors
     /// - 401 for invalid credentials. An unknown connector gets the same response.
@@ -95,14 +107,14 @@ impl Authenticator {
     pub async fn authenticate(
         &self,
         table: &Table,
-        id: &str,
+        (id, issuer): (&str, &str),
         request: &Request,
         scope: CredentialScope,
         now: Timestamp,
     ) -> Result<Authenticated, ScimError> {
         let header = request.header("authorization").unwrap_or_default();
         let connector = ConnectorId::parse(id).ok_or_else(|| unauthorized(None, scope, now))?;
-        let sign_in = SignIn { connector, header, request, scope, table, now };
+        let sign_in = SignIn { connector, issuer, header, request, scope, table, now };
         let (connector, credential) = self.check(sign_in).await?;
         if connector.record.disabled.is_some() {
             let detail = format!("Connector {} is disabled", connector.id);
@@ -114,20 +126,44 @@ impl Authenticator {
                 wrong_scope(&connector.id, credential.scope, scope),
             ));
         }
-        let key = (connector.id.clone(), credential.id.clone());
+        Ok(self.authenticated(connector, credential.id, now))
+    }
+
+    /// Decides whether the use of the credential has to be recorded.
+    pub fn authenticated(
+        &self,
+        connector: Arc<Connector>,
+        credential: String,
+        now: Timestamp,
+    ) -> Authenticated {
+        let key = (connector.id.clone(), credential.clone());
         let must_record_use = lock_ignoring_poison(&self.recorded_uses)
             .get(&key)
             .is_none_or(|recorded| now - *recorded >= USE_RECORDED_EVERY);
         if must_record_use {
             insert_bounded(&self.recorded_uses, key, now);
         }
-        Ok(Authenticated { connector, credential: credential.id, must_record_use })
+        Authenticated { connector, credential, must_record_use }
     }
 
-    /// Makes the next request with a credential record its use, because this request could not.
-    pub fn use_was_not_recorded(&self, connector: &ConnectorId, credential: &str) {
-        let key = (connector.clone(), credential.to_owned());
-        lock_ignoring_poison(&self.recorded_uses).remove(&key);
+    /// Records when a credential was used. It must not fail or delay the request: after [`SIDE_WRITE_TIMEOUT`] the attempt is
+    /// given up, and the next request tries again.
+    pub async fn record_use(&self, table: &Table, authenticated: &Authenticated, now: Timestamp) {
+        if !authenticated.must_record_use {
+            return;
+        }
+        let Authenticated { connector, credential, .. } = authenticated;
+        let table = table.until(Instant::now() + SIDE_WRITE_TIMEOUT);
+        if let Err(error) = table.credential_usage(&connector.id).record_use(credential, now).await {
+            tracing::warn!(%error, "cannot record the use of a credential");
+            let key = (connector.id.clone(), credential.clone());
+            lock_ignoring_poison(&self.recorded_uses).remove(&key);
+        }
+    }
+
+    /// The connectors that the process has read.
+    pub(crate) fn connectors(&self) -> &ConnectorCache {
+        &self.connectors
     }
 
     /// Reads a connector for a request without credentials; `None` if there is none.
@@ -181,7 +217,7 @@ impl Authenticator {
         }
         if is_current {
             if let Some(connector) = &connector {
-                count_failure(connector, &sign_in).await;
+                count_failure(table, connector, sign_in.request, *now).await;
             }
             Err(unauthorized(connector.as_deref(), *scope, *now))
         } else {
@@ -189,8 +225,8 @@ impl Authenticator {
         }
     }
 
-    /// Finds the credential without argon2: one with a generated secret, or the one of a remembered header if
-    /// the connector still has it.
+    /// Finds the credential without argon2: one with a generated secret, the one of a remembered header if the connector still
+    /// has it, or the one that bought the access token.
     fn recognise(
         &self,
         connector: &Connector,
@@ -201,9 +237,21 @@ impl Authenticator {
         if let Some(credential) = presented.find_generated(credentials, sign_in.now) {
             return Some(credential.clone());
         }
-        let remembered = lock_ignoring_poison(&self.verified_headers).get(&self.hash(sign_in)).cloned()?;
-        let is_valid = remembered.is_live(sign_in.now) && credentials.contains(&remembered);
-        is_valid.then_some(remembered)
+        let hash = self.hash(sign_in);
+        let remembered = lock_ignoring_poison(&self.verified_headers).get(&hash).cloned();
+        if let Some(Verified { credential, expires }) = remembered
+            && credential.is_live(sign_in.now)
+            && expires.is_none_or(|expires| sign_in.now < expires)
+            && credentials.contains(&credential)
+        {
+            return Some(credential);
+        }
+        let PresentedCredentials::Bearer { token } = presented else { return None };
+        let verified = access_token::verify(token, connector, sign_in.issuer, sign_in.now)?;
+        let VerifiedToken { credential, expires } = verified;
+        let remembered = Verified { credential: credential.clone(), expires: Some(expires) };
+        insert_bounded(&self.verified_headers, hash, remembered);
+        Some(credential)
     }
 
     /// Finds the credential with this chosen password, if the rate limit has a slot for the check.
@@ -227,7 +275,8 @@ impl Authenticator {
         let found =
             tokio::task::spawn_blocking(move || verifier.find(&presented, &candidates).cloned()).await;
         let Some(credential) = found.map_err(ScimError::internal)? else { return Ok(None) };
-        insert_bounded(&self.verified_headers, self.hash(sign_in), credential.clone());
+        let verified = Verified { credential: credential.clone(), expires: None };
+        insert_bounded(&self.verified_headers, self.hash(sign_in), verified);
         let table = sign_in.table.until(Instant::now() + SIDE_WRITE_TIMEOUT);
         if let Err(error) = table.password_limit(&connector.id).give_back(&slot).await {
             tracing::warn!(%error, "cannot give back the slot of a right password");
@@ -238,6 +287,9 @@ impl Authenticator {
     fn hash(&self, sign_in: &SignIn<'_>) -> [u8; 32] {
         let mut hash = Sha256::new();
         hash.update(self.key);
+        // The URL too: an access token is valid for one host.
+        hash.update(sign_in.issuer);
+        hash.update([0]);
         hash.update(sign_in.connector.to_string());
         hash.update([0]);
         hash.update(sign_in.scope.name());
@@ -248,10 +300,10 @@ impl Authenticator {
 }
 
 /// Counts a request with wrong credentials of a connector that exists.
-async fn count_failure(connector: &Connector, sign_in: &SignIn<'_>) {
-    let table = sign_in.table.until(Instant::now() + SIDE_WRITE_TIMEOUT);
+pub(crate) async fn count_failure(table: &Table, connector: &Connector, request: &Request, now: Timestamp) {
+    let table = table.until(Instant::now() + SIDE_WRITE_TIMEOUT);
     let failures = table.failed_sign_ins(&connector.id);
-    if let Err(error) = failures.count(sign_in.request.address, sign_in.now).await {
+    if let Err(error) = failures.count(request.address, now).await {
         tracing::warn!(%error, "cannot count a failed sign-in");
     }
 }
@@ -260,7 +312,7 @@ async fn count_failure(connector: &Connector, sign_in: &SignIn<'_>) {
 /// like one with a username and password.
 fn unauthorized(connector: Option<&Connector>, scope: CredentialScope, now: Timestamp) -> ScimError {
     let schemes = connector.map(|connector| schemes(connector, scope, now));
-    let schemes = schemes.unwrap_or(Schemes { basic: true, bearer: false });
+    let schemes = schemes.unwrap_or(Schemes { basic: true, bearer: false, oauth: false });
     ScimError::new(ErrorKind::Unauthorized(schemes), INVALID_CREDENTIALS)
 }
 
@@ -275,16 +327,23 @@ fn wrong_scope(connector: &ConnectorId, present: CredentialScope, needed: Creden
 
 /// The authentication schemes of a connector's credentials of a scope. Basic if it has none.
 pub fn schemes(connector: &Connector, scope: CredentialScope, now: Timestamp) -> Schemes {
-    let is_bearer = |credential: &&Credential| matches!(credential.kind, CredentialKind::Bearer);
+    let mut schemes = Schemes { basic: false, bearer: false, oauth: false };
     let is_usable = |credential: &&Credential| credential.scope == scope && credential.is_live(now);
-    let live = connector.credentials.iter().filter(is_usable);
-    let (bearer, basic): (Vec<_>, Vec<_>) = live.partition(is_bearer);
-    let bearer = !bearer.is_empty();
-    Schemes { basic: !basic.is_empty() || !bearer, bearer }
+    for credential in connector.credentials.iter().filter(is_usable) {
+        match credential.kind {
+            CredentialKind::Basic { .. } => schemes.basic = true,
+            CredentialKind::Bearer => schemes.bearer = true,
+            CredentialKind::ClientSecret { .. }
+            | CredentialKind::ClientKey(_)
+            | CredentialKind::Federation(_) => schemes.oauth = true,
+        }
+    }
+    schemes.basic |= !schemes.bearer && !schemes.oauth;
+    schemes
 }
 
 /// Inserts into a cache, which is cleared first if it is full.
-fn insert_bounded<K: Eq + std::hash::Hash, V>(cache: &Mutex<HashMap<K, V>>, key: K, value: V) {
+pub(crate) fn insert_bounded<K: Eq + std::hash::Hash, V>(cache: &Mutex<HashMap<K, V>>, key: K, value: V) {
     let mut cache = lock_ignoring_poison(cache);
     if cache.len() >= MAX_CACHED {
         cache.clear();
@@ -293,6 +352,6 @@ fn insert_bounded<K: Eq + std::hash::Hash, V>(cache: &Mutex<HashMap<K, V>>, key:
 }
 
 /// Locks a map. Each change to these maps is a single call, so a panic of another thread leaves them valid.
-fn lock_ignoring_poison<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+pub(crate) fn lock_ignoring_poison<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

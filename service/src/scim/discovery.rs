@@ -68,7 +68,13 @@ fn authentication_schemes(schemes: Schemes) -> Vec<Value> {
         "description": "The connector's token",
         "specUri": "https://www.rfc-editor.org/info/rfc6750",
     });
-    let all = [(schemes.basic, basic), (schemes.bearer, bearer)];
+    let oauth = json!({
+        "type": "oauth2",
+        "name": "OAuth 2.0",
+        "description": "A token of the connector's token endpoint, for the client credentials grant",
+        "specUri": "https://www.rfc-editor.org/info/rfc6749",
+    });
+    let all = [(schemes.basic, basic), (schemes.bearer, bearer), (schemes.oauth, oauth)];
     let available = all.into_iter().filter(|(is_available, _)| *is_available).map(|(_, scheme)| scheme);
     available
         .enumerate()

@@ -5,6 +5,7 @@
 //! strings: `$sha256$…` and `$argon2id$v=19$…`.
 
 mod chosen;
+mod oauth;
 mod presented;
 
 use argon2::password_hash::PasswordHasher as _;
@@ -16,6 +17,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq as _;
 
 pub use chosen::PasswordVerifier;
+pub use oauth::{ClientKey, Federation, find_client_secret};
 pub use presented::PresentedCredentials;
 
 use crate::error::ScimError;
@@ -27,18 +29,29 @@ const SHA256_PREFIX: &str = "$sha256$";
 pub struct Credential {
     /// The id, which operators and the audit trail use.
     pub id: String,
-    /// The scheme: Basic, with a username, or Bearer.
+    /// How a client proves who it is.
     pub kind: CredentialKind,
     /// The API that it is for.
     #[serde(default, skip_serializing_if = "CredentialScope::is_default")]
     pub scope: CredentialScope,
-    /// The hash of the password or token, as a PHC string.
+    /// The hash of the password, token or client secret, as a PHC string. Empty if the kind has no secret.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub secret: String,
     /// When it was created.
     pub created: Timestamp,
     /// When it expires; `None` if it never does.
     pub expires: Option<Timestamp>,
 }
+
+/// The path of the SCIM API, below the URL of a connector.
+pub const SCIM_PATH: &str = "/scim/v2";
+/// The path of the directory API, below the URL of a connector.
+pub const DIRECTORY_PATH: &str = "/directory/v1";
+/// The path of the feeds, below the URL of a connector.
+pub const EVENTS_PATH: &str = "/events/v1";
+
+/// The path of the token endpoint, below the URL of a connector.
+pub const TOKEN_PATH: &str = "/oauth2/token";
 
 /// The API that a credential is for.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -60,14 +73,27 @@ impl CredentialScope {
         }
     }
 
+    /// The paths of the APIs that need this scope, below the URL of a connector.
+    pub const fn paths(self) -> &'static [&'static str] {
+        match self {
+            Self::Scim => &[SCIM_PATH],
+            Self::Directory => &[DIRECTORY_PATH, EVENTS_PATH],
+        }
+    }
+
+    /// The scope with this name.
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::Scim, Self::Directory].into_iter().find(|scope| scope.name() == name)
+    }
+
     fn is_default(&self) -> bool {
         *self == Self::default()
     }
 }
 
-/// The authentication scheme of a credential.
+/// How a client proves who it is: to an API (Basic and Bearer), or to the token endpoint (the others).
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum CredentialKind {
     /// Basic (RFC 7617).
     Basic {
@@ -76,6 +102,15 @@ pub enum CredentialKind {
     },
     /// Bearer (RFC 6750).
     Bearer,
+    /// The secret of an OAuth client (RFC 6749 §2.3.1).
+    ClientSecret {
+        /// The id of the client.
+        client_id: String,
+    },
+    /// The key of an OAuth client.
+    ClientKey(ClientKey),
+    /// The trust in tokens of another issuer.
+    Federation(Federation),
 }
 
 impl Credential {

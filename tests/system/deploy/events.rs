@@ -7,8 +7,11 @@ use std::fs;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use directory::secrets::credential_of_generated;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use service::routes::{FALLBACK, OTHER_FUNCTIONS, ROUTES};
+use shared::credential::CredentialKind;
 use shared::resource::ResourceId;
 use tests::invariants::assert_invariants;
 use tests::pattern::differences;
@@ -104,6 +107,16 @@ pub fn expected_answers() -> Vec<(&'static str, u64, Value)> {
         ),
         ("feeds-poll", 404, json!({ "err": "invalid_request", "description": "<contains no feed>" })),
         ("jwks-get", 200, json!({ "keys": [] })),
+        (
+            "oauth-token",
+            200,
+            json!({ "access_token": "<any>", "token_type": "Bearer", "expires_in": 3600, "scope": "scim" }),
+        ),
+        (
+            "oauth-metadata-get",
+            200,
+            json!({ "issuer": "https://rollcall000.execute-api.us-east-1.amazonaws.com/default", "token_endpoint": "<contains /default/oauth2/token>" }),
+        ),
         ("directory-groups-list", 200, json!({ "entries": "<any>", "next": null })),
         ("directory-groups-get", 200, json!({ "id": GROUP_ID, "name": "Analysts", "origin": "scim" })),
         (
@@ -130,6 +143,9 @@ pub fn expected_answers() -> Vec<(&'static str, u64, Value)> {
 pub async fn create_event_fixtures(service: &Service) -> TestConnector {
     let connector = service.connector_named("default", "okta", PASSWORD).await;
     connector.reader_with_password(service, PASSWORD).await;
+    let kind = CredentialKind::ClientSecret { client_id: "client".to_owned() };
+    let client = credential_of_generated(kind, PASSWORD, Timestamp::now()).unwrap();
+    service.connectors().add_credential(&connector.id, &client).await.unwrap();
     seed::user_with_id(service, &connector.id, ResourceId::parse(USER_ID).unwrap()).await;
     seed::group_with_id(service, &connector.id, ResourceId::parse(GROUP_ID).unwrap(), "Analysts").await;
     connector

@@ -19,6 +19,9 @@ use tests::client::{Client, SCIM_JSON};
 use tests::folder::Folder;
 use tests::gateway::{DEFAULT_ROUTE, Gateway};
 use tests::lambda::Lambda;
+use tests::oauth::{
+    SigningKey, get_with_token, request_token_by_assertion, request_token_by_secret, token_of,
+};
 use tests::provisioning::{USER, create_user, patch_body};
 use tests::service::{Service, TABLE, TIME_LIMIT, binaries};
 use tokio::time::Instant;
@@ -158,7 +161,28 @@ async fn converse(client: &Client, environment: &Environment) -> (String, Vec<St
     client.send("GET", "/Users", &[("accept", SCIM_JSON), ("authorization", &bearer)], "").await;
     let with_chosen = Client::new(&client.base_url, &client.username, CHOSEN_PASSWORD);
     with_chosen.get("/Users").await;
-    (printed, vec![token])
+    let mut secrets = vec![token];
+    secrets.extend(converse_with_oauth(client, environment).await);
+    (printed, secrets)
+}
+
+/// The requests of an OAuth client. Returns its secret, its assertion and its tokens.
+async fn converse_with_oauth(client: &Client, environment: &Environment) -> Vec<String> {
+    let created = scimctl(environment, &["credential", "create", client.connector(), "--oauth"], "");
+    let value =
+        |label: &str| created.lines().find_map(|line| line.strip_prefix(label)).unwrap().trim().to_owned();
+    let (client_id, secret) = (value("Client id:"), value("Client secret:"));
+    assert_eq!(created.matches(&secret).count(), 1, "a generated secret is printed once: {created}");
+    let token = token_of(&request_token_by_secret(client, &client_id, &secret).await);
+    assert_eq!(get_with_token(client, "/Users", &token).await.status, 200);
+    assert_eq!(request_token_by_secret(client, &client_id, WRONG_PASSWORD).await.status, 401);
+    let claims = json!({ "iss": client_id, "sub": client_id, "aud": "x", "exp": 4_000_000_000_u64 });
+    let assertion = SigningKey::new_ec().sign("1", &claims);
+    assert_eq!(request_token_by_assertion(client, &assertion).await.status, 401);
+    let (signed, signature) = token.rsplit_once('.').unwrap();
+    let forged = format!("{signed}.{}", "A".repeat(signature.len()));
+    assert_eq!(get_with_token(client, "/Users", &forged).await.status, 401);
+    vec![secret, token, assertion, forged]
 }
 
 /// Every secret of the conversation: what clients and operators sent, and what the table stores.

@@ -82,7 +82,11 @@ async fn strangers_cannot_fill_the_memory_of_a_function() {
                 2 => (connector.id.to_string(), "Bearer wrong"),
                 _ => (connector.id.to_string(), ""),
             };
-            let event = request("GET", &format!("/{connector}/scim/v2/Users"), authorization, b"");
+            let (method, path, body) = match function {
+                "oauth-token" => ("POST", "oauth2/token", r#"{"grant_type":"client_credentials"}"#),
+                _ => ("GET", "scim/v2/Users", ""),
+            };
+            let event = request(method, &format!("/{connector}/{path}"), authorization, body.as_bytes());
             let status = lambda.invoke(function, &event).await.unwrap()["statusCode"].as_u64().unwrap();
             // Anyone may read the keys of a connector.
             let expected = if function == "jwks-get" { [200, 404, 429] } else { [401, 401, 429] };
@@ -104,7 +108,7 @@ fn kind_of(route: &Route) -> Option<Kind> {
         ("PATCH", "/Users/{id}") => Some(Kind::UserPatch),
         ("PATCH", "/Groups/{id}") => Some(Kind::GroupPatch),
         ("POST", "/Bulk") => Some(Kind::Bulk),
-        ("POST", "/{id}/poll") => None,
+        ("POST", "/{id}/poll" | "/token") => None,
         ("POST", _) => Some(Kind::Search),
         _ => None,
     }

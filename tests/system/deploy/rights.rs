@@ -87,14 +87,20 @@ async fn audit_records_can_be_put_but_not_changed_or_deleted() {
 }
 
 #[tokio::test]
-async fn only_functions_that_deliver_events_read_private_keys() {
+async fn private_keys_are_read_only_by_the_functions_that_sign_with_them() {
     let connector = service().connector().await;
-    let private = key(&format!("key/{}", connector.id), "x");
+    let keys_of_feeds = key(&format!("key/{}", connector.id), "x");
+    let token_keys = key(&format!("token-key/{}", connector.id), "x");
     let functions = ROUTES.iter().map(|route| route.function).chain(OTHER_FUNCTIONS.iter().copied());
     for principal in functions.chain([FALLBACK, "OperateDirectory", "AuditDirectory"]) {
         let client = client_of(principal).await;
-        let read = code!(client.get_item().table_name(TABLE).set_key(Some(private.clone())));
-        let may_read = ["feeds-poll", "feeds-deliver", FALLBACK].contains(&principal);
-        assert_eq!(read.as_deref(), if may_read { None } else { DENIED }, "{principal}");
+        for (private, readers) in [
+            (&keys_of_feeds, &["feeds-poll", "feeds-deliver", FALLBACK][..]),
+            (&token_keys, &["oauth-token", FALLBACK]),
+        ] {
+            let read = code!(client.get_item().table_name(TABLE).set_key(Some(private.clone())));
+            let expected = if readers.contains(&principal) { None } else { DENIED };
+            assert_eq!(read.as_deref(), expected, "{principal} {private:?}");
+        }
     }
 }

@@ -123,14 +123,14 @@ async fn unknown_format_is_refused() {
     let service = Service::start();
     let connector = service.connector().await;
     let text = connector.id.to_string();
-    let newer = AttributeValue::N("4".to_owned());
+    let newer = AttributeValue::N("5".to_owned());
     set_attribute(&service, &layout::connector(&connector.id), "stored_format", newer).await;
     let client = connector.local(&service);
     assert_eq!(client.get("/Users").await.status, 500);
     let user = json!({ "schemas": [USER], "userName": "a" });
     assert_eq!(client.post("/Users", &user).await.status, 500);
     let refused = scimctl(&service, &["user", "create", &text, "ann"]).failed();
-    assert!(refused.contains("is stored in format 4, and this version knows formats up to 3"), "{refused}");
+    assert!(refused.contains("is stored in format 5, and this version knows formats up to 4"), "{refused}");
     assert!(service.table().connector(&connector.id).await.is_err());
 }
 

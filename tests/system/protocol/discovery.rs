@@ -3,10 +3,11 @@
 use directory::secrets::generate_credential;
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use shared::credential::CredentialKind;
+use shared::credential::{CredentialKind, CredentialScope};
 use tests::client::{Client, Reply};
 use tests::faults::FaultyDynamoDb;
 use tests::in_process::InProcess;
+use tests::oauth::create_client;
 use tests::provisioning::USER;
 use tests::service::{TIME_LIMIT, service};
 
@@ -27,6 +28,7 @@ fn schemes(config: &Value) -> Vec<(&str, bool)> {
 
 const BASIC: &str = "httpbasic";
 const BEARER: &str = "oauthbearertoken";
+const OAUTH: &str = "oauth2";
 
 #[tokio::test]
 async fn discovery_needs_no_credentials_and_looks_the_same_for_an_unknown_connector() {
@@ -34,6 +36,7 @@ async fn discovery_needs_no_credentials_and_looks_the_same_for_an_unknown_connec
     let connector = service.connector().await;
     let disabled = service.connector().await;
     service.connectors().disable(&disabled.id).await.unwrap();
+    create_client(service, &connector.id, CredentialScope::Scim).await;
     let client = connector.local(service);
     let unknown = Client::new(&format!("{}/unknown/scim/v2", service.origin()), "okta", "x");
     for target in documents() {
@@ -48,7 +51,7 @@ async fn discovery_needs_no_credentials_and_looks_the_same_for_an_unknown_connec
         assert_eq!(text_of(without_credentials(&unknown, "GET", &target).await, &unknown), known, "{target}");
         let disabled = disabled.local(service);
         assert_eq!(text_of(without_credentials(&disabled, "GET", &target).await, &disabled), known);
-        // This connector has both kinds of credentials, so its own documents are the same.
+        // This connector has all kinds of credentials, so its own documents are the same.
         assert_eq!(text_of(own, &client), known, "{target}");
         let with_slashes = without_credentials(&client, "GET", &format!("/{target}/")).await;
         assert_eq!(text_of(with_slashes, &client), known);
@@ -113,11 +116,13 @@ async fn config_lists_the_schemes_of_the_connector_with_the_primary_one_first() 
     let service = service();
     let now = Timestamp::now();
     let (basic, bearer) = (CredentialKind::Basic { username: "okta".to_owned() }, CredentialKind::Bearer);
-    let all = [(BASIC, true), (BEARER, false)];
+    let oauth = CredentialKind::ClientSecret { client_id: "client".to_owned() };
+    let all = [(BASIC, true), (BEARER, false), (OAUTH, false)];
     for (kinds, expected) in [
         (vec![basic.clone()], vec![(BASIC, true)]),
         (vec![bearer.clone()], vec![(BEARER, true)]),
-        (vec![bearer, basic], all.to_vec()),
+        (vec![oauth.clone(), basic.clone()], vec![(BASIC, true), (OAUTH, false)]),
+        (vec![oauth, bearer, basic], all.to_vec()),
     ] {
         let connector = service.connector().await;
         let generated: Vec<_> =
@@ -131,6 +136,8 @@ async fn config_lists_the_schemes_of_the_connector_with_the_primary_one_first() 
                 CredentialKind::Basic { username } => {
                     Client::new(&client.base_url, &username, &secret).basic()
                 }
+                // The other credentials show the schemes.
+                _ => continue,
             };
             let reply =
                 client.send("GET", "/ServiceProviderConfig", &[("authorization", &authorization)], "").await;

@@ -95,7 +95,7 @@ pub fn outdated_files(root: &Path, routes: &[Route]) -> io::Result<Vec<(String, 
     }
     for function in &functions {
         let path = format!("functions/src/bin/{}.rs", function.name);
-        let text = text::binary(function.name);
+        let text = text::binary(function);
         if fs::read_to_string(root.join(&path)).ok().as_deref() != Some(&text) {
             files.push((path, text));
         }

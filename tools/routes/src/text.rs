@@ -77,9 +77,10 @@ fn event_source(name: &str, method: &str, path: &str) -> String {
     )
 }
 
-/// The name of a route among those of its function: its last segment, or `Base`.
+/// The name of a route among those of its function: its last segment, or `Base`, or `Root` if the path begins with the base.
 fn event_name(route: &Route) -> String {
     match pascal_case(route.path.rsplit('/').next().unwrap_or_default()) {
+        name if name.is_empty() && route.api.is_before_connector => "Root".to_owned(),
         name if name.is_empty() => "Base".to_owned(),
         name => name,
     }
@@ -127,12 +128,14 @@ pub fn table(routes: &[Route]) -> String {
 }
 
 /// The binary of a function.
-pub fn binary(function: &str) -> String {
+pub fn binary(function: &Function) -> String {
+    let name = function.name;
+    let run = if function.policies.contains(&"IssueTokens") { "run_with_fetch" } else { "run" };
     format!(
-        "//! The function `{function}`. `make routes` writes this file.
+        "//! The function `{name}`. `make routes` writes this file.
 
 fn main() -> Result<(), functions::lambda::Error> {{
-    functions::lambda::run(const {{ service::routes::handler(\"{function}\") }})
+    functions::lambda::{run}(const {{ service::routes::handler(\"{name}\") }})
 }}
 "
     )

@@ -17,6 +17,7 @@ mod operator;
 mod orphaned;
 mod output;
 mod place;
+mod policies;
 mod progress;
 mod prompt;
 mod refusal;
@@ -119,6 +120,9 @@ enum Command {
   scimctl feed tail okta platform"
     )]
     Feed(feed::Command),
+    /// Check policies that name users and groups of a directory
+    #[command(subcommand, after_help = "EXAMPLE:\n  scimctl policies check okta --cedar policies/")]
+    Policies(policies::Command),
     /// Manage custom schemas, which extend the users or groups of a connector
     #[command(
         subcommand,
@@ -179,18 +183,19 @@ async fn main() -> ExitCode {
     if wide {
         table::set_wide();
     }
+    let failure_code = match &command {
+        Command::Policies(command) => command.failure_code(),
+        _ => 1,
+    };
     let result = match command {
         // Completions need no table.
-        Command::Completions { shell } => print_completions(shell),
+        Command::Completions { shell } => print_completions(shell).map(|()| ExitCode::SUCCESS),
         command => run(command, location).await,
     };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(Failure(sentence)) => {
-            output::print_note(&format!("scimctl: {sentence}"));
-            ExitCode::FAILURE
-        }
-    }
+    result.unwrap_or_else(|Failure(sentence)| {
+        output::print_note(&format!("scimctl: {sentence}"));
+        failure_code.into()
+    })
 }
 
 impl Command {
@@ -203,6 +208,7 @@ impl Command {
             Self::Group(command) => command.is_change(),
             Self::Role(command) => command.is_change(),
             Self::Feed(command) => command.is_change(),
+            Self::Policies(command) => command.is_change(),
             Self::Schema(command) => command.is_change(),
             Self::Check(command) => command.is_change(),
             Self::Import { dry_run, .. } => !dry_run,
@@ -217,9 +223,10 @@ impl Command {
     }
 }
 
-async fn run(command: Command, location: TableLocation) -> Result<(), Failure> {
+async fn run(command: Command, location: TableLocation) -> Result<ExitCode, Failure> {
     let context = Context::new(location, command.is_change()).await?;
-    match command {
+    let result = match command {
+        Command::Policies(command) => return policies::run(command, &context).await,
         Command::Connector(command) => connector::run(command, &context).await,
         Command::Credential(command) => credential::run(command, &context).await,
         Command::User(command) => user::run(command, &context).await,
@@ -242,7 +249,8 @@ async fn run(command: Command, location: TableLocation) -> Result<(), Failure> {
         Command::Sweep(command) => sweep::run(command, &context).await,
         Command::Doctor(command) => doctor::run(command, &context).await,
         Command::Completions { shell } => print_completions(shell),
-    }
+    };
+    result.map(|()| ExitCode::SUCCESS)
 }
 
 fn print_completions(shell: Shell) -> Result<(), Failure> {

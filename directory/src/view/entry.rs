@@ -6,6 +6,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::dynamodb::items::Stored;
+use crate::index::USER_NAME;
 use crate::settings::{DisplayName, Settings, UsernameCase};
 use shared::error::ScimError;
 use shared::filter::{fold, fold_name};
@@ -196,6 +197,11 @@ impl<'s> EntryMaker<'s> {
         let is_name = name.len() == source.len() || !name.ends_with(char::is_whitespace);
         let key = fold_name(name, false);
         (is_name && !key.is_empty()).then(|| key.into_owned())
+    }
+
+    /// Returns the username that the directory shows for this `userName`, or `None` if usernames are made of another attribute.
+    pub fn username_of(&self, user_name: &str) -> Option<String> {
+        (self.settings.mapping.username == USER_NAME).then(|| self.map_username(user_name))
     }
 
     /// Returns the settings.

@@ -1,6 +1,7 @@
 //! `scimctl`: the operator's command line. It works on the DynamoDB table itself, with the operator's own AWS credentials.
 
 mod audit;
+mod cedar;
 mod check;
 mod connector;
 mod context;
@@ -132,18 +133,13 @@ enum Command {
     )]
     Schema(schema::Command),
     /// Export the users, groups or roles of a directory to a file
-    #[command(after_help = "EXAMPLE:\n  scimctl export users okta users.csv --hidden")]
-    Export {
-        /// What to export
-        kind: RowKind,
-        /// Id of the connector
-        connector: String,
-        /// File to write, .csv or .jsonl. Without it, CSV is written to standard output
-        file: Option<PathBuf>,
-        /// Export hidden users or groups too, with the reason
-        #[arg(long)]
-        hidden: bool,
-    },
+    #[command(
+        subcommand,
+        after_help = "EXAMPLES:
+  scimctl export users okta users.csv --hidden
+  scimctl export cedar okta entities.json"
+    )]
+    Export(transfer::Export),
     /// Create or update local users, local groups or roles from a file, with the columns of `export`
     #[command(after_help = "EXAMPLE:\n  scimctl import users okta contractors.csv --dry-run")]
     Import {
@@ -214,7 +210,7 @@ impl Command {
             Self::Import { dry_run, .. } => !dry_run,
             Self::Migrate(_) | Self::Reindex(_) => true,
             // A sweep finishes the changes of others.
-            Self::Export { .. }
+            Self::Export(_)
             | Self::Audit(_)
             | Self::Sweep(_)
             | Self::Doctor(_)
@@ -234,9 +230,7 @@ async fn run(command: Command, location: TableLocation) -> Result<ExitCode, Fail
         Command::Role(command) => role::run(command, &context).await,
         Command::Feed(command) => feed::run(command, &context).await,
         Command::Schema(command) => schema::run(command, &context).await,
-        Command::Export { kind, connector, file, hidden } => {
-            transfer::export(&context, kind, &connector, file.as_deref(), hidden).await
-        }
+        Command::Export(command) => transfer::export(command, &context).await,
         // A deletion of the connector does not wait until a long import ends, so the import stops when a deletion begins.
         Command::Import { kind, connector, file, dry_run } => tokio::select! {
             result = transfer::import(&context, kind, &connector, &file, dry_run) => result,

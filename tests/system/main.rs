@@ -52,6 +52,7 @@ mod kit {
 mod operators {
     mod audit;
     mod auditors;
+    mod cedar_export;
     mod conflicts;
     mod connectors;
     mod display_names;

@@ -52,6 +52,8 @@ mod kit {
 mod operators {
     mod audit;
     mod auditors;
+    mod cedar_check;
+    mod cedar_decisions;
     mod cedar_export;
     mod conflicts;
     mod connectors;

@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::principals::Principals;
-use super::report::{self, Stale};
+use super::report;
+use crate::cedar;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::open_directory::OpenDirectory;
@@ -42,8 +43,8 @@ impl Command {
 /// Runs the command.
 pub async fn run(command: Command, context: &Context) -> Result<ExitCode, Failure> {
     let open = OpenDirectory::open(context, &command.connector).await?;
-    let _principals = Principals::read(context, &open).await?;
-    let lines: Vec<Stale> = Vec::new();
+    let principals = Principals::read(context, &open).await?;
+    let lines = cedar::find_stale(&command.cedar, &principals)?;
     report::print(&lines, command.json)?;
     Ok(if lines.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -8,14 +8,22 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
+use crate::cedar::{self, Try, Who};
 use crate::context::Context;
 use crate::failure::Failure;
+
+pub use principals::Principals;
+pub use report::{Effect, Gone, Principal, Stale};
 
 /// The commands on policies.
 #[derive(Subcommand)]
 pub enum Command {
     /// Find the policies that name users or groups who are gone
     Check(check::Command),
+    /// Decide with Cedar policies whether a user may do something
+    Try(Try),
+    /// List the users whom Cedar policies allow something, and the policies that do so
+    Who(Who),
 }
 
 impl Command {
@@ -23,13 +31,14 @@ impl Command {
     pub fn is_change(&self) -> bool {
         match self {
             Self::Check(command) => command.is_change(),
+            Self::Try(_) | Self::Who(_) => false,
         }
     }
 
     /// The exit code of a failure. A check that could not look must differ from one that found something.
     pub fn failure_code(&self) -> u8 {
         match self {
-            Self::Check(_) => 2,
+            Self::Check(_) | Self::Try(_) | Self::Who(_) => 2,
         }
     }
 }
@@ -38,5 +47,7 @@ impl Command {
 pub async fn run(command: Command, context: &Context) -> Result<ExitCode, Failure> {
     match command {
         Command::Check(command) => check::run(command, context).await,
+        Command::Try(command) => cedar::decide(command, context).await,
+        Command::Who(command) => cedar::who(command, context).await,
     }
 }

@@ -26,6 +26,8 @@ pub struct Principals {
 struct Known {
     by_name: BTreeMap<String, Option<Gone>>,
     by_id: BTreeMap<String, Option<Gone>>,
+    /// The latest name of each id.
+    names: BTreeMap<String, String>,
 }
 
 impl Principals {
@@ -88,13 +90,16 @@ impl Principals {
             let why = if record.is_deletion() { Why::Deleted } else { Why::Renamed };
             let since = record.time.parse::<Timestamp>().ok();
             let gone = Gone { id: Some(record.id.clone()), why, since };
-            if let Some(name) = name {
+            if let Some(name) = &name {
                 known
                     .by_name
-                    .entry(fold_name(&name, false).into_owned())
+                    .entry(fold_name(name, false).into_owned())
                     .or_insert_with(|| Some(gone.clone()));
             }
             if record.is_deletion() {
+                if let Some(name) = name {
+                    known.names.entry(record.id.clone()).or_insert(name);
+                }
                 known.by_id.entry(record.id.clone()).or_insert(Some(gone));
             }
         }
@@ -108,6 +113,16 @@ impl Principals {
     /// Returns why the directory does not show the user with this id; `None` if it shows it.
     pub fn missing_user_id(&self, id: &str) -> Option<Gone> {
         found(&self.users.by_id, id)
+    }
+
+    /// Returns the username of the user with this id, which may be deleted; `None` if the directory does not know it.
+    pub fn user_name(&self, id: &str) -> Option<&str> {
+        self.users.names.get(id).map(String::as_str)
+    }
+
+    /// Returns the name of the group with this id, which may be deleted; `None` if the directory does not know it.
+    pub fn group_name(&self, id: &str) -> Option<&str> {
+        self.groups.names.get(id).map(String::as_str)
     }
 
     /// Returns why the directory does not show a group with this name; `None` if it shows one, or if it is the built-in group.
@@ -125,6 +140,7 @@ impl Known {
     /// Adds a resource. If several have one name, the one that is shown counts.
     fn add(&mut self, name: &str, id: &str, gone: Option<Gone>) {
         self.by_id.insert(id.to_owned(), gone.clone());
+        self.names.insert(id.to_owned(), name.to_owned());
         let is_shown = gone.is_none();
         let present = self.by_name.entry(fold_name(name, false).into_owned()).or_insert(gone);
         if is_shown {

@@ -96,6 +96,8 @@ pub enum Effect {
     Administer,
     /// It lets principals read audit records.
     Audit,
+    /// It is data that policies can read.
+    Data,
 }
 
 impl fmt::Display for Principal {
@@ -131,6 +133,7 @@ impl fmt::Display for Effect {
             Self::Member => "member",
             Self::Administer => "administer",
             Self::Audit => "audit",
+            Self::Data => "data",
         })
     }
 }

@@ -58,8 +58,9 @@ pub async fn decide(command: Try, context: &Context) -> Result<ExitCode, Failure
     }
     print_lines(&lines)?;
     if let Some(reason) = &user.hidden {
+        let applies = if is_allowed { "; the policy applies without them" } else { "" };
         print_note(&format!(
-            "the directory hides this user ({reason}); a policy that allows it names the user, or asks for no group"
+            "the directory hides this user ({reason}), so it has no groups, roles or attributes in Cedar{applies}"
         ));
     }
     Ok(if is_allowed { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -18,7 +18,7 @@ const ENDINGS: [&str; 2] = [".cedar", ".cedar.json"];
 /// What a file holds.
 pub enum Content {
     /// Policies and templates, and their text if it is in Cedar's own syntax.
-    Policies(PolicySet, Option<String>),
+    Policies(Box<PolicySet>, Option<String>),
     /// Entities, as Cedar reads them and as JSON.
     Entities(Entities, Vec<Value>),
 }
@@ -30,15 +30,15 @@ pub enum Content {
 pub fn read(file: &Path) -> Result<Content, Failure> {
     let text = fs::read_to_string(file).map_err(|error| in_file(file, error))?;
     if file.extension().is_none_or(|extension| extension != "json") {
-        let policies = text.parse().map_err(|error| in_line(file, &text, &error))?;
-        return Ok(Content::Policies(policies, Some(text)));
+        let policies: PolicySet = text.parse().map_err(|error| in_line(file, &text, &error))?;
+        return Ok(Content::Policies(policies.into(), Some(text)));
     }
     if text.trim_start().starts_with('[') {
         let entities = Entities::from_json_str(&text, None).map_err(|error| in_json(file, &error))?;
         return Ok(Content::Entities(entities, serde_json::from_str(&text)?));
     }
     let policies = PolicySet::from_json_str(&text).map_err(|error| in_json(file, &error))?;
-    Ok(Content::Policies(policies, None))
+    Ok(Content::Policies(policies.into(), None))
 }
 
 /// Lists the files that an operator names. A folder stands for the .cedar and .cedar.json files in it and its subfolders.

@@ -40,7 +40,7 @@ impl fmt::Display for Origin {
 pub struct Policies {
     /// The policies, with ids that differ between files.
     pub set: PolicySet,
-    origins: HashMap<PolicyId, Origin>,
+    origins: HashMap<PolicyId, String>,
 }
 
 impl Policies {
@@ -57,7 +57,11 @@ impl Policies {
             let renamed = policies.set.merge(&set, true);
             let renamed = renamed.map_err(|error| file::in_file(&path, chain(&error)))?;
             for (id, origin) in origins(&path, &set, text.as_deref()) {
-                policies.origins.insert(renamed.get(&id).cloned().unwrap_or(id), origin);
+                let id = renamed.get(&id).cloned().unwrap_or(id);
+                let origin = origin.to_string();
+                // Cedar makes one policy of two that are equal and have the same id in their files.
+                let origins = policies.origins.entry(id).or_default();
+                *origins = if origins.is_empty() { origin } else { format!("{origins}, {origin}") };
             }
         }
         Ok(policies)
@@ -65,7 +69,7 @@ impl Policies {
 
     /// Where a policy is from, for people.
     pub fn origin(&self, id: &PolicyId) -> String {
-        self.origins.get(id).map_or_else(|| id.to_string(), ToString::to_string)
+        self.origins.get(id).cloned().unwrap_or_else(|| id.to_string())
     }
 }
 

@@ -274,7 +274,9 @@ async fn policies_of_several_files_keep_their_places() {
     let (connector, client) = new_connector().await;
     let ann = create_user(&client, "ann").await;
     let folder = Folder::new();
-    let first = folder.write("a.cedar", "permit (principal, action, resource);");
+    let everyone = "permit (principal, action, resource);";
+    let first = folder.write("a.cedar", &format!("{everyone}\n{everyone}"));
+    let same = folder.write("d.cedar", everyone);
     let second =
         folder.write("b.cedar", "\npermit (principal, action, resource) when { principal has active };");
     let policy = json!({ "effect": "permit", "principal": { "op": "All" }, "action": { "op": "All" }, "resource": { "op": "All" }, "conditions": [] });
@@ -284,7 +286,12 @@ async fn policies_of_several_files_keep_their_places() {
             .to_string(),
     );
     folder.write("notes.txt", "not a policy");
-    let reasons = [format!("{first}:1 policy0"), format!("{second}:2 policy0"), format!("{third} everyone")];
+    let reasons = [
+        format!("{first}:1 policy0, {same}:1 policy0"),
+        format!("{first}:2 policy1"),
+        format!("{second}:2 policy0"),
+        format!("{third} everyone"),
+    ];
     let expected = answer("allow", "ann", &ann, &reasons.map(|reason| format!("Reason:    {reason}")));
     assert_eq!(may_read_plan(&connector, folder.path().to_str().unwrap(), "ann").ok(), expected);
 }

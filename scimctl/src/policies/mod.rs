@@ -11,6 +11,9 @@ use clap::Subcommand;
 use crate::context::Context;
 use crate::failure::Failure;
 
+pub use principals::Principals;
+pub use report::{Effect, Gone, Principal, Stale, Why};
+
 /// The commands on policies.
 #[derive(Subcommand)]
 pub enum Command {

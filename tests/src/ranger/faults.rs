@@ -15,29 +15,44 @@ pub enum Fault {
     Half,
     /// The call is done, and the answer is 503.
     Lost,
+    /// The answer has half the entries of a page, and counts all of them.
+    FewerEntries,
+}
+
+/// A fault that waits for its calls.
+struct Waiting {
+    method: &'static str,
+    path: String,
+    fault: Fault,
+    times: usize,
 }
 
 /// The faults that wait for their calls.
 #[derive(Default)]
 pub(super) struct Faults {
-    waiting: Vec<(String, Fault, usize)>,
+    waiting: Vec<Waiting>,
     calls: Vec<String>,
 }
 
 impl Faults {
-    pub fn add(&mut self, path: &str, fault: Fault, times: usize) {
-        self.waiting.push((path.to_owned(), fault, times));
+    /// Adds a fault for calls of a method (all if it is empty) whose path contains a text.
+    pub fn add(&mut self, method: &'static str, path: &str, fault: Fault, times: usize) {
+        self.waiting.push(Waiting { method, path: path.to_owned(), fault, times });
     }
 
     /// Records a call, and takes the fault that is for it.
     pub fn next(&mut self, method: &str, path: &str) -> Option<Fault> {
         self.calls.push(format!("{method} {path}"));
-        let fault =
-            self.waiting.iter_mut().find(|(part, _, times)| *times > 0 && path.contains(part.as_str()));
-        fault.map(|(_, fault, times)| {
-            *times -= 1;
-            *fault
-        })
+        let is_next = |waiting: &&mut Waiting| {
+            waiting.times > 0 && method.starts_with(waiting.method) && path.contains(&waiting.path)
+        };
+        let next = self.waiting.iter_mut().find(is_next)?;
+        next.times -= 1;
+        Some(next.fault)
+    }
+
+    pub fn clear(&mut self) {
+        self.waiting.clear();
     }
 
     pub fn take_calls(&mut self) -> Vec<String> {
@@ -55,7 +70,7 @@ impl Fault {
             Self::Html => {
                 Some(response(200, "text/html", "<!doctype html><title>Ranger - Sign In</title>".to_owned()))
             }
-            Self::Half | Self::Lost => None,
+            Self::Half | Self::Lost | Self::FewerEntries => None,
         }
     }
 
@@ -66,6 +81,15 @@ impl Fault {
                 let text = value.to_string();
                 let half: String = text.chars().take(text.chars().count() / 2).collect();
                 response(200, "application/json", half)
+            }
+            Self::FewerEntries => {
+                let mut value = value.clone();
+                for field in ["vXUsers", "vXGroups"] {
+                    if let Some(entries) = value.get_mut(field).and_then(Value::as_array_mut) {
+                        entries.truncate(entries.len() / 2);
+                    }
+                }
+                response(200, "application/json", value.to_string())
             }
             _ => response(503, "text/plain", "gateway".to_owned()),
         }

@@ -32,6 +32,7 @@ use http::{Method, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 
 use faults::Faults;
 
@@ -46,7 +47,12 @@ pub struct FakeRanger {
     /// Its URL.
     pub url: String,
     state: Arc<Mutex<Ranger>>,
+    acts: Arc<Mutex<Vec<(String, Act)>>>,
+    called: Arc<Notify>,
 }
+
+/// What another client does between two calls.
+type Act = Box<dyn FnOnce(&FakeRanger) + Send>;
 
 /// What Ranger's database holds.
 #[derive(Default)]
@@ -62,6 +68,8 @@ struct Ranger {
     roles: BTreeMap<u64, Value>,
     zones: BTreeMap<u64, Value>,
     last_id: u64,
+    /// The user whom Ranger does not accept, for a reason that only its log says.
+    passed_over: Option<String>,
     faults: Faults,
 }
 
@@ -87,9 +95,10 @@ impl FakeRanger {
         let mut ranger = Ranger::default();
         ranger.add_internal();
         let state = Arc::new(Mutex::new(ranger));
-        let router = Router::new().fallback(answer).with_state(Arc::clone(&state));
+        let fake = Self { url, state, acts: Arc::default(), called: Arc::default() };
+        let router = Router::new().fallback(answer).with_state(fake.clone());
         tokio::spawn(axum::serve(listener, router).into_future());
-        Self { url, state }
+        fake
     }
 
     fn state(&self) -> MutexGuard<'_, Ranger> {
@@ -98,7 +107,33 @@ impl FakeRanger {
 
     /// Makes the calls whose path contains this text fail in this way, so many times.
     pub fn fail(&self, path: &str, fault: Fault, times: usize) {
-        self.state().faults.add(path, fault, times);
+        self.state().faults.add("", path, fault, times);
+    }
+
+    /// The same for calls that change something with PUT.
+    pub fn fail_put(&self, path: &str, fault: Fault, times: usize) {
+        self.state().faults.add("PUT", path, fault, times);
+    }
+
+    /// Does something before the next call whose path contains this text, as another client of Ranger does.
+    pub fn on_next(&self, path: &str, act: impl FnOnce(&Self) + Send + 'static) {
+        self.acts.lock().expect("no call panicked").push((path.to_owned(), Box::new(act)));
+    }
+
+    /// Waits until a condition is true. It is tested after each call.
+    pub async fn until(&self, is_true: impl Fn(&Self) -> bool) {
+        loop {
+            let called = self.called.notified();
+            if is_true(self) {
+                return;
+            }
+            called.await;
+        }
+    }
+
+    /// Ends the faults that have not happened yet.
+    pub fn fail_no_more(&self) {
+        self.state().faults.clear();
     }
 
     /// The calls so far, as `METHOD path`, and forgets them.
@@ -124,33 +159,48 @@ impl Ranger {
     }
 }
 
-async fn answer(State(state): State<Arc<Mutex<Ranger>>>, request: Request) -> Response<Body> {
-    let (parts, body) = request.into_parts();
-    let body = body.collect().await.expect("a request is complete").to_bytes();
-    let expected = format!("Basic {}", BASE64.encode(format!("{ACCOUNT}:{PASSWORD}")));
-    let is_authenticated = parts.headers.get("authorization").is_some_and(|value| *value == *expected);
-    let path = percent_encoding::percent_decode_str(parts.uri.path()).decode_utf8_lossy().into_owned();
-    let fault = {
-        let mut ranger = state.lock().expect("no call panicked");
-        ranger.faults.next(parts.method.as_str(), &path)
-    };
-    if let Some(response) = fault.as_ref().and_then(Fault::response_before) {
-        return response;
+async fn answer(State(fake): State<FakeRanger>, request: Request) -> Response<Body> {
+    let response = fake.answer(request).await;
+    fake.called.notify_waiters();
+    response
+}
+
+impl FakeRanger {
+    /// Takes what is to be done before a call.
+    fn take_act(&self, path: &str) -> Option<Act> {
+        let mut acts = self.acts.lock().expect("no call panicked");
+        let position = acts.iter().position(|(part, _)| path.contains(part.as_str()))?;
+        Some(acts.remove(position).1)
     }
-    if !is_authenticated {
-        return json_response(StatusCode::UNAUTHORIZED, &message("Authentication Failed"));
-    }
-    let call = Call {
-        method: &parts.method,
-        path: &path,
-        query: query(parts.uri.query().unwrap_or_default()),
-        body: &body,
-    };
-    let answered = state.lock().expect("no call panicked").handle(&call);
-    match (answered, fault) {
-        (Ok(value), None) => json_response(StatusCode::OK, &value),
-        (Ok(value), Some(fault)) => fault.response_after(&value),
-        (Err((status, text)), _) => json_response(status, &message(&text)),
+
+    async fn answer(&self, request: Request) -> Response<Body> {
+        let (parts, body) = request.into_parts();
+        let body = body.collect().await.expect("a request is complete").to_bytes();
+        let expected = format!("Basic {}", BASE64.encode(format!("{ACCOUNT}:{PASSWORD}")));
+        let is_authenticated = parts.headers.get("authorization").is_some_and(|value| *value == *expected);
+        let path = percent_encoding::percent_decode_str(parts.uri.path()).decode_utf8_lossy().into_owned();
+        if let Some(act) = self.take_act(&path) {
+            act(self);
+        }
+        let fault = self.state().faults.next(parts.method.as_str(), &path);
+        if let Some(response) = fault.as_ref().and_then(Fault::response_before) {
+            return response;
+        }
+        if !is_authenticated {
+            return json_response(StatusCode::UNAUTHORIZED, &message("Authentication Failed"));
+        }
+        let call = Call {
+            method: &parts.method,
+            path: &path,
+            query: query(parts.uri.query().unwrap_or_default()),
+            body: &body,
+        };
+        let answered = self.state().handle(&call);
+        match (answered, fault) {
+            (Ok(value), None) => json_response(StatusCode::OK, &value),
+            (Ok(value), Some(fault)) => fault.response_after(&value),
+            (Err((status, text)), _) => json_response(status, &message(&text)),
+        }
     }
 }
 

@@ -69,6 +69,11 @@ impl FakeRanger {
         state.members.entry(name.to_owned()).or_default().extend(users.iter().map(|user| (*user).to_owned()));
     }
 
+    /// Makes Ranger pass over a user without an error, as it does with users whose names or first names it does not accept.
+    pub fn pass_over(&self, name: &str) {
+        self.state().passed_over = Some(name.to_owned());
+    }
+
     /// Removes a user without a trace, as another administrator can.
     pub fn remove_user(&self, name: &str) {
         self.state().remove_user(name);
@@ -117,7 +122,8 @@ impl Ranger {
             let text = |field: &str| user[field].as_str().unwrap_or_default().trim().to_owned();
             let is_blank = |text: &str| text.is_empty() || text.eq_ignore_ascii_case("null");
             let (name, first_name, email) = (text("name"), text("firstName"), text("emailAddress"));
-            if is_blank(&name) || is_blank(&first_name) {
+            let is_passed_over = self.passed_over.as_ref() == Some(&name);
+            if is_blank(&name) || is_blank(&first_name) || is_passed_over {
                 continue;
             }
             let has_email = |other: &(&String, &Value)| *other.0 != name && other.1["emailAddress"] == *email;

@@ -21,6 +21,7 @@ mod place;
 mod policies;
 mod progress;
 mod prompt;
+mod ranger;
 mod refusal;
 mod reindex;
 mod role;
@@ -121,8 +122,17 @@ enum Command {
   scimctl feed tail okta platform"
     )]
     Feed(feed::Command),
+    /// Send users and groups to Apache Ranger
+    #[command(
+        subcommand,
+        after_help = "EXAMPLE:\n  scimctl ranger sync okta --url https://ranger.example.com:6182 --username rangerusersync --password -"
+    )]
+    Ranger(ranger::Command),
     /// Check policies that name users and groups of a directory
-    #[command(subcommand, after_help = "EXAMPLE:\n  scimctl policies check okta --cedar policies/")]
+    #[command(
+        subcommand,
+        after_help = "EXAMPLE:\n  scimctl policies check okta --ranger-export policies.json"
+    )]
     Policies(policies::Command),
     /// Manage custom schemas, which extend the users or groups of a connector
     #[command(
@@ -204,6 +214,7 @@ impl Command {
             Self::Group(command) => command.is_change(),
             Self::Role(command) => command.is_change(),
             Self::Feed(command) => command.is_change(),
+            Self::Ranger(command) => command.is_change(),
             Self::Policies(command) => command.is_change(),
             Self::Schema(command) => command.is_change(),
             Self::Check(command) => command.is_change(),
@@ -230,6 +241,7 @@ async fn run(command: Command, location: TableLocation) -> Result<ExitCode, Fail
         Command::Role(command) => role::run(command, &context).await,
         Command::Feed(command) => feed::run(command, &context).await,
         Command::Schema(command) => schema::run(command, &context).await,
+        Command::Ranger(command) => ranger::run(command, &context).await,
         Command::Export(command) => transfer::export(command, &context).await,
         // A deletion of the connector does not wait until a long import ends, so the import stops when a deletion begins.
         Command::Import { kind, connector, file, dry_run } => tokio::select! {

@@ -101,3 +101,10 @@ mod protocol {
     mod rate_limit;
     mod scopes;
 }
+
+mod ranger {
+    mod leavers;
+    mod policies;
+    mod sync;
+    mod watch;
+}

@@ -25,7 +25,8 @@ pub struct AuditRecord {
     pub by: String,
     /// The credential's id, or the operator's name.
     pub who: String,
-    /// The kind of change: `create`, `update`, `adopt`, `merge`, `delete`, `repair`, `migrate` or `reindex`.
+    /// The kind of change: `create`, `update`, `adopt`, `merge`, `delete`, `repair`, `migrate`, `reindex` or
+    /// `clean-policy`.
     pub operation: String,
     /// The kind of resource: `User`, `Group`, `LocalGroup`, `Role` or `Connector`.
     pub kind: String,

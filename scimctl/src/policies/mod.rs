@@ -13,7 +13,7 @@ use crate::context::Context;
 use crate::failure::Failure;
 
 pub use principals::Principals;
-pub use report::{Effect, Gone, Principal, Stale};
+pub use report::{Effect, Gone, Principal, Stale, Why};
 
 /// The commands on policies.
 #[derive(Subcommand)]

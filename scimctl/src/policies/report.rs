@@ -20,7 +20,7 @@ pub struct Stale {
     pub gone: Gone,
     /// What evaluates the policy: `ranger` or `cedar`.
     pub engine: &'static str,
-    /// The service that the policy belongs to, or the file.
+    /// The service that the policy belongs to, or the file. For Ranger's roles and zones, `roles` and `zones`.
     pub service: String,
     /// The id of the policy, role or zone.
     pub policy: String,
@@ -33,7 +33,7 @@ pub struct Stale {
     pub effect: Effect,
     /// Whether the policy is in effect.
     pub enabled: bool,
-    /// Whether this is the only principal that the place names.
+    /// Whether the place names only principals that are gone.
     pub last_principal: bool,
 }
 

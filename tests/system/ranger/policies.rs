@@ -194,6 +194,21 @@ async fn names_are_matched_after_the_mapping() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn policies_of_all_pages_are_read() {
+    let connector = service().connector().await;
+    let ranger = FakeRanger::start().await;
+    for number in 0..=1_000 {
+        let user = format!("user{number}");
+        let items = json!({ "policyItems": [item("select", &[&user], &[])] });
+        ranger.add_policy("hive & prod", &user, &items);
+    }
+    let found = lines(&check(&connector, &ranger, &["--json"]));
+    let names: Vec<&str> = found.iter().map(|line| line["user"].as_str().unwrap()).collect();
+    let expected: Vec<String> = (0..=1_000).map(|number| format!("user{number}")).collect();
+    assert!(names == expected, "{} names: {:?}", names.len(), names.last());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn exit_code_says_whether_the_command_could_look() {
     let connector = service().connector().await;
     let client = connector.local(service());

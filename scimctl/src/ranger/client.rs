@@ -110,22 +110,18 @@ impl RangerClient {
         self.call_once(&method, path, Some(&body)).await.map_err(|error| Failure(error.sentence))
     }
 
-    /// Reads a list of which each answer has one page, until an answer has nothing new. Not every list of Ranger is in pages: some
-    /// answers have all elements whatever the page is.
+    /// Reads a list of which each answer has one page, until an answer has nothing new: a server can limit the size of pages, and some
+    /// lists are not in pages, so that each answer has all elements.
     pub async fn get_pages(&self, path: &str) -> Result<Vec<Value>, Failure> {
         let mut all: Vec<Value> = Vec::new();
         loop {
             let start = all.len();
             let page: Vec<Value> =
                 self.get(&format!("{path}?startIndex={start}&pageSize={PAGE_SIZE}")).await?;
-            let is_last = page.len() < PAGE_SIZE;
             let id = |element: &Value| element.get("id").cloned().unwrap_or_default();
-            if page.first().is_some_and(|first| all.iter().any(|known| id(known) == id(first))) {
-                return Ok(all);
-            }
-            all.extend(page);
-            if is_last {
-                return Ok(all);
+            match page.first() {
+                Some(first) if all.iter().all(|known| id(known) != id(first)) => all.extend(page),
+                _ => return Ok(all),
             }
         }
     }

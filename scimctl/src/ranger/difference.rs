@@ -72,69 +72,51 @@ impl Difference {
         let mut difference = Self { skipped: wanted.skipped.clone(), ..Self::default() };
         let users = Names::new(&present.users, scope);
         let groups = Names::new(&present.groups, scope);
-        let mut sent: BTreeMap<&str, &WantedUser> = BTreeMap::new();
-        let mut untouched: BTreeSet<String> = BTreeSet::new();
+        let mut sent_users = Sent::default();
         for user in &wanted.users {
             match users.find(&user.username) {
-                Err(why) => {
-                    untouched.insert(fold(&user.username));
-                    difference.skip("user", &user.username, why);
-                }
+                Err(why) => difference.skip("user", sent_users.leave(&user.username), why),
                 Ok(account) => {
-                    sent.insert(&user.username, user);
+                    sent_users.names.insert(&user.username);
                     difference.add_user(user, account, scope);
                 }
             }
         }
-        let mut sent_groups: BTreeSet<&str> = BTreeSet::new();
-        let mut untouched_groups: BTreeSet<String> = wanted.repeated_groups.clone();
+        let mut sent_groups = Sent { untouched: wanted.repeated_groups.clone(), ..Sent::default() };
         for group in &wanted.groups {
             match groups.find(&group.name) {
-                Err(why) => {
-                    untouched_groups.insert(fold(&group.name));
-                    difference.skip("group", &group.name, why);
-                }
+                Err(why) => difference.skip("group", sent_groups.leave(&group.name), why),
                 Ok(account) => {
-                    sent_groups.insert(&group.name);
-                    let attributes = group.attributes(scope.connector);
-                    if account.is_none_or(|account| !account.has(scope.connector, &attributes)) {
-                        difference.groups.push(group.entry(scope.connector, &attributes));
-                    }
+                    sent_groups.names.insert(&group.name);
+                    difference.add_group(group, account, scope);
                 }
             }
         }
-        let is_gone = |account: &&Account| {
-            !sent.contains_key(account.name.as_str()) && !untouched.contains(&fold(&account.name))
-        };
-        let is_gone_group = |account: &&Account| {
-            !sent_groups.contains(account.name.as_str()) && !untouched_groups.contains(&fold(&account.name))
-        };
-        let visible = |account: &&Account| account.is_visible;
+        let is_visible = |account: &&Account| account.is_visible;
         let name = |account: &Account| account.name.clone();
-        difference.present_users = users.ours().filter(visible).count();
-        difference.hidden_users = users.ours().filter(is_gone).filter(visible).map(name).collect();
-        difference.hidden_groups = groups.ours().filter(is_gone_group).filter(visible).map(name).collect();
+        difference.present_users = users.ours().filter(is_visible).count();
+        difference.hidden_users = users.gone(&sent_users).filter(is_visible).map(name).collect();
+        difference.hidden_groups = groups.gone(&sent_groups).filter(is_visible).map(name).collect();
 
         let mut members: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-        for (name, user) in &sent {
-            for group in user.groups.iter().filter(|group| sent_groups.contains(group.as_str())) {
-                members.entry(group).or_default().insert(name);
+        for user in wanted.users.iter().filter(|user| sent_users.names.contains(user.username.as_str())) {
+            for group in user.groups.iter().filter(|group| sent_groups.names.contains(group.as_str())) {
+                members.entry(group).or_default().insert(&user.username);
             }
         }
+        let mut ours = sent_users.names.clone();
+        ours.extend(users.ours().map(|account| account.name.as_str()));
         // A hidden group still gives its members what policies grant it, so they leave it.
-        let gone_groups = groups.ours().filter(is_gone_group).map(|group| group.name.as_str());
-        let ours: BTreeSet<&str> = users.ours().map(|account| account.name.as_str()).collect();
-        for group in sent_groups.iter().copied().chain(gone_groups) {
+        let gone_groups = groups.gone(&sent_groups).map(|group| group.name.as_str());
+        for group in sent_groups.names.iter().copied().chain(gone_groups) {
             let now = present.members.get(group).into_iter().flatten().map(String::as_str);
-            let now = now.filter(|name| !untouched.contains(&fold(name)));
-            let then = members.remove(group).unwrap_or_default();
-            let (mine, others): (BTreeSet<&str>, BTreeSet<&str>) =
-                now.partition(|name| ours.contains(name) || sent.contains_key(name));
+            let now = now.filter(|name| !sent_users.untouched.contains(&fold(name)));
+            let (mine, others): (BTreeSet<&str>, BTreeSet<&str>) = now.partition(|name| ours.contains(name));
             for name in others {
                 let why = format!("stays in group {group}, because the user is not this connector's");
                 difference.skip("user", name, why);
             }
-            difference.change_members(group, &mine, &then);
+            difference.change_members(group, &mine, &members.remove(group).unwrap_or_default());
         }
         difference
     }
@@ -170,6 +152,13 @@ impl Difference {
         }
     }
 
+    fn add_group(&mut self, group: &WantedGroup, account: Option<&Account>, scope: Scope<'_>) {
+        let attributes = group.attributes(scope.connector);
+        if account.is_none_or(|account| !account.has(scope.connector, &attributes)) {
+            self.groups.push(group.entry(scope.connector, &attributes));
+        }
+    }
+
     fn change_members(&mut self, group: &str, now: &BTreeSet<&str>, then: &BTreeSet<&str>) {
         let names =
             |names: Vec<&&str>| -> Vec<String> { names.into_iter().map(|name| (*name).to_owned()).collect() };
@@ -178,6 +167,23 @@ impl Difference {
         if !add.is_empty() || !remove.is_empty() {
             self.members.push(MemberChange { group: group.to_owned(), add, remove, present: now.len() });
         }
+    }
+}
+
+/// The users or groups of the directory, by whether they are sent.
+#[derive(Default)]
+struct Sent<'w> {
+    /// The names of those that are sent.
+    names: BTreeSet<&'w str>,
+    /// The folded names of those that are not. What Ranger has with these names is left as it is.
+    untouched: BTreeSet<String>,
+}
+
+impl<'w> Sent<'w> {
+    /// Notes that a name is not sent.
+    fn leave(&mut self, name: &'w str) -> &'w str {
+        self.untouched.insert(fold(name));
+        name
     }
 }
 
@@ -234,6 +240,12 @@ impl<'a> Names<'a> {
                 && self.protection(&account.name).is_none()
         };
         self.by_fold.values().flatten().copied().filter(is_ours)
+    }
+
+    /// The accounts of this connector that the directory does not show any more.
+    fn gone(&self, sent: &Sent<'_>) -> impl Iterator<Item = &'a Account> {
+        let is_kept = |name: &str| sent.names.contains(name) || sent.untouched.contains(&fold(name));
+        self.ours().filter(move |account| !is_kept(&account.name))
     }
 }
 

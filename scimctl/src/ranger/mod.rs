@@ -27,7 +27,7 @@ mod watch;
 use clap::{Args, Subcommand};
 
 use crate::context::Context;
-use crate::failure::Failure;
+use crate::failure::{Failure, fail};
 use crate::open_directory::OpenDirectory;
 
 pub use accounts::Accounts;
@@ -79,7 +79,7 @@ pub struct SyncCommand {
     /// Percentage of the users, or of a group's members, that a run can take away without --yes
     #[arg(long, value_name = "PERCENT", default_value_t = 10)]
     max_removed: usize,
-    /// Continue even if the run takes more than --max-removed away, or the directory shows no users
+    /// Continue even if this run takes more than --max-removed away, or the directory shows no users
     #[arg(long)]
     yes: bool,
 }
@@ -95,6 +95,9 @@ impl Command {
 /// Runs a command.
 pub async fn run(command: Command, context: &Context) -> Result<(), Failure> {
     let Command::Sync(command) = command;
+    if command.watch && command.yes && !command.once {
+        return fail("--yes confirms one run, so --watch takes it only together with --once");
+    }
     let client = RangerClient::new("--url", &command.url, &command.login)?;
     let options = Options {
         with_roles: command.roles,

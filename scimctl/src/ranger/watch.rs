@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use directory::feeds::{FeedId, Outbox};
+use jiff::Timestamp;
 
 use super::client::RangerClient;
 use super::sync::{Options, sync};
@@ -47,7 +48,8 @@ pub async fn watch(
             let events = waiting(&outbox).await?;
             if is_first || !events.is_empty() {
                 if let Err(Failure(reason)) = sync(&open, client, options).await {
-                    open.directory.record_feed_error(&feed, &reason).await?;
+                    let now = context.directory_at(context.connector(connector).await?, Timestamp::now());
+                    now.record_feed_error(&feed, &reason).await?;
                     return fail(reason);
                 }
                 outbox.acknowledge(&events).await?;

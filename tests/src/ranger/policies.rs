@@ -157,7 +157,8 @@ impl Ranger {
                 }
                 Ok(role.clone())
             }
-            (&Method::GET, ["zones"]) => Ok(json!(call.page(self.zones.values().cloned()))),
+            // Zones are not in pages.
+            (&Method::GET, ["zones"]) => Ok(json!(self.zones.values().collect::<Vec<_>>())),
             (&Method::GET, ["zones", id]) => found(self.zones.get(&number(id)), path),
             (&Method::PUT, ["zones", id]) => self.put_zone(number(id), &call.json()?),
             _ => not_found(path),

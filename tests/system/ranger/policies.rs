@@ -181,6 +181,11 @@ async fn names_are_matched_after_the_mapping() {
     set_active(&client, &bob, false).await;
     assert_eq!(client.delete(&format!("/Users/{cyd}")).await.status, 204);
     let ranger = FakeRanger::start().await;
+    // A name that a shown user has is not gone, even if users who left had it too.
+    for number in 0..8 {
+        let earlier = create_user(&client, &format!("ann@{number}.example.com")).await;
+        set_active(&client, &earlier, false).await;
+    }
     let items = json!({ "policyItems": [item("select", &["ann", "bob", "cyd", "Ann@example.com"], &[])] });
     ranger.add_policy("hive", "all", &items);
     let found = lines(&check(&connector, &ranger, &["--json"]));
@@ -191,6 +196,21 @@ async fn names_are_matched_after_the_mapping() {
         json!(["Ann@example.com", "not_in_directory", null]),
     ];
     assert_eq!(found, expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn policies_of_all_pages_are_read() {
+    let connector = service().connector().await;
+    let ranger = FakeRanger::start().await;
+    for number in 0..=1_000 {
+        let user = format!("user{number}");
+        let items = json!({ "policyItems": [item("select", &[&user], &[])] });
+        ranger.add_policy("hive & prod", &user, &items);
+    }
+    let found = lines(&check(&connector, &ranger, &["--json"]));
+    let names: Vec<&str> = found.iter().map(|line| line["user"].as_str().unwrap()).collect();
+    let expected: Vec<String> = (0..=1_000).map(|number| format!("user{number}")).collect();
+    assert!(names == expected, "{} names: {:?}", names.len(), names.last());
 }
 
 #[tokio::test(flavor = "multi_thread")]

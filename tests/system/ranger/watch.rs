@@ -33,8 +33,12 @@ fn arguments(connector: &TestConnector, ranger: &FakeRanger) -> Vec<String> {
 }
 
 fn watch_once(connector: &TestConnector, ranger: &FakeRanger) -> Done {
+    watch(connector, ranger, &["--once"])
+}
+
+fn watch(connector: &TestConnector, ranger: &FakeRanger, more: &[&str]) -> Done {
     let arguments = arguments(connector, ranger);
-    let arguments: Vec<&str> = arguments.iter().map(String::as_str).chain(["--once"]).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).chain(more.iter().copied()).collect();
     tokio::task::block_in_place(|| scimctl_with(service(), &arguments, &format!("{PASSWORD}\n")))
 }
 
@@ -73,7 +77,7 @@ async fn events_are_acknowledged_after_ranger_has_what_they_tell() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn mass_change_is_not_acknowledged() {
+async fn mass_change_is_acknowledged_only_after_a_confirmation_of_this_run() {
     let connector = service().connector().await;
     run(&connector, &["feed", "create", "ranger"]).ok();
     let client = connector.local(service());
@@ -89,6 +93,10 @@ async fn mass_change_is_not_acknowledged() {
     }
     assert_eq!(watch_once(&connector, &ranger).code, 1);
     assert_eq!((waiting(&connector).0, ranger.visible_users().len()), (2, 3));
+    let refused = watch(&connector, &ranger, &["--yes"]).failed();
+    assert_eq!(refused, "--yes confirms one run, so --watch takes it only together with --once");
+    watch(&connector, &ranger, &["--yes", "--once"]).ok();
+    assert_eq!((waiting(&connector).0, ranger.visible_users().len()), (0, 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]

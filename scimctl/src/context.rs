@@ -117,8 +117,13 @@ impl Context {
 
     /// The directory of a connector, whose changes are recorded as this operator's.
     pub fn directory(&self, connector: Connector) -> Directory {
+        self.directory_at(connector, self.now)
+    }
+
+    /// The directory of a connector at this time, for commands that run on and on.
+    pub fn directory_at(&self, connector: Connector, now: Timestamp) -> Directory {
         let table = self.table_without_deadline();
-        Directory::new(table, Arc::new(connector), Schemas::built_in(), self.now, self.actor.clone())
+        Directory::new(table, Arc::new(connector), Schemas::built_in(), now, self.actor.clone())
     }
 }
 

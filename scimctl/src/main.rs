@@ -2,6 +2,7 @@
 
 mod audit;
 mod auth;
+mod cedar;
 mod check;
 mod connector;
 mod context;
@@ -18,8 +19,10 @@ mod operator;
 mod orphaned;
 mod output;
 mod place;
+mod policies;
 mod progress;
 mod prompt;
+mod ranger;
 mod refusal;
 mod reindex;
 mod role;
@@ -126,6 +129,18 @@ enum Command {
   scimctl feed tail okta platform"
     )]
     Feed(feed::Command),
+    /// Send users and groups to Apache Ranger
+    #[command(
+        subcommand,
+        after_help = "EXAMPLE:\n  scimctl ranger sync okta --url https://ranger.example.com:6182 --username rangerusersync --password -"
+    )]
+    Ranger(ranger::Command),
+    /// Check policies that name users and groups of a directory
+    #[command(
+        subcommand,
+        after_help = "EXAMPLE:\n  scimctl policies check okta --ranger-export policies.json"
+    )]
+    Policies(policies::Command),
     /// Manage custom schemas, which extend the users or groups of a connector
     #[command(
         subcommand,
@@ -135,18 +150,13 @@ enum Command {
     )]
     Schema(schema::Command),
     /// Export the users, groups or roles of a directory to a file
-    #[command(after_help = "EXAMPLE:\n  scimctl export users okta users.csv --hidden")]
-    Export {
-        /// What to export
-        kind: RowKind,
-        /// Id of the connector
-        connector: String,
-        /// File to write, .csv or .jsonl. Without it, CSV is written to standard output
-        file: Option<PathBuf>,
-        /// Export hidden users or groups too, with the reason
-        #[arg(long)]
-        hidden: bool,
-    },
+    #[command(
+        subcommand,
+        after_help = "EXAMPLES:
+  scimctl export users okta users.csv --hidden
+  scimctl export cedar okta entities.json"
+    )]
+    Export(transfer::Export),
     /// Create or update local users, local groups or roles from a file, with the columns of `export`
     #[command(after_help = "EXAMPLE:\n  scimctl import users okta contractors.csv --dry-run")]
     Import {
@@ -186,18 +196,19 @@ async fn main() -> ExitCode {
     if wide {
         table::set_wide();
     }
+    let failure_code = match &command {
+        Command::Policies(command) => command.failure_code(),
+        _ => 1,
+    };
     let result = match command {
         // Completions need no table.
-        Command::Completions { shell } => print_completions(shell),
+        Command::Completions { shell } => print_completions(shell).map(|()| ExitCode::SUCCESS),
         command => run(command, location).await,
     };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(Failure(sentence)) => {
-            output::print_note(&format!("scimctl: {sentence}"));
-            ExitCode::FAILURE
-        }
-    }
+    result.unwrap_or_else(|Failure(sentence)| {
+        output::print_note(&format!("scimctl: {sentence}"));
+        failure_code.into()
+    })
 }
 
 impl Command {
@@ -210,12 +221,14 @@ impl Command {
             Self::Group(command) => command.is_change(),
             Self::Role(command) => command.is_change(),
             Self::Feed(command) => command.is_change(),
+            Self::Ranger(command) => command.is_change(),
+            Self::Policies(command) => command.is_change(),
             Self::Schema(command) => command.is_change(),
             Self::Check(command) => command.is_change(),
             Self::Import { dry_run, .. } => !dry_run,
             Self::Migrate(_) | Self::Reindex(_) => true,
             // A sweep finishes the changes of others.
-            Self::Export { .. }
+            Self::Export(_)
             | Self::Auth(_)
             | Self::Audit(_)
             | Self::Sweep(_)
@@ -225,9 +238,10 @@ impl Command {
     }
 }
 
-async fn run(command: Command, location: TableLocation) -> Result<(), Failure> {
+async fn run(command: Command, location: TableLocation) -> Result<ExitCode, Failure> {
     let context = Context::new(location, command.is_change()).await?;
-    match command {
+    let result = match command {
+        Command::Policies(command) => return policies::run(command, &context).await,
         Command::Connector(command) => connector::run(command, &context).await,
         Command::Credential(command) => credential::run(command, &context).await,
         Command::Auth(command) => auth::run(command, &context).await,
@@ -236,9 +250,8 @@ async fn run(command: Command, location: TableLocation) -> Result<(), Failure> {
         Command::Role(command) => role::run(command, &context).await,
         Command::Feed(command) => feed::run(command, &context).await,
         Command::Schema(command) => schema::run(command, &context).await,
-        Command::Export { kind, connector, file, hidden } => {
-            transfer::export(&context, kind, &connector, file.as_deref(), hidden).await
-        }
+        Command::Ranger(command) => ranger::run(command, &context).await,
+        Command::Export(command) => transfer::export(command, &context).await,
         // A deletion of the connector does not wait until a long import ends, so the import stops when a deletion begins.
         Command::Import { kind, connector, file, dry_run } => tokio::select! {
             result = transfer::import(&context, kind, &connector, &file, dry_run) => result,
@@ -251,7 +264,8 @@ async fn run(command: Command, location: TableLocation) -> Result<(), Failure> {
         Command::Sweep(command) => sweep::run(command, &context).await,
         Command::Doctor(command) => doctor::run(command, &context).await,
         Command::Completions { shell } => print_completions(shell),
-    }
+    };
+    result.map(|()| ExitCode::SUCCESS)
 }
 
 fn print_completions(shell: Shell) -> Result<(), Failure> {

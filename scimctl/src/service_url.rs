@@ -17,27 +17,14 @@ pub struct ServiceUrl(String);
 impl ServiceUrl {
     /// Parses the value of `--url`: an https URL, or an http URL of this machine. It is not the endpoint URL of a connector.
     pub fn parse(text: &str) -> Result<Self, Failure> {
-        let url = text.trim_end_matches('/');
-        let parsed = url.parse::<Uri>().unwrap_or_default();
-        let is_confidential = match parsed.scheme() {
-            Some(scheme) if *scheme == Scheme::HTTPS => true,
-            Some(scheme) if *scheme == Scheme::HTTP => is_loopback(url),
-            _ => false,
-        };
-        let has_login = parsed.authority().is_some_and(|authority| authority.as_str().contains('@'));
-        if !is_confidential || has_login || parsed.query().is_some() {
-            return fail(format!(
-                "--url is {text:?}. Enter the https:// URL of the service, such as https://scim.example.com. http:// is only for \
-                 this machine, because everyone on the way could read the password"
-            ));
-        }
+        let url = parse_confidential("--url", text, "of the service", "https://scim.example.com")?;
         if let Some((start, _)) = url.split_once(SCIM_PATH) {
             let service = start.rsplit_once('/').map_or(start, |(service, _)| service);
             return fail(format!(
                 "--url is {text:?}, which is the URL of an endpoint. Enter the URL of the service: {service}"
             ));
         }
-        Ok(Self(url.to_owned()))
+        Ok(Self(url))
     }
 
     /// The endpoint URL of a connector.
@@ -67,6 +54,26 @@ impl ServiceUrl {
             print_note(&format!("Replace {NO_URL} with the URL of the service, or enter it as --url"));
         }
     }
+}
+
+/// Parses the value of an option that is an https URL, or an http URL of this machine, to which a command sends a password. `whose`
+/// says what has the URL. The result has no slash at its end.
+pub fn parse_confidential(option: &str, text: &str, whose: &str, example: &str) -> Result<String, Failure> {
+    let url = text.trim_end_matches('/');
+    let parsed = url.parse::<Uri>().unwrap_or_default();
+    let is_confidential = match parsed.scheme() {
+        Some(scheme) if *scheme == Scheme::HTTPS => true,
+        Some(scheme) if *scheme == Scheme::HTTP => is_loopback(url),
+        _ => false,
+    };
+    let has_login = parsed.authority().is_some_and(|authority| authority.as_str().contains('@'));
+    if !is_confidential || has_login || parsed.query().is_some() {
+        return fail(format!(
+            "{option} is {text:?}. Enter the https:// URL {whose}, such as {example}. http:// is only for this machine, because \
+             everyone on the way could read the password"
+        ));
+    }
+    Ok(url.to_owned())
 }
 
 #[cfg(test)]

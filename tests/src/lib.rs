@@ -12,6 +12,7 @@
 //! - To interrupt requests and finish their work: [`faulty_service`], [`interrupted`].
 //! - To check functions that run elsewhere: [`deployment`].
 //! - To simulate clients, faults and kills, and check every answer: [`storm`].
+//! - To receive what `scimctl` sends elsewhere: [`ranger`].
 //! - To cause much work: [`hostile`] and [`mutation`].
 
 use std::path::Path;
@@ -51,6 +52,7 @@ pub mod oauth;
 pub mod pages;
 pub mod pattern;
 pub mod provisioning;
+pub mod ranger;
 pub mod receiver;
 pub mod refusal;
 pub mod rights;

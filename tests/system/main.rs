@@ -54,6 +54,9 @@ mod kit {
 mod operators {
     mod audit;
     mod auditors;
+    mod cedar_check;
+    mod cedar_decisions;
+    mod cedar_export;
     mod conflicts;
     mod connectors;
     mod deliveries;
@@ -103,4 +106,11 @@ mod protocol {
     mod paging;
     mod rate_limit;
     mod scopes;
+}
+
+mod ranger {
+    mod leavers;
+    mod policies;
+    mod sync;
+    mod watch;
 }

@@ -66,7 +66,7 @@ pub struct NamedIds {
 }
 
 impl NamedIds {
-    fn of(ids: impl Iterator<Item = ResourceId>) -> Self {
+    pub(super) fn of(ids: impl Iterator<Item = ResourceId>) -> Self {
         let mut named = Self::default();
         for id in ids {
             if named.ids.len() < MAX_NAMED {

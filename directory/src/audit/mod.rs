@@ -2,9 +2,11 @@
 //! [`Changes`] says what a record has of a change. DynamoDB deletes a record when it expires (TTL).
 
 mod changes;
+mod policy;
 mod trail;
 
 pub use changes::{ChangedValue, Changes, NamedIds};
+pub use policy::RemovedName;
 pub use trail::{AuditRecord, AuditTrail};
 
 use std::sync::atomic::Ordering;
@@ -66,6 +68,8 @@ pub enum Operation {
     Migrate,
     /// The states of its indexes changed.
     Reindex,
+    /// Names of its users and groups were taken out of a policy of another system.
+    CleanPolicy,
 }
 
 impl Operation {
@@ -80,6 +84,7 @@ impl Operation {
             Self::Repair => "repair",
             Self::Migrate => "migrate",
             Self::Reindex => "reindex",
+            Self::CleanPolicy => "clean-policy",
         }
     }
 }

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use shared::error::ScimError;
 use shared::resource::ResourceId;
 
-use super::{CHANGES, Changes};
+use super::{CHANGES, CONNECTOR_KIND, ChangedValue, Changes, Operation};
 use crate::connectors::ConnectorId;
 use crate::dynamodb::attributes::{Item, get_text};
 use crate::dynamodb::keys;
@@ -25,7 +25,8 @@ pub struct AuditRecord {
     pub by: String,
     /// The credential's id, or the operator's name.
     pub who: String,
-    /// The kind of change: `create`, `update`, `adopt`, `merge`, `delete`, `repair`, `migrate` or `reindex`.
+    /// The kind of change: `create`, `update`, `adopt`, `merge`, `delete`, `repair`, `migrate`, `reindex` or
+    /// `clean-policy`.
     pub operation: String,
     /// The kind of resource: `User`, `Group`, `LocalGroup`, `Role` or `Connector`.
     pub kind: String,
@@ -56,6 +57,30 @@ impl AuditRecord {
     /// Whether the record is about this resource or connector, also as a member or a group of what changed.
     pub fn is_about(&self, id: &str) -> bool {
         self.id == id || self.changes.names(id)
+    }
+
+    /// Whether the record says that a resource was deleted.
+    pub fn is_deletion(&self) -> bool {
+        self.operation == Operation::Delete.name()
+    }
+
+    /// Whether the record says that a user was deactivated.
+    pub fn is_deactivation(&self) -> bool {
+        let is_off = |value: &ChangedValue| value.what == "active" && value.to.as_deref() == Some("false");
+        self.changes.values.iter().any(is_off)
+    }
+
+    /// The unique name that the change took from the resource: the one before a renaming, or the one of a deleted resource.
+    pub fn name_before(&self) -> Option<&str> {
+        if self.is_deletion() {
+            return self.changes.name.as_deref();
+        }
+        let is_name = |value: &&ChangedValue| matches!(value.what.as_str(), "userName" | "displayName");
+        self.changes.values.iter().find(is_name)?.from.as_deref()
+    }
+
+    fn is_departure(&self) -> bool {
+        self.kind != CONNECTOR_KIND && (self.name_before().is_some() || self.is_deactivation())
     }
 }
 
@@ -93,6 +118,19 @@ impl AuditTrail<'_> {
         let records = self.newest_of(has_name, None, since, until, usize::MAX).await?;
         let resource = |record: AuditRecord| Some((ResourceId::parse(&record.id)?, record.kind));
         Ok(records.into_iter().filter_map(resource).collect())
+    }
+
+    /// Reads the records of this time that end the use of a name, the newest first: a user was deactivated, or a user or group was
+    /// renamed or deleted. Reads the whole trail of this time.
+    ///
+    /// # Errors
+    /// Fails when DynamoDB does.
+    pub async fn departures(
+        &self,
+        since: Timestamp,
+        until: Timestamp,
+    ) -> Result<Vec<AuditRecord>, ScimError> {
+        self.newest_of(AuditRecord::is_departure, None, since, until, usize::MAX).await
     }
 
     /// Reads records that `is_wanted`, in pages of `limit`.

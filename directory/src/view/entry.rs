@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::dynamodb::items::Stored;
 use crate::dynamodb::keys;
+use crate::index::USER_NAME;
 use crate::settings::{DisplayName, Settings, UsernameCase};
 use shared::error::ScimError;
 use shared::filter::{fold, fold_name};
@@ -207,6 +208,11 @@ impl<'s> EntryMaker<'s> {
             None => vec![self.name_part(value)],
             Some(beginning) => vec![self.name_part(beginning), value],
         }
+    }
+
+    /// Returns the username that the directory shows for this `userName`, or `None` if usernames are made of another attribute.
+    pub fn username_of(&self, user_name: &str) -> Option<String> {
+        (self.settings.mapping.username == USER_NAME).then(|| self.map_username(user_name))
     }
 
     /// Returns the settings.

@@ -112,7 +112,7 @@ impl Groups {
     }
 
     /// Finds a group or role.
-    pub(crate) fn get(&self, id: ResourceId) -> Option<&Resource> {
+    pub fn get(&self, id: ResourceId) -> Option<&Resource> {
         self.all.get(&id)
     }
 
@@ -194,6 +194,30 @@ impl Groups {
         memberships.effective.sort_unstable();
         memberships.roles.sort_unstable();
         memberships
+    }
+
+    /// Lists the groups and roles that a group is a direct member of.
+    pub fn parents(&self, group: ResourceId) -> &[ResourceId] {
+        self.graph.parents(group)
+    }
+
+    /// Lists the roles and the shown groups above a direct member of the groups and roles `direct`, without those that another shown
+    /// group gives. The groups that contain a hidden group take its place, and it gives no roles.
+    pub fn shown_parents(&self, direct: &[ResourceId], maker: &EntryMaker<'_>) -> BTreeSet<ResourceId> {
+        let is_role = |id: &ResourceId| self.get(*id).is_some_and(|group| group.kind == ResourceKind::Role);
+        let mut parents: BTreeSet<ResourceId> = direct.iter().copied().filter(is_role).collect();
+        let mut seen = BTreeSet::new();
+        let mut rest = direct.to_vec();
+        while let Some(id) = rest.pop() {
+            let Some(group) = self.get(id).filter(|_| !is_role(&id) && seen.insert(id)) else { continue };
+            match maker.hidden_group(group) {
+                Some(_) => rest.extend(self.parents(id)),
+                None => {
+                    parents.insert(id);
+                }
+            }
+        }
+        parents
     }
 
     /// Lists the `groups` of a direct member of the groups `direct` (RFC 7643 §4.1.2), for filters. Only

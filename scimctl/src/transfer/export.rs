@@ -1,7 +1,6 @@
 //! `scimctl export`.
 
 use std::io::{BufWriter, IsTerminal as _, Write, stdout};
-use std::path::Path;
 
 use directory::view::{Entry, EntryMaker, Groups, ShownNames, for_each_user};
 use directory::{Counted, Directory};
@@ -9,7 +8,7 @@ use runtime::private_file;
 use shared::resource::{Member, Resource, ResourceId, ResourceKind};
 
 use super::rows::{Format, Writer};
-use super::{GroupRow, RoleRow, RowKind, UserRow, in_file};
+use super::{ExportedRows, GroupRow, RoleRow, RowKind, UserRow, in_file};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::group;
@@ -22,10 +21,9 @@ use crate::user::{self, UserAttributes};
 pub async fn export(
     context: &Context,
     kind: RowKind,
-    connector: &str,
-    file: Option<&Path>,
-    with_hidden: bool,
+    ExportedRows { connector, file, hidden }: &ExportedRows,
 ) -> Result<(), Failure> {
+    let (file, with_hidden) = (file.as_deref(), *hidden);
     let format = file.map_or(Ok(Format::Csv), Format::of)?;
     let open = OpenDirectory::open(context, connector).await?;
     let maker = open.entry_maker()?;

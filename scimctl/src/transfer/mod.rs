@@ -8,15 +8,63 @@ mod import;
 mod rows;
 
 use std::fmt::Display;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use clap::ValueEnum;
+use clap::{Args, Subcommand, ValueEnum};
 use serde::Serialize;
 
+use crate::cedar;
+use crate::context::Context;
 use crate::failure::{Failure, fail};
 
-pub use export::export;
 pub use import::import;
+
+/// The commands that export a directory.
+#[derive(Subcommand)]
+pub enum Export {
+    /// Export the users, with what is stored and what the directory shows
+    #[command(after_help = "EXAMPLE:\n  scimctl export users okta users.csv --hidden")]
+    Users(ExportedRows),
+    /// Export the groups and their direct members
+    #[command(after_help = "EXAMPLE:\n  scimctl export groups okta groups.jsonl")]
+    Groups(ExportedRows),
+    /// Export the roles and to whom they are assigned
+    #[command(after_help = "EXAMPLE:\n  scimctl export roles okta roles.csv")]
+    Roles(ExportedRows),
+    /// Export the users, groups and roles that the directory shows as entities for Cedar, with their schema
+    #[command(
+        after_help = "The schema is written beside the file: entities.cedarschema for entities.json.\n\n\
+EXAMPLE:\n  scimctl export cedar okta entities.json"
+    )]
+    Cedar {
+        /// Id of the connector
+        connector: String,
+        /// File to write, .json
+        file: PathBuf,
+    },
+}
+
+/// What to export as rows, and where to.
+#[derive(Args)]
+pub struct ExportedRows {
+    /// Id of the connector
+    connector: String,
+    /// File to write, .csv or .jsonl. Without it, CSV is written to standard output
+    file: Option<PathBuf>,
+    /// Export hidden users or groups too, with the reason
+    #[arg(long)]
+    hidden: bool,
+}
+
+/// Runs a command that exports a directory.
+pub async fn export(command: Export, context: &Context) -> Result<(), Failure> {
+    match command {
+        Export::Users(rows) => export::export(context, RowKind::Users, &rows).await,
+        Export::Groups(rows) => export::export(context, RowKind::Groups, &rows).await,
+        Export::Roles(rows) => export::export(context, RowKind::Roles, &rows).await,
+        Export::Cedar { connector, file } => cedar::export(context, &connector, &file).await,
+    }
+}
 
 /// What the rows of a file are.
 #[derive(Clone, Copy, ValueEnum)]

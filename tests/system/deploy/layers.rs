@@ -74,6 +74,14 @@ fn functions_are_built_without_the_aws_logins_of_operators() {
     }
 }
 
+#[test]
+fn only_scimctl_contains_cedar() {
+    let has_cedar = |package: &str| crates_of(package).iter().any(|name| name.starts_with("cedar-policy"));
+    let with_cedar: Vec<&str> =
+        ALLOWED.iter().map(|(name, _)| *name).filter(|name| has_cedar(name)).collect();
+    assert_eq!(with_cedar, ["scimctl"]);
+}
+
 /// The signatures of the public functions in a source file.
 fn public_signatures(text: &str) -> Vec<String> {
     let mut signatures = Vec::new();

@@ -1,5 +1,6 @@
 //! The stack's policy for auditors lets `scimctl` read everything and change nothing.
 
+use tests::folder::Folder;
 use tests::provisioning::{create_group, create_user};
 use tests::scimctl::{run, scimctl_as};
 use tests::service::{Service, service};
@@ -14,6 +15,8 @@ async fn auditor_can_run_every_command_that_only_reads() {
     let client = connector.local(&service);
     let ann = create_user(&client, "ann").await;
     create_group(&client, "Sales", std::slice::from_ref(&ann)).await;
+    let folder = Folder::new();
+    let policy = folder.write("all.cedar", "permit (principal, action, resource);");
     for arguments in [
         &["connector", "list"][..],
         &["connector", "show", "okta"],
@@ -26,6 +29,19 @@ async fn auditor_can_run_every_command_that_only_reads() {
         &["group", "members", "okta", "Sales"],
         &["role", "list", "okta"],
         &["export", "users", "okta"],
+        &["export", "cedar", "okta", &folder.file_path("entities.json")],
+        &[
+            "policies",
+            "who",
+            "okta",
+            "--policies",
+            &policy,
+            "--action",
+            "read",
+            "--resource",
+            "Document::\"plan\"",
+        ],
+        &["policies", "check", "okta", "--cedar", &policy],
         &["audit", "okta"],
         &["audit", "okta", "--resource", "ann"],
         &["check"],

@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 /// The longest token that is read, in bytes.
 const MAX_TOKEN_BYTES: usize = 16 * 1024;
 
-/// A token that nobody has verified.
+/// A token before its verification.
 #[derive(Debug)]
 pub struct Jwt<'t> {
     token: &'t str,
@@ -85,7 +85,7 @@ impl<'t> Jwt<'t> {
     }
 }
 
-/// Verifies with `ring`, which TLS brings into every function anyway. Nothing is signed with it.
+/// Verifies with `ring`, which TLS brings into every function anyway. It does not sign.
 static PROVIDER: CryptoProvider = CryptoProvider {
     signer_factory: |_, _| Err(Error::from(ErrorKind::UnsupportedAlgorithm)),
     verifier_factory: |algorithm, key| Ok(Box::new(RingVerifier { algorithm: *algorithm, key: key.clone() })),

@@ -146,7 +146,7 @@ fn client_id(context: &Context, connector: &Connector, scope: CredentialScope) -
     present.map_or_else(|| Uuid::new_v4().to_string(), str::to_owned)
 }
 
-/// Refuses a URL that is not https, so that nobody on the way can replace the keys.
+/// Refuses a URL that is not https, because an attacker on the way could replace the keys.
 fn check_jwks_url(url: &str) -> Result<(), Failure> {
     let parsed = url.parse::<Uri>().unwrap_or_default();
     let has_host = parsed.authority().is_some_and(|authority| !authority.as_str().contains('@'));

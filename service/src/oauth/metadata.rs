@@ -1,4 +1,5 @@
-//! The metadata of the token endpoint (RFC 8414). It is the same for every connector, so it tells nobody whether one exists.
+//! The metadata of the token endpoint (RFC 8414). It is the same for every connector, so it does not tell
+//! whether one exists.
 
 use http::StatusCode;
 use serde_json::json;

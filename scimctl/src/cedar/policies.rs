@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use cedar_policy::{PolicyId, PolicySet};
+use cedar_policy::{ActionConstraint, Entities, EntityUid, Policy, PolicyId, PolicySet, ResourceConstraint};
 use shared::error::chain;
 
 use super::file::{self, Content};
@@ -65,6 +65,43 @@ impl Policies {
             }
         }
         Ok(policies)
+    }
+
+    /// Removes the policies whose scope excludes this action or resource. They cannot decide about a user, and a scope has no errors.
+    ///
+    /// # Errors
+    /// Fails if Cedar refuses to remove a policy.
+    pub fn retain(
+        &mut self,
+        action: &EntityUid,
+        resource: &EntityUid,
+        entities: &Entities,
+    ) -> Result<(), Failure> {
+        let is_in = |uid: &EntityUid, group: &EntityUid| uid == group || entities.is_ancestor_of(group, uid);
+        let applies = |policy: &&Policy| {
+            let to_action = match policy.action_constraint() {
+                ActionConstraint::Any => true,
+                ActionConstraint::Eq(uid) => uid == *action,
+                ActionConstraint::In(groups) => groups.iter().any(|group| is_in(action, group)),
+            };
+            let to_resource = match policy.resource_constraint() {
+                ResourceConstraint::Any => true,
+                ResourceConstraint::Eq(uid) => uid == *resource,
+                ResourceConstraint::In(group) => is_in(resource, &group),
+                ResourceConstraint::Is(kind) => kind == *resource.type_name(),
+                ResourceConstraint::IsIn(kind, group) => {
+                    kind == *resource.type_name() && is_in(resource, &group)
+                }
+            };
+            to_action && to_resource
+        };
+        let others: Vec<Policy> = self.set.policies().filter(|policy| !applies(policy)).cloned().collect();
+        for policy in others {
+            let id = policy.id().clone();
+            let removed = if policy.is_static() { self.set.remove_static(id) } else { self.set.unlink(id) };
+            removed.map_err(|error| Failure(chain(&error)))?;
+        }
+        Ok(())
     }
 
     /// Where a policy is from, for people.

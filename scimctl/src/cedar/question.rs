@@ -59,7 +59,7 @@ impl Question {
     pub async fn open(&self, context: &context::Context) -> Result<Case, Failure> {
         let action = parse_action(&self.action)?;
         let resource = parse_entity("resource", &self.resource)?;
-        let policies = Policies::read(&self.policies)?;
+        let mut policies = Policies::read(&self.policies)?;
         let own = self.entities.as_deref().map(read_own_entities).transpose()?;
         let request_context =
             self.context.as_deref().map(read_context).transpose()?.unwrap_or_else(Context::empty);
@@ -69,6 +69,7 @@ impl Question {
         if let Some(own) = own {
             entities = entities.add_entities(own, None).map_err(|error| Failure(chain(&error)))?;
         }
+        policies.retain(&action, &resource, &entities)?;
         let user_type = USER.parse().map_err(|error| Failure(chain(&error)))?;
         let authorizer = Authorizer::new();
         Ok(Case {

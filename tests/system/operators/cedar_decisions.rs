@@ -295,3 +295,42 @@ async fn policies_of_several_files_keep_their_places() {
     let expected = answer("allow", "ann", &ann, &reasons.map(|reason| format!("Reason:    {reason}")));
     assert_eq!(may_read_plan(&connector, folder.path().to_str().unwrap(), "ann").ok(), expected);
 }
+
+#[tokio::test]
+async fn scope_of_a_policy_decides_about_actions_and_resources() {
+    let (connector, client) = new_connector().await;
+    create_user(&client, "ann").await;
+    let folder = Folder::new();
+    let entities = folder.write(
+        "own.json",
+        &json!([
+            { "uid": { "type": "Document", "id": "plan" }, "attrs": {}, "parents": [{ "type": "Folder", "id": "in" }] },
+            { "uid": { "type": "Folder", "id": "in" }, "attrs": {}, "parents": [{ "type": "Folder", "id": "out" }] },
+            { "uid": { "type": "Action", "id": "read" }, "attrs": {}, "parents": [{ "type": "Action", "id": "any" }] }
+        ])
+        .to_string(),
+    );
+    for (action, resource, is_allowed) in [
+        ("action", "resource", true),
+        ("action == Action::\"read\"", "resource", true),
+        ("action == Action::\"write\"", "resource", false),
+        ("action in Action::\"any\"", "resource", true),
+        ("action in [Action::\"write\", Action::\"read\"]", "resource", true),
+        ("action in [Action::\"write\", Action::\"none\"]", "resource", false),
+        ("action", "resource == Document::\"plan\"", true),
+        ("action", "resource == Document::\"other\"", false),
+        ("action", "resource in Folder::\"out\"", true),
+        ("action", "resource in Document::\"plan\"", true),
+        ("action", "resource in Folder::\"other\"", false),
+        ("action", "resource is Document", true),
+        ("action", "resource is Folder", false),
+        ("action", "resource is Document in Folder::\"in\"", true),
+        ("action", "resource is Folder in Folder::\"in\"", false),
+        ("action", "resource is Document in Folder::\"other\"", false),
+    ] {
+        let file = folder.write("scope.cedar", &format!("permit (principal, {action}, {resource});"));
+        let arguments = ["policies", "try", "--policies", &file, "--user", "ann", "--entities", &entities];
+        let done = run(&connector, &[&arguments[..], &READ_PLAN[..]].concat());
+        assert_eq!((done.code, done.err.as_str()), (i32::from(!is_allowed), ""), "{action}, {resource}");
+    }
+}

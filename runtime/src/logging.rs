@@ -11,7 +11,8 @@ use crate::environment;
 use crate::escape::{escape, escape_json};
 
 /// The crates that log at the level of `LOG_LEVEL`.
-const OWN_CRATES: [&str; 7] = ["directory", "functions", "local", "runtime", "scimctl", "service", "shared"];
+const OWN_CRATES: [&str; 8] =
+    ["delivery", "directory", "functions", "local", "runtime", "scimctl", "service", "shared"];
 /// The most detailed level of libraries. At finer levels they log headers and bodies, which contain passwords.
 const LEVEL_OF_LIBRARIES: LevelFilter = LevelFilter::WARN;
 

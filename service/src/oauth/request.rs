@@ -66,7 +66,11 @@ impl TokenRequest {
             (take("client_id"), take("client_secret"), take("client_assertion"));
         let assertion_type = take("client_assertion_type");
         let proof = match (request.header("authorization"), secret, assertion) {
-            (Some(header), None, None) => of_header(header, client_id.as_deref())?,
+            (Some(header), secret, None) => {
+                let proof = of_header(header, client_id.as_deref())?;
+                accepts_the_same_secret_twice(&proof, secret.as_deref())?;
+                proof
+            }
             (None, Some(secret), None) => {
                 let client_id = client_id.ok_or_else(|| invalid("client_id is missing"))?;
                 Proof::Secret { client_id, secret }
@@ -81,8 +85,7 @@ impl TokenRequest {
                 let how = "authenticate with client_id and client_secret, or with client_assertion";
                 return Err(Failure::refused(Code::InvalidClient, how));
             }
-            // RFC 6749 §2.3: a client uses one method in each request.
-            _ => return Err(invalid("the client authenticates in more than one way")),
+            _ => return Err(two_ways()),
         };
         Ok(Self { proof, scope })
     }
@@ -92,6 +95,20 @@ impl TokenRequest {
 fn accepts_scope_in_the_query(request: &Request) -> Option<String> {
     let scope = request.query.iter().find(|(name, _)| name == "scope");
     scope.map(|(_, scope)| scope.clone())
+}
+
+/// Entra ID can send the secret in the header and in the body.
+fn accepts_the_same_secret_twice(proof: &Proof, in_body: Option<&str>) -> Result<(), Failure> {
+    match (proof, in_body) {
+        (_, None) => Ok(()),
+        (Proof::Secret { secret, .. }, Some(in_body)) if secret == in_body => Ok(()),
+        _ => Err(two_ways()),
+    }
+}
+
+/// RFC 6749 §2.3: a client uses one method in each request.
+fn two_ways() -> Failure {
+    invalid("the client authenticates in more than one way")
 }
 
 fn of_header(header: &str, client_id: Option<&str>) -> Result<Proof, Failure> {

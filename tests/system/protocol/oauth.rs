@@ -53,6 +53,8 @@ async fn client_gets_a_token_in_each_way_to_authenticate_and_uses_it() {
         // Okta puts the scope into the query.
         request_token(&client, "?scope=scim", &[GRANT], &basic).await,
         request_token(&client, "", &in_form, "").await,
+        // Entra ID can send the secret in the header and in the body.
+        request_token(&client, "", &in_form, &basic).await,
         url.send("POST", "/oauth2/token", &headers, json.to_string()).await,
     ] {
         let body = reply.json();
@@ -137,7 +139,7 @@ async fn refused_requests_have_the_errors_of_rfc_6749_5_2() {
         (&[GRANT], &basic("other", &secret), (401, "invalid_client", WRONG_CLIENT)),
         (&[GRANT, ("client_secret", "x")], "", (400, "invalid_request", "client_id is missing")),
         (
-            &[GRANT, ("client_id", "x"), ("client_secret", "x")],
+            &[GRANT, ("client_id", CLIENT_ID), ("client_secret", "x")],
             &right,
             (400, "invalid_request", "the client authenticates in more than one way"),
         ),

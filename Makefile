@@ -22,6 +22,8 @@ TOOLS := $(VENV)/installed
 CLIENTS := .tools/clients/installed
 # The tool of tests/system/platform/openapi.rs
 OPENAPI := .tools/openapi/installed
+# The tool of `make docs`
+SITE := .tools/site/installed
 # The other service providers that `make bench` measures.
 PEERS := .tools/peers
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
@@ -171,6 +173,18 @@ $(CLIENTS): tests/clients/requirements.txt
 .PHONY: openapi
 openapi: $(OPENAPI) ## Install the tool that tests docs/openapi.yaml in .tools
 $(OPENAPI): tests/openapi/requirements.txt
+	python3 -m venv --clear $(@D)
+	$(@D)/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement $<
+	@touch $@
+
+# `--strict` fails if a link leads nowhere. The pages must not load anything from another host.
+.PHONY: docs
+docs: $(SITE) ## Build the documentation site in target/site, and check its links
+	NO_MKDOCS_2_WARNING=1 $(dir $(SITE))bin/mkdocs build --quiet --strict
+	@! grep -rEno --include=*.html '<(script|link|img|iframe|source)[^>]*(src|href)="?(https?:)?//[^" >]*' target/site || \
+		{ echo 'These pages load something from another host.' >&2; exit 1; }
+	@echo 'The first page is target/site/index.html'
+$(SITE): docs/requirements.txt
 	python3 -m venv --clear $(@D)
 	$(@D)/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement $<
 	@touch $@

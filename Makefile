@@ -180,7 +180,7 @@ $(OPENAPI): tests/openapi/requirements.txt
 # `--strict` fails if a link leads nowhere. The pages must not load anything from another host.
 .PHONY: docs
 docs: $(SITE) ## Build the documentation site in target/site, and check its links
-	NO_MKDOCS_2_WARNING=1 $(dir $(SITE))bin/mkdocs build --quiet --strict
+	NO_MKDOCS_2_WARNING=1 $(dir $(SITE))bin/mkdocs build --strict
 	@! grep -rEno --include=*.html '<(script|link|img|iframe|source)[^>]*(src|href)="?(https?:)?//[^" >]*' target/site || \
 		{ echo 'These pages load something from another host.' >&2; exit 1; }
 	@echo 'The first page is target/site/index.html'

@@ -4,6 +4,7 @@ mod audit;
 mod auth;
 mod cedar;
 mod check;
+mod completion;
 mod connector;
 mod context;
 mod credential;
@@ -37,7 +38,7 @@ mod user;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{CommandFactory as _, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
 use context::Context;
@@ -182,7 +183,7 @@ enum Command {
     Sweep(sweep::Command),
     /// Check a deployed stack, a connector and the service, and say how to solve problems
     Doctor(doctor::Command),
-    /// Print a completion script for a shell
+    /// Print a script with which a shell completes commands, options and the names of connectors
     #[command(after_help = "EXAMPLE:\n  scimctl completions bash > /etc/bash_completion.d/scimctl")]
     Completions {
         /// Shell that uses the script
@@ -190,8 +191,13 @@ enum Command {
     },
 }
 
+fn main() -> ExitCode {
+    completion::complete();
+    execute()
+}
+
 #[tokio::main]
-async fn main() -> ExitCode {
+async fn execute() -> ExitCode {
     let Arguments { location, wide, command } = Arguments::parse();
     if wide {
         table::set_wide();
@@ -202,7 +208,7 @@ async fn main() -> ExitCode {
     };
     let result = match command {
         // Completions need no table.
-        Command::Completions { shell } => print_completions(shell).map(|()| ExitCode::SUCCESS),
+        Command::Completions { shell } => completion::print_script(shell).map(|()| ExitCode::SUCCESS),
         command => run(command, location).await,
     };
     result.unwrap_or_else(|Failure(sentence)| {
@@ -263,20 +269,14 @@ async fn run(command: Command, location: TableLocation) -> Result<ExitCode, Fail
         Command::Reindex(command) => reindex::run(command, &context).await,
         Command::Sweep(command) => sweep::run(command, &context).await,
         Command::Doctor(command) => doctor::run(command, &context).await,
-        Command::Completions { shell } => print_completions(shell),
+        Command::Completions { shell } => completion::print_script(shell),
     };
     result.map(|()| ExitCode::SUCCESS)
 }
 
-fn print_completions(shell: Shell) -> Result<(), Failure> {
-    let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Arguments::command(), "scimctl", &mut script);
-    output::print_exactly(&String::from_utf8_lossy(&script))
-}
-
 #[cfg(test)]
 mod tests {
-    use clap::Command;
+    use clap::{Command, CommandFactory as _};
 
     use super::*;
 

@@ -92,11 +92,26 @@ pub fn scimctl_with(service: &Service, arguments: &[&str], input: &str) -> Done 
 /// # Panics
 /// When the binary does not exist.
 pub fn scimctl_as(policy: &str, service: &Service, arguments: &[&str], input: &str) -> Done {
+    scimctl_in(&[], policy, service, arguments, input)
+}
+
+/// Runs a command as [`scimctl_as`] does, with these variables in its environment.
+///
+/// # Panics
+/// When the binary does not exist.
+pub fn scimctl_in(
+    environment: &[(&str, &str)],
+    policy: &str,
+    service: &Service,
+    arguments: &[&str],
+    input: &str,
+) -> Done {
     let mut child = Command::new(binaries().join("scimctl"))
         .args(["--table", TABLE, "--endpoint", &service.endpoint_for(policy)])
         .args(arguments)
         .env("USER", "mallory")
         .env("ALLOW_PRIVATE_TARGETS", "true")
+        .envs(environment.iter().copied())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

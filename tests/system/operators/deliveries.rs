@@ -2,9 +2,10 @@
 
 use serde_json::{Value, json};
 use tests::event_bus::EventBridge;
+use tests::issuer::{Answer as HttpsAnswer, Issuer};
 use tests::provisioning::create_user;
 use tests::receiver::{Answer, Receiver};
-use tests::scimctl::{Done, run, scimctl_as, scimctl_on_aws};
+use tests::scimctl::{Done, run, scimctl_as, scimctl_in, scimctl_on_aws};
 use tests::service::{ACCESS_KEY, TestConnector, service};
 
 const URL: &str = "https://scim.example.com";
@@ -145,4 +146,22 @@ async fn event_bus_gets_the_test_event_with_the_login_of_the_operator() {
     assert_eq!(entry["Detail"]["iss"], format!("{URL}/{}", connector.id));
     let refused = run(&connector, &["feed", "rotate-secret", "platform"]).failed();
     assert_eq!(refused, "feed platform sends its events to no URL, so it has no secret");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn event_is_sent_over_https_only_to_a_server_with_a_trusted_certificate() {
+    let server = Issuer::start(HttpsAnswer::Keys(Vec::new())).await;
+    let connector = service().connector().await;
+    create(&connector, &["--push", &server.jwks, "--url", URL], "").ok();
+    let test = |environment: &[(&str, &str)]| {
+        let arguments = ["feed", "test", &connector.id.to_string(), "platform"];
+        scimctl_in(environment, "DeliverFeeds", service(), &arguments, "")
+    };
+    let refused = test(&[]).failed();
+    assert!(refused.starts_with("the test event of feed platform was not accepted: "), "{refused}");
+    assert!(refused.contains("certificate"), "{refused}");
+    assert_eq!(server.requests(), 0);
+    let accepted = test(&[("SSL_CERT_FILE", server.authority.as_str())]).ok();
+    assert_eq!(accepted, "The consumer of feed platform accepted the test event: 200 OK\n");
+    assert_eq!(server.requests(), 1);
 }

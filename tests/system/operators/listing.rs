@@ -1,6 +1,8 @@
 //! The directory on the command line: lists of users and groups, local users, `scimctl doctor`, help and
 //! completions.
 
+use std::process::Command;
+
 use directory::settings::{OnDelete, Settings};
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -9,7 +11,7 @@ use tests::invariants::assert_invariants;
 use tests::provisioning::{create_group, create_user};
 use tests::sample::SampleDirectory;
 use tests::scimctl::{Done, run, scimctl, scimctl_with};
-use tests::service::{TABLE, service};
+use tests::service::{TABLE, binaries, service};
 use tests::stub::Stub;
 
 #[tokio::test]
@@ -289,7 +291,7 @@ async fn doctor_says_what_to_do_after_too_many_wrong_passwords() {
 }
 
 #[tokio::test]
-async fn help_has_examples_and_bash_has_completions() {
+async fn help_has_examples() {
     let help = scimctl(service(), &["--help"]).ok();
     assert!(help.contains("EXAMPLES:") && help.contains("EXIT CODES:"), "{help}");
     for (noun, verbs) in [
@@ -302,7 +304,33 @@ async fn help_has_examples_and_bash_has_completions() {
             assert!(help.contains(&format!("EXAMPLE:\n  scimctl {noun} {verb} okta")), "{help}");
         }
     }
-    let completions = scimctl(service(), &["completions", "bash"]).ok();
-    assert!(completions.contains("_scimctl()"));
     assert_eq!(scimctl(service(), &["connector", "frobnicate"]).code, 2);
+}
+
+#[tokio::test]
+async fn bash_completes_commands_and_the_names_of_connectors() {
+    let connector = service().connector().await;
+    // What bash does when a person presses the tab key after these words.
+    let script = r#"
+        source <(scimctl completions bash)
+        COMP_WORDS=("$@" "$BEGINNING")
+        COMP_CWORD=$#
+        _clap_complete_scimctl scimctl "$BEGINNING"
+        printf '%s\n' "${COMPREPLY[@]}"
+    "#;
+    let complete = |words: &[&str], beginning: &str| -> Vec<String> {
+        let mut command = Command::new("bash");
+        command.args(["-c", script, "bash", "scimctl"]).args(words).env("BEGINNING", beginning);
+        let path = format!("{}:{}", binaries().display(), std::env::var("PATH").unwrap());
+        let output = command.env("PATH", path).output().unwrap();
+        String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect()
+    };
+    assert_eq!(complete(&["connector"], "rot"), ["rotate"]);
+    let id = connector.id.to_string();
+    let endpoint = service().endpoint_for("OperateDirectory");
+    let place = ["--endpoint", &endpoint, "--table", TABLE];
+    assert_eq!(complete(&[&place[..], &["connector", "show"]].concat(), &id), [id.as_str()]);
+    assert_eq!(complete(&[&["feed", "show"], &place[..]].concat(), &id), [id.as_str()]);
+    // Without a table, nothing is suggested, and nothing fails.
+    assert_eq!(complete(&["--endpoint", "http://127.0.0.1:1", "connector", "show"], &id), [""]);
 }

@@ -28,7 +28,7 @@ COLD_STARTS = 10
 MEASURED = ["users-list", "users-create"]
 
 PLAN = """This deploys the stack {stack} in {region}, in the account {account}, as {caller}:
-  23 Lambda functions with their roles, log groups and policies, an HTTP API, and a DynamoDB table that is paid by request.
+  Lambda functions with their roles, log groups and policies, an HTTP API, and a DynamoDB table that is paid by request.
 Then it sends about 600 requests, and deletes the stack, its table and what it uploaded. Only sam's bucket for uploads stays (the
 stack aws-sam-cli-managed-default), if sam has not created it before. It takes about 20 minutes.
 At the prices of AWS this costs less than 0.10 US dollars. If the deletion fails, it says what is left.

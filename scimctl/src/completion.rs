@@ -18,8 +18,6 @@ use crate::place::TableLocation;
 
 /// The variable with which the script in a shell asks for candidates.
 const VARIABLE: &str = "COMPLETE";
-/// The name of the argument that is the id of a connector.
-const CONNECTOR: &str = "connector";
 /// How long a shell waits for the connectors. After that, none is suggested.
 const TIME: Duration = Duration::from_secs(2);
 
@@ -42,17 +40,26 @@ pub fn print_script(shell: Shell) -> Result<(), Failure> {
 }
 
 fn with_connectors(command: Command) -> Command {
-    let complete = |argument: Arg| match argument.get_id() == CONNECTOR {
+    command.mut_subcommands(|noun| {
+        let name = if noun.get_name() == "connector" { "id" } else { "connector" };
+        with_candidates(noun, name)
+    })
+}
+
+/// Adds the candidates to the argument of this name, and to those of the commands below.
+fn with_candidates(command: Command, name: &'static str) -> Command {
+    let complete = |argument: Arg| match argument.get_id() == name && argument.is_positional() {
         true => argument.add(ArgValueCandidates::new(connectors)),
         false => argument,
     };
-    command.mut_args(complete).mut_subcommands(with_connectors)
+    command.mut_args(complete).mut_subcommands(|command| with_candidates(command, name))
 }
 
 /// The ids of the connectors; none if the table cannot be read.
 fn connectors() -> Vec<CompletionCandidate> {
     let Ok(runtime) = Builder::new_current_thread().enable_all().build() else { return Vec::new() };
-    let ids = runtime.block_on(timeout(TIME, read_connectors(&place(std::env::args_os()))));
+    let place = place(std::env::args_os());
+    let ids = runtime.block_on(async { timeout(TIME, read_connectors(&place)).await });
     let ids = ids.ok().and_then(Result::ok).unwrap_or_default();
     ids.into_iter().map(CompletionCandidate::new).collect()
 }

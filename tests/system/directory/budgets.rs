@@ -272,6 +272,9 @@ async fn platform_costs(
         ledger.record(&reader, what, cost, budget);
         costs.push((what, cost));
     };
+    // Pages are in the order of ids. So the user in no group, the last one, is not in the first page.
+    let mut users = users.to_vec();
+    users.sort();
     let (first, middle) = (users[0], users[users.len() / 2]);
     read("get a user in no group", format!("/users/{}", users[users.len() - 1]), (3, 4.0, 0.0), None).await;
     read("find a user by username", "/users?username=user000500".to_owned(), (5, 20.0, 0.0), Some(1)).await;

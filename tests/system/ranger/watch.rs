@@ -46,7 +46,7 @@ fn watch(connector: &TestConnector, ranger: &FakeRanger, more: &[&str]) -> Done 
 fn waiting(connector: &TestConnector) -> (u64, Value) {
     let shown = run(connector, &["feed", "show", "ranger", "--json"]).ok();
     let shown: Value = serde_json::from_str(&shown).unwrap();
-    (shown["waiting"].as_u64().unwrap(), shown["last_error"][1].clone())
+    (shown["waiting"].as_u64().unwrap(), shown["last_error"].clone())
 }
 
 #[tokio::test(flavor = "multi_thread")]

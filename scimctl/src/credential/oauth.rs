@@ -129,7 +129,7 @@ pub async fn add(
     };
     let secret = secret.map_or_else(String::new, |secret| format!("Client secret: {secret}\n"));
     let lines = format!(
-        "Client id:     {shown_id}\n{secret}Token URL:     {}\nAPI URL:       {}\nScope:         {}",
+        "Client id:     {shown_id}\n{secret}Token URL:     {}\nEndpoint URL:  {}\nScope:         {}",
         service.token_url(id),
         service.api_url(id, scope),
         scope.name()

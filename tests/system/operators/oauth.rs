@@ -42,7 +42,7 @@ async fn operator_creates_an_oauth_client_and_rotates_its_secret() {
     let (id, url) = (connector.id.to_string(), service().origin());
     let first = create(&connector, &["--oauth", "--url", url]);
     assert_eq!(first.value("Token URL:"), format!("{url}/{id}/oauth2/token"));
-    assert_eq!(first.value("API URL:"), format!("{url}/{id}/scim/v2"));
+    assert_eq!(first.value("Endpoint URL:"), format!("{url}/{id}/scim/v2"));
     assert_eq!(first.value("Scope:"), "scim");
     let (client_id, secret) = (first.value("Client id:"), first.value("Client secret:"));
     let token = token_of(&request_token_by_secret(&client, &client_id, &secret).await);
@@ -68,7 +68,7 @@ async fn operator_creates_an_oauth_client_and_rotates_its_secret() {
     let old = listed[0]["id"].as_str().unwrap();
     run(&connector, &["connector", "retire", old]).ok();
     let reader = create(&connector, &["--oauth", "--scope", "directory", "--url", url]);
-    assert_eq!(reader.value("API URL:"), format!("{url}/{id}/directory/v1"));
+    assert_eq!(reader.value("Endpoint URL:"), format!("{url}/{id}/directory/v1"));
     assert_ne!(reader.value("Client id:"), client_id);
     let audit = run(&connector, &["audit", "--json"]).ok();
     assert!(!audit.contains(&secret) && audit.contains(&client_id), "{audit}");

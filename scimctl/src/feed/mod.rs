@@ -117,7 +117,7 @@ The secret before the new one also signs webhooks, until the next rotation.\n\nE
         #[arg(long, value_name = "-", value_parser = ["-"])]
         token: Option<String>,
     },
-    /// Send one event to the URL of a feed that tells of no change, and say what its consumer answered
+    /// Send a test event to the URL or event bus of a feed, and say what its consumer answered
     #[command(after_help = "\
 The event is the verification event of the OpenID Shared Signals Framework. This command reads private keys, which \
 OperatorPolicy denies: use a role with DelivererPolicy.\n\nEXAMPLE:\n  scimctl feed test okta platform")]

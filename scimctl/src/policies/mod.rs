@@ -18,7 +18,7 @@ pub use report::{Effect, Gone, Principal, Stale, Why};
 /// The commands on policies.
 #[derive(Subcommand)]
 pub enum Command {
-    /// Find the policies that name users or groups who are gone
+    /// Find the policies that name users or groups who are deactivated, deleted, renamed, hidden or unknown
     Check(check::Command),
     /// Decide with Cedar policies whether a user may do something
     Try(Try),

@@ -63,7 +63,7 @@ pub struct SyncCommand {
     /// Only print what would be sent
     #[arg(long, conflicts_with = "watch")]
     dry_run: bool,
-    /// Go on: follow a feed, and send what changes. An event stays in the feed until Ranger has what it tells of
+    /// Then follow a feed, and send each change. An event stays in the feed until Ranger has the change
     #[arg(long, requires = "feed")]
     watch: bool,
     /// Id of the feed to follow. Create one for this command alone with `scimctl feed create`

@@ -44,7 +44,7 @@ pub async fn sync(open: &OpenDirectory, client: &RangerClient, options: &Options
     if !reasons.is_empty() && !options.is_confirmed {
         reasons.iter().for_each(|reason| print_note(reason));
         return fail(
-            "nothing is sent, because this run would take much away. Look at it with --dry-run, and continue with --yes",
+            "nothing is sent, because this run would hide or remove more than the limit. Look at it with --dry-run, and continue with --yes",
         );
     }
     if difference.is_empty() {

@@ -199,7 +199,7 @@ async fn mass_change_stops_until_it_is_confirmed() {
     run(&connector, &["connector", "set", "rules.exclude-users=user00*"]).ok();
     let stopped = sync(&connector, &ranger, &[]).await;
     let expected = "10 users of 20 would be hidden\n10 users of 20 would leave group Sales\n\
-        scimctl: nothing is sent, because this run would take much away. Look at it with --dry-run, and continue with --yes\n";
+        scimctl: nothing is sent, because this run would hide or remove more than the limit. Look at it with --dry-run, and continue with --yes\n";
     assert_eq!((stopped.code, stopped.err.as_str()), (1, expected));
     assert_eq!((ranger.visible_users().len(), ranger.members("Sales").len()), (20, 20));
     let shown = sync(&connector, &ranger, &["--dry-run"]).await.ok();

@@ -90,6 +90,11 @@ impl Target {
 }
 
 impl Reach {
+    /// The reach of a process that may send to private addresses, or may not.
+    pub fn new(allows_private_targets: bool) -> Self {
+        if allows_private_targets { Self::Private } else { Self::Public }
+    }
+
     fn allows(self, address: IpAddr) -> bool {
         match kind(address) {
             AddressKind::Public => true,

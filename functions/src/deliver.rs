@@ -36,7 +36,7 @@ pub fn run() -> Result<(), Error> {
 async fn serve() -> Result<(), Error> {
     logging::start(logging::Format::Json, "info");
     let table = Table::new(runtime::dynamodb::client().await, environment::table_name());
-    let reach = if environment::allows_private_targets() { Reach::Private } else { Reach::Public };
+    let reach = Reach::new(environment::allows_private_targets());
     let buses = EventBuses::new(|| runtime::dynamodb::aws_loader().load());
     let deliverer = Deliverer::new(table.clone(), Schemas::built_in(), reach, buses)?;
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| {

@@ -50,7 +50,7 @@ pub fn run_with_fetch(handler: Handler) -> Result<(), Error> {
 }
 
 fn fetch(url: String) -> Fetched {
-    let reach = if environment::allows_private_targets() { Reach::Private } else { Reach::Public };
+    let reach = Reach::new(environment::allows_private_targets());
     Box::pin(async move { delivery::fetch::fetch(&url, reach).await })
 }
 

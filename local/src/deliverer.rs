@@ -21,7 +21,7 @@ const DELIVERY_TIME: Duration = Duration::from_secs(60);
 
 /// Delivers until it is dropped. Each feed is delivered by a task of its own, so a slow consumer does not delay others.
 pub async fn deliver(table: Table) {
-    let reach = if environment::allows_private_targets() { Reach::Private } else { Reach::Public };
+    let reach = Reach::new(environment::allows_private_targets());
     let buses = EventBuses::new(|| runtime::dynamodb::aws_loader().load());
     let deliverer = match Deliverer::new(table.clone(), Schemas::built_in(), reach, buses) {
         Ok(deliverer) => deliverer,

@@ -223,7 +223,7 @@ impl Instance {
 
 /// Fetches the keys of an OAuth issuer.
 fn fetch(url: String) -> Fetched {
-    let reach = if environment::allows_private_targets() { Reach::Private } else { Reach::Public };
+    let reach = Reach::new(environment::allows_private_targets());
     Box::pin(async move { delivery::fetch::fetch(&url, reach).await })
 }
 

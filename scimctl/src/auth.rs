@@ -108,7 +108,7 @@ async fn keys_of(
     match &credential.kind {
         CredentialKind::ClientKey(key) => KeySet::of_key(&key.key).map_err(Failure),
         CredentialKind::Federation(federation) => {
-            let reach = if environment::allows_private_targets() { Reach::Private } else { Reach::Public };
+            let reach = Reach::new(environment::allows_private_targets());
             let url = &federation.jwks;
             let fetched = delivery::fetch::fetch(url, reach).await;
             let error = match fetched.and_then(|document| KeySet::parse(&document)) {

@@ -179,7 +179,7 @@ pub async fn deliver(context: &Context, connector: &ConnectorId, feed: &FeedId) 
 }
 
 async fn deliverer(context: &Context, feed: &Feed) -> Result<Deliverer, Failure> {
-    let reach = if environment::allows_private_targets() { Reach::Private } else { Reach::Public };
+    let reach = Reach::new(environment::allows_private_targets());
     let buses = match feed.settings.delivery {
         Delivery::EventBus(_) => {
             let config = log_in().await?.config;

@@ -36,6 +36,8 @@ pub struct VerifiedToken {
     pub credential: Credential,
     /// When it ends.
     pub expires: Timestamp,
+    /// The id of the key that signed it.
+    pub kid: String,
 }
 
 /// Makes an access token for the APIs of the credential's scope. `issuer` is `https://HOST/{connector}`. It ends with the
@@ -77,13 +79,13 @@ fn audiences(issuer: &str, credential: &Credential) -> Vec<String> {
 pub fn verify(token: &str, connector: &Connector, issuer: &str, now: Timestamp) -> Option<VerifiedToken> {
     // A token of another kind is not parsed as a whole, and one of an unknown key is not verified.
     let jwt = Jwt::parse(token).filter(is_access_token)?;
-    find_key(&jwt, connector)?;
+    let kid = find_key(&jwt, connector)?.kid.clone();
     let checks = check(&jwt, connector, issuer, now);
     if checks.iter().any(|check| !check.is_passed) {
         return None;
     }
     let expires = Timestamp::from_second(jwt.seconds("exp")?).ok()?;
-    Some(VerifiedToken { credential: find_credential(&jwt, connector)?.clone(), expires })
+    Some(VerifiedToken { credential: find_credential(&jwt, connector)?.clone(), expires, kid })
 }
 
 /// Whether the token says that it is an access token.

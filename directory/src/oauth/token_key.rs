@@ -35,21 +35,25 @@ impl Connectors {
     /// # Errors
     /// 404; `invalidValue` while the connector is being deleted, or if it is stored in an older format.
     pub async fn rotate_token_key(&self, id: &ConnectorId) -> Result<PublicKey, ScimError> {
+        let mut backoff = self.table.backoff();
         loop {
             let present = self.read_usable(id).await?;
             if let Some(key) = self.add_token_key(&present).await? {
                 return Ok(key);
             }
+            backoff.wait().await?;
         }
     }
 
     /// Makes the first key for the access tokens of a connector, unless there is one.
     pub(crate) async fn ensure_token_key(&self, id: &ConnectorId) -> Result<(), ScimError> {
+        let mut backoff = self.table.backoff();
         loop {
             let present = self.read_usable(id).await?;
             if !present.record.token_keys.is_empty() || self.add_token_key(&present).await?.is_some() {
                 return Ok(());
             }
+            backoff.wait().await?;
         }
     }
 

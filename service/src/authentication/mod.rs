@@ -51,11 +51,25 @@ pub struct Authenticator {
 
 /// A header that was right.
 #[derive(Clone, Debug)]
-struct Verified {
-    /// The credential that it matched, or that bought its access token.
-    credential: Credential,
-    /// When the access token ends; `None` for a password.
-    expires: Option<Timestamp>,
+enum Verified {
+    /// It has a chosen password: of this credential.
+    Password(Credential),
+    /// It has an access token.
+    Token(VerifiedToken),
+}
+
+impl Verified {
+    /// The credential that the header matched, or that its access token was issued for, if the header is still right.
+    fn credential(self, connector: &Connector, now: Timestamp) -> Option<Credential> {
+        let credential = match self {
+            Self::Password(credential) => credential,
+            Self::Token(VerifiedToken { credential, expires, kid }) => {
+                let has_key = connector.record.token_keys.iter().any(|key| key.kid == kid);
+                (has_key && now < expires).then_some(credential)?
+            }
+        };
+        (credential.is_live(now) && connector.credentials.contains(&credential)).then_some(credential)
+    }
 }
 
 /// The connector and credential of an authenticated request.
@@ -239,18 +253,13 @@ impl Authenticator {
         }
         let hash = self.hash(sign_in);
         let remembered = lock_ignoring_poison(&self.verified_headers).get(&hash).cloned();
-        if let Some(Verified { credential, expires }) = remembered
-            && credential.is_live(sign_in.now)
-            && expires.is_none_or(|expires| sign_in.now < expires)
-            && credentials.contains(&credential)
-        {
+        if let Some(credential) = remembered.and_then(|header| header.credential(connector, sign_in.now)) {
             return Some(credential);
         }
         let PresentedCredentials::Bearer { token } = presented else { return None };
         let verified = access_token::verify(token, connector, sign_in.issuer, sign_in.now)?;
-        let VerifiedToken { credential, expires } = verified;
-        let remembered = Verified { credential: credential.clone(), expires: Some(expires) };
-        insert_bounded(&self.verified_headers, hash, remembered);
+        let credential = verified.credential.clone();
+        insert_bounded(&self.verified_headers, hash, Verified::Token(verified));
         Some(credential)
     }
 
@@ -275,7 +284,7 @@ impl Authenticator {
         let found =
             tokio::task::spawn_blocking(move || verifier.find(&presented, &candidates).cloned()).await;
         let Some(credential) = found.map_err(ScimError::internal)? else { return Ok(None) };
-        let verified = Verified { credential: credential.clone(), expires: None };
+        let verified = Verified::Password(credential.clone());
         insert_bounded(&self.verified_headers, self.hash(sign_in), verified);
         let table = sign_in.table.until(Instant::now() + SIDE_WRITE_TIMEOUT);
         if let Err(error) = table.password_limit(&connector.id).give_back(&slot).await {

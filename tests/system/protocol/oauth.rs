@@ -326,12 +326,14 @@ async fn forged_tokens_are_refused() {
     let (_, foreign_secret) = create_client(service(), &foreign.id, CredentialScope::Scim).await;
     let foreign_client = foreign.local(service());
     let foreign_token = token_of(&request_token_by_secret(&foreign_client, CLIENT_ID, &foreign_secret).await);
+    // This process has verified the token before its key is dropped.
+    let process = InProcess::uncached(service().dynamodb(), client.clone());
+    assert_eq!(process.send_with_token("GET", "/Users", &whole).await.status(), 200);
     let retired_key = {
         run(&connector, &["credential", "rotate-key"]).ok();
         run(&connector, &["credential", "rotate-key"]).ok();
         whole.clone()
     };
-    let process = InProcess::uncached(service().dynamodb(), client.clone());
     for (name, token) in [
         ("no signature", unsigned(&with(&header, "alg", json!("none")), &claims)),
         ("empty signature", unsigned(&header, &claims)),

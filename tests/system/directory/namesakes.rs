@@ -128,9 +128,16 @@ async fn namesake_is_marked_once_until_the_change_is_acknowledged() {
 async fn consumers_know_who_keeps_each_name_after_concurrent_changes() {
     const NAMES: [&str; 3] = ["ann", "bea", "cyd"];
     let (_, client, mut consumer) = feed_with(from_email()).await;
-    let work = async |worker: usize| {
+    let mut paths = Vec::new();
+    for worker in 0..6 {
+        paths.push(create(&client, &user(&format!("w{worker}"), NAMES[worker % 3])).await);
+    }
+    // These users are never changed, so only the changes of others show or hide them.
+    for name in NAMES {
+        create(&client, &user("unchanged", name)).await;
+    }
+    let work = async |(worker, mut path): (usize, String)| {
         let own = format!("w{worker}");
-        let mut path = create(&client, &user(&own, NAMES[worker % 3])).await;
         for step in 0..20 {
             let name = NAMES[(step * 7 + worker * 5) % 3];
             match (step + worker) % 4 {
@@ -151,7 +158,7 @@ async fn consumers_know_who_keeps_each_name_after_concurrent_changes() {
             consumer.drain().await.unwrap();
         }
     };
-    tokio::join!(join_all((0..6).map(work)), follow);
+    tokio::join!(join_all(paths.into_iter().enumerate().map(work)), follow);
     consumer.drain().await.unwrap();
     consumer.assert_equals_directory().await;
 }

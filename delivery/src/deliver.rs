@@ -116,10 +116,11 @@ impl Deliverer {
             return Ok(Delivered::Nothing);
         }
         let run = self.begin(table.clone(), connector, now, end);
+        let lease_end = Instant::now() + LEASE_TIME;
         let Some((lease, present)) = table.lease_feed(connector, feed, run.time()).await? else {
             return Ok(Delivered::Busy);
         };
-        match run.deliver_all(&lease, when, present.failures).await {
+        match run.deliver_all(&lease, when, (present, lease_end)).await {
             Ok((events, result)) => {
                 lease.release(&result, run.time()).await?;
                 Ok(Delivered::Sent { events, result })
@@ -205,16 +206,17 @@ impl Run<'_> {
         &self,
         lease: &Lease,
         when: When,
-        failures: u64,
+        (leased, mut lease_end): (Feed, Instant),
     ) -> Result<(usize, DeliveryResult), ScimError> {
+        let failures = leased.failures;
+        let mut feed = Some(leased);
         let mut progress = Progress::default();
         loop {
-            let lease_end = Instant::now() + LEASE_TIME;
-            let feed = lease.renew(self.time()).await?.filter(|feed| may_send(feed, when, self.time()));
+            feed = feed.filter(|feed| may_send(feed, when, self.time()));
             let has_time = Instant::now() + TIME_TO_SEND <= self.end;
-            let step = match feed {
+            let step = match &feed {
                 Some(feed) if has_time => {
-                    self.deliver_some(&feed, lease_end.min(self.end), &mut progress).await?
+                    self.deliver_some(feed, lease_end.min(self.end), &mut progress).await?
                 }
                 _ => Step::End,
             };
@@ -225,7 +227,11 @@ impl Run<'_> {
                 DeliveryResult::Failed { error, failures: failures + 1, retry_at: self.time() + pause }
             };
             let result = match step {
-                Step::More => continue,
+                Step::More => {
+                    lease_end = Instant::now() + LEASE_TIME;
+                    feed = lease.renew(self.time()).await?;
+                    continue;
+                }
                 Step::Stopped(Refusal::Gone(error)) => DeliveryResult::Gone { error },
                 Step::Stopped(Refusal::Event(error)) => failed(error, None),
                 Step::Stopped(Refusal::Consumer { error, retry_after }) => failed(error, retry_after),

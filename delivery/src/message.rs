@@ -3,7 +3,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use directory::feeds::{Delivery, Signer, decode_webhook_secret};
+use directory::feeds::{Delivery, decode_webhook_secret};
+use directory::signing::Signer;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderValue, Request, Uri};

@@ -10,6 +10,7 @@ mod counts;
 mod dynamodb;
 pub mod feeds;
 mod group_graph;
+mod hex;
 mod index;
 mod intents;
 mod member_changes;
@@ -20,6 +21,7 @@ pub mod query;
 mod resources;
 pub mod secrets;
 pub mod settings;
+pub mod signing;
 pub mod view;
 
 pub use audit::{Actor, By};
@@ -40,8 +42,9 @@ use jiff::Timestamp;
 
 use crate::dynamodb::table::Outcome;
 use crate::dynamodb::transaction::Transaction;
-use crate::feeds::{Feed, FeedId, Outbox, Signer};
+use crate::feeds::{Feed, FeedId, Outbox};
 use crate::settings::Settings;
+use crate::signing::Signer;
 use connectors::{Connector, IndexState};
 use shared::error::ScimError;
 use shared::resource::{Origin, ResourceId, ResourceKind};

@@ -8,6 +8,8 @@ use shared::error::ScimError;
 use shared::resource::ResourceId;
 use uuid::Uuid;
 
+use crate::hex::hex;
+
 /// Generates a resource id.
 pub fn new_resource_id() -> ResourceId {
     ResourceId::from_random_bytes(Uuid::new_v4().into_bytes())
@@ -63,7 +65,7 @@ pub fn credential_without_secret(kind: CredentialKind, now: Timestamp) -> Result
 }
 
 fn credential_id() -> Result<String, ScimError> {
-    Ok(random_bytes::<4>()?.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex(&random_bytes::<4>()?))
 }
 
 pub(crate) fn random_bytes<const LENGTH: usize>() -> Result<[u8; LENGTH], ScimError> {

@@ -33,8 +33,9 @@ use serde::{Deserialize, Serialize};
 use shared::credential::Credential;
 use shared::schema::CustomSchema;
 
-use crate::feeds::{FeedId, PublicKey};
+use crate::feeds::FeedId;
 use crate::settings::Settings;
+use crate::signing::PublicKey;
 
 /// How long a process may use a connector that it read. After this time every process knows a change.
 pub const CONNECTOR_CACHE_TTL: Duration = Duration::from_secs(60);

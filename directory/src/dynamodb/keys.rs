@@ -45,6 +45,7 @@ use super::attributes::{Item, get_text};
 use super::table::Range;
 use crate::connectors::ConnectorId;
 use crate::feeds::FeedId;
+use crate::hex::hex;
 
 /// A value in a key is cut to this many bytes. A sort key holds at most 1,024 bytes.
 const MAX_VALUE_BYTES: usize = 512;
@@ -290,7 +291,7 @@ pub fn index_value(folded: &str) -> String {
     if folded.len() <= MAX_VALUE_BYTES {
         return folded.to_owned();
     }
-    let hash: String = Sha256::digest(folded).iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    let hash = hex(Sha256::digest(folded).iter().take(16));
     format!("{}\u{1}{hash}", index_prefix(folded))
 }
 

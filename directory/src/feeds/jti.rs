@@ -14,6 +14,7 @@ use shared::resource::{ResourceId, ResourceKind};
 use super::outbox::is_order;
 use super::waiting::MAX_ITEMS_OF_EVENT;
 use crate::dynamodb::keys;
+use crate::hex::hex;
 
 /// The number of bytes of the hash.
 const HASH_BYTES: usize = 16;
@@ -65,7 +66,7 @@ fn hash(orders: &[String]) -> String {
         hash.update(order);
         hash.update([0]);
     }
-    hash.finalize().iter().take(HASH_BYTES).map(|byte| format!("{byte:02x}")).collect()
+    hex(hash.finalize().iter().take(HASH_BYTES))
 }
 
 #[cfg(test)]

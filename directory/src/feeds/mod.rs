@@ -29,7 +29,6 @@ pub use id::FeedId;
 pub use lease::{DeliveryResult, LEASE_TIME, Lease};
 pub use marking::Tended;
 pub use operations::{FeedInfo, MAX_FEEDS, NewFeed};
-pub use signing::{PublicKey, Signer};
 pub use token::verification_claims;
 pub use waiting::Batch;
 

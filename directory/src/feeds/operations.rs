@@ -6,8 +6,7 @@ use shared::error::{ErrorKind, ScimError};
 use super::delivery::{Delivery, NewDelivery, NewSecret};
 use super::outbox::{Change, parse_order};
 use super::{
-    FAILURES, Feed, FeedId, FeedSettings, GONE, LAST_ERROR, MARK_AFTER, MARK_DUE, PublicKey, RETRY_AT,
-    signing,
+    FAILURES, Feed, FeedId, FeedSettings, GONE, LAST_ERROR, MARK_AFTER, MARK_DUE, RETRY_AT, signing,
 };
 use crate::audit::{Changes, Operation};
 use crate::connectors::{Connector, ConnectorId, Connectors, FORMAT, format_of, time_until_known};
@@ -16,6 +15,7 @@ use crate::dynamodb::conditions::{Condition, Requirement};
 use crate::dynamodb::expressions::{Expression, Update};
 use crate::dynamodb::keys;
 use crate::dynamodb::table::{Outcome, Range, Table};
+use crate::signing::{PublicKey, generate};
 
 /// The most feeds of one connector: each adds an item to every transaction, which holds 100.
 pub const MAX_FEEDS: usize = 3;
@@ -141,7 +141,7 @@ impl Connectors {
                 .record
                 .signing_keys
                 .is_empty()
-                .then(|| signing::generate(|kid| keys::signing_key(id, kid), self.now))
+                .then(|| generate(|kid| keys::signing_key(id, kid), self.now))
                 .transpose()?;
             next.record.signing_keys.extend(key.as_ref().map(|key| key.public.clone()));
             let mut transaction =
@@ -255,7 +255,7 @@ impl Connectors {
                 let detail = format!("connector {id} has no signing key; its first feed makes one");
                 return Err(ScimError::invalid_value(detail));
             }
-            let key = signing::generate(|kid| keys::signing_key(id, kid), self.now)?;
+            let key = generate(|kid| keys::signing_key(id, kid), self.now)?;
             let mut next = present.clone();
             next.record.signing_keys = signing::with_new(&present, key.public.clone(), self.now)?;
             let attributes = vec!["signing_keys".to_owned()];

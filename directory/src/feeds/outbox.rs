@@ -20,6 +20,7 @@ use crate::connectors::{Connector, ConnectorId};
 use crate::dynamodb::attributes::{Item, get_text, text};
 use crate::dynamodb::keys::{self, ItemKind, Key};
 use crate::dynamodb::transaction::{Effect, Transaction};
+use crate::hex::hex;
 use crate::index::USER_NAME;
 
 /// The kind of change of an item that no change of the directory wrote: the consumer has to read the resource again, because
@@ -107,7 +108,7 @@ pub(super) fn order(now: Timestamp) -> String {
 pub(super) fn order_of_consequence(order: &str) -> String {
     let (time, random) = order.split_at_checked(TIME_DIGITS).unwrap_or_default();
     let hash = Sha256::digest(format!("consequence {random}"));
-    format!("{time}{}", hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect::<String>())
+    format!("{time}{}", hex(hash.iter().take(16)))
 }
 
 /// Whether a text has the form of [`order`].

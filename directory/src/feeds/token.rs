@@ -5,7 +5,8 @@ use serde_json::{Map, Value, json};
 use shared::error::ScimError;
 use uuid::Uuid;
 
-use super::{Event, FeedId, Signer};
+use super::{Event, FeedId};
+use crate::signing::Signer;
 
 /// The value of `typ` (RFC 8417 §2.3).
 const KIND: &str = "secevent+jwt";

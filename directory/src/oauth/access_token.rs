@@ -12,8 +12,8 @@ use shared::error::ScimError;
 use super::check::{Check, one_of, shown, shown_time};
 use super::jwt::Jwt;
 use crate::connectors::Connector;
-use crate::feeds::{PublicKey, Signer};
 use crate::secrets::generate_secret;
+use crate::signing::{PublicKey, Signer};
 
 /// The value of `typ` (RFC 9068 §2.1).
 const KIND: &str = "at+jwt";

@@ -10,6 +10,7 @@ use crate::dynamodb::attributes::number;
 use crate::dynamodb::expressions::Expression;
 use crate::dynamodb::keys;
 use crate::dynamodb::table::Table;
+use crate::hex::hex;
 
 /// How long after the end of an assertion its item is kept, in seconds: longer than the clock skew that the checks allow.
 const KEPT_AFTER_END: i64 = 600;
@@ -30,7 +31,7 @@ impl Table {
         hash.update(jwt.text("iss").unwrap_or_default());
         hash.update([0]);
         hash.update(jti.to_string());
-        let hash: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        let hash = hex(&hash.finalize());
         let end = jwt.seconds("exp").unwrap_or_else(|| now.as_second()).saturating_add(KEPT_AFTER_END);
         let update = Expression::new("SET expires = :end").with(":end", number(end));
         let is_new = Expression::new("attribute_not_exists(pk)");

@@ -1,7 +1,7 @@
 //! The last good key set of an issuer, as an item of the connector. A new process uses it while the issuer's host is away.
 
 use jiff::{SignedDuration, Timestamp};
-use sha2::{Digest, Sha256};
+use sha2::{Digest as _, Sha256};
 use shared::error::ScimError;
 
 use super::key_set::KeySet;
@@ -10,6 +10,7 @@ use crate::dynamodb::attributes::{get_number, get_text, number, text};
 use crate::dynamodb::expressions::Expression;
 use crate::dynamodb::keys::{self, Key};
 use crate::dynamodb::table::Table;
+use crate::hex::hex;
 
 /// How long a key set is used after it was fetched, if it cannot be fetched again.
 pub const MAX_KEY_SET_AGE: SignedDuration = SignedDuration::from_hours(24);
@@ -61,6 +62,5 @@ impl Table {
 }
 
 fn key(connector: &ConnectorId, url: &str) -> Key {
-    let hash: String = Sha256::digest(url).iter().map(|byte| format!("{byte:02x}")).collect();
-    keys::issuer_keys(connector, &hash)
+    keys::issuer_keys(connector, &hex(&Sha256::digest(url)))
 }

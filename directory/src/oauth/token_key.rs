@@ -7,7 +7,7 @@ use crate::audit::Operation;
 use crate::connectors::{Connector, ConnectorId, Connectors, FORMAT, format_of};
 use crate::dynamodb::keys;
 use crate::dynamodb::table::{Outcome, Table};
-use crate::feeds::{PublicKey, Signer, signing};
+use crate::signing::{self, PublicKey, Signer};
 
 /// The most keys of a connector: the one that signs, and the one before, whose tokens can still be valid.
 const MAX_KEYS: usize = 2;

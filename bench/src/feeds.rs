@@ -98,7 +98,7 @@ pub async fn run(folder: &Path, docs: &Path) {
         ("the same, 99th percentile".to_owned(), format!("{:.3} s", latency.p99)),
         ("the same, longest".to_owned(), format!("{longest:.3} s")),
         (
-            format!("create {backlog} users with Bulk while nobody reads the feed"),
+            format!("create {backlog} users with Bulk while no consumer reads the feed"),
             format!("{created:.1} s ({:.0} a second)", backlog as f64 / created),
         ),
         (

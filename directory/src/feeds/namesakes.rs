@@ -1,5 +1,5 @@
 //! Users with one username. When a user gives up or takes a username, another user can become visible or hidden, although nothing
-//! was written to it. So whoever reads the event of the first one marks the other one.
+//! was written to it. So a poll or a delivery that reads the event of the first user marks the other user.
 //!
 //! The mark is made from the state at that time. A change that is committed later has an event of its own, and then the other user is
 //! looked for again. The mark is the same item each time the event is read.
@@ -87,7 +87,7 @@ impl Outbox {
         let mut users = Vec::new();
         for keys in keys.chunks(RESOURCES_AT_ONCE) {
             let items = self.directory.table.get_at_once(&keys.iter().cloned().collect()).await?;
-            // A user that cannot be read is shown to nobody. `check` finds it.
+            // A user that cannot be read is not shown. `check` finds it.
             users.extend(items.iter().filter_map(|item| items::to_stored(ResourceKind::User, item).ok()));
         }
         Ok(users)

@@ -102,7 +102,7 @@ impl Outbox {
         Ok(Batch { events: self.events(waiting, Namesakes::Mark).await?, has_more })
     }
 
-    /// Reads as [`Outbox::read_onwards`] does, for somebody who only looks: it writes nothing.
+    /// Reads as [`Outbox::read_onwards`] does, and writes nothing: for an operator who watches a feed.
     ///
     /// # Errors
     /// As for [`Outbox::read`].

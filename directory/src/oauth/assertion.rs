@@ -98,7 +98,7 @@ fn one_of_known(kids: &[&str]) -> String {
 
 fn time_checks(jwt: &Jwt<'_>, now: i64) -> [Check; 4] {
     let (exp, nbf, iat) = (jwt.seconds("exp"), jwt.seconds("nbf"), jwt.seconds("iat"));
-    // A claim that is there and is no time is wrong.
+    // A claim that is present and is not a time is wrong.
     let is_time_or_missing = |name: &str, time: Option<i64>| jwt.claim(name).is_none() || time.is_some();
     let has_begun = |time: Option<i64>| time.is_none_or(|time| time <= now.saturating_add(CLOCK_SKEW));
     let lifetime = exp.map(|exp| exp.saturating_sub(iat.or(nbf).unwrap_or(now)));

@@ -51,7 +51,7 @@ pub struct Command {
     /// Remove the names from Ranger. To confirm, enter the id of the connector on standard input
     #[arg(long, requires = "ranger", conflicts_with = "json")]
     remove: bool,
-    /// Also take out the last name of a place, such as a policy item or a role of Ranger. An item that denies then denies nobody
+    /// Also take out the last name of a place, such as a policy item or a role of Ranger. A deny item then denies no user
     #[arg(long, requires = "remove")]
     even_last: bool,
     /// Do not ask for a confirmation

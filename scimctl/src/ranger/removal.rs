@@ -58,7 +58,7 @@ pub async fn remove(
         for (place, principal) in &change.kept {
             is_complete = false;
             print(&format!(
-                "keep {principal} in {place} of {title}: without it, {place} would name nobody (--even-last)"
+                "keep {principal} in {place} of {title}: without it, {place} would have no user, group or role (--even-last)"
             ))?;
         }
         for (place, principal) in &change.removed {
@@ -122,7 +122,7 @@ async fn remove_from(
         let now = Rule { kind: shown.kind, json };
         let change = now.without(&names, even_last);
         if change.removed.is_empty() {
-            // The answer to the last attempt was lost, or somebody else removed the names.
+            // The answer to the last attempt was lost, or another program removed the names.
             let removed = attempted.map(|change| change.removed).unwrap_or_default();
             if !removed.is_empty() {
                 record(open, &now, &removed, gone).await?;
@@ -188,7 +188,7 @@ fn title(rule: &Rule) -> String {
 
 impl Rule {
     /// Takes principals out of all places. A place that would name no principal keeps them, or is removed if `even_last`; Ranger
-    /// refuses an item without principals, and a deny item without principals would deny nobody.
+    /// refuses an item without principals, and a deny item without principals would deny no user.
     fn without(&self, gone: &BTreeSet<&Principal>, even_last: bool) -> Change {
         let mut change = Change { json: self.json.clone(), ..Change::default() };
         let mut emptied = Vec::new();

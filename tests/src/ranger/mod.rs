@@ -3,7 +3,7 @@
 //! It behaves as the source of Ranger 2.4 to 2.9 does (`XUserREST`, `XUserMgr`, `XGroupUserService`, `PublicAPIsv2`,
 //! `ServiceDBStore`, `RangerPolicyValidator`):
 //!
-//! - Names are keys. A user or group with a name that exists is updated, whatever its source is.
+//! - Names are keys. A call with an existing name updates that user or group, also one of another source.
 //! - Users without a first name and memberships of unknown users or groups are passed over without an error.
 //! - The call that hides users answers with the number of names that it got, even if it does not know them.
 //! - Hiding changes no access: [`FakeRanger::allows`] decides as Ranger's plugins do, which do not know who is hidden.

@@ -285,8 +285,8 @@ async fn names_are_removed_after_a_confirmation_and_recorded() {
     let printed = removed.out.split_once("gone\n").unwrap().1;
     let title = format!("policy {shared} shared of hive");
     let expected = format!(
-        "keep user ann in policyItems[1] of {title}: without it, policyItems[1] would name nobody (--even-last)
-keep user ann in denyPolicyItems[0] of {title}: without it, denyPolicyItems[0] would name nobody (--even-last)
+        "keep user ann in policyItems[1] of {title}: without it, policyItems[1] would have no user, group or role (--even-last)
+keep user ann in denyPolicyItems[0] of {title}: without it, denyPolicyItems[0] would have no user, group or role (--even-last)
 remove user ann from policyItems[0] of {title}
 remove user ann from users of role {role} analysts
 remove user ann from adminUsers of zone {zone} hr

@@ -10,11 +10,13 @@ use jiff::{Timestamp, Unit};
 use shared::error::{ErrorKind, Schemes, ScimError, chain};
 use shared::schema::Schemas;
 use tokio::time::Instant;
+use tracing::{Instrument as _, Span};
 
 use crate::api::{Api, ErrorFormat, Location, SCIM};
 use crate::authentication::{Authenticator, schemes};
 use crate::call::{Call, Handler, PublicCall, TokenCall};
 use crate::events;
+use crate::measurement::{Measurement, Observer};
 use crate::oauth::{self, Fetch, IssuerKeys};
 use crate::origin_secret::OriginSecret;
 use crate::problem;
@@ -35,6 +37,7 @@ pub struct Service {
     authenticator: Arc<Authenticator>,
     issuer_keys: Arc<IssuerKeys>,
     origin_secret: Option<OriginSecret>,
+    observer: Option<Arc<dyn Observer>>,
 }
 
 impl Service {
@@ -51,7 +54,16 @@ impl Service {
     ) -> Result<Self, ScimError> {
         let (schemas, authenticator) = (Arc::clone(schemas), Arc::new(Authenticator::new()?));
         let issuer_keys = Arc::default();
-        Ok(Self { table, public_url, schemas, now, authenticator, issuer_keys, origin_secret: None })
+        Ok(Self {
+            table,
+            public_url,
+            schemas,
+            now,
+            authenticator,
+            issuer_keys,
+            origin_secret: None,
+            observer: None,
+        })
     }
 
     /// Fetches the keys of issuers with this function. Without one, only clients with a secret or a key of their own get tokens.
@@ -66,13 +78,29 @@ impl Service {
         Self { origin_secret, ..self }
     }
 
-    /// Answers a request. Every error becomes a response here.
+    /// Gives the measurement of every request to this observer.
+    #[must_use]
+    pub fn with_observer(self, observer: Option<Arc<dyn Observer>>) -> Self {
+        Self { observer, ..self }
+    }
+
+    /// Answers a request. Every error becomes a response here. Every log line has the trace of the request.
     pub async fn answer(&self, request: Request, handler: Handler) -> Response {
+        let span = match &request.trace {
+            Some(trace) => tracing::error_span!("request", %trace),
+            None => Span::none(),
+        };
+        self.answer_in_trace(request, handler).instrument(span).await
+    }
+
+    async fn answer_in_trace(&self, request: Request, handler: Handler) -> Response {
         let started = Instant::now();
+        let table = self.table.counted();
+        let trace = request.trace.clone();
         let (id, method, path) = (request.id.clone(), request.method.clone(), request.path.clone());
         let accepts_gzip = request.accepts_gzip();
         let location = Location::of(&path);
-        let response = match self.call(request, location, handler).await {
+        let response = match self.call(request, location, handler, &table).await {
             Ok(response) => response,
             Err(error) => {
                 log_failure(&id, &error);
@@ -89,7 +117,22 @@ impl Service {
             response.headers_mut().insert(CONTENT_LENGTH, length.into());
             response.body_mut().clear();
         }
-        let (path, status) = (format!("/{}", path.join("/")), response.status().as_u16());
+        let status = response.status().as_u16();
+        if let Some(observer) = &self.observer {
+            let connector = location.and_then(|location| ConnectorId::parse(location.connector));
+            observer.observe(&Measurement {
+                request: id.clone(),
+                trace,
+                function: location.map_or(routes::FALLBACK, |location| {
+                    routes::function(location.api, &method, location.path)
+                }),
+                connector: connector.filter(|id| self.authenticator.connectors().has_read(id)),
+                status,
+                latency: started.elapsed(),
+                usage: table.usage(),
+            });
+        }
+        let path = format!("/{}", path.join("/"));
         // The JSON log cannot hold a number of 128 bits.
         let ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         match response.extensions().get::<Plan>() {
@@ -104,6 +147,7 @@ impl Service {
         request: Request,
         location: Option<Location<'_>>,
         handler: Handler,
+        table: &Table,
     ) -> Result<Response, ScimError> {
         if let Some(secret) = &self.origin_secret {
             secret.check(&request)?;
@@ -129,7 +173,7 @@ impl Service {
             let schemas = Arc::clone(&self.schemas);
             return handler(self.public_call(request, api, path, &id, (schemes, schemas, false))).await;
         }
-        let table = self.table.until(request.deadline);
+        let table = table.until(request.deadline);
         if let Ok(Handler::OfConnector(handler)) = handler {
             check_body(&request)?;
             let id = ConnectorId::parse(connector).ok_or_else(unknown_connector)?;

@@ -160,6 +160,7 @@ impl InProcess {
         let authorization = authorization.map(|value| (AUTHORIZATION, value));
         let request = Request {
             id: "in process".to_owned(),
+            trace: None,
             method: Method::from_bytes(method.as_bytes()).expect("the method is a token"),
             path: encoded_segments(&format!("/{base}{path}")),
             query: parameters(query),

@@ -8,11 +8,11 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderValue, Method};
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use service::Service as Functions;
 use service::oauth::Fetch;
 use service::request::{Request, encoded_segments, parameters};
 use service::response::Response;
 use service::routes;
+use service::{Observer, Service as Functions};
 use shared::schema::Schemas;
 use tokio::time::{Duration, Instant};
 
@@ -68,6 +68,12 @@ impl InProcess {
     #[must_use]
     pub fn with_fetch(self, fetch: Fetch) -> Self {
         Self { functions: self.functions.with_fetch(Some(fetch)), ..self }
+    }
+
+    /// The same service, which gives the measurement of each request to this observer.
+    #[must_use]
+    pub fn with_observer(self, observer: Arc<dyn Observer>) -> Self {
+        Self { functions: self.functions.with_observer(Some(observer)), ..self }
     }
 
     fn make(dynamodb: DynamoDb, client: Client, schemas: &Arc<Schemas>, now: fn() -> Timestamp) -> Self {

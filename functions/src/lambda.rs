@@ -189,6 +189,16 @@ mod tests {
     }
 
     #[test]
+    fn traceparent_is_the_trace_if_lambda_gives_none() {
+        let mut event: serde_json::Value =
+            serde_json::from_str(include_str!("../../events/users-list.json")).unwrap();
+        event["headers"]["traceparent"] = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".into();
+        let request = parse_event(event.to_string().as_bytes(), SystemTime::now()).unwrap();
+        let trace = request.trace.map(|trace| trace.to_string());
+        assert_eq!(trace.as_deref(), Some("4bf92f3577b34da6a3ce929d0e0e4736"));
+    }
+
+    #[test]
     fn timeout_is_the_one_of_the_template() {
         let template = include_str!("../../template.yaml");
         assert!(template.contains(&format!("    Timeout: {}\n", TIMEOUT.as_secs())));

@@ -35,6 +35,19 @@ impl LoggedFunctions {
         )
     }
 
+    /// Sends a request, and repeats it until the process has recorded the use of the credential. It gives that up after 100 ms, and tries
+    /// again with the next request, which would then cost one call more.
+    pub async fn warm_up(&self, send: impl AsyncFn()) {
+        let failures = || self.log().matches("cannot record the use of a credential").count();
+        loop {
+            let before = failures();
+            send().await;
+            if failures() == before {
+                return;
+            }
+        }
+    }
+
     /// The whole output.
     ///
     /// # Panics

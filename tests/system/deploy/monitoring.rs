@@ -25,7 +25,7 @@ const FIELDS: [&str; 12] = [
     "connector",
 ];
 /// The words of the query language.
-const WORDS: [&str; 24] = [
+const WORDS: [&str; 25] = [
     "fields",
     "filter",
     "sort",
@@ -45,8 +45,9 @@ const WORDS: [&str; 24] = [
     "5m",
     "1h",
     "1d",
-    "1",
     "0",
+    "1",
+    "50",
     "95",
     "99",
     "100",

@@ -26,6 +26,25 @@ pub struct ConnectorHealth {
     pub feeds: Option<Waiting>,
 }
 
+impl ConnectorHealth {
+    /// The days until the credential that expires next does so. Negative if all of a scope have expired.
+    pub fn days_left(&self, now: Timestamp) -> Option<f64> {
+        self.expires.map(|expires| (expires - now).as_secs_f64() / 86_400.0)
+    }
+
+    /// The seconds since the identity provider last used a credential.
+    pub fn seconds_since_contact(&self, now: Timestamp) -> Option<f64> {
+        self.last_contact.map(|contact| (now - contact).as_secs_f64())
+    }
+}
+
+impl Waiting {
+    /// The age of the oldest change in seconds; 0 if none waits.
+    pub fn oldest_age(&self, now: Timestamp) -> f64 {
+        self.oldest.map_or(0.0, |oldest| (now - oldest).as_secs_f64())
+    }
+}
+
 /// The changes that wait in the feeds of a connector.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Waiting {

@@ -96,17 +96,12 @@ impl Metrics {
 
     /// Prints the health of a connector. What it does not have is left out, because a value would raise an alarm.
     pub fn print_health(&self, health: &ConnectorHealth, now: Timestamp) {
-        let seconds = |from: Timestamp, to: Timestamp| (to - from).as_secs_f64();
         let mut values = Vec::new();
-        if let Some(expires) = health.expires {
-            values.push((CREDENTIAL_DAYS_LEFT, seconds(now, expires) / 86_400.0));
-        }
-        if let Some(contact) = health.last_contact {
-            values.push((SECONDS_SINCE_CONTACT, seconds(contact, now)));
-        }
+        values.extend(health.days_left(now).map(|days| (CREDENTIAL_DAYS_LEFT, days)));
+        values.extend(health.seconds_since_contact(now).map(|seconds| (SECONDS_SINCE_CONTACT, seconds)));
         if let Some(feeds) = &health.feeds {
             values.push((FEED_BACKLOG, count(feeds.changes)));
-            values.push((FEED_OLDEST_AGE, feeds.oldest.map_or(0.0, |oldest| seconds(oldest, now))));
+            values.push((FEED_OLDEST_AGE, feeds.oldest_age(now)));
         }
         self.print(&values, properties([(CONNECTOR_ID, json!(health.connector.to_string()))]));
     }
@@ -115,7 +110,7 @@ impl Metrics {
     pub fn print_sweep(&self, swept: &Swept) {
         let failed = swept.failures.len();
         let properties = properties([("finished", json!(swept.finished)), ("failed", json!(failed))]);
-        self.print(&[(OPEN_INTENTS, count(swept.left + failed))], properties);
+        self.print(&[(OPEN_INTENTS, count(swept.open()))], properties);
     }
 
     fn print(&self, values: &[(Metric, f64)], properties: Map<String, Value>) {

@@ -14,6 +14,9 @@ const UNKNOWN: &str = "unknown";
 /// The upper limits of the histogram of durations, in seconds.
 const BUCKETS: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
+/// A metric: its name, its explanation, and the function that reads its value.
+type Family<Value> = (&'static str, &'static str, Value);
+
 /// Counts since the start of the process.
 #[derive(Debug, Default)]
 pub struct Counters(Mutex<Counts>);
@@ -83,7 +86,7 @@ impl Counters {
 
     /// Remembers how much interrupted work a sweep left.
     pub fn set_sweep(&self, swept: &Swept) {
-        self.lock().open_intents = Some(swept.left + swept.failures.len());
+        self.lock().open_intents = Some(swept.open());
     }
 
     /// Writes all metrics. `health` is that of the connectors at this time.
@@ -111,7 +114,7 @@ impl Counts {
             }
         }
         self.render_durations(page);
-        let per_function: [(&str, &str, fn(&OfFunction) -> f64); 5] = [
+        let per_function: [Family<fn(&OfFunction) -> f64>; 5] = [
             ("rollcall_dynamodb_calls_total", "Requests to DynamoDB.", |one| one.calls as f64),
             ("rollcall_read_units_total", "Capacity units of reads.", |one| one.read_units),
             ("rollcall_write_units_total", "Capacity units of writes.", |one| one.write_units),
@@ -128,7 +131,7 @@ impl Counts {
                 page.sample(name, &[("function", function)], value(of_function));
             }
         }
-        let per_connector: [(&str, &str, fn(&OfConnector) -> u64); 2] = [
+        let per_connector: [Family<fn(&OfConnector) -> u64>; 2] = [
             ("rollcall_authentication_failures_total", "Requests with wrong credentials.", |one| {
                 one.authentication_failures
             }),
@@ -186,27 +189,28 @@ impl Counts {
 }
 
 fn render_health(page: &mut Page, health: &[ConnectorHealth], now: Timestamp) {
-    let seconds = |from: Timestamp, to: Timestamp| (to - from).as_secs_f64();
-    let values: [(&str, &str, &dyn Fn(&ConnectorHealth) -> Option<f64>); 4] = [
-        ("rollcall_credential_days_left", "Days until the credential that expires next does so.", &|one| {
-            one.expires.map(|expires| seconds(now, expires) / 86_400.0)
-        }),
+    let values: [Family<fn(&ConnectorHealth, Timestamp) -> Option<f64>>; 4] = [
+        (
+            "rollcall_credential_days_left",
+            "Days until the credential that expires next does so.",
+            ConnectorHealth::days_left,
+        ),
         (
             "rollcall_seconds_since_contact",
             "Seconds since the identity provider used a credential, to the hour.",
-            &|one| one.last_contact.map(|contact| seconds(contact, now)),
+            ConnectorHealth::seconds_since_contact,
         ),
-        ("rollcall_feed_backlog", "Changes that wait in the feeds, up to 10,000 for each feed.", &|one| {
+        ("rollcall_feed_backlog", "Changes that wait in the feeds, up to 10,000 for each feed.", |one, _| {
             one.feeds.map(|feeds| feeds.changes as f64)
         }),
-        ("rollcall_feed_oldest_age_seconds", "The age of the oldest change that waits.", &|one| {
-            one.feeds.map(|feeds| feeds.oldest.map_or(0.0, |oldest| seconds(oldest, now)))
+        ("rollcall_feed_oldest_age_seconds", "The age of the oldest change that waits.", |one, now| {
+            one.feeds.map(|feeds| feeds.oldest_age(now))
         }),
     ];
     for (name, help, value) in values {
         page.begin(name, "gauge", help);
         for one in health {
-            if let Some(value) = value(one) {
+            if let Some(value) = value(one, now) {
                 page.sample(name, &[("connector", &one.connector.to_string())], value);
             }
         }

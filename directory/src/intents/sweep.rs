@@ -27,6 +27,13 @@ pub struct Swept {
     pub failures: Vec<String>,
 }
 
+impl Swept {
+    /// The number of changes that have not ended.
+    pub fn open(&self) -> usize {
+        self.left + self.failures.len()
+    }
+}
+
 impl AddAssign for Swept {
     fn add_assign(&mut self, other: Self) {
         self.finished += other.finished;

@@ -13,6 +13,7 @@ mod duplicates;
 mod failure;
 mod feed;
 mod group;
+mod https;
 mod login;
 mod migrate;
 mod open_directory;

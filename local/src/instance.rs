@@ -21,7 +21,7 @@ use crate::credentials::{CONNECTOR, Credentials};
 use crate::deliverer;
 use crate::engine::Engine;
 use crate::private_folder::create_private_folder;
-use crate::server;
+use crate::server::{self, TIME_FOR_A_REQUEST};
 use crate::start_page::StartPage;
 use crate::sweeper;
 
@@ -206,7 +206,7 @@ impl Instance {
                 let service = service.map_err(|error| error.to_string())?.with_origin_secret(origin_secret);
                 let service = service.with_fetch(Some(fetch));
                 tokio::select! {
-                    served = server::serve_with_start_page(listener, service, page, stop) => {
+                    served = server::serve(listener, service, Some(page), TIME_FOR_A_REQUEST, stop) => {
                         served.map_err(|error| error.to_string())?;
                     }
                     () = sweeper::sweep(table.clone()) => {}

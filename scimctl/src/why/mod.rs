@@ -1,7 +1,7 @@
 //! `scimctl why`: explains what the directory shows of a user, and what came of the requests about it.
 
-mod find;
-mod policies;
+pub mod find;
+pub mod policies;
 mod print;
 
 use std::path::PathBuf;
@@ -12,8 +12,7 @@ use crate::context::Context;
 use crate::failure::Failure;
 use crate::open_directory::OpenDirectory;
 use crate::output::{print_json, print_lines};
-
-pub use find::find;
+use find::find;
 
 /// The options of `scimctl why`.
 #[derive(Args)]

@@ -10,6 +10,7 @@ mod counts;
 mod dynamodb;
 pub mod feeds;
 mod group_graph;
+mod health;
 mod hex;
 mod index;
 mod intents;
@@ -23,6 +24,7 @@ pub mod secrets;
 pub mod settings;
 pub mod signing;
 pub mod trail;
+mod usage;
 pub mod view;
 
 pub use audit::{Actor, By};
@@ -30,10 +32,12 @@ pub use check::Finding;
 pub use counts::{Counted, Histogram};
 pub use dynamodb::items::Stored;
 pub use dynamodb::table::Table;
+pub use health::{ConnectorHealth, Measured, Waiting};
 pub use intents::Swept;
 pub use memberships::Memberships;
 pub use query::{Found, KindQuery, Page, Position, Queries, Query, Start, Walk};
 pub use resources::{CreatedGroup, Merge};
+pub use usage::Usage;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;

@@ -2,6 +2,7 @@
 //! for what failed before.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use delivery::target::Reach;
@@ -18,7 +19,9 @@ use shared::error::ScimError;
 use shared::schema::Schemas;
 use tokio::time::Instant;
 
+use crate::health::HealthCheck;
 use crate::lambda::Error;
+use crate::metrics::Metrics;
 
 /// The part of an invocation's time that is left for the last request to DynamoDB and for the result.
 const TIME_TO_END: Duration = Duration::from_secs(2);
@@ -39,18 +42,34 @@ async fn serve() -> Result<(), Error> {
     let reach = Reach::new(environment::allows_private_targets());
     let buses = EventBuses::new(|| runtime::dynamodb::aws_loader().load());
     let deliverer = Deliverer::new(table.clone(), Schemas::built_in(), reach, buses)?;
+    let metrics = Metrics::from_environment();
+    let health = metrics.clone().map(|metrics| Arc::new(HealthCheck::new(metrics)));
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| {
         let (table, deliverer) = (table.clone(), deliverer.clone());
+        let (metrics, health) = (metrics.clone(), health.clone());
         async move {
             let time = event.context.deadline().duration_since(SystemTime::now()).unwrap_or_default();
             let end = Instant::now() + time.saturating_sub(TIME_TO_END);
-            match event.payload.get("Records").and_then(Value::as_array) {
+            let (result, totals) = match event.payload.get("Records").and_then(Value::as_array) {
                 Some(records) => {
                     let end = end.min(Instant::now() + STREAM_TIME);
-                    Ok::<_, Error>(deliver_changes(&deliverer, records, end).await)
+                    deliver_changes(&deliverer, records, end).await
                 }
-                None => deliver_due(&table, &deliverer, end).await,
+                None => {
+                    let table = table.until(end);
+                    let check = async {
+                        if let Some(health) = &health {
+                            health.run(&table, Timestamp::now()).await;
+                        }
+                    };
+                    let (delivered, ()) = tokio::join!(deliver_due(&table, &deliverer, end), check);
+                    delivered?
+                }
+            };
+            if let Some(metrics) = &metrics {
+                metrics.print_delivery(totals.events, totals.failed);
             }
+            Ok::<_, Error>(result)
         }
     }))
     .await
@@ -58,7 +77,7 @@ async fn serve() -> Result<(), Error> {
 
 /// Delivers the feeds of new items in the stream. The result names the first record of each feed that could not be read or
 /// changed; Lambda sends the records from there again. A failure of a consumer is none of these: it is stored in the feed.
-async fn deliver_changes(deliverer: &Deliverer, records: &[Value], end: Instant) -> Value {
+async fn deliver_changes(deliverer: &Deliverer, records: &[Value], end: Instant) -> (Value, Totals) {
     let mut first_records: BTreeMap<(ConnectorId, FeedId), &str> = BTreeMap::new();
     for record in records {
         // The filter of the event source selects new items of outboxes. An acknowledgement, which removes items, delivers nothing.
@@ -69,23 +88,38 @@ async fn deliver_changes(deliverer: &Deliverer, records: &[Value], end: Instant)
             first_records.entry(feed).or_insert(number);
         }
     }
-    let deliveries = first_records.iter().map(async |((connector, feed), number)| {
-        let failed = deliver(deliverer, connector, feed, end).await.is_err();
-        failed.then(|| json!({ "itemIdentifier": number }))
-    });
-    let failures: Vec<Value> = join_all(deliveries).await.into_iter().flatten().collect();
-    json!({ "batchItemFailures": failures })
+    let deliveries = first_records.keys().map(|(connector, feed)| deliver(deliverer, connector, feed, end));
+    let results = join_all(deliveries).await;
+    let failed = first_records.values().zip(&results).filter(|(_, result)| result.is_err());
+    let failures: Vec<Value> = failed.map(|(number, _)| json!({ "itemIdentifier": number })).collect();
+    (json!({ "batchItemFailures": failures }), Totals::of(&results))
 }
 
-/// Delivers all feeds that are due.
-async fn deliver_due(table: &Table, deliverer: &Deliverer, end: Instant) -> Result<Value, Error> {
-    let due = table.until(end).feeds_to_deliver(Timestamp::now()).await.map_err(|error| error.to_string())?;
+/// Delivers all feeds that are due. `table` has the deadline `end`.
+async fn deliver_due(table: &Table, deliverer: &Deliverer, end: Instant) -> Result<(Value, Totals), Error> {
+    let due = table.feeds_to_deliver(Timestamp::now()).await.map_err(|error| error.to_string())?;
     let deliveries = due.iter().map(|(connector, feed)| deliver(deliverer, connector, &feed.id, end));
-    let results = join_all(deliveries).await;
-    let events: usize = results.iter().flatten().map(|(events, _)| events).sum();
-    let failed = results.iter().filter(|result| !matches!(result, Ok((_, true)))).count();
+    let totals = Totals::of(&join_all(deliveries).await);
+    let Totals { events, failed } = totals;
     tracing::info!(events, failed, "feeds were delivered");
-    Ok(json!({ "events": events, "failed": failed }))
+    Ok((json!({ "events": events, "failed": failed }), totals))
+}
+
+/// What several deliveries did.
+#[derive(Clone, Copy, Debug)]
+struct Totals {
+    /// The number of events that the consumers accepted.
+    events: usize,
+    /// The number of feeds whose consumer did not accept all events, or that could not be delivered.
+    failed: usize,
+}
+
+impl Totals {
+    fn of(results: &[Result<(usize, bool), ScimError>]) -> Self {
+        let events = results.iter().flatten().map(|(events, _)| events).sum();
+        let failed = results.iter().filter(|result| !matches!(result, Ok((_, true)))).count();
+        Self { events, failed }
+    }
 }
 
 /// Delivers one feed. Returns the number of events that its consumer accepted, and whether it accepted all.

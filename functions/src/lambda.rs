@@ -19,10 +19,13 @@ use service::oauth::{Fetch, Fetched};
 use service::origin_secret::OriginSecret;
 use service::request::{Request, decoded_segments, parameters};
 use service::response::{self, Packing, Response, packed};
-use service::{Handler, Service};
+use service::trace::TraceId;
+use service::{Handler, Observer, Service};
 use shared::error::{ErrorKind, ScimError};
 use shared::schema::Schemas;
 use tokio::time::Instant;
+
+use crate::metrics::Metrics;
 
 /// The error with which the Lambda runtime ends the process.
 pub type Error = lambda_http::Error;
@@ -68,7 +71,9 @@ async fn serve(handler: Handler, fetch: Option<Fetch>) -> Result<(), Error> {
         Timestamp::now,
     )?;
     let origin_secret = environment::origin_secret().map(|secret| OriginSecret::parse(&secret));
-    let service = Arc::new(service.with_origin_secret(origin_secret).with_fetch(fetch));
+    let metrics = Metrics::from_environment().map(|metrics| metrics as Arc<dyn Observer>);
+    let service = service.with_origin_secret(origin_secret).with_fetch(fetch).with_observer(metrics);
+    let service = Arc::new(service);
     lambda_runtime::run(lambda_http::service_fn(move |event: LambdaEvent<ApiGatewayV2httpRequest>| {
         let service = Arc::clone(&service);
         async move {
@@ -107,10 +112,14 @@ fn to_request(event: LambdaEvent<ApiGatewayV2httpRequest>, start: SystemTime) ->
     } else {
         body.into_bytes()
     };
+    let trace = context.xray_trace_id.as_deref().and_then(TraceId::from_xray);
+    let traceparent = || TraceId::from_traceparent(event.headers.get("traceparent")?.to_str().ok()?);
+    let trace = trace.or_else(traceparent);
     // Use the domain that API Gateway reports: a client can set the Host header to any value.
     let domain = event.request_context.domain_name.unwrap_or_default();
     Ok(Request {
         id: context.request_id,
+        trace,
         method: event.request_context.http.method,
         path: decoded_segments(&event.raw_path.unwrap_or_default()),
         query: parameters(&event.raw_query_string.unwrap_or_default()),
@@ -177,6 +186,16 @@ mod tests {
             let time = time_to_work(at(deadline), at(start), at(now));
             assert_eq!(time, Duration::from_millis(expected), "{deadline} {start} {now}");
         }
+    }
+
+    #[test]
+    fn traceparent_is_the_trace_if_lambda_gives_none() {
+        let mut event: serde_json::Value =
+            serde_json::from_str(include_str!("../../events/users-list.json")).unwrap();
+        event["headers"]["traceparent"] = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".into();
+        let request = parse_event(event.to_string().as_bytes(), SystemTime::now()).unwrap();
+        let trace = request.trace.map(|trace| trace.to_string());
+        assert_eq!(trace.as_deref(), Some("4bf92f3577b34da6a3ce929d0e0e4736"));
     }
 
     #[test]

@@ -3,5 +3,7 @@
 //! expects. [`sweep`] and [`deliver`] are functions with other triggers: a schedule, and the table's stream.
 
 pub mod deliver;
+mod health;
 pub mod lambda;
+pub mod metrics;
 pub mod sweep;

@@ -12,6 +12,7 @@ use shared::schema::Schemas;
 use tokio::time::Instant;
 
 use crate::lambda::Error;
+use crate::metrics::Metrics;
 
 /// The part of an invocation's time that is left for the last request to DynamoDB and for the result.
 const TIME_TO_END: Duration = Duration::from_secs(2);
@@ -27,13 +28,18 @@ pub fn run() -> Result<(), Error> {
 async fn serve() -> Result<(), Error> {
     logging::start(logging::Format::Json, "info");
     let table = Table::new(runtime::dynamodb::client().await, environment::table_name());
+    let metrics = Metrics::from_environment();
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| {
-        let table = table.clone();
+        let (table, metrics) = (table.clone(), metrics.clone());
         async move {
             let time = event.context.deadline().duration_since(SystemTime::now()).unwrap_or_default();
             let table = table.until(Instant::now() + time.saturating_sub(TIME_TO_END));
             let swept = table.sweep(None, Schemas::built_in(), Timestamp::now()).await;
-            let Swept { finished, left, failures } = swept.map_err(|error| error.to_string())?;
+            let swept = swept.map_err(|error| error.to_string())?;
+            if let Some(metrics) = &metrics {
+                metrics.print_sweep(&swept);
+            }
+            let Swept { finished, left, failures } = swept;
             for failure in &failures {
                 tracing::error!(failure, "interrupted work could not be finished");
             }

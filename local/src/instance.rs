@@ -3,6 +3,7 @@
 use std::fs::{File, TryLockError};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use delivery::target::Reach;
@@ -10,9 +11,9 @@ use directory::Table;
 use directory::secrets::generate_secret;
 use jiff::Timestamp;
 use runtime::{data_folder, dynamodb, environment, private_file};
-use service::Service;
 use service::oauth::Fetched;
 use service::origin_secret::OriginSecret;
+use service::{Observer, Service};
 use shared::schema::Schemas;
 use tokio::net::TcpListener;
 use tokio::time::{Instant, timeout};
@@ -20,6 +21,7 @@ use tokio::time::{Instant, timeout};
 use crate::credentials::{CONNECTOR, Credentials};
 use crate::deliverer;
 use crate::engine::Engine;
+use crate::metrics::Counters;
 use crate::private_folder::create_private_folder;
 use crate::server::{self, TIME_FOR_A_REQUEST};
 use crate::start_page::StartPage;
@@ -196,7 +198,9 @@ impl Instance {
     /// # Errors
     /// A sentence for the user if the server fails.
     pub async fn serve(self, stop: impl Future<Output = ()> + Send) -> Result<(), String> {
-        let page = StartPage::new(self.table.clone(), self.endpoint_url());
+        let counters = Arc::new(Counters::default());
+        let shown = environment::metrics().map(|_| Arc::clone(&counters));
+        let page = StartPage::new(self.table.clone(), self.endpoint_url()).with_counters(shown);
         let Self { part, listener, engine, table, public_url, .. } = self;
         match part {
             Part::Engine => stop.await,
@@ -204,13 +208,14 @@ impl Instance {
                 let service = Service::new(table.clone(), public_url, Schemas::built_in(), Timestamp::now);
                 let origin_secret = environment::origin_secret().map(|secret| OriginSecret::parse(&secret));
                 let service = service.map_err(|error| error.to_string())?.with_origin_secret(origin_secret);
-                let service = service.with_fetch(Some(fetch));
+                let observer = Arc::clone(&counters) as Arc<dyn Observer>;
+                let service = service.with_fetch(Some(fetch)).with_observer(Some(observer));
                 tokio::select! {
                     served = server::serve(listener, service, Some(page), TIME_FOR_A_REQUEST, stop) => {
                         served.map_err(|error| error.to_string())?;
                     }
-                    () = sweeper::sweep(table.clone()) => {}
-                    () = deliverer::deliver(table) => {}
+                    () = sweeper::sweep(table.clone(), &counters) => {}
+                    () = deliverer::deliver(table, Arc::clone(&counters)) => {}
                 }
             }
         }

@@ -8,6 +8,7 @@ mod engine_port;
 mod http_server;
 pub mod in_process;
 pub mod instance;
+pub mod metrics;
 mod operations;
 mod private_folder;
 pub mod server;

@@ -32,6 +32,7 @@ use tokio::sync::oneshot;
   ORIGIN_SECRET      the value that the header x-origin-secret of every SCIM request must have [default: none is required]
   ALLOW_PRIVATE_TARGETS
                      true allows URLs of feeds and of OAuth issuers on this machine and in private networks [default: only public addresses]
+  METRICS            off shows no metrics at /metrics [default: they are shown]
   LOG_LEVEL          error, warn, info or debug [default: info]
 
 EXAMPLES:

@@ -11,6 +11,7 @@ use serde_json::json;
 use service::request::{Request, encoded_segments, parameters};
 use service::response;
 use service::routes;
+use service::trace::TraceId;
 use service::{Handler, MAX_BODY_BYTES, Service};
 use shared::error::{ERROR_SCHEMA, ErrorKind, ScimError};
 use tokio::net::TcpListener;
@@ -90,6 +91,10 @@ async fn answer(server: Server, peer: SocketAddr, request: http::Request<Body>) 
     };
     let request = Request {
         id: Uuid::new_v4().to_string(),
+        trace: parts
+            .headers
+            .get("traceparent")
+            .and_then(|header| TraceId::from_traceparent(header.to_str().ok()?)),
         method: parts.method,
         path: encoded_segments(parts.uri.path()),
         query: parameters(parts.uri.query().unwrap_or_default()),

@@ -1,4 +1,4 @@
-//! The start page at `/`, the health of DynamoDB at `/health`, and the documents that the start page links to. They require no
+//! The start page at `/`, the health of DynamoDB at `/health`, metrics at `/metrics`, and the documents that the start page links to. They require no
 //! credentials, so they show no secrets.
 
 use std::sync::Arc;
@@ -14,10 +14,11 @@ use shared::error::{ScimError, chain};
 use shared::resource::ResourceKind;
 use shared::schema::Schemas;
 
-use directory::{Actor, By, Counted, Directory, Table};
+use directory::{Actor, By, Counted, Directory, Measured, Table};
 use tokio::time::Instant;
 
 use crate::credentials::CONNECTOR;
+use crate::metrics::Counters;
 
 /// The longest time that DynamoDB may take before it counts as unavailable.
 const TIME_FOR_DYNAMODB: Duration = Duration::from_secs(2);
@@ -35,6 +36,7 @@ const DOCUMENTS: [(&str, &str); 2] = [
 pub struct StartPage {
     table: Table,
     endpoint_url: String,
+    counters: Option<Arc<Counters>>,
 }
 
 /// The number of users and groups of the connector.
@@ -48,7 +50,13 @@ struct Counts {
 impl StartPage {
     /// The start page of the service over this table.
     pub fn new(table: Table, endpoint_url: String) -> Self {
-        Self { table, endpoint_url }
+        Self { table, endpoint_url, counters: None }
+    }
+
+    /// Also shows these counters at `/metrics`. With `None` there is no such page.
+    #[must_use]
+    pub fn with_counters(self, counters: Option<Arc<Counters>>) -> Self {
+        Self { counters, ..self }
     }
 
     /// Answers GET for the paths of this module; `None` for any other path.
@@ -56,6 +64,7 @@ impl StartPage {
         match path {
             "/" => Some(self.page().await),
             "/health" => Some(self.health().await),
+            "/metrics" => Some(self.metrics(self.counters.as_ref()?).await),
             _ => {
                 let (_, text) = DOCUMENTS.iter().find(|(document, _)| *document == path)?;
                 Some(response(StatusCode::OK, "text/plain; charset=utf-8", (*text).to_owned()))
@@ -71,6 +80,17 @@ impl StartPage {
     async fn health(&self) -> Response<Body> {
         let (status, body) = health(self.connector(&self.table()).await.map(|_| ()));
         response(status, "application/json", body.to_string())
+    }
+
+    /// The metrics. If DynamoDB does not respond, those of the connectors' health are missing.
+    async fn metrics(&self, counters: &Counters) -> Response<Body> {
+        let now = Timestamp::now();
+        let health = self.table().connector_health(now).await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "the health of the connectors could not be measured");
+            Measured::default()
+        });
+        let page = counters.render(&health.connectors, now);
+        response(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", page)
     }
 
     fn table(&self) -> Table {

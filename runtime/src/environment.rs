@@ -28,6 +28,15 @@ pub fn allows_private_targets() -> bool {
     variable("ALLOW_PRIVATE_TARGETS").is_some_and(|value| value == "true")
 }
 
+/// The stack that the metrics name if `METRICS` is not set.
+const DEFAULT_STACK: &str = "rollcall";
+
+/// The name of the stack in the metrics (`METRICS`); `None` if it is `off`, and no metrics are wanted.
+pub fn metrics() -> Option<String> {
+    let stack = variable("METRICS").unwrap_or_else(|| DEFAULT_STACK.to_owned());
+    (stack != "off").then_some(stack)
+}
+
 /// The URL of a DynamoDB to use instead of AWS's (`DYNAMODB_ENDPOINT`).
 pub fn dynamodb_endpoint() -> Option<String> {
     variable("DYNAMODB_ENDPOINT")

@@ -1,7 +1,8 @@
-//! What every process needs: settings from the environment, AWS clients, logging and private files.
+//! What every process needs: settings from the environment, AWS clients, logging, metrics and private files.
 
 pub mod data_folder;
 pub mod dynamodb;
+pub mod emf;
 pub mod environment;
 pub mod escape;
 pub mod logging;

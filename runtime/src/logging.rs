@@ -35,7 +35,8 @@ pub fn start(format: Format, default_level: &str) {
     let lines = match format {
         Format::Text => lines.with_ansi(false).boxed(),
         Format::Json => {
-            let lines = lines.json().flatten_event(true).with_current_span(false).with_span_list(false);
+            // The current span has the trace of a request. A line in text has it anyway.
+            let lines = lines.json().flatten_event(true).with_current_span(true).with_span_list(false);
             lines.without_time().boxed()
         }
     };

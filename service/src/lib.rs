@@ -6,6 +6,7 @@ pub mod authentication;
 mod call;
 pub mod directory;
 pub mod events;
+mod measurement;
 pub mod oauth;
 pub mod origin_secret;
 mod problem;
@@ -14,8 +15,10 @@ pub mod response;
 pub mod routes;
 pub mod scim;
 mod service;
+pub mod trace;
 mod trail;
 
 pub use call::{Call, FindHandler, Handler, PublicCall, ResponseFuture, TokenCall};
+pub use measurement::{Measurement, Observer};
 pub use service::{MAX_BODY_BYTES, Service};
 pub use trail::Notes;

@@ -7,11 +7,15 @@ use http::{HeaderMap, Method};
 use percent_encoding::percent_decode_str;
 use tokio::time::Instant;
 
+use crate::trace::TraceId;
+
 /// An HTTP request.
 #[derive(Clone, Debug)]
 pub struct Request {
     /// The id of the request in the log.
     pub id: String,
+    /// The trace that it belongs to.
+    pub trace: Option<TraceId>,
     /// The method.
     pub method: Method,
     /// The segments of the path, decoded. Empty segments are omitted, because some clients double slashes or
@@ -50,6 +54,7 @@ impl Request {
     pub fn part(&self, method: Method) -> Self {
         Self {
             id: self.id.clone(),
+            trace: self.trace.clone(),
             method,
             path: Vec::new(),
             query: Vec::new(),
@@ -130,6 +135,7 @@ mod tests {
         ] {
             let request = Request {
                 id: String::new(),
+                trace: None,
                 method: Method::GET,
                 path: Vec::new(),
                 query: Vec::new(),

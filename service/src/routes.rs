@@ -193,22 +193,23 @@ impl Route {
     }
 
     const fn endpoint(&self) -> Endpoint {
-        Endpoint { api: self.api, method: self.method, path: self.path }
+        Endpoint { api: self.api, method: self.method, path: self.path, function: self.function }
     }
 }
 
-/// The part of a route that decides which requests it matches.
+/// The part of a route that decides which requests it matches, and its name.
 #[derive(Clone, Copy)]
 struct Endpoint {
     api: Api,
     method: &'static str,
     path: &'static str,
+    function: &'static str,
 }
 
 /// The routes without their handlers. Every function reads these, and a function that read [`ROUTES`] would
 /// link the handlers of all others.
 const ENDPOINTS: [Endpoint; ROUTES.len()] = {
-    let mut endpoints = [Endpoint { api: SCIM, method: "", path: "" }; ROUTES.len()];
+    let mut endpoints = [Endpoint { api: SCIM, method: "", path: "", function: "" }; ROUTES.len()];
     let (mut routes, mut unset) = (ROUTES, endpoints.as_mut_slice());
     while let ([route, more_routes @ ..], [endpoint, more_endpoints @ ..]) = (routes, unset) {
         *endpoint = route.endpoint();
@@ -261,8 +262,19 @@ pub fn find(api: Api, method: &Method, path: &[String]) -> Result<Handler, ScimE
     Ok(route(api, method, path)?.handler)
 }
 
+/// The name of the function of a route; [`FALLBACK`] if there is none.
+pub(crate) fn function(api: Api, method: &Method, path: &[String]) -> &'static str {
+    let method = routed_method(method);
+    let is_match = |endpoint: &&Endpoint| endpoint.method == method && endpoint.matches(api, path);
+    ENDPOINTS.iter().find(is_match).map_or(FALLBACK, |endpoint| endpoint.function)
+}
+
+fn routed_method(method: &Method) -> &str {
+    if method == Method::HEAD { "GET" } else { method.as_str() }
+}
+
 fn route(api: Api, method: &Method, path: &[String]) -> Result<&'static Route, ScimError> {
-    let routed_method = if method == Method::HEAD { "GET" } else { method.as_str() };
+    let routed_method = routed_method(method);
     let is_match = |route: &&Route| route.method == routed_method && route.endpoint().matches(api, path);
     if let Some(route) = ROUTES.iter().find(is_match) {
         return Ok(route);
@@ -354,6 +366,8 @@ mod tests {
             };
             let expected = expected.map_err(|(status, allow)| (status, allow.to_owned()));
             assert_eq!(found, expected, "{method} {path}");
+            let name = function(SCIM, &method.parse().unwrap(), &segments);
+            assert_eq!(name, expected.unwrap_or(FALLBACK), "{method} {path}");
         }
     }
 

@@ -10,11 +10,13 @@ use jiff::{Timestamp, Unit};
 use shared::error::{ErrorKind, Schemes, ScimError, chain};
 use shared::schema::Schemas;
 use tokio::time::{Duration, Instant};
+use tracing::{Instrument as _, Span};
 
 use crate::api::{Api, ErrorFormat, Location, SCIM};
 use crate::authentication::{Authenticator, SIDE_WRITE_TIMEOUT, schemes};
 use crate::call::{Call, Handler, PublicCall, TokenCall};
 use crate::events;
+use crate::measurement::{Measurement, Observer};
 use crate::oauth::{self, Fetch, IssuerKeys};
 use crate::origin_secret::OriginSecret;
 use crate::problem;
@@ -40,6 +42,7 @@ pub struct Service {
     issuer_keys: Arc<IssuerKeys>,
     origin_secret: Option<OriginSecret>,
     recorder: Recorder,
+    observer: Option<Arc<dyn Observer>>,
 }
 
 impl Service {
@@ -65,6 +68,7 @@ impl Service {
             issuer_keys,
             origin_secret: None,
             recorder,
+            observer: None,
         })
     }
 
@@ -86,14 +90,29 @@ impl Service {
         Self { recorder: Recorder::new(timeout), ..self }
     }
 
-    /// Answers a request. Every error becomes a response here.
+    /// Gives the measurement of every request to this observer.
+    #[must_use]
+    pub fn with_observer(self, observer: Option<Arc<dyn Observer>>) -> Self {
+        Self { observer, ..self }
+    }
+
+    /// Answers a request. Every error becomes a response here. Every log line has the trace of the request.
     pub async fn answer(&self, request: Request, handler: Handler) -> Response {
+        let span = match &request.trace {
+            Some(trace) => tracing::error_span!("request", %trace),
+            None => Span::none(),
+        };
+        self.answer_in_trace(request, handler).instrument(span).await
+    }
+
+    async fn answer_in_trace(&self, request: Request, handler: Handler) -> Response {
         let started = Instant::now();
+        let table = self.table.counted();
         let (seen, notes) = (Seen::of(&request), Arc::new(Notes::default()));
+        let (trace, accepts_gzip) = (request.trace.clone(), request.accepts_gzip());
         let Seen { id, method, path, .. } = &seen;
-        let accepts_gzip = request.accepts_gzip();
         let location = Location::of(path);
-        let (response, mut failure) = match self.call(request, location, handler, &notes).await {
+        let (response, mut failure) = match self.call(request, location, handler, &table, &notes).await {
             Ok(response) => (response, None),
             Err(error) => {
                 log_failure(id, &error);
@@ -112,19 +131,29 @@ impl Service {
             response.headers_mut().insert(CONTENT_LENGTH, length.into());
             response.body_mut().clear();
         }
-        let (path, status) = (format!("/{}", path.join("/")), response.status().as_u16());
         // The JSON log cannot hold a number of 128 bits.
         let ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        match response.extensions().get::<Plan>() {
-            Some(Plan(plan)) => tracing::info!(%method, path, status, ms, id, plan),
-            None => tracing::info!(%method, path, status, ms, id),
-        }
+        log(&seen, &response, ms);
         let time = (self.now)();
         let outcome = Outcome { status: response.status(), error: failure.as_ref(), ms, time };
         let noted = notes.noted();
         let records = seen.records(&outcome, &noted);
         if let (Some((connector, _)), false) = (&noted.signed_in, records.is_empty()) {
-            self.recorder.write(&self.table, &connector.id, records, time).await;
+            self.recorder.write(&table, &connector.id, records, time).await;
+        }
+        if let Some(observer) = &self.observer {
+            let connector = location.and_then(|location| ConnectorId::parse(location.connector));
+            observer.observe(&Measurement {
+                request: id.clone(),
+                trace,
+                function: location.map_or(routes::FALLBACK, |location| {
+                    routes::function(location.api, method, location.path)
+                }),
+                connector: connector.filter(|id| self.authenticator.connectors().has_read(id)),
+                status: response.status().as_u16(),
+                latency: started.elapsed(),
+                usage: table.usage(),
+            });
         }
         response
     }
@@ -134,6 +163,7 @@ impl Service {
         request: Request,
         location: Option<Location<'_>>,
         handler: Handler,
+        table: &Table,
         notes: &Arc<Notes>,
     ) -> Result<Response, ScimError> {
         if let Some(secret) = &self.origin_secret {
@@ -160,7 +190,7 @@ impl Service {
             let schemas = Arc::clone(&self.schemas);
             return handler(self.public_call(request, api, path, &id, (schemes, schemas, false))).await;
         }
-        let table = self.table.until(request.deadline);
+        let table = table.until(request.deadline);
         if let Ok(Handler::OfConnector(handler)) = handler {
             check_body(&request)?;
             let id = ConnectorId::parse(connector).ok_or_else(unknown_connector)?;
@@ -231,6 +261,15 @@ impl Service {
 
     fn base_url(&self, request: &Request, api: Api, connector: &ConnectorId) -> String {
         api.url(self.public_url.as_ref().unwrap_or(&request.origin), connector)
+    }
+}
+
+/// Writes the log line of a request.
+fn log(Seen { id, method, path, .. }: &Seen, response: &Response, ms: u64) {
+    let (path, status) = (format!("/{}", path.join("/")), response.status().as_u16());
+    match response.extensions().get::<Plan>() {
+        Some(Plan(plan)) => tracing::info!(%method, path, status, ms, id, plan),
+        None => tracing::info!(%method, path, status, ms, id),
     }
 }
 

@@ -8,11 +8,11 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderValue, Method};
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use service::Service as Functions;
 use service::oauth::Fetch;
 use service::request::{Request, encoded_segments, parameters};
 use service::response::Response;
 use service::routes;
+use service::{Observer, Service as Functions};
 use shared::schema::Schemas;
 use tokio::time::{Duration, Instant};
 
@@ -76,6 +76,12 @@ impl InProcess {
     /// When the service cannot start.
     pub fn with_short_trail_timeout(dynamodb: DynamoDb, client: Client) -> Self {
         Self::over(Self::functions(dynamodb, Schemas::built_in(), Timestamp::now), client)
+    }
+
+    /// The same service, which gives the measurement of each request to this observer.
+    #[must_use]
+    pub fn with_observer(self, observer: Arc<dyn Observer>) -> Self {
+        Self { functions: self.functions.with_observer(Some(observer)), ..self }
     }
 
     fn make(dynamodb: DynamoDb, client: Client, schemas: &Arc<Schemas>, now: fn() -> Timestamp) -> Self {
@@ -175,6 +181,7 @@ impl InProcess {
         let authorization = authorization.map(|value| (AUTHORIZATION, value));
         let request = Request {
             id: "in process".to_owned(),
+            trace: None,
             method: Method::from_bytes(method.as_bytes()).expect("the method is a token"),
             path: encoded_segments(&format!("/{base}{path}")),
             query: parameters(query),

@@ -12,11 +12,26 @@ use crate::table::{Item, put_item, read_items, text_of};
 /// The time at which every process counted as dead long ago, in milliseconds since 1970.
 const LONG_AGO: &str = "1000";
 
+/// The year 2100, in milliseconds since 1970.
+const FAR_AWAY: &str = "4102444800000";
+
 /// Lets the processes that carry out changes of this connector count as dead. Returns the number of unfinished changes.
 ///
 /// # Panics
 /// When the engine does not answer.
 pub async fn expire_intents(service: &Service, connector: &ConnectorId) -> usize {
+    set_due(service, connector, LONG_AGO).await
+}
+
+/// Lets the processes that carry out changes of this connector count as alive. Returns the number of unfinished changes.
+///
+/// # Panics
+/// When the engine does not answer.
+pub async fn prolong_intents(service: &Service, connector: &ConnectorId) -> usize {
+    set_due(service, connector, FAR_AWAY).await
+}
+
+async fn set_due(service: &Service, connector: &ConnectorId, time: &str) -> usize {
     let mut unfinished = 0;
     for ((pk, _), mut item) in read_items(service, connector).await {
         let due = match pk.strip_prefix(&connector.to_string()) {
@@ -25,7 +40,7 @@ pub async fn expire_intents(service: &Service, connector: &ConnectorId) -> usize
             _ => continue,
         };
         unfinished += usize::from(due == "due");
-        item.insert(due.to_owned(), AttributeValue::N(LONG_AGO.to_owned()));
+        item.insert(due.to_owned(), AttributeValue::N(time.to_owned()));
         put_item(service, item).await;
     }
     unfinished

@@ -7,6 +7,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::fs::File;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -66,6 +67,21 @@ impl Lambda {
             let of_function =
                 |(name, value): &(String, String)| (name.clone(), value.replace("{function}", function));
             command.env_clear().envs(environment.iter().map(of_function));
+            command
+        })
+    }
+
+    /// The same functions, whose output goes to this file.
+    ///
+    /// # Panics
+    /// When a process is started and the file cannot be shared.
+    #[must_use]
+    pub fn with_output(self, file: File) -> Self {
+        let command = self.command;
+        Self::new(move |function| {
+            let output = || file.try_clone().expect("the file can be shared");
+            let mut command = command(function);
+            command.stdout(output()).stderr(output());
             command
         })
     }

@@ -1,6 +1,7 @@
 //! The service under test: one embedded DynamoDB engine, the local server, and the functions with their
 //! gateway. Most tests share them, and each test has its own connectors.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::sync::{Arc, LazyLock, OnceLock};
@@ -62,7 +63,8 @@ pub struct Service {
 pub struct TestConnector {
     /// The id of the connector.
     pub id: ConnectorId,
-    username: String,
+    /// The username of its Basic credential.
+    pub username: String,
     /// The password of its Basic credential.
     pub password: String,
     token: String,
@@ -112,7 +114,6 @@ impl Service {
                 Schemas::built_in(),
                 Timestamp::now,
             );
-            let functions = functions.expect("the service starts");
             let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
             let origin = format!("http://{}", listener.local_addr().expect("the listener has an address"));
             send.send((client, endpoint, origin)).expect("the receiver waits");
@@ -288,16 +289,35 @@ impl Drop for Service {
 /// Starts a gateway of the functions with a DynamoDB, and with more environment variables. `{function}` in the URL is
 /// replaced by the name of the function.
 async fn gateway(dynamodb: &str, more: &[(&str, &str)]) -> Gateway {
+    serve(functions(dynamodb, more)).await
+}
+
+/// The same, with metrics, and with the output of the functions in a file.
+///
+/// # Panics
+/// When the file cannot be created, or no port is free.
+pub async fn logged_gateway(dynamodb: &str, more: &[(&str, &str)], log: &Path) -> Gateway {
+    let file = File::create(log).expect("the log can be created");
+    let more = [&[("METRICS", "test"), ("LOG_LEVEL", "debug")], more].concat();
+    serve(functions(dynamodb, &more).with_output(file)).await
+}
+
+fn functions(dynamodb: &str, more: &[(&str, &str)]) -> Lambda {
     let environment = [
         ("DYNAMODB_ENDPOINT", dynamodb),
         ("TABLE_NAME", TABLE),
         ("LOG_LEVEL", "warn"),
+        // A line for each request would hide what a failed test prints.
+        ("METRICS", "off"),
         ("ALLOW_PRIVATE_TARGETS", "true"),
         ("AWS_REGION", "local"),
         ("AWS_ACCESS_KEY_ID", ACCESS_KEY),
         ("AWS_SECRET_ACCESS_KEY", "test"),
     ];
-    let lambda = Lambda::of_binaries(binaries(), &[&environment[..], more].concat());
+    Lambda::of_binaries(binaries(), &[&environment[..], more].concat())
+}
+
+async fn serve(lambda: Lambda) -> Gateway {
     let paths: Vec<String> = ROUTES.iter().map(Route::full_path).collect();
     let mut routes: Vec<(&str, &str, &str)> = ROUTES
         .iter()

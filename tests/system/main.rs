@@ -13,8 +13,11 @@ mod deploy {
     mod engine;
     mod events;
     mod layers;
+    mod local_metrics;
     mod logs;
     mod memory;
+    mod metrics;
+    mod monitoring;
     pub mod process;
     mod rights;
     mod sam_local;

@@ -50,6 +50,16 @@ impl CredentialUsage<'_> {
         Ok(seconds.and_then(|seconds| Timestamp::from_second(seconds).ok()))
     }
 
+    /// Reads when one of these credentials was last used, to the hour, in one request.
+    pub(crate) async fn last_contact(&self, credentials: &[&str]) -> Result<Option<Timestamp>, ScimError> {
+        let items = self.table.query(&keys::last_uses(self.connector), &Range::All).await?;
+        let items = items
+            .iter()
+            .filter(|item| get_text(item, "sk").is_some_and(|credential| credentials.contains(&credential)));
+        let seconds = items.filter_map(|item| get_number(item, "used")).max();
+        Ok(seconds.and_then(|seconds| Timestamp::from_second(seconds).ok()))
+    }
+
     /// Deletes the records of when credentials were last used.
     pub(super) async fn forget(&self, credentials: &[String]) -> Result<(), ScimError> {
         let keys: Vec<Key> =

@@ -125,6 +125,47 @@ fn is_retryable_answer(status: u16, code: Option<&str>) -> bool {
     }
 }
 
+/// The codes and reasons that say that there were too many requests.
+const THROTTLES: [&str; 5] = [
+    "ProvisionedThroughputExceededException",
+    "RequestLimitExceeded",
+    "ThrottlingException",
+    // The reasons of a cancelled transaction.
+    "ProvisionedThroughputExceeded",
+    "ThrottlingError",
+];
+
+/// Whether DynamoDB refused the request because there were too many. For transactions, also see [`is_throttled_write`] and
+/// [`is_throttled_read`].
+pub fn is_throttle<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
+    match error {
+        SdkError::ServiceError(service) => {
+            service.err().code().is_some_and(|code| THROTTLES.contains(&code))
+                || service.raw().status().as_u16() == 429
+        }
+        _ => false,
+    }
+}
+
+/// Whether a transaction was cancelled because there were too many requests.
+pub fn is_throttled_write(error: &SdkError<TransactWriteItemsError>) -> bool {
+    has_throttled_reason(cancellation_reasons(error))
+}
+
+/// Whether a read of several items was cancelled because there were too many requests.
+pub fn is_throttled_read(error: &SdkError<TransactGetItemsError>) -> bool {
+    match error.as_service_error() {
+        Some(TransactGetItemsError::TransactionCanceledException(cancelled)) => {
+            has_throttled_reason(cancelled.cancellation_reasons())
+        }
+        _ => false,
+    }
+}
+
+fn has_throttled_reason(reasons: &[CancellationReason]) -> bool {
+    reasons.iter().filter_map(CancellationReason::code).any(|code| THROTTLES.contains(&code))
+}
+
 /// Whether a transaction may have been committed although it got this error: DynamoDB did not answer, had a fault, or is still
 /// working on it.
 pub fn is_result_unknown<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
@@ -199,6 +240,16 @@ mod tests {
         {
             assert_eq!(is_retryable_answer(status, Some("NewException")), expected, "{status}");
             assert_eq!(is_retryable_answer(status, None), expected, "{status} without a code");
+        }
+    }
+
+    #[test]
+    fn every_throttle_is_retried() {
+        let codes = ERROR_CODES.iter().chain(&CANCELLATION_REASONS);
+        let retried: BTreeSet<&str> =
+            codes.filter(|(_, reaction)| *reaction == Retry).map(|(code, _)| *code).collect();
+        for throttle in THROTTLES {
+            assert!(retried.contains(throttle), "{throttle}");
         }
     }
 

@@ -22,12 +22,13 @@ use uuid::Uuid;
 use super::attributes::{Item, get_text, text};
 use super::conditions::Condition;
 use super::errors::{
-    is_result_unknown, is_retryable, is_retryable_cancellation, is_retryable_read,
-    positions_of_failed_conditions,
+    is_result_unknown, is_retryable, is_retryable_cancellation, is_retryable_read, is_throttle,
+    is_throttled_read, is_throttled_write, positions_of_failed_conditions,
 };
 use super::expressions::Expression;
 use super::keys::Key;
 use super::transaction::Transaction;
+use crate::usage::{Consumed, Usage, UsageCounter};
 use shared::error::{ErrorKind, ScimError, chain};
 
 /// The most requests that one call sends at the same time.
@@ -50,6 +51,7 @@ pub struct Table {
     client: Client,
     name: String,
     deadline: Instant,
+    usage: UsageCounter,
 }
 
 /// The result of a transaction.
@@ -79,7 +81,7 @@ pub enum Range {
 impl Table {
     /// Makes a handle for the table of this name. Its requests have no deadline until [`Table::until`] sets one.
     pub fn new(client: Client, name: String) -> Self {
-        Self { client, name, deadline: Instant::now() + NO_DEADLINE }
+        Self { client, name, deadline: Instant::now() + NO_DEADLINE, usage: UsageCounter::default() }
     }
 
     /// Reads one item.
@@ -106,14 +108,17 @@ impl Table {
             .transact_get_items()
             .set_transact_items(Some(keys.iter().map(get).collect::<Result<_, _>>()?))
             .return_consumed_capacity(ReturnConsumedCapacity::Total);
-        let mut backoff = Backoff::new(self.deadline);
+        let mut backoff = self.backoff();
         loop {
-            match self.before_deadline(request.clone().send()).await? {
+            match self.send(request.clone().send()).await? {
                 Ok(answer) => {
                     let responses = answer.responses.unwrap_or_default();
                     return Ok(responses.into_iter().filter_map(|response| response.item).collect());
                 }
                 Err(error) if is_retryable(&error) || is_retryable_read(&error) => {
+                    if is_throttled_read(&error) {
+                        self.usage.add_throttle();
+                    }
                     tracing::debug!(cause = chain(&error), "read is retried");
                     backoff.wait_after(error).await?;
                 }
@@ -133,7 +138,7 @@ impl Table {
     async fn get_batch(&self, keys: &[&Key]) -> Result<Vec<Item>, ScimError> {
         let mut wanted: Vec<Item> = keys.iter().map(|key| key.attributes()).collect();
         let mut items = Vec::with_capacity(keys.len());
-        let mut backoff = Backoff::new(self.deadline);
+        let mut backoff = self.backoff();
         loop {
             let keys = KeysAndAttributes::builder()
                 .set_keys(Some(wanted))
@@ -253,7 +258,7 @@ impl Table {
     pub(crate) async fn commit(&self, transaction: &Transaction) -> Result<Outcome, ScimError> {
         // All attempts share one token. After a lost response, the next attempt finds that the transaction was applied.
         let token = Uuid::new_v4().to_string();
-        let mut backoff = Backoff::new(self.deadline);
+        let mut backoff = self.backoff();
         // Whether an attempt had no response, or one that does not say what happened.
         let mut may_be_done = false;
         loop {
@@ -265,13 +270,16 @@ impl Table {
                 .client_request_token(&token)
                 .return_consumed_capacity(ReturnConsumedCapacity::Total)
                 .send();
-            let error = match self.before_deadline(sent).await {
+            let error = match self.send(sent).await {
                 Ok(Ok(_)) => return Ok(Outcome::Committed),
                 Ok(Err(error)) => error,
                 Err(_) if may_be_done || is_in_time => return Err(busy_with_unknown_result()),
                 Err(error) => return Err(error),
             };
             if is_retryable(&error) || is_retryable_cancellation(&error) {
+                if is_throttled_write(&error) {
+                    self.usage.add_throttle();
+                }
                 tracing::debug!(cause = chain(&error), "transaction is retried");
                 may_be_done |= is_result_unknown(&error);
                 backoff.wait_after(error).await.map_err(|error| match may_be_done {
@@ -308,9 +316,9 @@ impl Table {
             .set_expression_attribute_values(Some(values))
             .return_values(ReturnValue::AllNew)
             .return_consumed_capacity(ReturnConsumedCapacity::Total);
-        let mut backoff = Backoff::new(self.deadline);
+        let mut backoff = self.backoff();
         loop {
-            match self.before_deadline(request.clone().send()).await? {
+            match self.send(request.clone().send()).await? {
                 Ok(answer) => return Ok(Some(answer.attributes.unwrap_or_default())),
                 Err(error)
                     if error
@@ -374,7 +382,7 @@ impl Table {
     }
 
     async fn write_batch(&self, mut requests: Vec<WriteRequest>) -> Result<(), ScimError> {
-        let mut backoff = Backoff::new(self.deadline);
+        let mut backoff = self.backoff();
         loop {
             let request = self
                 .client
@@ -388,6 +396,16 @@ impl Table {
             }
             backoff.wait().await?;
         }
+    }
+
+    /// Makes a handle whose usage is counted on its own, together with that of the handles that are made from it.
+    pub fn counted(&self) -> Self {
+        Self { usage: UsageCounter::default(), ..self.clone() }
+    }
+
+    /// What the requests cost that this handle sent, and those that share its counter.
+    pub fn usage(&self) -> Usage {
+        self.usage.usage()
     }
 
     /// Makes a handle with this deadline.
@@ -404,7 +422,7 @@ impl Table {
 
     /// Makes the pauses between the attempts of an operation that conflicts with other writers.
     pub(crate) fn backoff(&self) -> Backoff {
-        Backoff::new(self.deadline)
+        Backoff { deadline: self.deadline, longest: FIRST_PAUSE, usage: self.usage.clone() }
     }
 
     /// Makes an empty transaction on this table.
@@ -412,30 +430,39 @@ impl Table {
         Transaction::new(&self.name)
     }
 
-    /// Waits for a response until the deadline. After that, the request counts as one whose response was lost.
-    fn before_deadline<T>(
+    /// Sends a request, counts what it costs, and waits for the response until the deadline. After that, the request counts as one
+    /// whose response was lost.
+    fn send<T: Consumed, E: ProvideErrorMetadata>(
         &self,
-        sent: impl Future<Output = T>,
-    ) -> impl Future<Output = Result<T, ScimError>> {
+        sent: impl Future<Output = Result<T, SdkError<E>>>,
+    ) -> impl Future<Output = Result<Result<T, SdkError<E>>, ScimError>> {
         // The SDK's futures are large. Without the box they would be part of every future around them.
-        let (deadline, sent) = (self.deadline, Box::pin(sent));
+        let (deadline, usage, sent) = (self.deadline, self.usage.clone(), Box::pin(sent));
         async move {
             // No request starts after the deadline.
             if Instant::now() >= deadline {
                 return Err(busy());
             }
-            tokio::time::timeout_at(deadline, sent).await.map_err(|_| busy())
+            usage.add_call();
+            let answer = tokio::time::timeout_at(deadline, sent).await.map_err(|_| busy())?;
+            match &answer {
+                Ok(answer) => usage.add_units(answer),
+                Err(error) if is_throttle(error) => usage.add_throttle(),
+                Err(_) => {}
+            }
+            Ok(answer)
         }
     }
 
     async fn retry<T, E, Fut>(&self, mut send: impl FnMut() -> Fut) -> Result<T, ScimError>
     where
+        T: Consumed,
         Fut: Future<Output = Result<T, SdkError<E>>>,
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
-        let mut backoff = Backoff::new(self.deadline);
+        let mut backoff = self.backoff();
         loop {
-            match self.before_deadline(send()).await? {
+            match self.send(send()).await? {
                 Ok(answer) => return Ok(answer),
                 Err(error) if is_retryable(&error) => {
                     tracing::debug!(cause = chain(&error), "request is retried");
@@ -464,13 +491,10 @@ pub(crate) async fn at_once<T>(
 pub struct Backoff {
     deadline: Instant,
     longest: Duration,
+    usage: UsageCounter,
 }
 
 impl Backoff {
-    fn new(deadline: Instant) -> Self {
-        Self { deadline, longest: FIRST_PAUSE }
-    }
-
     /// Waits for the next pause.
     ///
     /// # Errors
@@ -485,6 +509,7 @@ impl Backoff {
         if Instant::now() + pause >= self.deadline {
             return Err(busy());
         }
+        self.usage.add_retry();
         tokio::time::sleep(pause).await;
         Ok(())
     }

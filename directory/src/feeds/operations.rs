@@ -88,6 +88,16 @@ impl Table {
     /// # Errors
     /// Fails when DynamoDB does.
     pub async fn feed_info(&self, connector: &ConnectorId, feed: Feed) -> Result<FeedInfo, ScimError> {
+        self.count_waiting(connector, feed, MAX_COUNTED).await
+    }
+
+    /// The same, up to this number of changes.
+    pub(crate) async fn count_waiting(
+        &self,
+        connector: &ConnectorId,
+        feed: Feed,
+        most: usize,
+    ) -> Result<FeedInfo, ScimError> {
         let pk = keys::outbox(connector, &feed.id);
         let mut info = FeedInfo { feed, waiting: 0, oldest: None };
         let mut after = None;
@@ -100,7 +110,7 @@ impl Table {
                 info.oldest = [info.oldest, time].into_iter().flatten().min();
             }
             match next {
-                Some(next) if info.waiting < MAX_COUNTED => after = Some(next),
+                Some(next) if info.waiting < most => after = Some(next),
                 _ => return Ok(info),
             }
         }

@@ -63,6 +63,11 @@ impl ConnectorCache {
         entries.get(id).filter(|entry| !entry.is_expired()).map(|entry| Arc::clone(&entry.connector))
     }
 
+    /// Whether this process has read a connector with this id, however long ago.
+    pub fn has_read(&self, id: &ConnectorId) -> bool {
+        lock_ignoring_poison(&self.entries).contains_key(id)
+    }
+
     /// Returns the connector as this or another request has read it at `began` or later. A read of an expired entry does
     /// not count towards the limit.
     pub async fn read(

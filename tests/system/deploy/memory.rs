@@ -33,6 +33,7 @@ fn functions(service: &Service) -> Lambda {
             ("DYNAMODB_ENDPOINT", service.endpoint()),
             ("TABLE_NAME", TABLE),
             ("LOG_LEVEL", "error"),
+            ("METRICS", "off"),
             ("AWS_ACCESS_KEY_ID", ACCESS_KEY),
         ],
     )

@@ -110,6 +110,21 @@ fn user(name: &str) -> serde_json::Value {
 }
 
 #[tokio::test]
+async fn log_line_has_the_trace_that_the_client_sent_if_its_form_is_exact() {
+    let folder = Folder::new();
+    let running = Running::start(folder.path(), &[]);
+    let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let exact = format!("00-{trace}-00f067aa0ba902b7-01");
+    for (path, header) in [("/Users", exact.clone()), ("/Groups", format!("{exact} forged=true"))] {
+        assert_eq!(running.client().send("GET", path, &[("traceparent", &header)], "").await.status, 200);
+    }
+    let (_, log) = running.end("-TERM");
+    let line = |path: &str| log.lines().find(|line| line.contains(path)).unwrap_or_else(|| panic!("{log}"));
+    assert!(line("/Users").contains(&format!("INFO request{{trace={trace}}}: method=GET")), "{log}");
+    assert!(!log.contains("forged") && !line("/Groups").contains("trace"), "{log}");
+}
+
+#[tokio::test]
 async fn answered_writes_survive_a_restart_and_a_kill() {
     let folder = Folder::missing();
     let first = Running::start(folder.path(), &[]);

@@ -65,6 +65,7 @@ async fn request_without_the_origin_secret_reads_nothing() {
     let service = service.with_origin_secret(Some(OriginSecret::parse(FIRST)));
     let authorization = HeaderValue::from_static("Basic b2t0YTpzZWNyZXQ=");
     let request = Request {
+        trace: None,
         id: "1".to_owned(),
         method: http::Method::GET,
         path: decoded_segments("/okta/scim/v2/Users"),

@@ -366,7 +366,7 @@ impl Table {
                 .request_items(&self.name, batch.to_vec())
                 .return_consumed_capacity(ReturnConsumedCapacity::Total);
             async move {
-                let answer = self.before_deadline(request.send()).await?.map_err(ScimError::internal)?;
+                let answer = self.send(request.send()).await?.map_err(ScimError::internal)?;
                 let is_complete = answer.unprocessed_items.is_none_or(|tables| tables.is_empty());
                 if is_complete { Ok(()) } else { Err(busy()) }
             }

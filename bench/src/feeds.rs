@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use tests::service::TABLE;
 
 use crate::load::{Call, Connection, Target, send_all, timing};
+use crate::plot::grouped;
 use crate::report::machine;
 use crate::server::{Server, binaries};
 
@@ -98,11 +99,11 @@ pub async fn run(folder: &Path, docs: &Path) {
         ("the same, 99th percentile".to_owned(), format!("{:.3} s", latency.p99)),
         ("the same, longest".to_owned(), format!("{longest:.3} s")),
         (
-            format!("create {backlog} users with Bulk while no consumer reads the feed"),
+            format!("create {} users with Bulk while no consumer reads the feed", grouped(backlog as f64)),
             format!("{created:.1} s ({:.0} a second)", backlog as f64 / created),
         ),
         (
-            format!("read and acknowledge these {events} events, {EVENTS} in each response"),
+            format!("read and acknowledge these events, {} in each response", grouped(EVENTS as f64)),
             format!("{drained:.1} s ({:.0} a second)", events as f64 / drained),
         ),
     ] {

@@ -10,7 +10,8 @@ use directory::Table;
 use jiff::Timestamp;
 use local::credentials::{CONNECTOR, Credentials};
 use local::engine::Engine;
-use local::{server, table};
+use local::server::{self, TIME_FOR_A_REQUEST};
+use local::table;
 use runtime::logging;
 use service::Service;
 use shared::schema::Schemas;
@@ -110,7 +111,14 @@ pub async fn serve_in_memory() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("a bound address");
     println!("Endpoint URL: http://{address}/{CONNECTOR}/scim/v2");
-    let served = server::serve(listener, service.expect("a service"), std::future::pending()).await;
+    let served = server::serve(
+        listener,
+        service.expect("a service"),
+        None,
+        TIME_FOR_A_REQUEST,
+        std::future::pending(),
+    )
+    .await;
     served.expect("requests are served");
 }
 

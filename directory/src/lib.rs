@@ -23,6 +23,7 @@ mod resources;
 pub mod secrets;
 pub mod settings;
 pub mod signing;
+pub mod trail;
 mod usage;
 pub mod view;
 

@@ -23,7 +23,7 @@ use crate::deliverer;
 use crate::engine::Engine;
 use crate::metrics::Counters;
 use crate::private_folder::create_private_folder;
-use crate::server;
+use crate::server::{self, TIME_FOR_A_REQUEST};
 use crate::start_page::StartPage;
 use crate::sweeper;
 
@@ -211,7 +211,7 @@ impl Instance {
                 let observer = Arc::clone(&counters) as Arc<dyn Observer>;
                 let service = service.with_fetch(Some(fetch)).with_observer(Some(observer));
                 tokio::select! {
-                    served = server::serve_with_start_page(listener, service, page, stop) => {
+                    served = server::serve(listener, service, Some(page), TIME_FOR_A_REQUEST, stop) => {
                         served.map_err(|error| error.to_string())?;
                     }
                     () = sweeper::sweep(table.clone(), &counters) => {}

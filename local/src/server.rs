@@ -21,9 +21,8 @@ use uuid::Uuid;
 
 use crate::start_page::StartPage;
 
-/// The time that the service has for a request after its body has arrived. A function has 27.5 seconds. The body has the same
-/// time to arrive, before that.
-const TIME_FOR_A_REQUEST: Duration = Duration::from_secs(28);
+/// The time that `make run` gives a request. A function has 27.5 seconds.
+pub const TIME_FOR_A_REQUEST: Duration = Duration::from_secs(28);
 /// How long a stopping server waits for a client, and how long the server reads the rest of a body that is too large.
 const GRACE_PERIOD: Duration = Duration::from_secs(1);
 
@@ -32,53 +31,37 @@ struct Server {
     service: Arc<Service>,
     origin: Arc<str>,
     start_page: Option<Arc<StartPage>>,
+    time_for_a_request: Duration,
     /// Whether the server is stopping. Each running request subscribes to it.
     is_stopping: watch::Sender<bool>,
 }
 
-/// Serves until `stop` resolves and the running requests are answered. Clients that send an incomplete request, or do not read
-/// their response, get at most one more second.
+/// Serves until `stop` resolves and the running requests are answered. The service has `time_for_a_request` after the body of a
+/// request has arrived, and the body has the same time to arrive. When the server stops, clients that send an incomplete
+/// request, or do not read their response, get at most one more second.
 ///
 /// # Errors
 /// Fails when the listener does.
 pub async fn serve(
     listener: TcpListener,
     service: Service,
+    start_page: Option<StartPage>,
+    time_for_a_request: Duration,
     stop: impl Future<Output = ()> + Send,
 ) -> std::io::Result<()> {
-    serve_with_optional_start_page(listener, service, None, stop).await
-}
-
-/// Does the same as [`serve`], and also serves a start page.
-///
-/// # Errors
-/// Fails when the listener does.
-pub async fn serve_with_start_page(
-    listener: TcpListener,
-    service: Service,
-    start_page: StartPage,
-    stop: impl Future<Output = ()> + Send,
-) -> std::io::Result<()> {
-    serve_with_optional_start_page(listener, service, Some(Arc::new(start_page)), stop).await
-}
-
-async fn serve_with_optional_start_page(
-    listener: TcpListener,
-    service: Service,
-    start_page: Option<Arc<StartPage>>,
-    stop: impl Future<Output = ()> + Send,
-) -> std::io::Result<()> {
+    let start_page = start_page.map(Arc::new);
     let origin = format!("http://{}", listener.local_addr()?).into();
     let is_stopping = watch::Sender::new(false);
-    let server = Server { service: Arc::new(service), origin, start_page, is_stopping: is_stopping.clone() };
+    let service = Arc::new(service);
+    let server = Server { service, origin, start_page, time_for_a_request, is_stopping: is_stopping.clone() };
     let answer = move |peer, request| answer(server.clone(), peer, request);
     let mut subscription = is_stopping.subscribe();
     let stopping = async move { drop(subscription.wait_for(|is_stopping| *is_stopping).await) };
     let end = async {
         stop.await;
         is_stopping.send_replace(true);
-        // A running request ends at most GRACE_PERIOD + TIME_FOR_A_REQUEST after this: the timeout and the sleep below.
-        let _ = timeout(TIME_FOR_A_REQUEST, is_stopping.closed()).await;
+        // A running request ends at most GRACE_PERIOD + time_for_a_request after this: the timeout and the sleep below.
+        let _ = timeout(time_for_a_request, is_stopping.closed()).await;
         sleep(GRACE_PERIOD).await;
     };
     tokio::select! {
@@ -99,7 +82,7 @@ async fn answer(server: Server, peer: SocketAddr, request: http::Request<Body>) 
     let body = tokio::select! {
         biased;
         body = read(body) => body,
-        () = time_is_up(&mut is_stopping) => Err(REFUSE_LATE_BODY),
+        () = time_is_up(server.time_for_a_request, &mut is_stopping) => Err(REFUSE_LATE_BODY),
     };
     // If the body could not be read, the service still authenticates and logs the request. The handler then returns the error.
     let (body, handler) = match body {
@@ -118,7 +101,7 @@ async fn answer(server: Server, peer: SocketAddr, request: http::Request<Body>) 
         headers: parts.headers,
         body: body.into(),
         origin: server.origin.to_string(),
-        deadline: Instant::now() + TIME_FOR_A_REQUEST,
+        deadline: Instant::now() + server.time_for_a_request,
         address: Some(peer.ip()),
     };
     server.service.answer(request, handler).await.map(Body::from)
@@ -139,12 +122,12 @@ async fn read(mut body: Body) -> Result<Bytes, Handler> {
 }
 
 /// Resolves when the time for a body has passed, or one second after the server begins to stop.
-async fn time_is_up(is_stopping: &mut watch::Receiver<bool>) {
+async fn time_is_up(time: Duration, is_stopping: &mut watch::Receiver<bool>) {
     let end = async {
         drop(is_stopping.wait_for(|is_stopping| *is_stopping).await);
         sleep(GRACE_PERIOD).await;
     };
-    let _ = timeout(TIME_FOR_A_REQUEST, end).await;
+    let _ = timeout(time, end).await;
 }
 
 const REFUSE_LONG_BODY: Handler = Handler::Client(|_| {
@@ -162,7 +145,9 @@ const REFUSE_INCOMPLETE_BODY: Handler = Handler::Client(|_| {
 });
 
 /// 408 (RFC 9110 §15.5.9). API Gateway sends a function the complete body, so only this server responds with 408.
-const REFUSE_LATE_BODY: Handler = Handler::Client(|_| {
-    let error = json!({ "schemas": [ERROR_SCHEMA], "status": "408", "detail": "The request body did not arrive in time" });
+const REFUSE_LATE_BODY: Handler = Handler::Client(|call| {
+    let detail = "The request body did not arrive in time";
+    call.notes.refuse(None, detail);
+    let error = json!({ "schemas": [ERROR_SCHEMA], "status": "408", "detail": detail });
     Box::pin(async move { response::json(StatusCode::REQUEST_TIMEOUT, &error) })
 });

@@ -16,7 +16,9 @@ pub mod routes;
 pub mod scim;
 mod service;
 pub mod trace;
+mod trail;
 
 pub use call::{Call, FindHandler, Handler, PublicCall, ResponseFuture, TokenCall};
 pub use measurement::{Measurement, Observer};
 pub use service::{MAX_BODY_BYTES, Service};
+pub use trail::Notes;

@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
 
 use directory::connectors::{Connector, ConnectorId, Connectors};
 use directory::feeds::{Event, FeedId, NewDelivery, NewFeed, Outbox};
@@ -17,7 +16,7 @@ use shared::resource::{Resource, ResourceId, ResourceKind};
 use shared::schema::Schemas;
 use tokio::time::Instant;
 
-use crate::service::actor;
+use crate::service::{TIME_LIMIT, actor};
 
 /// The prefix of the URIs of events.
 const PREFIX: &str = "urn:ietf:params:scim:event:";
@@ -39,9 +38,6 @@ pub struct Consumer {
     /// What it knows.
     pub copy: Copy,
 }
-
-/// How long one step of a consumer may take.
-const TIME: Duration = Duration::from_secs(60);
 
 impl Copy {
     /// What the directory shows now.
@@ -129,7 +125,7 @@ impl Consumer {
     }
 
     fn table(&self) -> Table {
-        self.table.until(Instant::now() + TIME)
+        self.table.until(Instant::now() + TIME_LIMIT)
     }
 
     async fn connector(&self) -> Result<Arc<Connector>, ScimError> {

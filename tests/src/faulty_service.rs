@@ -4,6 +4,8 @@
 
 use std::sync::Arc;
 
+use aws_sdk_dynamodb::Client as DynamoDb;
+use aws_smithy_types::timeout::TimeoutConfig;
 use directory::{Swept, Table};
 use jiff::Timestamp;
 use serde_json::Value;
@@ -54,7 +56,7 @@ impl FaultyService {
 
     async fn of(service: Arc<Service>, connector: TestConnector) -> Self {
         let dynamodb = FaultyDynamoDb::start(&service.endpoint_for(FALLBACK)).await;
-        let client = runtime::dynamodb::client_at(&dynamodb.endpoint).await;
+        let client = without_timeouts(&runtime::dynamodb::client_at(&dynamodb.endpoint).await);
         let requests = InProcess::new(client, connector.local(&service)).await;
         Self { service, connector, dynamodb, requests }
     }
@@ -112,4 +114,11 @@ impl FaultyService {
     pub fn heal_and_was_reached(&self, at: usize) -> bool {
         self.dynamodb.heal() > at
     }
+}
+
+/// The same client, which waits for each response until the deadline of the request. Interruptions can take longer than the
+/// timeout of a single attempt. After that timeout the service would go on while the interruption still runs.
+fn without_timeouts(client: &DynamoDb) -> DynamoDb {
+    let config = client.config().to_builder().timeout_config(TimeoutConfig::disabled());
+    DynamoDb::from_conf(config.build())
 }

@@ -11,7 +11,7 @@ use std::fs::File;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Path, State};
@@ -25,10 +25,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 use uuid::Uuid;
 
-use crate::service::ACCESS_KEY;
-
-/// The time limit of an invocation. An HTTP API of API Gateway has the same limit.
-pub const TIMEOUT: Duration = Duration::from_secs(30);
+use crate::service::{ACCESS_KEY, TIME_LIMIT};
 
 /// The maximum size of an event or an answer, in bytes.
 pub const PAYLOAD_LIMIT: usize = 6_291_556;
@@ -103,10 +100,10 @@ impl Lambda {
             *slot = Some(Process::start(function, (self.command)(function)).await);
         }
         let process = slot.as_mut().expect("the process has just been started");
-        let answer = tokio::time::timeout(TIMEOUT, process.invoke(event.to_string().into())).await;
+        let answer = tokio::time::timeout(TIME_LIMIT, process.invoke(event.to_string().into())).await;
         answer.unwrap_or_else(|_| {
             *slot = None;
-            Err(FunctionError::new("Sandbox.Timedout", format!("{function} timed out after {TIMEOUT:?}")))
+            Err(FunctionError::new("Sandbox.Timedout", format!("{function} timed out after {TIME_LIMIT:?}")))
         })
     }
 
@@ -240,7 +237,7 @@ impl RuntimeApi {
         let request_id = Uuid::new_v4();
         *api.current.lock().unwrap() = Some((request_id.to_string(), invocation.answer));
         let deadline =
-            SystemTime::now().duration_since(UNIX_EPOCH).expect("the clock is after 1970") + TIMEOUT;
+            SystemTime::now().duration_since(UNIX_EPOCH).expect("the clock is after 1970") + TIME_LIMIT;
         Response::builder()
             .header("content-type", "application/json")
             .header("lambda-runtime-aws-request-id", request_id.to_string())

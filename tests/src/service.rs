@@ -42,8 +42,9 @@ const OTHER_DYNAMODB: &str = "TEST_DYNAMODB_ENDPOINT";
 /// --endpoint` use.
 pub const ACCESS_KEY: &str = "ANOTREAL";
 
-/// The time limit of requests and operations in tests.
-pub const TIME_LIMIT: Duration = Duration::from_secs(60);
+/// The time limit of requests and operations in tests. It is long, so that no test fails because a machine is slow. Tests of
+/// limits set shorter ones.
+pub const TIME_LIMIT: Duration = Duration::from_secs(300);
 
 /// The engine, the local server and the functions. The functions start at their first use.
 pub struct Service {
@@ -116,8 +117,8 @@ impl Service {
             let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
             let origin = format!("http://{}", listener.local_addr().expect("the listener has an address"));
             send.send((client, endpoint, origin)).expect("the receiver waits");
-            let served =
-                server::serve(listener, functions.expect("the service starts"), std::future::pending());
+            let functions = functions.expect("the service starts").with_trail_timeout(TIME_LIMIT);
+            let served = server::serve(listener, functions, None, TIME_LIMIT, std::future::pending());
             served.await.expect("the server runs");
             if let Some(engine) = engine {
                 engine.stop().await;

@@ -2,19 +2,15 @@
 
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::request::Builder;
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt as _, Full};
-use hyper_rustls::HttpsConnectorBuilder;
-use hyper_util::client::legacy::Client;
-use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 use shared::error::chain;
 
 use super::{CheckResult, failed, passed};
+use crate::https::{self, basic};
 
 /// The longest time that a response can take.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -42,10 +38,6 @@ pub enum Login {
         /// The URL of the token endpoint.
         token_url: String,
     },
-}
-
-fn basic(username: &str, password: &str) -> String {
-    format!("Basic {}", STANDARD.encode(format!("{username}:{password}")))
 }
 
 /// Checks a URL that requires authentication: without credentials, and then with the login.
@@ -131,10 +123,8 @@ async fn request_status(url: &str, authorization: Option<&str>) -> Result<Status
 }
 
 async fn send(request: Builder, body: &'static [u8]) -> Result<(StatusCode, Bytes), String> {
-    let https = HttpsConnectorBuilder::new().with_native_roots().map_err(|error| error.to_string())?;
-    let connector = https.https_or_http().enable_http1().build();
-    let client: Client<_, Full<&[u8]>> = Client::builder(TokioExecutor::new()).build(connector);
-    let request = request.header("user-agent", "scimctl").body(Full::new(body));
+    let client = https::client().map_err(|error| error.to_string())?;
+    let request = request.header("user-agent", "scimctl").body(Full::new(Bytes::from_static(body)));
     let request = request.map_err(|error| error.to_string())?;
     let response = async {
         let response = client.request(request).await.map_err(|error| chain(&error))?;

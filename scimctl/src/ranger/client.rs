@@ -2,16 +2,10 @@
 
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use clap::Args;
 use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt as _, Full, Limited};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -19,6 +13,7 @@ use serde_json::Value;
 use shared::error::chain;
 
 use crate::failure::{Failure, fail};
+use crate::https::{self, HttpsClient};
 use crate::prompt::read_secret;
 use crate::service_url::parse_confidential;
 
@@ -48,7 +43,7 @@ pub struct RangerClient {
     /// The account that it authenticates as.
     pub username: String,
     authorization: String,
-    http: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    http: HttpsClient,
     timeout: Duration,
     pauses: &'static [Duration],
 }
@@ -78,12 +73,11 @@ impl RangerClient {
         timeout: Duration,
         pauses: &'static [Duration],
     ) -> Result<Self, Failure> {
-        let https = HttpsConnectorBuilder::new().with_native_roots()?.https_or_http().enable_http1().build();
         Ok(Self {
             url,
             username: username.to_owned(),
-            authorization: format!("Basic {}", STANDARD.encode(format!("{username}:{password}"))),
-            http: Client::builder(TokioExecutor::new()).build(https),
+            authorization: https::basic(username, password),
+            http: https::client()?,
             timeout,
             pauses,
         })

@@ -59,7 +59,8 @@ impl Credential {
     }
 }
 
-/// Finds the valid credential of a client with this secret. It takes one SHA-256 for each secret of the client.
+/// Finds the valid credential of a client with this secret. It takes one SHA-256 for each live secret, also those of other clients:
+/// the time does not tell whether there is a client with this id.
 pub fn find_client_secret<'c>(
     credentials: &'c [Credential],
     client_id: &str,
@@ -69,8 +70,8 @@ pub fn find_client_secret<'c>(
     credentials.iter().find(|credential| match &credential.kind {
         CredentialKind::ClientSecret { client_id: expected } => {
             credential.is_live(now)
-                && bool::from(client_id.as_bytes().ct_eq(expected.as_bytes()))
-                && credential.has_generated(secret)
+                && (credential.has_generated(secret)
+                    & bool::from(client_id.as_bytes().ct_eq(expected.as_bytes())))
         }
         _ => false,
     })

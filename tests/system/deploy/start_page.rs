@@ -7,7 +7,7 @@ use service::Service as ScimService;
 use shared::schema::Schemas;
 use tests::client::Client;
 use tests::provisioning::create_user;
-use tests::service::{Service, TABLE};
+use tests::service::{Service, TABLE, TIME_LIMIT};
 use tokio::net::TcpListener;
 
 /// Starts a server with a start page over this table. Returns a client whose base URL is the root of the
@@ -17,7 +17,7 @@ async fn start_page(table: directory::Table) -> Client {
     let origin = format!("http://{}", listener.local_addr().unwrap());
     let scim = ScimService::new(table.clone(), None, Schemas::built_in(), jiff::Timestamp::now).unwrap();
     let page = StartPage::new(table, format!("{origin}/default/scim/v2"));
-    tokio::spawn(server::serve_with_start_page(listener, scim, page, std::future::pending()));
+    tokio::spawn(server::serve(listener, scim, Some(page), TIME_LIMIT, std::future::pending()));
     Client::new(&origin, "", "")
 }
 

@@ -127,7 +127,7 @@ async fn busy_dynamodb_gives_429_and_a_retry_completes_the_request() {
     let faulty = FaultyService::new().await;
     let client = faulty.client();
     let users = create_users(&client, 140).await;
-    let short = Duration::from_millis(150);
+    let short = Duration::from_millis(400);
     let replaced = replace_members_body(&users[40..]);
     let deactivated = set_active_body(false);
     let mut cut_off = 0;

@@ -409,6 +409,35 @@ async fn token_costs_no_more_requests_to_dynamodb_than_a_password() {
 }
 
 #[tokio::test]
+async fn unknown_client_causes_the_same_requests_to_dynamodb_as_a_wrong_secret() {
+    let faulty = FaultyDynamoDb::start(service().endpoint()).await;
+    let dynamodb = runtime::dynamodb::client_at(&faulty.endpoint).await;
+    let refuse = async |client_id: &str, secret: Option<&str>| {
+        // A connector of its own: failures of the others do not count here.
+        let (_, client, right) = connector_with_client().await;
+        let process = InProcess::uncached(dynamodb.clone(), client);
+        faulty.heal();
+        let (status, body) = process.request_token(client_id, secret.unwrap_or(&right)).await;
+        assert_eq!(
+            (status, &body["error"], &body["error_description"]),
+            (401, &json!("invalid_client"), &json!(WRONG_CLIENT))
+        );
+        faulty.heal()
+    };
+    let mut counts = Vec::new();
+    for (client_id, secret) in [(CLIENT_ID, Some("wrong")), ("unknown", Some("wrong")), ("unknown", None)] {
+        // If the machine is slow, a request can be repeated.
+        let mut least = usize::MAX;
+        for _ in 0..5 {
+            least = least.min(refuse(client_id, secret).await);
+        }
+        counts.push(least);
+    }
+    assert!(counts[0] > 1, "the connector is read, and the failure is counted");
+    assert_eq!(counts, [counts[0]; 3]);
+}
+
+#[tokio::test]
 async fn metadata_is_the_same_for_unknown_connectors_and_reads_nothing() {
     let service = service();
     let faulty = FaultyDynamoDb::start(service.endpoint()).await;

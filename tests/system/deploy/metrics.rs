@@ -68,19 +68,16 @@ async fn each_request_prints_one_line_whose_counts_are_those_of_the_ledger() {
     let mut ids = ["", ""].map(str::to_owned);
     for (function, method, path, status) in [
         ("users-create", "POST", "/Users", 201),
-        ("users-create", "POST", "/Users", 409),
         ("users-get", "GET", "/Users/{id}", 200),
         ("users-patch", "PATCH", "/Users/{id}", 200),
         ("users-list", "GET", "/Users?filter=userName%20eq%20%22{name}%22", 200),
-        ("users-list", "GET", "/Users?filter=wrong", 400),
         ("users-delete", "DELETE", "/Users/{id}", 204),
-        ("users-delete", "DELETE", "/Users/{id}", 404),
     ] {
         // The first request of a process also reads the connector, and records the use of the credential.
         let missing = path.replace("{id}", &Uuid::new_v4().to_string());
         functions
             .warm_up(async || {
-                client.send_json(method, &missing, &json!({})).await;
+                client.send_json(method, &missing, &user(&Uuid::new_v4().to_string())).await;
             })
             .await;
         let printed = functions.metrics().len();
@@ -105,7 +102,7 @@ async fn each_request_prints_one_line_whose_counts_are_those_of_the_ledger() {
         let line = &lines[printed];
         let expected = json!({
             "stack": "acme", "function": function, "connector": connector.id.to_string(), "status": status,
-            "Errors5xx": 0, "Errors4xx": u8::from(status >= 400), "AuthenticationFailures": 0,
+            "Errors5xx": 0, "Errors4xx": 0, "AuthenticationFailures": 0,
             "DynamoDbCalls": cost.requests, "Retries": 0, "Throttles": 0, "ColdStarts": 0,
         });
         let mut members = stable(line);
@@ -117,13 +114,24 @@ async fn each_request_prints_one_line_whose_counts_are_those_of_the_ledger() {
         assert_eq!(Value::Object(members), expected, "{method} {path}");
         assert_eq!(line.kinds(), expected_kinds(REQUEST, line), "{method} {path}");
     }
+    // A failed request also writes to the request trail, if that takes less than 100 ms.
+    for (method, path, status) in
+        [("POST", "/Users", 400), ("GET", "/Users?filter=wrong", 400), ("DELETE", "/Users/1", 404)]
+    {
+        assert_eq!(client.send_json(method, path, &json!({})).await.status, status, "{method} {path}");
+        let line = functions.metrics().pop().unwrap();
+        let flags =
+            ["status", "Errors4xx", "Errors5xx", "AuthenticationFailures"].map(|name| line.number(name));
+        assert_eq!(flags, [status.into(), 1.0, 0.0, 0.0], "{method} {path}");
+        assert_eq!(line.kinds(), expected_kinds(REQUEST, &line), "{method} {path}");
+    }
     let lines = functions.metrics();
     let first_of_each = lines.iter().filter(|line| line.number("ColdStarts") == 1.0);
     let first_of_each = first_of_each.map(|line| line.members["function"].as_str().unwrap());
     let expected = ["users-create", "users-get", "users-patch", "users-list", "users-delete"];
     assert_eq!(first_of_each.collect::<Vec<_>>(), expected);
-    // The connector, its credentials, and the use of the credential.
-    assert_eq!(lines[0].number("DynamoDbCalls"), 3.0);
+    // The connector, its credentials, the use of the credential, and the transaction.
+    assert_eq!(lines[0].number("DynamoDbCalls"), 4.0);
 }
 
 #[tokio::test]
@@ -134,7 +142,7 @@ async fn retries_throttles_and_server_errors_are_counted() {
     let client = functions.client(&connector);
     functions
         .warm_up(async || {
-            client.post("/Users", &json!({})).await;
+            client.post("/Users", &user(&Uuid::new_v4().to_string())).await;
         })
         .await;
     for (number, (fault, status, calls, retries, throttles)) in [
@@ -144,7 +152,8 @@ async fn retries_throttles_and_server_errors_are_counted() {
         (Fault::Cancelled("TransactionConflict"), 201, 2.0, 1.0, 0.0),
         (Fault::ServerError, 201, 2.0, 1.0, 0.0),
         (Fault::LostAnswer, 201, 2.0, 1.0, 0.0),
-        (Fault::Denied, 500, 1.0, 0.0, 0.0),
+        // The second call writes to the request trail.
+        (Fault::Denied, 500, 2.0, 0.0, 0.0),
     ]
     .into_iter()
     .enumerate()

@@ -10,6 +10,8 @@ mod settings;
 mod show;
 mod sign_ins;
 
+pub use list::state;
+
 use std::path::PathBuf;
 
 use clap::Subcommand;

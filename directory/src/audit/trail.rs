@@ -42,8 +42,8 @@ pub struct AuditRecord {
 /// The audit trail of one connector, which may be deleted.
 #[derive(Debug)]
 pub struct AuditTrail<'t> {
-    table: &'t Table,
-    connector: &'t ConnectorId,
+    pub(super) table: &'t Table,
+    pub(super) connector: &'t ConnectorId,
 }
 
 impl Table {
@@ -68,6 +68,12 @@ impl AuditRecord {
     pub fn is_deactivation(&self) -> bool {
         let is_off = |value: &ChangedValue| value.what == "active" && value.to.as_deref() == Some("false");
         self.changes.values.iter().any(is_off)
+    }
+
+    /// Whether the record says that a user was created, or activated again.
+    pub fn is_arrival(&self) -> bool {
+        let is_on = |value: &ChangedValue| value.what == "active" && value.to.as_deref() == Some("true");
+        self.operation == Operation::Create.name() || self.changes.values.iter().any(is_on)
     }
 
     /// The unique name that the change took from the resource: the one before a renaming, or the one of a deleted resource.
@@ -149,7 +155,7 @@ impl AuditTrail<'_> {
         let begin = month_of(&first).max(month - MAX_MONTHS);
         while records.len() < most && month >= begin {
             let range = Range::Between(first.clone(), last.clone());
-            let name = format!("{:04}-{:02}", month.div_euclid(12), month.rem_euclid(12) + 1);
+            let name = month_name(month);
             let reads = keys::AUDIT_SHARDS.chars().map(|shard| {
                 let pk = keys::audit(self.connector, &name, shard);
                 self.newest_of_partition(pk, range.clone(), &is_wanted, limit, most).boxed()
@@ -186,15 +192,20 @@ impl AuditTrail<'_> {
     }
 }
 
+/// The month as a time begins (RFC 3339), from the number of months since the year 0.
+pub(super) fn month_name(month: i32) -> String {
+    format!("{:04}-{:02}", month.div_euclid(12), month.rem_euclid(12) + 1)
+}
+
 /// The number of months from the year 0 to the month of a time (RFC 3339).
-fn month_of(time: &str) -> i32 {
+pub(super) fn month_of(time: &str) -> i32 {
     let number =
         |range| time.get(range).and_then(|digits: &str| digits.parse::<i32>().ok()).unwrap_or_default();
     number(0..4) * 12 + number(5..7) - 1
 }
 
 /// Reads a record from its item.
-fn to_record(item: &Item) -> Option<AuditRecord> {
+pub(super) fn to_record(item: &Item) -> Option<AuditRecord> {
     let string = |name: &str| get_text(item, name).map(str::to_owned);
     Some(AuditRecord {
         time: string("sk")?.split_once('/')?.0.to_owned(),

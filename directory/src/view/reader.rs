@@ -203,7 +203,7 @@ impl View<'_> {
         self.with_hidden || self.maker.hidden_group(group).is_none()
     }
 
-    fn group_entry(&self, group: &Resource) -> GroupEntry {
+    pub(super) fn group_entry(&self, group: &Resource) -> GroupEntry {
         let NamedGroup { id, name } = NamedGroup::new(group, &self.maker);
         GroupEntry { id, name, origin: group.origin.name(), hidden: self.maker.hidden_group(group) }
     }

@@ -4,13 +4,28 @@
 //! `server` decides which requests it answers, `session` who may send them, `page` and `form` draw, and each section of the
 //! navigation is a module with its routes. Everything works without JavaScript.
 
+mod audit;
+mod chart;
+mod charts;
 mod connectors;
+mod feeds;
 mod form;
+mod group;
+mod group_edit;
+mod groups;
+mod opened;
 mod page;
+mod policies;
 mod problem;
+mod requests;
+mod search;
 mod server;
 mod session;
+mod user;
+mod user_edit;
+mod users;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::Router;
@@ -38,6 +53,9 @@ pub struct Command {
     /// URL of the service: the stack's output BaseUrl
     #[arg(long, value_name = "URL", default_value = NO_URL)]
     url: String,
+    /// Files for the page of policies: exports of Ranger Admin, and files or folders with Cedar policies
+    #[arg(long, value_name = "PATH", num_args = 1..)]
+    policies: Vec<PathBuf>,
 }
 
 impl Command {
@@ -49,17 +67,29 @@ impl Command {
 
 /// Serves the console until Ctrl-C.
 pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
-    let Command { write, port, url } = command;
+    let Command { write, port, url, policies } = command;
     let service_url = ServiceUrl::parse(&url)?;
     let listener = server::listen(port).await?;
     let session = Session::new(listener.local_addr()?.port())?;
-    let console = Console(Arc::new(State { context, session, is_writable: write, service_url }));
+    let console = Console(Arc::new(State { context, session, is_writable: write, service_url, policies }));
     server::serve(listener, console, routes()).await
 }
 
 /// The pages of all sections. Each module has its own routes.
 fn routes() -> Router<Console> {
-    Router::new().merge(connectors::routes())
+    Router::new()
+        .merge(connectors::routes())
+        .merge(users::routes())
+        .merge(user::routes())
+        .merge(user_edit::routes())
+        .merge(groups::routes())
+        .merge(group::routes())
+        .merge(group_edit::routes())
+        .merge(requests::routes())
+        .merge(audit::routes())
+        .merge(charts::routes())
+        .merge(feeds::routes())
+        .merge(policies::routes())
 }
 
 /// What every page needs: the table, the session, and whether there are forms.
@@ -71,6 +101,7 @@ struct State {
     session: Session,
     is_writable: bool,
     service_url: ServiceUrl,
+    policies: Vec<PathBuf>,
 }
 
 impl Console {
@@ -97,6 +128,11 @@ impl Console {
     /// The URL of the service.
     pub fn service_url(&self) -> &ServiceUrl {
         &self.0.service_url
+    }
+
+    /// The files with policies that the operator named.
+    pub fn policies(&self) -> &[PathBuf] {
+        &self.0.policies
     }
 
     fn session(&self) -> &Session {

@@ -20,7 +20,7 @@ use crate::open_directory::OpenDirectory;
 
 pub use document::{display_name, new_document};
 pub use edit::{Added, add_members, create, delete, join, leave, remove_members, set_name};
-pub use find::{FoundGroup, find_role};
+pub use find::{FoundGroup, find_group, find_role};
 pub use members::list_users;
 
 /// The commands on groups.

@@ -40,6 +40,7 @@ mod directory {
     mod namesakes;
     mod partition_ceilings;
     mod reindex;
+    mod request_trail;
     mod storm;
     mod takeovers;
     mod torn_reads;
@@ -72,12 +73,14 @@ mod operators {
     mod oauth;
     mod orphans;
     mod output;
+    mod requests;
     mod roles;
     mod rules;
     mod schemas;
     mod settings;
     mod terminal;
     mod transfer;
+    mod why;
 }
 
 mod platform {
@@ -105,6 +108,7 @@ mod protocol {
     mod origin_secret;
     mod paging;
     mod rate_limit;
+    mod request_trail;
     mod scopes;
 }
 

@@ -4,7 +4,7 @@ use futures_util::FutureExt as _;
 use jiff::Timestamp;
 use shared::error::ScimError;
 
-use super::trail::{month_name, month_of, to_record};
+use super::trail::{name_of_month, month_of, to_record};
 use super::{AuditRecord, AuditTrail};
 use crate::dynamodb::attributes::get_text;
 use crate::dynamodb::keys;
@@ -82,7 +82,7 @@ impl AuditTrail<'_> {
                     return Ok(page);
                 }
             }
-            before = horizon.unwrap_or_else(|| month_name(month));
+            before = horizon.unwrap_or_else(|| name_of_month(month));
         }
         page.next = Some(before);
         Ok(page)
@@ -99,7 +99,7 @@ impl AuditTrail<'_> {
     ) -> Result<(Vec<(String, AuditRecord)>, Option<String>), ScimError> {
         let range = Range::Between(first.to_owned(), before.to_owned());
         let reads = keys::AUDIT_SHARDS.chars().map(|shard| {
-            let pk = keys::audit(self.connector, &month_name(month), shard);
+            let pk = keys::audit(self.connector, &name_of_month(month), shard);
             let range = range.clone();
             async move { self.table.query_page_in_order(&pk, &range, None, limit, true).await }.boxed()
         });

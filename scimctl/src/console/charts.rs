@@ -146,14 +146,14 @@ async fn changes(opened: &Opened) -> Result<Markup, Problem> {
     let (mut joined, mut left) = (times.zeros(), times.zeros());
     let is_of_user = |record: &AuditRecord| {
         record.kind == ResourceKind::User.name()
-            && (record.is_arrival() || record.is_deactivation() || record.is_deletion())
+            && (has_joined(record) || record.is_deactivation() || record.is_deletion())
     };
     let table = opened.context.table();
     let page = table.audit_trail(&opened.id);
     let page = page.page(is_of_user, times.first, opened.context.now, None, CHANGES).await?;
     for record in &page.records {
         let position = record.time.parse().ok().and_then(|time| times.position(time));
-        add(if record.is_arrival() { &mut joined } else { &mut left }, position);
+        add(if has_joined(record) { &mut joined } else { &mut left }, position);
     }
     let labels = times.labels("%m-%d");
     let series = [
@@ -175,6 +175,10 @@ async fn changes(opened: &Opened) -> Result<Markup, Problem> {
             (cut(&format!("Only the newest {} changes are counted, back to {time}", format_number(page.looked_at))))
         }
     })
+}
+
+fn has_joined(record: &AuditRecord) -> bool {
+    record.is_creation() || record.is_reactivation()
 }
 
 /// Says that a chart does not count everything.

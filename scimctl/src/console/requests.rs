@@ -5,10 +5,10 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 use axum::routing::get;
 use directory::settings::TrailScope;
-use directory::trail::{Filter, KEPT, Record, Subject};
+use directory::trail::{Filter, KEPT, Record};
 use jiff::Timestamp;
 use maud::{Markup, html};
-use shared::resource::{ResourceId, ResourceKind};
+use shared::resource::ResourceId;
 
 use super::Console;
 use super::form::{Errors, Field, Fields};
@@ -18,12 +18,15 @@ use super::problem::Problem;
 use super::search::{AFTER, PAGE_SIZE, address, results};
 use super::user_edit::again;
 use crate::output::count;
-use crate::time::DateOrTime;
+use crate::requests::{Names, names_of, subjects};
+use crate::time::Since;
 
 /// The fields of the form.
 const STATUS: &str = "status";
 const SUBJECT: &str = "user";
 const SINCE: &str = "since";
+
+const COLUMNS: [&str; 6] = ["Time (UTC)", "Status", "Request", "Name", "Detail", "Milliseconds"];
 
 /// The pages.
 pub fn routes() -> Router<Console> {
@@ -49,20 +52,23 @@ async fn list(
     }
     match query.get(SINCE) {
         "" => {}
-        text => match DateOrTime::parse(text) {
-            Ok(time) => filter.since = time.first(),
+        text => match Since::parse(text) {
+            Ok(since) => filter.since = since.time(opened.context.now).min(opened.context.now),
             Err(sentence) => errors.add(SINCE, sentence),
         },
     }
     let path = opened.path(Part::Requests);
     let list = if errors.is_empty() {
-        filter.subjects = subjects(&opened, query.get(SUBJECT)).await?;
+        if !query.get(SUBJECT).is_empty() {
+            filter.subjects = subjects(opened.directory(), query.get(SUBJECT)).await?;
+        }
         let after = Some(query.raw(AFTER)).filter(|after| !after.is_empty());
         let page = opened.context.table().trail(&opened.id).page(&filter, after, PAGE_SIZE).await?;
         let filters = [STATUS, SUBJECT, SINCE].map(|field| (field, query.get(field)));
         let next = page.next.as_ref().map(|next| address(&path, &[&filters[..], &[(AFTER, next)]].concat()));
         let first = after.map(|_| address(&path, &filters));
-        records(&opened, &page.records, (first, next))
+        let names = names_of(opened.directory(), &page.records).await?;
+        records(&opened, &page.records, &names, (first, next))
     } else {
         html! {}
     };
@@ -92,28 +98,18 @@ fn form(path: &str, query: &Fields, errors: &Errors) -> Markup {
         form class="search" method="get" action=(path) role="search" {
             (field(STATUS, "Status", "Such as 4xx or 409"))
             (field(SUBJECT, "User or group", "Name or id"))
-            (field(SINCE, "From", "Such as 2026-11-24 or 2026-11-24T12:00:00Z"))
+            (field(SINCE, "From", "Such as 2h, 3d, 2026-11-24 or 2026-11-24T12:00:00Z"))
             button type="submit" { "Filter" }
         }
     }
 }
 
-/// What requests about a user or group can name it by: the name that the operator entered, and its id.
-async fn subjects(opened: &Opened, text: &str) -> Result<Vec<Subject>, Problem> {
-    if text.is_empty() {
-        return Ok(Vec::new());
-    }
-    if let Some(id) = ResourceId::parse(text) {
-        return Ok(vec![Subject::Id(id)]);
-    }
-    let mut subjects = vec![Subject::Name(text.to_owned())];
-    for kind in [ResourceKind::User, ResourceKind::Group] {
-        subjects.extend(opened.directory().find_by_name(kind, text).await?.map(Subject::Id));
-    }
-    Ok(subjects)
-}
-
-fn records(opened: &Opened, records: &[Record], (first, next): (Option<String>, Option<String>)) -> Markup {
+fn records(
+    opened: &Opened,
+    records: &[Record],
+    names: &Names,
+    (first, next): (Option<String>, Option<String>),
+) -> Markup {
     let shown = count(records.len(), "request or operation", "requests and operations");
     let sentence = match next {
         Some(_) => format!("{shown}, the newest first. Older ones are on the next page"),
@@ -121,15 +117,21 @@ fn records(opened: &Opened, records: &[Record], (first, next): (Option<String>, 
         None => format!("{shown}, the newest first"),
     };
     let empty = if next.is_some() { "No request here. Go on to the next page." } else { "No request." };
-    let columns = ["Time (UTC)", "Status", "Request", "Name", "Detail", "Milliseconds"];
-    let rows = records.iter().map(|record| row(opened, record)).collect();
+    let rows = records.iter().map(|record| row(opened, record, names)).collect();
     results(&sentence, html! {
-        (table("Requests", &columns, rows, empty))
+        (table("Requests", &COLUMNS, rows, empty))
         (pager(first.as_deref(), next.as_deref()))
     })
 }
 
-fn row(opened: &Opened, record: &Record) -> Vec<Markup> {
+/// The failed requests about one user, as a part of its pages.
+pub async fn failed(opened: &Opened, records: &[Record]) -> Result<Markup, Problem> {
+    let names = names_of(opened.directory(), records).await?;
+    let rows = records.iter().map(|record| row(opened, record, &names)).collect();
+    Ok(table("Failed requests", &COLUMNS, rows, "The request trail has no failed request about this user."))
+}
+
+fn row(opened: &Opened, record: &Record, names: &Names) -> Vec<Markup> {
     vec![
         html! { a href=(opened.page_of(Part::Requests, &record.request)) { (seconds(record.time)) } },
         status(record),
@@ -137,7 +139,7 @@ fn row(opened: &Opened, record: &Record) -> Vec<Markup> {
             code { (record.method) " " (record.path) }
             @if let Some(operation) = record.operation { " " span class="soft" { "operation " (operation) } }
         },
-        subject(opened, record),
+        subject(opened, record, names),
         html! { (record.detail.as_deref().unwrap_or("–")) },
         html! { @if record.operation.is_none() { (record.ms) } @else { "–" } },
     ]
@@ -161,9 +163,11 @@ fn status(record: &Record) -> Markup {
 }
 
 /// The user or group that a request is about, with a link if the request has its id.
-fn subject(opened: &Opened, record: &Record) -> Markup {
+fn subject(opened: &Opened, record: &Record, names: &Names) -> Markup {
     let part = if record.kind.as_deref() == Some("Group") { Part::Groups } else { Part::Users };
-    let name = record.name.as_ref().or(record.resource.as_ref());
+    // A request can name a user or group only by its id, which then has the name of now, if there is one.
+    let now = || names.get(&ResourceId::parse(record.resource.as_deref()?)?);
+    let name = record.name.as_ref().or_else(now).or(record.resource.as_ref());
     html! {
         @match (name, &record.resource) {
             (Some(name), Some(id)) => a href=(opened.page_of(part, id)) { (name) },
@@ -186,13 +190,14 @@ async fn show(
         )));
     };
     let operations: Vec<&Record> = found.iter().filter(|record| record.operation.is_some()).collect();
+    let names = names_of(opened.directory(), &found).await?;
     let content = html! {
-        (details(&opened, first))
+        (details(&opened, first, &names))
         @if !operations.is_empty() {
             h2 { "Failed operations" }
             @for record in &operations {
                 h3 { "Operation " (record.operation.unwrap_or_default()) }
-                (details(&opened, record))
+                (details(&opened, record, &names))
             }
             @if first.unrecorded_operations > 0 {
                 p { (count(first.unrecorded_operations, "further operation", "further operations")) " failed, and left no record." }
@@ -205,7 +210,7 @@ async fn show(
 }
 
 /// Everything that a record has.
-fn details(opened: &Opened, record: &Record) -> Markup {
+fn details(opened: &Opened, record: &Record, names: &Names) -> Markup {
     let text = |value: Option<&str>| html! { (value.unwrap_or("–")) };
     let of_request = record.operation.is_none().then(|| {
         let dropped = match record.dropped_before {
@@ -230,7 +235,7 @@ fn details(opened: &Opened, record: &Record) -> Markup {
         ("Status", status(record)),
         ("Detail", text(record.detail.as_deref())),
         ("Method and path", html! { code { (record.method) " " (record.path) } }),
-        ("User or group", subject(opened, record)),
+        ("User or group", subject(opened, record, names)),
         ("Resource", text(record.resource.as_deref())),
         ("Ignored attributes", text(ignored.as_deref())),
         ("What the platform sees", text(shown.as_deref())),

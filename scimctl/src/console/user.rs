@@ -13,26 +13,31 @@ use super::Console;
 use super::audit;
 use super::form::Fields;
 use super::opened::{Opened, parse_id};
-use super::page::{Part, copyable, facts, table, time};
+use super::page::{self, Part, copyable, facts, table, time};
 use super::problem::Problem;
+use super::requests;
 use super::search;
 use super::user_edit;
 use crate::output::count;
 use crate::user::user_name;
+use crate::why;
 
 /// The pages.
 pub fn routes() -> Router<Console> {
     Router::new()
         .route("/connectors/{connector}/users/{user}", get(show))
+        .route("/connectors/{connector}/users/{user}/why", get(why))
         .route("/connectors/{connector}/users/{user}/history", get(history))
         .route("/connectors/{connector}/users/{user}/scim", get(scim))
 }
 
 /// The pages of a user, as the links between them list them.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Tab {
+enum Tab {
     /// What the platform sees.
     Overview,
+    /// What explains it.
+    Why,
     /// What changed.
     History,
     /// The SCIM JSON.
@@ -54,10 +59,11 @@ pub fn title(person: &Person) -> &str {
 }
 
 /// The links between the pages of a user.
-pub fn tabs(opened: &Opened, person: &Person, present: Tab) -> Markup {
-    let path = opened.page_of(Part::Users, &person.user.id);
+fn tabs(opened: &Opened, user: &str, present: Tab) -> Markup {
+    let path = opened.page_of(Part::Users, user);
     let tabs = [
         (Tab::Overview, "Overview", path.clone()),
+        (Tab::Why, "Why", format!("{path}/why")),
         (Tab::History, "History", format!("{path}/history")),
         (Tab::Scim, "SCIM", format!("{path}/scim")),
     ];
@@ -79,7 +85,7 @@ async fn show(
     let opened = Opened::read(&console, &id).await?;
     let person = read(&opened, &user).await?;
     let content = html! {
-        (tabs(&opened, &person, Tab::Overview))
+        (tabs(&opened, &person.user.id, Tab::Overview))
         (what_the_platform_sees(&opened, &person))
         (user_edit::actions(&console, &opened, &person))
         h2 { "Groups" }
@@ -170,6 +176,34 @@ pub fn links(opened: &Opened, groups: &[NamedGroup]) -> Markup {
     }
 }
 
+/// Explains a user, also one who was deleted: the audit trail and the request trail still have it.
+async fn why(
+    State(console): State<Console>,
+    Path((id, user)): Path<(String, String)>,
+) -> Result<Response, Problem> {
+    let opened = Opened::read(&console, &id).await?;
+    let user = parse_id(&user)?.to_string();
+    let found = why::find(&opened.context, &opened.open, &user, console.policies()).await?;
+    if found.state == why::State::NeverSeen && found.failed_requests.is_empty() {
+        return Err(Problem::not_found(format!("The directory never had a user with the id {user}.")));
+    }
+    let facts = why::facts(&found);
+    let title = found.user.as_ref().map_or(user.as_str(), |user| user.user_name.as_str());
+    let content = html! {
+        (tabs(&opened, &user, Tab::Why))
+        (page::facts(facts.iter().map(|(label, value)| (label.trim_end_matches(':'), html! { (value) }))))
+        @for (title, lines) in why::sections(&found) {
+            @if !lines.is_empty() {
+                h2 { (title) }
+                ul { @for line in lines { li { (line) } } }
+            }
+        }
+        h2 { "Failed requests" }
+        (requests::failed(&opened, &found.failed_requests).await?)
+    };
+    Ok(console.page(title, opened.section(Part::Users), content))
+}
+
 async fn history(
     State(console): State<Console>,
     Path((id, user)): Path<(String, String)>,
@@ -179,7 +213,7 @@ async fn history(
     let person = read(&opened, &user).await?;
     let path = format!("{}/history", opened.page_of(Part::Users, &person.user.id));
     let content = html! {
-        (tabs(&opened, &person, Tab::History))
+        (tabs(&opened, &person.user.id, Tab::History))
         (audit::history(&opened, &person.user.id, &path, query.get(search::AFTER)).await?)
     };
     Ok(console.page(title(&person), opened.section(Part::Users), content))
@@ -197,7 +231,7 @@ async fn scim(
     Projection::new(None, None, schema)?.apply(&mut json, schema);
     let json = serde_json::to_string_pretty(&json).map_err(|error| Problem::from(crate::failure::Failure::from(error)))?;
     let content = html! {
-        (tabs(&opened, &person, Tab::Scim))
+        (tabs(&opened, &person.user.id, Tab::Scim))
         p {
             "What the identity provider sent, as it would read it, with " (count(person.references.len(), "group", "groups")) ". Rules and mapping are not \
              applied."

@@ -3,8 +3,6 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
-
 use super::{Principals, Stale};
 use crate::failure::Failure;
 use crate::{cedar, ranger};
@@ -21,26 +19,22 @@ pub fn check_files(
 ) -> Result<Vec<Stale>, Failure> {
     let mut lines = Vec::new();
     for path in paths {
-        match read_export(path)? {
-            Some(export) => {
-                let rules = ranger::read_export(&export)
-                    .map_err(|Failure(error)| Failure(format!("{}: {error}", path.display())))?;
-                lines.extend(ranger::find_stale(&rules, principals, None, connector).0);
-            }
+        match read_ranger_export(path)? {
+            Some(rules) => lines.extend(ranger::find_stale(&rules, principals, None, connector).0),
             None => lines.extend(cedar::find_stale(std::slice::from_ref(path), principals)?),
         }
     }
     Ok(lines)
 }
 
-/// The text of a file if it is an export of Ranger Admin.
-fn read_export(path: &Path) -> Result<Option<String>, Failure> {
+/// The rules in a file; `None` if it is a folder, or no export of Ranger.
+///
+/// # Errors
+/// Fails with the file if it cannot be read.
+pub fn read_ranger_export(path: &Path) -> Result<Option<Vec<ranger::Rule>>, Failure> {
     if path.is_dir() || path.extension().is_none_or(|extension| extension != "json") {
         return Ok(None);
     }
-    let text = fs::read_to_string(path)
-        .map_err(|error| Failure(format!("{}: {error}", path.display())))?;
-    let json: Value = serde_json::from_str(&text).unwrap_or_default();
-    let is_export = ["policies", "roles"].iter().any(|field| json.get(field).is_some_and(Value::is_array));
-    Ok(is_export.then_some(text))
+    let in_file = |error: std::io::Error| Failure(format!("{}: {error}", path.display()));
+    Ok(ranger::read_export(&fs::read_to_string(path).map_err(in_file)?).ok())
 }

@@ -13,7 +13,7 @@ use crate::cedar::{self, Try, Who};
 use crate::context::Context;
 use crate::failure::Failure;
 
-pub use files::check_files;
+pub use files::{check_files, read_ranger_export};
 pub use principals::Principals;
 pub use report::{Effect, Gone, Principal, Stale, Why};
 

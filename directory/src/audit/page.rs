@@ -4,7 +4,7 @@ use futures_util::FutureExt as _;
 use jiff::Timestamp;
 use shared::error::ScimError;
 
-use super::trail::{name_of_month, month_of, to_record};
+use super::trail::{month_of, name_of_month, to_record};
 use super::{AuditRecord, AuditTrail};
 use crate::dynamodb::attributes::get_text;
 use crate::dynamodb::keys;

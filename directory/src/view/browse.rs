@@ -101,7 +101,8 @@ impl View<'_> {
         let limit = i32::try_from(most + 1).ok();
         let reads = self.directory.ready_indexes(ResourceKind::User).map(|index| {
             let pk = keys::index(&self.directory.connector.id, ResourceKind::User, &index.name);
-            let folded = if index.unique { fold_name(text, index.case_exact) } else { fold(text, index.case_exact) };
+            let folded =
+                if index.unique { fold_name(text, index.case_exact) } else { fold(text, index.case_exact) };
             let range = Range::Prefix(keys::index_prefix(&folded).to_owned());
             async move { self.directory.table.query_page(&pk, &range, None, limit).await }.boxed()
         });
@@ -206,9 +207,9 @@ impl View<'_> {
         let after = after.filter(|after| !after.is_empty() && after.starts_with(beginning));
         let limit = i32::try_from(limit + 1).ok();
         let (entries, _) = self.directory.table.query_page(&pk, &range, after, limit).await?;
-        let named = entries.iter().filter_map(|entry| {
-            Some((get_text(entry, "sk")?.to_owned(), items::indexed_id(entry)?))
-        });
+        let named = entries
+            .iter()
+            .filter_map(|entry| Some((get_text(entry, "sk")?.to_owned(), items::indexed_id(entry)?)));
         Ok(named.collect())
     }
 

@@ -89,7 +89,8 @@ async fn list(
         let wanted = Wanted::read(&opened, resource).await?;
         let after = Some(query.raw(AFTER)).filter(|after| !after.is_empty());
         let (table, trail) = (opened.context.table(), &opened.id);
-        let page = table.audit_trail(trail).page(|record| wanted.has(record), since, until, after, SIZE).await?;
+        let page =
+            table.audit_trail(trail).page(|record| wanted.has(record), since, until, after, SIZE).await?;
         let filters = [(RESOURCE, resource), (SINCE, query.get(SINCE)), (UNTIL, query.get(UNTIL))];
         show(&opened, page, &path, &filters, after).await?
     } else {
@@ -121,7 +122,8 @@ pub async fn history(opened: &Opened, id: &str, path: &str, after: &str) -> Resu
     let after = Some(after).filter(|after| !after.is_empty());
     let (table, trail) = (opened.context.table(), &opened.id);
     let is_about = |record: &AuditRecord| record.is_about(id);
-    let page = table.audit_trail(trail).page(is_about, opened.created, opened.context.now, after, SIZE).await?;
+    let page =
+        table.audit_trail(trail).page(is_about, opened.created, opened.context.now, after, SIZE).await?;
     show(opened, page, path, &[], after).await
 }
 
@@ -148,10 +150,13 @@ async fn show(
     let names = opened.directory().names_of(&shown_ids(&page.records).collect()).await?;
     let empty = if next.is_some() { "No record here. Go on to the next page." } else { "No record." };
     let rows = page.records.into_iter().map(|record| cells(opened, record, &names)).collect();
-    Ok(results(&sentence, html! {
-        (table("Changes, the newest first", &COLUMNS, rows, empty))
-        (pager(first.as_deref(), next.as_deref()))
-    }))
+    Ok(results(
+        &sentence,
+        html! {
+            (table("Changes, the newest first", &COLUMNS, rows, empty))
+            (pager(first.as_deref(), next.as_deref()))
+        },
+    ))
 }
 
 fn cells(opened: &Opened, record: AuditRecord, names: &Names) -> Vec<Markup> {
@@ -167,5 +172,13 @@ fn cells(opened: &Opened, record: AuditRecord, names: &Names) -> Vec<Markup> {
     };
     let cells = row(record, names).into_iter().enumerate();
     // The id leads to the page of what was changed. The page says so if it does not exist any more.
-    cells.map(|(column, text)| if column == 5 { html! { a href=(page) { (text) } } } else { html! { (text) } }).collect()
+    cells
+        .map(|(column, text)| {
+            if column == 5 {
+                html! { a href=(page) { (text) } }
+            } else {
+                html! { (text) }
+            }
+        })
+        .collect()
 }

@@ -117,9 +117,8 @@ impl Chart<'_> {
 
     /// What a screen reader says about the picture.
     fn description(&self, highest: u64) -> String {
-        let totals = self.series.iter().map(|series| {
-            format!("{} {}", series.values.iter().sum::<u64>(), series.name)
-        });
+        let totals =
+            self.series.iter().map(|series| format!("{} {}", series.values.iter().sum::<u64>(), series.name));
         let totals: Vec<String> = totals.collect();
         let (first, last) = (self.label(0), self.label(self.labels.len().saturating_sub(1)));
         format!("Bars from {first} to {last}. In all: {}. The highest bar is {highest}.", totals.join(", "))
@@ -130,9 +129,11 @@ impl Chart<'_> {
     }
 
     fn table(&self) -> Markup {
-        let columns: Vec<&str> = std::iter::once(self.axis).chain(self.series.iter().map(|one| one.name)).collect();
+        let columns: Vec<&str> =
+            std::iter::once(self.axis).chain(self.series.iter().map(|one| one.name)).collect();
         let row = |(position, label): (usize, &String)| {
-            let values = self.series.iter().map(|series| series.values.get(position).copied().unwrap_or_default());
+            let values =
+                self.series.iter().map(|series| series.values.get(position).copied().unwrap_or_default());
             std::iter::once(html! { (label) }).chain(values.map(|value| html! { (value) })).collect()
         };
         table(self.title, &columns, self.labels.iter().enumerate().map(row).collect(), "")
@@ -220,10 +221,7 @@ mod tests {
     fn picture_has_a_title_a_description_units_and_a_table() {
         let picture = draw(
             &["10", "<11>"],
-            vec![
-                Series { name: "joined", values: vec![3, 1] },
-                Series { name: "left", values: vec![0, 2] },
-            ],
+            vec![Series { name: "joined", values: vec![3, 1] }, Series { name: "left", values: vec![0, 2] }],
         );
         for part in [
             "role=\"img\" aria-labelledby=\"errors-title errors-desc\"",

@@ -69,9 +69,8 @@ impl Times {
     }
 
     fn labels(&self, format: &str) -> Vec<String> {
-        let starts = (0..self.number).map(|position| {
-            self.first + self.length * i32::try_from(position).unwrap_or_default()
-        });
+        let starts = (0..self.number)
+            .map(|position| self.first + self.length * i32::try_from(position).unwrap_or_default());
         starts.map(|start| start.strftime(format).to_string()).collect()
     }
 
@@ -129,7 +128,8 @@ async fn requests(opened: &Opened) -> Result<Markup, Problem> {
         count(read, "record", "records"),
         oldest.strftime("%Y-%m-%d %H:%M UTC")
     );
-    let (failed, empty) = ("Failed requests and operations in the last 24 hours", "No request failed in the last 24 hours.");
+    let (failed, empty) =
+        ("Failed requests and operations in the last 24 hours", "No request failed in the last 24 hours.");
     Ok(html! {
         (chart("errors", failed, "requests and operations", &failures[..], empty))
         @if opened.trail == TrailScope::All {
@@ -206,6 +206,9 @@ mod tests {
             assert_eq!(hours.position(time(text)), expected, "{text}");
         }
         let days = Times::until(time("2026-11-30T14:59:59Z"), DAY, 14);
-        assert_eq!((days.labels("%m-%d").first().unwrap().as_str(), days.labels("%m-%d").len()), ("11-17", 14));
+        assert_eq!(
+            (days.labels("%m-%d").first().unwrap().as_str(), days.labels("%m-%d").len()),
+            ("11-17", 14)
+        );
     }
 }

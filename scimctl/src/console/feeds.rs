@@ -79,12 +79,7 @@ async fn show(
     page(&console, &opened, feed, html! {}).await
 }
 
-async fn page(
-    console: &Console,
-    opened: &Opened,
-    feed: Feed,
-    answer: Markup,
-) -> Result<Response, Problem> {
+async fn page(console: &Console, opened: &Opened, feed: Feed, answer: Markup) -> Result<Response, Problem> {
     let is_paused = feed.is_paused();
     let feed = ShownFeed::read(&opened.context, &opened.id, feed).await?;
     let delivery = match &feed.destination {
@@ -114,8 +109,10 @@ async fn page(
 
 fn actions(console: &Console, opened: &Opened, feed: &ShownFeed, is_paused: bool) -> Markup {
     let path = opened.page_of(Part::Feeds, &feed.id);
-    let button = |action: &str, label: &str| html! {
-        button type="submit" class="second" name=(action) value="true" { (label) }
+    let button = |action: &str, label: &str| {
+        html! {
+            button type="submit" class="second" name=(action) value="true" { (label) }
+        }
     };
     html! {
         @if console.is_writable() { h2 { "Change" } }

@@ -29,8 +29,14 @@ pub fn routes() -> Router<Console> {
         let path = format!("/connectors/{{connector}}/{}/{{group}}", part.name().to_lowercase());
         router
             .route(&path, get(move |console, path, query| members(part, console, path, query)))
-            .route(&format!("{path}/everyone"), get(move |console, path, query| everyone(part, console, path, query)))
-            .route(&format!("{path}/history"), get(move |console, path, query| history(part, console, path, query)))
+            .route(
+                &format!("{path}/everyone"),
+                get(move |console, path, query| everyone(part, console, path, query)),
+            )
+            .route(
+                &format!("{path}/history"),
+                get(move |console, path, query| history(part, console, path, query)),
+            )
     })
 }
 
@@ -46,7 +52,8 @@ enum Tab {
 pub async fn read(opened: &Opened, part: Part, group: &str) -> Result<(ResourceId, GroupDetails), Problem> {
     let id = parse_id(group)?;
     let details = opened.view()?.group_details(id).await?;
-    let is_of_part = |details: &GroupDetails| (details.group.kind == ResourceKind::Role) == (part == Part::Roles);
+    let is_of_part =
+        |details: &GroupDetails| (details.group.kind == ResourceKind::Role) == (part == Part::Roles);
     let noun = if part == Part::Roles { "role" } else { "group" };
     let details = details.filter(is_of_part);
     Ok((id, details.ok_or_else(|| Problem::not_found(format!("There is no {noun} with the id {group}.")))?))
@@ -123,8 +130,12 @@ fn list_members(
     let path = opened.page_of(part, details.group.id);
     let sentence = match (after, next) {
         (None, None) => count(entries.len(), "member", "members"),
-        (None, Some(_)) => format!("The first {}, in the order of their ids", count(entries.len(), "member", "members")),
-        (Some(_), _) => format!("The next {}, in the order of their ids", count(entries.len(), "member", "members")),
+        (None, Some(_)) => {
+            format!("The first {}, in the order of their ids", count(entries.len(), "member", "members"))
+        }
+        (Some(_), _) => {
+            format!("The next {}, in the order of their ids", count(entries.len(), "member", "members"))
+        }
     };
     let is_changeable = console.is_writable() && details.group.kind != ResourceKind::Group;
     let row = |(_, member): &(ResourceId, MemberEntry)| {
@@ -203,13 +214,16 @@ async fn everyone(
 fn too_many_groups(opened: &Opened, part: Part, details: &GroupDetails, groups: usize) -> Markup {
     let noun = if part == Part::Roles { "role" } else { "group" };
     let argument = shell_word(&details.name);
-    notice(Tone::Warning, html! {
-        p {
-            "To find the members of groups in groups, all groups are read. This connector has " (format_number(groups))
-            ", so this page leaves them out. To list everyone:"
-        }
-        p { code { "scimctl " (noun) " members " (opened.id) " " (argument) } }
-    })
+    notice(
+        Tone::Warning,
+        html! {
+            p {
+                "To find the members of groups in groups, all groups are read. This connector has " (format_number(groups))
+                ", so this page leaves them out. To list everyone:"
+            }
+            p { code { "scimctl " (noun) " members " (opened.id) " " (argument) } }
+        },
+    )
 }
 
 /// A name as one word for a POSIX shell.
@@ -227,7 +241,9 @@ fn list_everyone(
     let users = count(entries.len(), "user", "users");
     let sentence = match (after, next) {
         (None, None) => format!("{users}, also those in groups that are members"),
-        (None, Some(_)) => format!("The first {users}, in the order of their ids, also those in groups that are members"),
+        (None, Some(_)) => {
+            format!("The first {users}, in the order of their ids, also those in groups that are members")
+        }
         (Some(_), _) => format!("The next {users}, in the order of their ids"),
     };
     let row = |(_, user): &(ResourceId, UserEntry)| {

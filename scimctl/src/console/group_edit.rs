@@ -100,7 +100,11 @@ fn creation(console: &Console, opened: &Opened, part: Part, name: &str, errors: 
     name_form(console, opened, (part, path, title, "Create"), name, errors)
 }
 
-async fn new(part: Part, State(console): State<Console>, Path(id): Path<String>) -> Result<Response, Problem> {
+async fn new(
+    part: Part,
+    State(console): State<Console>,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
     let opened = Opened::read(&console, &id).await?;
     Ok(creation(&console, &opened, part, "", &Errors::default()))
 }
@@ -215,10 +219,13 @@ fn add_again(
         Part::Roles => ("User or group", "userName, name of a group, or id", "Give the role"),
         _ => ("User or group", "userName, name of a group of the identity provider, or id", "Add"),
     };
-    console.form(&format!("{}/add", opened.page_of(part, id)), html! {
-        (Field { name: MEMBER, label, hint, value: member }.text(errors))
-        (button("add", verb))
-    })
+    console.form(
+        &format!("{}/add", opened.page_of(part, id)),
+        html! {
+            (Field { name: MEMBER, label, hint, value: member }.text(errors))
+            (button("add", verb))
+        },
+    )
 }
 
 /// The button that removes a member.

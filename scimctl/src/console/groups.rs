@@ -34,7 +34,8 @@ async fn groups(
     let (text, after) = (query.get(TEXT), query.raw(AFTER));
     let total = async {
         let count = async |kind| directory.histogram(kind, Counted::All).await;
-        let (of_client, local) = tokio::try_join!(count(ResourceKind::Group), count(ResourceKind::LocalGroup))?;
+        let (of_client, local) =
+            tokio::try_join!(count(ResourceKind::Group), count(ResourceKind::LocalGroup))?;
         Ok(of_client.total() + local.total())
     };
     let (page, total) = tokio::try_join!(view.groups_by_name(text, Some(after), PAGE_SIZE), total)?;
@@ -46,7 +47,8 @@ async fn groups(
         ]
     };
     let rows = page.entries.iter().map(row).collect();
-    let list = List { part: Part::Groups, columns: &["Group", "Origin", "State"], noun: ["group", "groups"], total };
+    let list =
+        List { part: Part::Groups, columns: &["Group", "Origin", "State"], noun: ["group", "groups"], total };
     Ok(list.page(&console, &opened, rows, page.next, (text, after)))
 }
 
@@ -63,10 +65,14 @@ async fn roles(
         directory.histogram(ResourceKind::Role, Counted::All)
     )?;
     let row = |role: &NamedGroup| {
-        vec![html! { a href=(opened.page_of(Part::Roles, &role.id)) { (role.name) } }, html! { code { (role.id) } }]
+        vec![
+            html! { a href=(opened.page_of(Part::Roles, &role.id)) { (role.name) } },
+            html! { code { (role.id) } },
+        ]
     };
     let rows = page.entries.iter().map(row).collect();
-    let list = List { part: Part::Roles, columns: &["Role", "Id"], noun: ["role", "roles"], total: total.total() };
+    let list =
+        List { part: Part::Roles, columns: &["Role", "Id"], noun: ["role", "roles"], total: total.total() };
     Ok(list.page(&console, &opened, rows, page.next, (text, after)))
 }
 
@@ -102,7 +108,8 @@ impl List<'_> {
         let first = (!after.is_empty()).then(|| address(&path, &[(TEXT, text)]));
         let next = next.map(|next| address(&path, &[(TEXT, text), (AFTER, &next)]));
         let new = if self.part == Part::Roles { "Create a role" } else { "Create a local group" };
-        let hint = if self.part == Part::Roles { "Beginning of the name" } else { "Beginning of the displayName" };
+        let hint =
+            if self.part == Part::Roles { "Beginning of the name" } else { "Beginning of the displayName" };
         let content = html! {
             @if console.is_writable() { p class="actions" { a class="button" href={ (path) "/new" } { (new) } } }
             (search::form(&path, "Search", hint, text, html! {}))

@@ -45,7 +45,8 @@ impl Opened {
     }
 
     fn new(context: Context, connector: Connector) -> Self {
-        let (id, created, trail) = (connector.id.clone(), connector.record.created, connector.record.settings.trail);
+        let (id, created, trail) =
+            (connector.id.clone(), connector.record.created, connector.record.settings.trail);
         let (schemas, actor) = (Schemas::built_in(), context.actor().clone());
         let connector = Arc::new(connector);
         // Every request of the page ends at one deadline.

@@ -37,8 +37,10 @@ async fn show(
     let opened = Opened::read(&console, &id).await?;
     let files = console.policies();
     let content = if files.is_empty() {
-        empty("No files with policies. Start the console with --policies and the files that Ranger Admin exported, or files or \
-            folders with Cedar policies.")
+        empty(
+            "No files with policies. Start the console with --policies and the files that Ranger Admin exported, or files or \
+            folders with Cedar policies.",
+        )
     } else {
         let users = opened.directory().histogram(ResourceKind::User, Counted::All).await?.total();
         html! {
@@ -59,12 +61,15 @@ async fn show(
 }
 
 fn too_many(opened: &Opened, users: usize) -> Markup {
-    notice(Tone::Warning, html! {
-        p {
-            "This directory has " (format_number(users)) " users; the console checks at most " (format_number(MAX_USERS)) ". Use "
-            code { "scimctl policies check " (opened.id) } "."
-        }
-    })
+    notice(
+        Tone::Warning,
+        html! {
+            p {
+                "This directory has " (format_number(users)) " users; the console checks at most " (format_number(MAX_USERS)) ". Use "
+                code { "scimctl policies check " (opened.id) } "."
+            }
+        },
+    )
 }
 
 async fn report(console: &Console, opened: &Opened) -> Result<Markup, Problem> {
@@ -81,5 +86,13 @@ async fn report(console: &Console, opened: &Opened) -> Result<Markup, Problem> {
     let columns = ["Principal", "Why", "Since", "Service", "Policy", "Place", "Effect", "Note", "Id"];
     let cells = |line: &Stale| line.row().into_iter().map(|cell| html! { (cell) }).collect();
     let rows = lines.iter().map(cells).collect();
-    Ok(results(&sentence, table("Users and groups who are gone", &columns, rows, "No policy names a user or group who is gone.")))
+    Ok(results(
+        &sentence,
+        table(
+            "Users and groups who are gone",
+            &columns,
+            rows,
+            "No policy names a user or group who is gone.",
+        ),
+    ))
 }

@@ -85,7 +85,9 @@ async fn list(
 pub fn kept(opened: &Opened) -> String {
     let days = KEPT.as_hours() / 24;
     match opened.trail {
-        TrailScope::All => format!("All requests of the last {days} days, except those without valid credentials."),
+        TrailScope::All => {
+            format!("All requests of the last {days} days, except those without valid credentials.")
+        }
         TrailScope::Failures => format!(
             "Failed requests of the last {days} days, except those without valid credentials. The setting trail keeps all requests."
         ),
@@ -118,10 +120,13 @@ fn records(
     };
     let empty = if next.is_some() { "No request here. Go on to the next page." } else { "No request." };
     let rows = records.iter().map(|record| row(opened, record, names)).collect();
-    results(&sentence, html! {
-        (table("Requests", &COLUMNS, rows, empty))
-        (pager(first.as_deref(), next.as_deref()))
-    })
+    results(
+        &sentence,
+        html! {
+            (table("Requests", &COLUMNS, rows, empty))
+            (pager(first.as_deref(), next.as_deref()))
+        },
+    )
 }
 
 /// The failed requests about one user, as a part of its pages.

@@ -105,10 +105,13 @@ fn what_the_platform_sees(opened: &Opened, person: &Person) -> Markup {
         ("Stored userName", html! { (user_name(&stored.resource.document)) }),
         ("First name", text(&user.first_name)),
         ("Last name", text(&user.last_name)),
-        ("Display name", html! {
-            (user.display_name)
-            @if stored.shown_name.is_some() { " " span class="soft" { "entered by an operator" } }
-        }),
+        (
+            "Display name",
+            html! {
+                (user.display_name)
+                @if stored.shown_name.is_some() { " " span class="soft" { "entered by an operator" } }
+            },
+        ),
         ("Email", text(&user.email)),
         ("Owner", html! { (owner(stored.resource.origin, &opened.id.to_string())) }),
         ("Created", time(stored.resource.created)),
@@ -126,9 +129,11 @@ fn groups(console: &Console, opened: &Opened, person: &Person) -> Markup {
             search::origin(group.origin),
             search::visibility(opened, group.hidden.as_ref()),
         ];
-        row.extend(console.is_writable().then(|| html! {
-            @if group.path.is_empty() && group.origin == "local" {
-                (user_edit::leave(console, opened, Part::Groups, id, &group.group, "Remove"))
+        row.extend(console.is_writable().then(|| {
+            html! {
+                @if group.path.is_empty() && group.origin == "local" {
+                    (user_edit::leave(console, opened, Part::Groups, id, &group.group, "Remove"))
+                }
             }
         }));
         row
@@ -229,7 +234,8 @@ async fn scim(
     let mut json = represent(&person.stored.resource, &person.references, None, &base_url);
     let schema = opened.directory().schemas().of(ResourceKind::User);
     Projection::new(None, None, schema)?.apply(&mut json, schema);
-    let json = serde_json::to_string_pretty(&json).map_err(|error| Problem::from(crate::failure::Failure::from(error)))?;
+    let json = serde_json::to_string_pretty(&json)
+        .map_err(|error| Problem::from(crate::failure::Failure::from(error)))?;
     let content = html! {
         (tabs(&opened, &person.user.id, Tab::Scim))
         p {

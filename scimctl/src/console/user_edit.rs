@@ -240,9 +240,16 @@ async fn confirm_deletion(
 ) -> Result<Response, Problem> {
     let opened = Opened::read(&console, &id).await?;
     let person = read(&opened, &user).await?;
-    let is_used = orphaned::is_used(opened.directory(), ResourceKind::User, person.stored.resource.id).await?;
+    let is_used =
+        orphaned::is_used(opened.directory(), ResourceKind::User, person.stored.resource.id).await?;
     let name = user_name(&person.stored.resource.document);
-    Ok(deletion(&console, &opened, (Part::Users, person.stored.resource.id, name), is_used, &Errors::default()))
+    Ok(deletion(
+        &console,
+        &opened,
+        (Part::Users, person.stored.resource.id, name),
+        is_used,
+        &Errors::default(),
+    ))
 }
 
 /// The page that asks before a user, group or role is deleted. `is_used` says that the identity provider still uses it.
@@ -253,12 +260,8 @@ pub fn deletion(
     is_used: bool,
     errors: &Errors,
 ) -> Response {
-    let abandoned = Field {
-        name: ORPHANED,
-        label: "The identity provider no longer manages it",
-        hint: "",
-        value: "",
-    };
+    let abandoned =
+        Field { name: ORPHANED, label: "The identity provider no longer manages it", hint: "", value: "" };
     let content = html! {
         (errors.summary())
         p { "This deletes " strong { (name) } ", with all its memberships. It cannot be undone." }
@@ -325,20 +328,37 @@ pub fn join(console: &Console, opened: &Opened, part: Part, user: &str) -> Marku
     join_again(console, opened, part, user, "", &Errors::default())
 }
 
-fn join_again(console: &Console, opened: &Opened, part: Part, user: &str, name: &str, errors: &Errors) -> Markup {
+fn join_again(
+    console: &Console,
+    opened: &Opened,
+    part: Part,
+    user: &str,
+    name: &str,
+    errors: &Errors,
+) -> Markup {
     let (label, verb) = match part {
         Part::Roles => ("Role", "Give the role"),
         _ => ("Local group", "Add to the group"),
     };
     let path = format!("{}/{}/join", opened.page_of(Part::Users, user), word(part));
-    console.form(&path, html! {
-        (Field { name: NAME, label, hint: "The name, or the id of a group", value: name }.text(errors))
-        (button("join", verb))
-    })
+    console.form(
+        &path,
+        html! {
+            (Field { name: NAME, label, hint: "The name, or the id of a group", value: name }.text(errors))
+            (button("join", verb))
+        },
+    )
 }
 
 /// A button that takes a user out of a local group, or withdraws a role.
-pub fn leave(console: &Console, opened: &Opened, part: Part, user: &str, group: &NamedGroup, verb: &str) -> Markup {
+pub fn leave(
+    console: &Console,
+    opened: &Opened,
+    part: Part,
+    user: &str,
+    group: &NamedGroup,
+    verb: &str,
+) -> Markup {
     let path = format!("{}/{}/leave", opened.page_of(Part::Users, user), word(part));
     console.form(&path, html! {
         input type="hidden" name=(NAME) value=(group.id);

@@ -58,7 +58,10 @@ pub fn sections(why: &Why) -> Vec<Section> {
     sections.push(("Feeds", why.feeds.iter().map(feed).collect()));
     if let Some(policies) = &why.policies {
         let none = || vec!["none of these policies names the user".to_owned()];
-        sections.push((POLICIES, if policies.is_empty() { none() } else { policies.iter().map(mention).collect() }));
+        sections.push((
+            POLICIES,
+            if policies.is_empty() { none() } else { policies.iter().map(mention).collect() },
+        ));
     }
     sections
 }

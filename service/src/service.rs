@@ -9,10 +9,10 @@ use http::{Method, StatusCode};
 use jiff::{Timestamp, Unit};
 use shared::error::{ErrorKind, Schemes, ScimError, chain};
 use shared::schema::Schemas;
-use tokio::time::Instant;
+use tokio::time::{Duration, Instant};
 
 use crate::api::{Api, ErrorFormat, Location, SCIM};
-use crate::authentication::{Authenticator, schemes};
+use crate::authentication::{Authenticator, SIDE_WRITE_TIMEOUT, schemes};
 use crate::call::{Call, Handler, PublicCall, TokenCall};
 use crate::events;
 use crate::oauth::{self, Fetch, IssuerKeys};
@@ -55,7 +55,7 @@ impl Service {
         now: fn() -> Timestamp,
     ) -> Result<Self, ScimError> {
         let (schemas, authenticator) = (Arc::clone(schemas), Arc::new(Authenticator::new()?));
-        let (issuer_keys, recorder) = (Arc::default(), Recorder::default());
+        let (issuer_keys, recorder) = (Arc::default(), Recorder::new(SIDE_WRITE_TIMEOUT));
         Ok(Self {
             table,
             public_url,
@@ -78,6 +78,12 @@ impl Service {
     #[must_use]
     pub fn with_origin_secret(self, origin_secret: Option<OriginSecret>) -> Self {
         Self { origin_secret, ..self }
+    }
+
+    /// Gives up writes of the request trail after this time, instead of 100 ms. It is for tests on slow machines.
+    #[must_use]
+    pub fn with_trail_timeout(self, timeout: Duration) -> Self {
+        Self { recorder: Recorder::new(timeout), ..self }
     }
 
     /// Answers a request. Every error becomes a response here.

@@ -7,9 +7,9 @@ use directory::Table;
 use directory::connectors::ConnectorId;
 use directory::trail::Record;
 use jiff::Timestamp;
-use tokio::time::Instant;
+use tokio::time::{Duration, Instant};
 
-use crate::authentication::{SIDE_WRITE_TIMEOUT, lock_ignoring_poison};
+use crate::authentication::lock_ignoring_poison;
 
 /// The most records that a process writes in a minute. Each costs up to four write units.
 const RECORDS_A_MINUTE: usize = 1_200;
@@ -17,8 +17,11 @@ const RECORDS_A_MINUTE: usize = 1_200;
 const MAX_COUNTED: usize = 1_000;
 
 /// The budget of this process, and its lost records.
-#[derive(Debug, Default)]
-pub(crate) struct Recorder(Mutex<State>);
+#[derive(Debug)]
+pub(crate) struct Recorder {
+    state: Mutex<State>,
+    timeout: Duration,
+}
 
 #[derive(Debug, Default)]
 struct State {
@@ -29,7 +32,12 @@ struct State {
 }
 
 impl Recorder {
-    /// Writes records about a connector, in one attempt of at most [`SIDE_WRITE_TIMEOUT`]. What cannot be written is counted, and the
+    /// A recorder that gives up a write after this time.
+    pub fn new(timeout: Duration) -> Self {
+        Self { state: Mutex::default(), timeout }
+    }
+
+    /// Writes records about a connector, in one attempt with a timeout. What cannot be written is counted, and the
     /// next record has the count.
     pub async fn write(
         &self,
@@ -45,7 +53,7 @@ impl Recorder {
             None => Some("the process has written the most records of a minute".to_owned()),
             Some(first) => {
                 first.dropped_before = lost_before;
-                let table = table.until(Instant::now() + SIDE_WRITE_TIMEOUT);
+                let table = table.until(Instant::now() + self.timeout);
                 let written = table.trail(connector).write(records).await;
                 written.err().map(|error| error.to_string())
             }
@@ -60,7 +68,7 @@ impl Recorder {
 
     /// Takes room for records, and the number of lost ones.
     fn reserve(&self, connector: &ConnectorId, wanted: usize, now: Timestamp) -> (usize, usize) {
-        let mut state = lock_ignoring_poison(&self.0);
+        let mut state = lock_ignoring_poison(&self.state);
         let minute = now.as_second().div_euclid(60);
         if state.minute != minute {
             (state.minute, state.written) = (minute, 0);
@@ -71,7 +79,7 @@ impl Recorder {
     }
 
     fn add_lost(&self, connector: &ConnectorId, lost: usize) {
-        let mut state = lock_ignoring_poison(&self.0);
+        let mut state = lock_ignoring_poison(&self.state);
         if state.lost.len() >= MAX_COUNTED {
             state.lost.clear();
         }
@@ -85,7 +93,7 @@ mod tests {
 
     #[test]
     fn budget_begins_anew_each_minute_and_lost_records_are_reported_once() {
-        let (recorder, id) = (Recorder::default(), ConnectorId::parse("okta").unwrap());
+        let (recorder, id) = (Recorder::new(Duration::ZERO), ConnectorId::parse("okta").unwrap());
         let at = |second| Timestamp::from_second(second).unwrap();
         assert_eq!(recorder.reserve(&id, 1_000, at(60)), (1_000, 0));
         assert_eq!(recorder.reserve(&id, 300, at(119)), (200, 0));

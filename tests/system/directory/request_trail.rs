@@ -59,10 +59,12 @@ async fn response_is_the_same_after_one_attempt_if_the_trail_cannot_be_written()
 #[tokio::test]
 async fn response_does_not_wait_for_a_trail_that_hangs() {
     let faulty = FaultyService::new().await;
+    let dynamodb = runtime::dynamodb::client_at(&faulty.dynamodb.endpoint).await;
+    let process = InProcess::with_short_trail_timeout(dynamodb, faulty.client());
     for action in [Action::HoldRequest, Action::HoldAnswer] {
         let hook = faulty.dynamodb.at_call(0, writes_trail, action);
         // The write would hang until the hook is released, which is after the response.
-        let reply = faulty.send("POST", "/Users", &without_a_name()).await;
+        let reply = process.send("POST", "/Users", Some(&without_a_name()), TIME_LIMIT).await;
         assert_eq!(reply.status(), 400);
         assert_eq!(hook.calls(), 1);
         hook.release();

@@ -63,7 +63,10 @@ fn in_key(time: Timestamp) -> String {
 /// The days from one time back to another, the newest first. Each is a time of its day, as it is in keys.
 fn days_back(from: Timestamp, to: Timestamp) -> impl Iterator<Item = String> {
     let day = |time: Timestamp| time.as_second().div_euclid(SECONDS_OF_DAY);
-    (day(to)..=day(from)).rev().filter_map(|day| Timestamp::from_second(day * SECONDS_OF_DAY).ok()).map(in_key)
+    (day(to)..=day(from))
+        .rev()
+        .filter_map(|day| Timestamp::from_second(day * SECONDS_OF_DAY).ok())
+        .map(in_key)
 }
 
 const SECONDS_OF_DAY: i64 = 24 * 3_600;
@@ -77,8 +80,7 @@ mod tests {
         let time = |text: &str| text.parse::<Timestamp>().unwrap();
         let days: Vec<String> =
             days_back(time("2026-12-01T00:00:00Z"), time("2026-11-29T23:59:59Z")).collect();
-        let expected =
-            ["2026-12-01T00:00:00.000Z", "2026-11-30T00:00:00.000Z", "2026-11-29T00:00:00.000Z"];
+        let expected = ["2026-12-01T00:00:00.000Z", "2026-11-30T00:00:00.000Z", "2026-11-29T00:00:00.000Z"];
         assert_eq!(days, expected);
         assert_eq!(days_back(time("2026-11-29T00:00:00Z"), time("2026-11-30T00:00:00Z")).count(), 0);
     }

@@ -95,12 +95,7 @@ impl Trail<'_> {
     ///
     /// # Errors
     /// `invalidCursor` if the cursor is none; fails when DynamoDB does.
-    pub async fn page(
-        &self,
-        filter: &Filter,
-        cursor: Option<&str>,
-        limit: usize,
-    ) -> Result<Page, ScimError> {
+    pub async fn page(&self, filter: &Filter, cursor: Option<&str>, limit: usize) -> Result<Page, ScimError> {
         let since = filter.since.max(filter.until - KEPT);
         let start = match cursor {
             None => filter.until,

@@ -16,7 +16,7 @@ mod reader;
 mod user_list;
 
 pub use entry::{Entry, EntryMaker, Hidden, MembershipNames, PUBLIC, is_built_in, owner};
-pub use groups::{Groups, NamedGroup, for_each_user};
+pub use groups::{Groups, NamedGroup, for_each_user, for_first_users};
 pub use member_list::MemberEntry;
 pub use names::ShownNames;
 pub use reader::{EntryPage, GroupEntry, MemberAnswer, UserEntry, View};

@@ -4,14 +4,20 @@
 //! `server` decides which requests it answers, `session` who may send them, `page` and `form` draw, and each section of the
 //! navigation is a module with its routes. Everything works without JavaScript.
 
+mod changes;
 mod connectors;
+mod deletions;
 mod form;
+mod health;
 mod page;
 mod problem;
 mod server;
 mod session;
+mod settings;
+mod setup;
+mod shown_once;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
 use clap::Args;
@@ -22,9 +28,11 @@ use crate::context::Context;
 use crate::failure::Failure;
 use crate::service_url::{NO_URL, ServiceUrl};
 
+use deletions::Deletions;
 use page::{Section, Shell};
 use problem::Problem;
 use session::Session;
+use shown_once::ShownOnce;
 
 /// The options of the console.
 #[derive(Args)]
@@ -53,13 +61,24 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
     let service_url = ServiceUrl::parse(&url)?;
     let listener = server::listen(port).await?;
     let session = Session::new(listener.local_addr()?.port())?;
-    let console = Console(Arc::new(State { context, session, is_writable: write, service_url }));
+    let console = Console(Arc::new(State {
+        context,
+        session,
+        is_writable: write,
+        service_url: Mutex::new(service_url),
+        secrets: ShownOnce::default(),
+        deletions: Deletions::default(),
+    }));
     server::serve(listener, console, routes()).await
 }
 
 /// The pages of all sections. Each module has its own routes.
 fn routes() -> Router<Console> {
-    Router::new().merge(connectors::routes())
+    Router::new()
+        .merge(connectors::routes())
+        .merge(changes::routes())
+        .merge(setup::routes())
+        .merge(settings::routes())
 }
 
 /// What every page needs: the table, the session, and whether there are forms.
@@ -70,7 +89,9 @@ struct State {
     context: Context,
     session: Session,
     is_writable: bool,
-    service_url: ServiceUrl,
+    service_url: Mutex<ServiceUrl>,
+    secrets: ShownOnce,
+    deletions: Deletions,
 }
 
 impl Console {
@@ -94,9 +115,29 @@ impl Console {
         self.0.is_writable
     }
 
-    /// The URL of the service.
-    pub fn service_url(&self) -> &ServiceUrl {
-        &self.0.service_url
+    /// Refuses a page that makes a change if the console is read-only.
+    pub fn require_write(&self) -> Result<(), Problem> {
+        if self.is_writable() { Ok(()) } else { Err(Problem::read_only()) }
+    }
+
+    /// The URL of the service, which the operator entered last.
+    pub fn service_url(&self) -> ServiceUrl {
+        self.0.service_url.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Remembers the URL of the service until the console ends.
+    pub fn set_service_url(&self, url: ServiceUrl) {
+        *self.0.service_url.lock().unwrap_or_else(PoisonError::into_inner) = url;
+    }
+
+    /// The new secrets that no page has shown yet.
+    pub fn secrets(&self) -> &ShownOnce {
+        &self.0.secrets
+    }
+
+    /// The deletions of connectors that run.
+    pub fn deletions(&self) -> &Deletions {
+        &self.0.deletions
     }
 
     fn session(&self) -> &Session {

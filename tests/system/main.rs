@@ -7,6 +7,14 @@ mod clients {
     mod real_clients;
 }
 
+mod console {
+    mod access;
+    mod changes;
+    mod connectors;
+    mod settings;
+    mod setup;
+}
+
 mod deploy {
     mod cargo_lambda;
     mod demo;

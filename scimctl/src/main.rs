@@ -27,6 +27,7 @@ mod prompt;
 mod ranger;
 mod refusal;
 mod reindex;
+mod requests;
 mod role;
 mod schema;
 mod service_url;
@@ -35,6 +36,7 @@ mod table;
 mod time;
 mod transfer;
 mod user;
+mod why;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -174,6 +176,10 @@ enum Command {
     },
     /// Show who changed what in a connector, newest first
     Audit(audit::Command),
+    /// Show what the identity provider and applications asked for, and what came of it, newest first
+    Requests(requests::Command),
+    /// Explain a user: the last push, why it is hidden, the way to each group, and what failed
+    Why(why::Command),
     /// Find inconsistent data in the table, and repair it
     Check(check::Command),
     /// Store the table in the newest format after an upgrade, while the service runs
@@ -244,6 +250,8 @@ impl Command {
             Self::Export(_)
             | Self::Auth(_)
             | Self::Audit(_)
+            | Self::Requests(_)
+            | Self::Why(_)
             | Self::Sweep(_)
             | Self::Doctor(_)
             | Self::Completions { .. } => false,
@@ -272,6 +280,8 @@ async fn run(command: Command, location: TableLocation) -> Result<ExitCode, Fail
             failure = context.wait_until_unwritable(&connector) => Err(failure),
         },
         Command::Audit(command) => audit::run(command, &context).await,
+        Command::Requests(command) => requests::run(command, &context).await,
+        Command::Why(command) => why::run(command, &context).await,
         Command::Check(command) => check::run(command, &context).await,
         Command::Migrate(command) => migrate::run(command, &context).await,
         Command::Reindex(command) => reindex::run(command, &context).await,

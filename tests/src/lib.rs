@@ -5,7 +5,7 @@
 //! - To send requests: [`client`], [`provisioning`], [`pages`], and conversations of real clients as files
 //!   ([`fixture`]).
 //! - To prepare data: [`sample`], [`seed`], [`corruption`], [`schemas`].
-//! - To check results: [`invariants`] (what must be true of the table), [`filter`], [`pattern`], [`refusal`],
+//! - To check results: [`invariants`] (what must be true of the table), [`trail`] (the request trail), [`filter`], [`pattern`], [`refusal`],
 //!   [`ledger`] (costs), [`heat`] (the hottest partitions).
 //! - To inject faults between the service and DynamoDB: [`faults`], [`hooks`] ([`call`] is one request), [`torn`],
 //!   [`ceilings`], [`away`], [`rights`] (by the policies of the template, as in [`iam`]), [`strict`] (AWS's limits, in [`limits`]).
@@ -70,6 +70,7 @@ pub mod template;
 pub mod terminal;
 pub mod token;
 pub mod torn;
+pub mod trail;
 
 /// The folder of the workspace.
 ///

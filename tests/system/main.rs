@@ -48,6 +48,7 @@ mod directory {
     mod namesakes;
     mod partition_ceilings;
     mod reindex;
+    mod request_trail;
     mod storm;
     mod takeovers;
     mod torn_reads;
@@ -80,12 +81,14 @@ mod operators {
     mod oauth;
     mod orphans;
     mod output;
+    mod requests;
     mod roles;
     mod rules;
     mod schemas;
     mod settings;
     mod terminal;
     mod transfer;
+    mod why;
 }
 
 mod platform {
@@ -113,6 +116,7 @@ mod protocol {
     mod origin_secret;
     mod paging;
     mod rate_limit;
+    mod request_trail;
     mod scopes;
 }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::FutureExt as _;
 use serde::Serialize;
 
-use super::{Entry, EntryMaker, MembershipNames, ShownNames};
+use super::{Entry, EntryMaker, Hidden, MembershipNames, ShownNames};
 use crate::dynamodb::items::{self, Stored};
 use crate::dynamodb::keys::{self, ItemKind, Key};
 use crate::dynamodb::table::concurrently;
@@ -205,6 +205,17 @@ impl Groups {
         memberships.effective.sort_unstable();
         memberships.roles.sort_unstable();
         memberships
+    }
+
+    /// Lists the hidden groups of a direct member of the groups `direct`.
+    pub(crate) fn hidden_groups(
+        &self,
+        direct: &[ResourceId],
+        maker: &EntryMaker<'_>,
+    ) -> Vec<(NamedGroup, Hidden)> {
+        let groups =
+            self.graph.groups_of_member(direct).into_iter().filter_map(|found| self.get(found.group));
+        groups.filter_map(|group| Some((NamedGroup::new(group, maker), maker.hidden_group(group)?))).collect()
     }
 
     /// Lists the groups and roles that a group is a direct member of.

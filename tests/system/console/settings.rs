@@ -216,6 +216,6 @@ async fn preview_of_a_large_directory_says_how_much_it_read() {
     let preview = browser.post(&path, &[("rules.exclude-users", "*"), ("preview", "true")]).await;
     let text = preview.text();
     assert!(text.contains("this is a preview of the first 1,000 users"), "{text}");
-    assert!(text.contains("1,000 users would disappear , of the first 1,000 users"), "{text}");
+    assert!(text.contains("1,000 users would disappear, of the first 1,000 users"), "{text}");
     assert!(text.contains("and 990 more"), "{text}");
 }

@@ -129,6 +129,12 @@ impl Context {
         self.directory_at(connector, self.now)
     }
 
+    /// The directory of a connector, with a deadline for one step.
+    pub fn directory_with_deadline(&self, connector: Connector) -> Directory {
+        let (connector, actor) = (Arc::new(connector), self.actor.clone());
+        Directory::new(self.table(), connector, Schemas::built_in(), self.now, actor)
+    }
+
     /// The directory of a connector at this time, for commands that run on and on.
     pub fn directory_at(&self, connector: Connector, now: Timestamp) -> Directory {
         let table = self.table_without_deadline();

@@ -1,7 +1,7 @@
 //! The test kit: what the tests of the whole system share.
 //!
 //! - To start Rollcall: [`service`] (the local server and the functions), [`in_process`] (without a server),
-//!   [`gateway`] and [`lambda`] (local substitutes for AWS), [`scimctl`], [`browser`] (of `scimctl console`).
+//!   [`gateway`] and [`lambda`] (local substitutes for AWS), [`scimctl`].
 //! - To send requests: [`client`], [`provisioning`], [`pages`], and conversations of real clients as files
 //!   ([`fixture`]).
 //! - To prepare data: [`sample`], [`seed`], [`corruption`], [`schemas`].
@@ -12,17 +12,17 @@
 //! - To interrupt requests and finish their work: [`faulty_service`], [`interrupted`].
 //! - To check functions that run elsewhere: [`deployment`].
 //! - To simulate clients, faults and kills, and check every answer: [`storm`].
-//! - To receive what `scimctl` sends elsewhere: [`ranger`].
+//! - To receive what `scimctl` sends elsewhere: [`ranger`]. To use its console as a browser does: [`console`].
 //! - To cause much work: [`hostile`] and [`mutation`].
 
 use std::path::Path;
 
 pub mod away;
-pub mod browser;
 pub mod call;
 pub mod captures;
 pub mod ceilings;
 pub mod client;
+pub mod console;
 pub mod consumer;
 pub mod corruption;
 pub mod deployment;

@@ -88,6 +88,19 @@ impl Table {
     /// # Errors
     /// Fails when DynamoDB does.
     pub async fn feed_info(&self, connector: &ConnectorId, feed: Feed) -> Result<FeedInfo, ScimError> {
+        self.feed_info_up_to(connector, feed, MAX_COUNTED).await
+    }
+
+    /// The same, but counts only about `most` changes, and stops at the end of a page of 1,000.
+    ///
+    /// # Errors
+    /// Fails when DynamoDB does.
+    pub async fn feed_info_up_to(
+        &self,
+        connector: &ConnectorId,
+        feed: Feed,
+        most: usize,
+    ) -> Result<FeedInfo, ScimError> {
         let pk = keys::outbox(connector, &feed.id);
         let mut info = FeedInfo { feed, waiting: 0, oldest: None };
         let mut after = None;
@@ -100,7 +113,7 @@ impl Table {
                 info.oldest = [info.oldest, time].into_iter().flatten().min();
             }
             match next {
-                Some(next) if info.waiting < MAX_COUNTED => after = Some(next),
+                Some(next) if info.waiting < most => after = Some(next),
                 _ => return Ok(info),
             }
         }

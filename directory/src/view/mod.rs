@@ -26,7 +26,7 @@ mod user_list;
 pub use browse::{FoundUsers, HiddenUsers, ListedUser, NamePage};
 pub use entry::{Entry, EntryMaker, Hidden, MembershipNames, PUBLIC, is_built_in, owner};
 pub use explain::{Explanation, HiddenGroup, Way};
-pub use groups::{Groups, NamedGroup, for_each_user};
+pub use groups::{Groups, NamedGroup, for_each_user, for_first_users};
 pub use member_list::MemberEntry;
 pub use names::ShownNames;
 pub use person::{Belongs, GroupDetails, GroupWithPath, Person, RoleWithSource};

@@ -5,14 +5,17 @@
 //! navigation is a module with its routes. Everything works without JavaScript.
 
 mod audit;
+mod changes;
 mod chart;
 mod charts;
 mod connectors;
+mod deletions;
 mod feeds;
 mod form;
 mod group;
 mod group_edit;
 mod groups;
+mod health;
 mod opened;
 mod page;
 mod policies;
@@ -21,12 +24,15 @@ mod requests;
 mod search;
 mod server;
 mod session;
+mod settings;
+mod setup;
+mod shown_once;
 mod user;
 mod user_edit;
 mod users;
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
 use clap::Args;
@@ -37,9 +43,11 @@ use crate::context::Context;
 use crate::failure::Failure;
 use crate::service_url::{NO_URL, ServiceUrl};
 
+use deletions::Deletions;
 use page::{Section, Shell};
 use problem::Problem;
 use session::Session;
+use shown_once::ShownOnce;
 
 /// The options of the console.
 #[derive(Args)]
@@ -71,7 +79,15 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
     let service_url = ServiceUrl::parse(&url)?;
     let listener = server::listen(port).await?;
     let session = Session::new(listener.local_addr()?.port())?;
-    let console = Console(Arc::new(State { context, session, is_writable: write, service_url, policies }));
+    let console = Console(Arc::new(State {
+        context,
+        session,
+        is_writable: write,
+        service_url: Mutex::new(service_url),
+        secrets: ShownOnce::default(),
+        deletions: Deletions::default(),
+        policies,
+    }));
     server::serve(listener, console, routes()).await
 }
 
@@ -79,6 +95,9 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
 fn routes() -> Router<Console> {
     Router::new()
         .merge(connectors::routes())
+        .merge(changes::routes())
+        .merge(setup::routes())
+        .merge(settings::routes())
         .merge(users::routes())
         .merge(user::routes())
         .merge(user_edit::routes())
@@ -100,7 +119,9 @@ struct State {
     context: Context,
     session: Session,
     is_writable: bool,
-    service_url: ServiceUrl,
+    service_url: Mutex<ServiceUrl>,
+    secrets: ShownOnce,
+    deletions: Deletions,
     policies: Vec<PathBuf>,
 }
 
@@ -125,9 +146,29 @@ impl Console {
         self.0.is_writable
     }
 
-    /// The URL of the service.
-    pub fn service_url(&self) -> &ServiceUrl {
-        &self.0.service_url
+    /// Refuses a page that makes a change if the console is read-only.
+    pub fn require_write(&self) -> Result<(), Problem> {
+        if self.is_writable() { Ok(()) } else { Err(Problem::read_only()) }
+    }
+
+    /// The URL of the service, which the operator entered last.
+    pub fn service_url(&self) -> ServiceUrl {
+        self.0.service_url.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Remembers the URL of the service until the console ends.
+    pub fn set_service_url(&self, url: ServiceUrl) {
+        *self.0.service_url.lock().unwrap_or_else(PoisonError::into_inner) = url;
+    }
+
+    /// The new secrets that no page has shown yet.
+    pub fn secrets(&self) -> &ShownOnce {
+        &self.0.secrets
+    }
+
+    /// The deletions of connectors that run.
+    pub fn deletions(&self) -> &Deletions {
+        &self.0.deletions
     }
 
     /// The files with policies that the operator named.

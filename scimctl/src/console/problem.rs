@@ -29,14 +29,14 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "Not found", detail)
     }
 
-    /// 400: the request is not one that a page of the console sends.
-    pub fn bad_request(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "The request is not valid", detail)
-    }
-
     /// 403, with the reason.
     pub fn forbidden(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::FORBIDDEN, "Not allowed", detail)
+    }
+
+    /// 403, because the console makes no changes.
+    pub fn read_only() -> Self {
+        Self::forbidden("The console is read-only. To make changes, start it with --write.")
     }
 
     /// 409: the present state does not allow the change.

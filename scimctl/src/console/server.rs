@@ -94,6 +94,11 @@ pub async fn serve(
         result = served => result?,
         () = async { ended.notified().await; tokio::time::sleep(GRACE).await } => {}
     }
+    for id in console.deletions().unfinished() {
+        print_note(&format!(
+            "The deletion of connector {id} is not complete. To continue it, run: scimctl connector delete {id}"
+        ));
+    }
     print_note("The console has ended.");
     Ok(())
 }
@@ -201,8 +206,7 @@ fn sign_in(console: &Console, query: &Fields, has_cookie: bool) -> Response {
 /// Reads the form of a POST, and checks that a page of this session sent it.
 async fn with_fields(console: &Console, request: Request) -> Result<Request, Response> {
     if !console.is_writable() {
-        let detail = "The console is read-only. To make changes, start it with --write.";
-        return Err(Problem::forbidden(detail).into_response());
+        return Err(Problem::read_only().into_response());
     }
     let media_type = one(request.headers(), &CONTENT_TYPE).unwrap_or_default();
     if media_type

@@ -295,11 +295,9 @@ async fn policies_that_name_users_who_are_gone_are_reported() {
         "id": 42, "name": "salaries", "service": "hive", "isEnabled": true,
         "policyItems": [{ "users": ["ann", "bob", "<b>zoe</b>"], "accesses": [{ "type": "select", "isAllowed": true }] }]
     });
-    fs::write(&export, json!({ "policies": [policy] }).to_string()).unwrap();
-    let cedar = folder.path().join("rules.cedar");
-    fs::write(&cedar, format!("permit (principal == Rollcall::User::\"{bob}\", action, resource);\n"))
-        .unwrap();
-    let (export, cedar) = (export.display().to_string(), cedar.display().to_string());
+    let export = folder.write("policies.json", &json!({ "policies": [policy] }).to_string());
+    let rule = format!("permit (principal == Rollcall::User::\"{bob}\", action, resource);\n");
+    let cedar = folder.write("rules.cedar", &rule);
 
     let browser = SignedIn::to(service(), &["--policies", &export, &cedar]).await;
     let path = format!("/connectors/{}/policies", connector.id);

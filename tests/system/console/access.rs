@@ -189,7 +189,7 @@ async fn every_response_has_the_security_headers() {
     for reply in replies {
         let header = |name| reply.header(name).unwrap_or_default();
         let csp = "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; frame-ancestors 'none'; \
-                   base-uri 'none'; script-src 'self'";
+                   base-uri 'none'; script-src 'self'; connect-src 'self'";
         assert_eq!(header("content-security-policy"), csp);
         assert_eq!(header("x-content-type-options"), "nosniff");
         assert_eq!(header("referrer-policy"), "same-origin");

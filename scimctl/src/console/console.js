@@ -57,3 +57,32 @@ function announce(text) {
 
 // Browsers give the focus to only one element when a page loads, and not every browser to a summary of errors.
 document.querySelector(".summary")?.focus();
+
+// Previews settings while the operator types: sends the form as the button does, and takes the preview from the page of the answer.
+for (const button of document.querySelectorAll("button[data-preview]")) {
+  const form = button.form;
+  const present = document.getElementById(button.dataset.preview);
+  let timer;
+  let running;
+  const preview = async () => {
+    running?.abort();
+    running = new AbortController();
+    const body = new URLSearchParams(new FormData(form));
+    body.append(button.name, button.value);
+    try {
+      const response = await fetch(form.action, { method: "POST", body, signal: running.signal });
+      const page = new DOMParser().parseFromString(await response.text(), "text/html");
+      const summary = page.querySelector(".summary");
+      const found = page.getElementById(button.dataset.preview);
+      if (!summary && !found) return;
+      present.replaceChildren(...(summary ? [summary] : found.childNodes));
+      announce(summary ? "The form has errors" : "The preview has changed");
+    } catch {
+      // A newer preview aborted this one, or the console has ended. The button still sends the form.
+    }
+  };
+  form.addEventListener("input", () => {
+    clearTimeout(timer);
+    timer = setTimeout(preview, 500);
+  });
+}

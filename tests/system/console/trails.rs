@@ -264,7 +264,8 @@ async fn feeds_show_their_backlog_and_are_paused_resumed_replayed_and_tested() {
     let refused = browser.post(&format!("{path}/test"), &[]).await;
     assert_eq!(refused.status(), 500);
     assert!(refused.text().contains("AWS does not permit this"), "{}", refused.text());
-    let deliverer = SignedIn::at(&service().endpoint_for("DeliverFeeds"), &["--write"]).await;
+    // An operator with both policies.
+    let deliverer = SignedIn::at(service().endpoint(), &["--write"]).await;
     deliverer.show(&path).await;
     let tested = deliverer.post(&format!("{path}/test"), &[]).await;
     assert_eq!(tested.status(), 200, "{}", tested.text());

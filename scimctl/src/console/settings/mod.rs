@@ -30,6 +30,9 @@ use crate::context::Context;
 /// The field with the revision of the connector whose settings the operator saw.
 const REVISION: &str = "revision";
 
+/// The id of the part of a page that the script replaces while the operator types.
+const PREVIEW: &str = "live-preview";
+
 /// The pages.
 pub fn routes() -> Router<Console> {
     Router::new()
@@ -262,7 +265,7 @@ impl<'c> Page<'c> {
         let form = html! {
             (self.kind.draw(settings, errors))
             div class="actions" {
-                button type="submit" name="preview" value="true" class="second" { "Preview" }
+                button type="submit" name="preview" value="true" class="second" data-preview=(PREVIEW) { "Preview" }
                 @if self.place == Place::Wizard { a href=(next) { "Continue without a change" } } @else { a href=(next) { "Cancel" } }
             }
         };
@@ -272,7 +275,7 @@ impl<'c> Page<'c> {
             }
             (errors.summary())
             (self.console.form(&self.place.path(&self.connector, self.kind), form))
-            (after)
+            div id=(PREVIEW) { (after) }
         };
         let part = if self.place == Place::Wizard { Part::Overview } else { Part::Settings };
         self.console.page(self.kind.title(), Section::Of(&self.connector.id, part), content)

@@ -52,7 +52,7 @@ fn page(console: &Console, values: &[(&str, &str)], errors: &Errors) -> Response
         (Field {
             name: "url",
             label: "URL of the service",
-            hint: "The stack's output BaseUrl: https://… For make run, the URL that it prints, such as http://127.0.0.1:8080",
+            hint: "The stack's output BaseUrl: https://… For make run, the URL that it prints, such as http://127.0.0.1:3000",
             value: value("url"),
         }.text(errors))
         (Field { name: "kind", label: "How the identity provider signs in", hint: "", value: value("kind") }

@@ -68,6 +68,9 @@ mod operators {
     mod cedar_export;
     mod conflicts;
     mod connectors;
+    mod console_large;
+    mod console_trails;
+    mod console_users;
     mod deliveries;
     mod display_names;
     mod duplicates;

@@ -85,12 +85,14 @@ impl Groups {
         let mut seen = direct;
         while !level.is_empty() {
             let found = directory.groups_of_any_kind(&level).await?;
-            // Only a group of the client can be a member of another group.
-            let nested = found.iter().filter(|stored| stored.is_nested);
-            let reads = nested.map(|stored| {
-                let id = stored.resource.id;
-                async move { Ok((id, directory.memberships().groups_of(ResourceKind::Group, id).await?)) }
-                    .boxed()
+            // Only a group of the client can be a member of another group. A local group can have roles.
+            let is_member = |stored: &&Stored| match stored.resource.kind {
+                ResourceKind::LocalGroup => stored.joins > 0,
+                _ => stored.is_nested,
+            };
+            let reads = found.iter().filter(is_member).map(|stored| {
+                let (kind, id) = (stored.resource.kind, stored.resource.id);
+                async move { Ok((id, directory.memberships().groups_of(kind, id).await?)) }.boxed()
             });
             let parents: BTreeMap<ResourceId, Vec<ResourceId>> =
                 concurrently(reads.collect()).await?.into_iter().collect();

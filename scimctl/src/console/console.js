@@ -16,6 +16,32 @@ for (const button of document.querySelectorAll("button[data-copy]")) {
   });
 }
 
+// Searches while the operator types: fetches the page that the form would show, and takes its list.
+for (const form of document.querySelectorAll("form[data-live]")) {
+  const list = () => document.getElementById(form.dataset.live);
+  let timer;
+  let running;
+  const search = async () => {
+    running?.abort();
+    running = new AbortController();
+    const address = `${form.action}?${new URLSearchParams(new FormData(form))}`;
+    try {
+      const response = await fetch(address, { signal: running.signal });
+      const found = new DOMParser().parseFromString(await response.text(), "text/html").getElementById(form.dataset.live);
+      if (!response.ok || !found) return;
+      list().replaceWith(found);
+      history.replaceState(null, "", address);
+      announce(found.querySelector("[role=status]").textContent);
+    } catch {
+      // A newer search aborted this one, or the console has ended. The button still sends the form.
+    }
+  };
+  form.addEventListener("input", () => {
+    clearTimeout(timer);
+    timer = setTimeout(search, 250);
+  });
+}
+
 // Screen readers read what appears in this element.
 function announce(text) {
   let live = document.getElementById("live");

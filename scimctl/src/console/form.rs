@@ -43,11 +43,6 @@ impl Fields {
         self.0.iter().any(|(key, _)| key == name)
     }
 
-    /// All values of a field, such as of several checkboxes.
-    pub fn all<'f>(&'f self, name: &'f str) -> impl Iterator<Item = &'f str> {
-        self.0.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_str())
-    }
-
     /// The lines of a field that are not empty, without spaces around them.
     pub fn lines(&self, name: &str) -> Vec<String> {
         self.raw(name).lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect()
@@ -243,10 +238,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn fields_are_decoded_and_several_values_are_kept() {
+    fn fields_are_decoded() {
         let fields = Fields::parse("a=1+2&b=%C3%A4%26&a=3&empty=&flag&lines=x%0D%0A%20y%20%0A%0A&bad=%zz%ff");
         assert_eq!(fields.get("a"), "1 2");
-        assert_eq!(fields.all("a").collect::<Vec<_>>(), ["1 2", "3"]);
         assert_eq!((fields.get("b"), fields.get("empty"), fields.get("none")), ("ä&", "", ""));
         assert_eq!((fields.has("flag"), fields.has("empty"), fields.has("none")), (true, true, false));
         assert_eq!(fields.lines("lines"), ["x", "y"]);

@@ -4,19 +4,34 @@
 //! `server` decides which requests it answers, `session` who may send them, `page` and `form` draw, and each section of the
 //! navigation is a module with its routes. Everything works without JavaScript.
 
+mod audit;
 mod changes;
+mod chart;
+mod charts;
 mod connectors;
 mod deletions;
+mod feeds;
 mod form;
+mod group;
+mod group_edit;
+mod groups;
 mod health;
+mod opened;
 mod page;
+mod policies;
 mod problem;
+mod requests;
+mod search;
 mod server;
 mod session;
 mod settings;
 mod setup;
 mod shown_once;
+mod user;
+mod user_edit;
+mod users;
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
@@ -46,6 +61,9 @@ pub struct Command {
     /// URL of the service: the stack's output BaseUrl
     #[arg(long, value_name = "URL", default_value = NO_URL)]
     url: String,
+    /// Files for the page of policies: exports of Ranger Admin, and files or folders with Cedar policies
+    #[arg(long, value_name = "PATH", num_args = 1..)]
+    policies: Vec<PathBuf>,
 }
 
 impl Command {
@@ -57,7 +75,7 @@ impl Command {
 
 /// Serves the console until Ctrl-C.
 pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
-    let Command { write, port, url } = command;
+    let Command { write, port, url, policies } = command;
     let service_url = ServiceUrl::parse(&url)?;
     let listener = server::listen(port).await?;
     let session = Session::new(listener.local_addr()?.port())?;
@@ -67,6 +85,7 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
         is_writable: write,
         service_url: Mutex::new(service_url),
         secrets: ShownOnce::default(),
+        policies,
         deletions: Deletions::default(),
     }));
     server::serve(listener, console, routes()).await
@@ -79,6 +98,17 @@ fn routes() -> Router<Console> {
         .merge(changes::routes())
         .merge(setup::routes())
         .merge(settings::routes())
+        .merge(users::routes())
+        .merge(user::routes())
+        .merge(user_edit::routes())
+        .merge(groups::routes())
+        .merge(group::routes())
+        .merge(group_edit::routes())
+        .merge(requests::routes())
+        .merge(audit::routes())
+        .merge(charts::routes())
+        .merge(feeds::routes())
+        .merge(policies::routes())
 }
 
 /// What every page needs: the table, the session, and whether there are forms.
@@ -92,6 +122,7 @@ struct State {
     service_url: Mutex<ServiceUrl>,
     secrets: ShownOnce,
     deletions: Deletions,
+    policies: Vec<PathBuf>,
 }
 
 impl Console {
@@ -138,6 +169,11 @@ impl Console {
     /// The deletions of connectors that run.
     pub fn deletions(&self) -> &Deletions {
         &self.0.deletions
+    }
+
+    /// The files with policies that the operator named.
+    pub fn policies(&self) -> &[PathBuf] {
+        &self.0.policies
     }
 
     fn session(&self) -> &Session {

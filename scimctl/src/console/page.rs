@@ -32,6 +32,8 @@ pub enum Part {
     Requests,
     /// Who changed what.
     Audit,
+    /// How many requests failed, and how many users joined and left.
+    Charts,
     /// How applications learn of changes.
     Feeds,
     /// Policies that name users and groups.
@@ -41,13 +43,14 @@ pub enum Part {
 }
 
 impl Part {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Overview,
         Self::Users,
         Self::Groups,
         Self::Roles,
         Self::Requests,
         Self::Audit,
+        Self::Charts,
         Self::Feeds,
         Self::Policies,
         Self::Settings,
@@ -62,6 +65,7 @@ impl Part {
             Self::Roles => "Roles",
             Self::Requests => "Requests",
             Self::Audit => "Audit",
+            Self::Charts => "Charts",
             Self::Feeds => "Feeds",
             Self::Policies => "Policies",
             Self::Settings => "Settings",

@@ -13,7 +13,8 @@ use crate::failure::Failure;
 use crate::open_directory::OpenDirectory;
 use crate::output::{print_json, print_lines};
 
-pub use find::find;
+pub use find::{State, find};
+pub use print::{facts, sections};
 
 /// The options of `scimctl why`.
 #[derive(Args)]

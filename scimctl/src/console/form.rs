@@ -153,12 +153,13 @@ impl Field<'_> {
     /// A group of choices of which one is chosen. Each has a value and a label.
     pub fn radios(&self, choices: &[(&str, &str)], errors: &Errors) -> Markup {
         html! {
-            fieldset class="field" id=(self.name) aria-describedby=[self.described_by(errors)] {
+            fieldset class="field" aria-describedby=[self.described_by(errors)] {
                 legend { (self.label) }
                 (self.hint_and_error(errors))
-                @for (value, label) in choices {
+                @for (position, (value, label)) in choices.iter().enumerate() {
                     label class="choice" {
-                        input type="radio" name=(self.name) value=(value) checked[*value == self.value];
+                        // The summary of errors leads to the first choice.
+                        input type="radio" id=[(position == 0).then_some(self.name)] name=(self.name) value=(value) checked[*value == self.value];
                         " " (label)
                     }
                 }

@@ -87,6 +87,7 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
         secrets: ShownOnce::default(),
         policies,
         deletions: Deletions::default(),
+        policies,
     }));
     server::serve(listener, console, routes()).await
 }

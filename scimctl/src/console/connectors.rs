@@ -50,7 +50,7 @@ async fn list(State(console): State<Console>) -> Result<Response, Problem> {
         "Last contact",
         "Errors, last hour",
         "Credential expires",
-        "Changes waiting in feeds",
+        "Waiting in feeds",
     ];
     let nothing = "There is no connector yet. A connector is the connection of one identity provider.";
     let content = html! {

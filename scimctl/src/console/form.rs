@@ -43,11 +43,6 @@ impl Fields {
         self.0.iter().any(|(key, _)| key == name)
     }
 
-    /// All values of a field, such as of several checkboxes.
-    pub fn all<'f>(&'f self, name: &'f str) -> impl Iterator<Item = &'f str> {
-        self.0.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_str())
-    }
-
     /// The lines of a field that are not empty, without spaces around them.
     pub fn lines(&self, name: &str) -> Vec<String> {
         self.raw(name).lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect()
@@ -158,12 +153,13 @@ impl Field<'_> {
     /// A group of choices of which one is chosen. Each has a value and a label.
     pub fn radios(&self, choices: &[(&str, &str)], errors: &Errors) -> Markup {
         html! {
-            fieldset class="field" id=(self.name) aria-describedby=[self.described_by(errors)] {
+            fieldset class="field" aria-describedby=[self.described_by(errors)] {
                 legend { (self.label) }
                 (self.hint_and_error(errors))
-                @for (value, label) in choices {
+                @for (position, (value, label)) in choices.iter().enumerate() {
                     label class="choice" {
-                        input type="radio" name=(self.name) value=(value) checked[*value == self.value];
+                        // The summary of errors leads to the first choice.
+                        input type="radio" id=[(position == 0).then_some(self.name)] name=(self.name) value=(value) checked[*value == self.value];
                         " " (label)
                     }
                 }
@@ -243,10 +239,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn fields_are_decoded_and_several_values_are_kept() {
+    fn fields_are_decoded() {
         let fields = Fields::parse("a=1+2&b=%C3%A4%26&a=3&empty=&flag&lines=x%0D%0A%20y%20%0A%0A&bad=%zz%ff");
         assert_eq!(fields.get("a"), "1 2");
-        assert_eq!(fields.all("a").collect::<Vec<_>>(), ["1 2", "3"]);
         assert_eq!((fields.get("b"), fields.get("empty"), fields.get("none")), ("ä&", "", ""));
         assert_eq!((fields.has("flag"), fields.has("empty"), fields.has("none")), (true, true, false));
         assert_eq!(fields.lines("lines"), ["x", "y"]);

@@ -85,6 +85,7 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
         is_writable: write,
         service_url: Mutex::new(service_url),
         secrets: ShownOnce::default(),
+        policies,
         deletions: Deletions::default(),
         policies,
     }));

@@ -122,7 +122,7 @@ impl Deliverer {
         };
         match run.deliver_all(&lease, when, (present, lease_end)).await {
             Ok((events, result)) => {
-                lease.release(&result, run.time()).await?;
+                lease.release(&result, events, run.time()).await?;
                 Ok(Delivered::Sent { events, result })
             }
             Err(error) => {

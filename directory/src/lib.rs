@@ -22,6 +22,7 @@ mod resources;
 pub mod secrets;
 pub mod settings;
 pub mod signing;
+pub mod trail;
 pub mod view;
 
 pub use audit::{Actor, By};

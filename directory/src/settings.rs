@@ -36,6 +36,8 @@ pub struct Settings {
     pub audit_days: u32,
     /// How long an access token of the token endpoint is valid, in minutes.
     pub token_minutes: u32,
+    /// Which requests the request trail records.
+    pub trail: TrailScope,
     /// Which users and groups the directory shows.
     pub rules: Rules,
     /// The attributes from which entries are created.
@@ -64,6 +66,17 @@ pub enum OnDelete {
     Deactivate,
     /// DELETE gets 405.
     Refuse,
+}
+
+/// Which requests the request trail records.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TrailScope {
+    /// Only those that failed.
+    #[default]
+    Failures,
+    /// All.
+    All,
 }
 
 /// Which users and groups the directory shows. The lists hold names and patterns, in which `*` matches any
@@ -150,6 +163,7 @@ impl Default for Settings {
             link_by_email: false,
             audit_days: 365,
             token_minutes: 60,
+            trail: TrailScope::default(),
             rules: Rules::default(),
             mapping: Mapping::default(),
         }

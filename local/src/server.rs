@@ -140,7 +140,9 @@ const REFUSE_INCOMPLETE_BODY: Handler = Handler::Client(|_| {
 });
 
 /// 408 (RFC 9110 §15.5.9). API Gateway sends a function the complete body, so only this server responds with 408.
-const REFUSE_LATE_BODY: Handler = Handler::Client(|_| {
-    let error = json!({ "schemas": [ERROR_SCHEMA], "status": "408", "detail": "The request body did not arrive in time" });
+const REFUSE_LATE_BODY: Handler = Handler::Client(|call| {
+    let detail = "The request body did not arrive in time";
+    call.notes.refuse(None, detail);
+    let error = json!({ "schemas": [ERROR_SCHEMA], "status": "408", "detail": detail });
     Box::pin(async move { response::json(StatusCode::REQUEST_TIMEOUT, &error) })
 });

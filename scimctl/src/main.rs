@@ -6,6 +6,7 @@ mod cedar;
 mod check;
 mod completion;
 mod connector;
+mod console;
 mod context;
 mod credential;
 mod doctor;
@@ -27,6 +28,7 @@ mod prompt;
 mod ranger;
 mod refusal;
 mod reindex;
+mod requests;
 mod role;
 mod schema;
 mod service_url;
@@ -35,6 +37,7 @@ mod table;
 mod time;
 mod transfer;
 mod user;
+mod why;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -174,6 +177,10 @@ enum Command {
     },
     /// Show who changed what in a connector, newest first
     Audit(audit::Command),
+    /// Show what the identity provider and applications asked for, and what came of it, newest first
+    Requests(requests::Command),
+    /// Explain a user: the last push, why it is hidden, the way to each group, and what failed
+    Why(why::Command),
     /// Find inconsistent data in the table, and repair it
     Check(check::Command),
     /// Store the table in the newest format after an upgrade, while the service runs
@@ -182,6 +189,11 @@ enum Command {
     Reindex(reindex::Command),
     /// Finish changes that were interrupted
     Sweep(sweep::Command),
+    /// Serve a web page on this machine, for one operator
+    #[command(
+        after_help = "Without --write, it only shows. The printed link works once. Ctrl-C ends the console.\n\nEXAMPLE:\n  scimctl console --write"
+    )]
+    Console(console::Command),
     /// Check a deployed stack, a connector and the service, and say how to solve problems
     Doctor(doctor::Command),
     /// Print a script with which a shell completes commands, options and the names of connectors
@@ -232,12 +244,15 @@ impl Command {
             Self::Policies(command) => command.is_change(),
             Self::Schema(command) => command.is_change(),
             Self::Check(command) => command.is_change(),
+            Self::Console(command) => command.is_change(),
             Self::Import { dry_run, .. } => !dry_run,
             Self::Migrate(_) | Self::Reindex(_) => true,
             // A sweep finishes the changes of others.
             Self::Export(_)
             | Self::Auth(_)
             | Self::Audit(_)
+            | Self::Requests(_)
+            | Self::Why(_)
             | Self::Sweep(_)
             | Self::Doctor(_)
             | Self::Completions { .. } => false,
@@ -249,6 +264,7 @@ async fn run(command: Command, location: TableLocation) -> Result<ExitCode, Fail
     let context = Context::new(location, command.is_change()).await?;
     let result = match command {
         Command::Policies(command) => return policies::run(command, &context).await,
+        Command::Console(command) => console::run(command, context).await,
         Command::Connector(command) => connector::run(command, &context).await,
         Command::Credential(command) => credential::run(command, &context).await,
         Command::Auth(command) => auth::run(command, &context).await,
@@ -265,6 +281,8 @@ async fn run(command: Command, location: TableLocation) -> Result<ExitCode, Fail
             failure = context.wait_until_unwritable(&connector) => Err(failure),
         },
         Command::Audit(command) => audit::run(command, &context).await,
+        Command::Requests(command) => requests::run(command, &context).await,
+        Command::Why(command) => why::run(command, &context).await,
         Command::Check(command) => check::run(command, &context).await,
         Command::Migrate(command) => migrate::run(command, &context).await,
         Command::Reindex(command) => reindex::run(command, &context).await,

@@ -48,6 +48,11 @@ pub fn print_note(line: &str) {
 
 /// Formats labels and their values in two columns.
 pub fn format_facts<const N: usize>(facts: [(&str, String); N]) -> String {
+    format_fact_list(&facts)
+}
+
+/// Formats a list of labels and their values in two columns.
+pub fn format_fact_list(facts: &[(&str, String)]) -> String {
     let width = facts.iter().map(|(label, _)| label.len()).max().unwrap_or_default();
     facts.iter().map(|(label, value)| format!("{label:width$}  {}\n", escape(value))).collect()
 }

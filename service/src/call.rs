@@ -17,6 +17,7 @@ use crate::authentication::Authenticator;
 use crate::oauth::IssuerKeys;
 use crate::request::Request;
 use crate::response::Response;
+use crate::trail::Notes;
 
 /// The response of a handler, when it is ready.
 pub type ResponseFuture = BoxFuture<'static, Result<Response, ScimError>>;
@@ -77,6 +78,8 @@ pub struct TokenCall {
     pub issuer: String,
     /// The time of the request.
     pub now: Timestamp,
+    /// What the request trail needs to know.
+    pub notes: Arc<Notes>,
 }
 
 /// An authenticated request.
@@ -96,6 +99,8 @@ pub struct Call {
     pub base_url: String,
     /// The time of the request.
     pub now: Timestamp,
+    /// What the request trail needs to know.
+    pub notes: Arc<Notes>,
 }
 
 impl Call {

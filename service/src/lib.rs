@@ -14,6 +14,8 @@ pub mod response;
 pub mod routes;
 pub mod scim;
 mod service;
+mod trail;
 
 pub use call::{Call, FindHandler, Handler, PublicCall, ResponseFuture, TokenCall};
 pub use service::{MAX_BODY_BYTES, Service};
+pub use trail::Notes;

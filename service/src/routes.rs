@@ -7,7 +7,7 @@ use std::sync::Arc;
 use http::Method;
 use shared::error::{ErrorKind, ScimError};
 
-use crate::api::{Api, DIRECTORY, EVENTS, KEYS, METADATA, METADATA_BELOW, OAUTH, SCIM};
+use crate::api::{APIS, Api, DIRECTORY, EVENTS, KEYS, METADATA, METADATA_BELOW, OAUTH, SCIM};
 use crate::call::{Call, Handler, PublicCall, ResponseFuture};
 use crate::directory;
 use crate::events::{jwks, poll};
@@ -36,7 +36,7 @@ pub struct Route {
 /// The rights of a function on the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TableRights {
-    /// Read connectors and their credentials, which every request needs.
+    /// Read connectors and their credentials, and write records of the request trail, which every request needs.
     ReadConnector,
     /// The same, and read users, groups and memberships.
     ReadDirectory,
@@ -279,6 +279,13 @@ fn route(api: Api, method: &Method, path: &[String]) -> Result<&'static Route, S
     }
     let detail = format!("{shown} does not support {method}; use {}", methods.join(", "));
     Err(ScimError::new(ErrorKind::MethodNotAllowed, detail))
+}
+
+/// Whether a segment of a path is part of a route, in any case.
+pub(crate) fn is_literal(segment: &str) -> bool {
+    let bases = APIS.iter().map(|api| api.base);
+    let parts = bases.chain(ENDPOINTS.iter().map(|endpoint| endpoint.path)).chain(["Me"]);
+    parts.flat_map(|part| part.split('/')).any(|part| !part.is_empty() && part.eq_ignore_ascii_case(segment))
 }
 
 /// The methods of a path, with HEAD after GET. None if there is no such path.

@@ -1,18 +1,18 @@
-//! Handles a request: authentication, checks, handler, response, log.
+//! Handles a request: authentication, checks, handler, response, log, request trail.
 
 use std::sync::Arc;
 
 use directory::connectors::ConnectorId;
 use directory::{Actor, By, Directory, Table};
-use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH};
+use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, HeaderName};
 use http::{Method, StatusCode};
 use jiff::{Timestamp, Unit};
 use shared::error::{ErrorKind, Schemes, ScimError, chain};
 use shared::schema::Schemas;
-use tokio::time::Instant;
+use tokio::time::{Duration, Instant};
 
 use crate::api::{Api, ErrorFormat, Location, SCIM};
-use crate::authentication::{Authenticator, schemes};
+use crate::authentication::{Authenticator, SIDE_WRITE_TIMEOUT, schemes};
 use crate::call::{Call, Handler, PublicCall, TokenCall};
 use crate::events;
 use crate::oauth::{self, Fetch, IssuerKeys};
@@ -21,9 +21,13 @@ use crate::problem;
 use crate::request::Request;
 use crate::response::{self, MAX_RESPONSE_BYTES, Plan, Response, packed};
 use crate::routes;
+use crate::trail::{Notes, Outcome, Recorder, Seen};
 
 /// The largest request body, in bytes. Lambda has the same limit.
 pub const MAX_BODY_BYTES: usize = 6 * 1024 * 1024;
+
+/// The header with the id of the request, which the log and the request trail have too.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Everything that all requests of a process share.
 #[derive(Debug)]
@@ -35,6 +39,7 @@ pub struct Service {
     authenticator: Arc<Authenticator>,
     issuer_keys: Arc<IssuerKeys>,
     origin_secret: Option<OriginSecret>,
+    recorder: Recorder,
 }
 
 impl Service {
@@ -50,8 +55,17 @@ impl Service {
         now: fn() -> Timestamp,
     ) -> Result<Self, ScimError> {
         let (schemas, authenticator) = (Arc::clone(schemas), Arc::new(Authenticator::new()?));
-        let issuer_keys = Arc::default();
-        Ok(Self { table, public_url, schemas, now, authenticator, issuer_keys, origin_secret: None })
+        let (issuer_keys, recorder) = (Arc::default(), Recorder::new(SIDE_WRITE_TIMEOUT));
+        Ok(Self {
+            table,
+            public_url,
+            schemas,
+            now,
+            authenticator,
+            issuer_keys,
+            origin_secret: None,
+            recorder,
+        })
     }
 
     /// Fetches the keys of issuers with this function. Without one, only clients with a secret or a key of their own get tokens.
@@ -66,24 +80,33 @@ impl Service {
         Self { origin_secret, ..self }
     }
 
+    /// Gives up writes of the request trail after this time, instead of 100 ms. It is for tests on slow machines.
+    #[must_use]
+    pub fn with_trail_timeout(self, timeout: Duration) -> Self {
+        Self { recorder: Recorder::new(timeout), ..self }
+    }
+
     /// Answers a request. Every error becomes a response here.
     pub async fn answer(&self, request: Request, handler: Handler) -> Response {
         let started = Instant::now();
-        let (id, method, path) = (request.id.clone(), request.method.clone(), request.path.clone());
+        let (seen, notes) = (Seen::of(&request), Arc::new(Notes::default()));
+        let Seen { id, method, path, .. } = &seen;
         let accepts_gzip = request.accepts_gzip();
-        let location = Location::of(&path);
-        let response = match self.call(request, location, handler).await {
-            Ok(response) => response,
+        let location = Location::of(path);
+        let (response, mut failure) = match self.call(request, location, handler, &notes).await {
+            Ok(response) => (response, None),
             Err(error) => {
-                log_failure(&id, &error);
-                error_response(&error, location, &method, &id)
+                log_failure(id, &error);
+                (error_response(&error, location, method, id), Some(error))
             }
         };
         let mut response = response::compress(response, accepts_gzip);
         if is_too_large(&response) {
-            response = error_response(&response::too_large(), location, &method, &id);
+            let error = failure.insert(response::too_large());
+            response = error_response(error, location, method, id);
         }
-        if method == Method::HEAD {
+        response::set(&mut response, REQUEST_ID, id);
+        if *method == Method::HEAD {
             // RFC 9110 §9.3.2: the response to a HEAD is that to a GET without its body.
             let length = response.body().len();
             response.headers_mut().insert(CONTENT_LENGTH, length.into());
@@ -96,6 +119,13 @@ impl Service {
             Some(Plan(plan)) => tracing::info!(%method, path, status, ms, id, plan),
             None => tracing::info!(%method, path, status, ms, id),
         }
+        let time = (self.now)();
+        let outcome = Outcome { status: response.status(), error: failure.as_ref(), ms, time };
+        let noted = notes.noted();
+        let records = seen.records(&outcome, &noted);
+        if let (Some((connector, _)), false) = (&noted.signed_in, records.is_empty()) {
+            self.recorder.write(&self.table, &connector.id, records, time).await;
+        }
         response
     }
 
@@ -104,6 +134,7 @@ impl Service {
         request: Request,
         location: Option<Location<'_>>,
         handler: Handler,
+        notes: &Arc<Notes>,
     ) -> Result<Response, ScimError> {
         if let Some(secret) = &self.origin_secret {
             secret.check(&request)?;
@@ -143,12 +174,14 @@ impl Service {
             let connector = ConnectorId::parse(connector).ok_or_else(oauth::unknown_client)?;
             let authenticator = Arc::clone(&self.authenticator);
             let issuer_keys = Arc::clone(&self.issuer_keys);
-            let call = TokenCall { request, connector, table, authenticator, issuer_keys, issuer, now };
+            let notes = Arc::clone(notes);
+            let call =
+                TokenCall { request, connector, table, authenticator, issuer_keys, issuer, now, notes };
             return handler(call).await;
         }
         let authenticator = &self.authenticator;
         let authenticated =
-            authenticator.authenticate(&table, (connector, &issuer), &request, api.scope, now).await?;
+            authenticator.authenticate(&table, (connector, &issuer), &request, api.scope, now, notes).await?;
         check_body(&request)?;
         // Clients compare times, and other service providers send milliseconds.
         let now = now.round(Unit::Millisecond).unwrap_or(now);
@@ -166,8 +199,8 @@ impl Service {
                 let base_url = self.base_url(&request, api, &connector.id);
                 let directory =
                     Directory::new(table.clone(), Arc::clone(&connector), &self.schemas, now, actor);
-                let path = path.to_vec();
-                handler(Arc::new(Call { request, api, path, directory, connector, base_url, now }))
+                let (path, notes) = (path.to_vec(), Arc::clone(notes));
+                handler(Arc::new(Call { request, api, path, directory, connector, base_url, now, notes }))
             }
             Handler::OfConnector(_) | Handler::Token(_) | Handler::ByRoute(_) => {
                 return Err(ScimError::internal("a route has no handler of its own"));

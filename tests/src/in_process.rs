@@ -70,10 +70,25 @@ impl InProcess {
         Self { functions: self.functions.with_fetch(Some(fetch)), ..self }
     }
 
+    /// The same as [`InProcess::uncached`], with the timeout of a deployment for writes of the request trail.
+    ///
+    /// # Panics
+    /// When the service cannot start.
+    pub fn with_short_trail_timeout(dynamodb: DynamoDb, client: Client) -> Self {
+        Self::over(Self::functions(dynamodb, Schemas::built_in(), Timestamp::now), client)
+    }
+
     fn make(dynamodb: DynamoDb, client: Client, schemas: &Arc<Schemas>, now: fn() -> Timestamp) -> Self {
+        Self::over(Self::functions(dynamodb, schemas, now).with_trail_timeout(TIME_LIMIT), client)
+    }
+
+    fn functions(dynamodb: DynamoDb, schemas: &Arc<Schemas>, now: fn() -> Timestamp) -> Functions {
         let functions = Functions::new(directory::Table::new(dynamodb, TABLE.to_owned()), None, schemas, now);
-        let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        Self { functions: functions.expect("the service starts"), client, address }
+        functions.expect("the service starts")
+    }
+
+    fn over(functions: Functions, client: Client) -> Self {
+        Self { functions, client, address: IpAddr::V4(Ipv4Addr::LOCALHOST) }
     }
 
     /// Sends a request whose deadline is after this time.

@@ -5,14 +5,14 @@
 //! - To send requests: [`client`], [`provisioning`], [`pages`], and conversations of real clients as files
 //!   ([`fixture`]).
 //! - To prepare data: [`sample`], [`seed`], [`corruption`], [`schemas`].
-//! - To check results: [`invariants`] (what must be true of the table), [`filter`], [`pattern`], [`refusal`],
+//! - To check results: [`invariants`] (what must be true of the table), [`trail`] (the request trail), [`filter`], [`pattern`], [`refusal`],
 //!   [`ledger`] (costs), [`heat`] (the hottest partitions).
 //! - To inject faults between the service and DynamoDB: [`faults`], [`hooks`] ([`call`] is one request), [`torn`],
 //!   [`ceilings`], [`away`], [`rights`] (by the policies of the template, as in [`iam`]), [`strict`] (AWS's limits, in [`limits`]).
 //! - To interrupt requests and finish their work: [`faulty_service`], [`interrupted`].
 //! - To check functions that run elsewhere: [`deployment`].
 //! - To simulate clients, faults and kills, and check every answer: [`storm`].
-//! - To receive what `scimctl` sends elsewhere: [`ranger`].
+//! - To receive what `scimctl` sends elsewhere: [`ranger`]. To use its console as a browser does: [`console`].
 //! - To cause much work: [`hostile`] and [`mutation`].
 
 use std::path::Path;
@@ -22,6 +22,7 @@ pub mod call;
 pub mod captures;
 pub mod ceilings;
 pub mod client;
+pub mod console;
 pub mod consumer;
 pub mod corruption;
 pub mod deployment;
@@ -69,6 +70,7 @@ pub mod template;
 pub mod terminal;
 pub mod token;
 pub mod torn;
+pub mod trail;
 
 /// The folder of the workspace.
 ///

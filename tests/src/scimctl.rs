@@ -6,6 +6,15 @@ use std::process::{Command, Stdio};
 use crate::service::{Service, TABLE, TestConnector, binaries, service};
 use crate::strict::Violations;
 
+/// Patterns of what differs in each run of a command, and what replaces it in snapshots.
+pub const VARYING: [(&str, &str); 5] = [
+    ("[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}", "[UUID]"),
+    (r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d(\.\d+)?)?( UTC|Z)?", "[TIME]"),
+    (r"\b[0-9a-f]{8}\b", "[ID]"),
+    (r"\b\d+ ms\b", "[MS] ms"),
+    (r"operator .* \(uid \d+\)", "operator [OPERATOR]"),
+];
+
 /// The exit code and the output of a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Done {

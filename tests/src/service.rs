@@ -112,10 +112,11 @@ impl Service {
                 Schemas::built_in(),
                 Timestamp::now,
             );
+            let functions = functions.expect("the service starts");
             let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
             let origin = format!("http://{}", listener.local_addr().expect("the listener has an address"));
             send.send((client, endpoint, origin)).expect("the receiver waits");
-            let functions = functions.expect("the service starts");
+            let functions = functions.with_trail_timeout(TIME_LIMIT);
             let served = server::serve(listener, functions, None, TIME_LIMIT, std::future::pending());
             served.await.expect("the server runs");
             if let Some(engine) = engine {

@@ -7,6 +7,17 @@ mod clients {
     mod real_clients;
 }
 
+mod console {
+    mod access;
+    mod changes;
+    mod connectors;
+    mod large;
+    mod settings;
+    mod setup;
+    mod trails;
+    mod users;
+}
+
 mod deploy {
     mod cargo_lambda;
     mod demo;
@@ -40,6 +51,7 @@ mod directory {
     mod namesakes;
     mod partition_ceilings;
     mod reindex;
+    mod request_trail;
     mod storm;
     mod takeovers;
     mod torn_reads;
@@ -72,12 +84,14 @@ mod operators {
     mod oauth;
     mod orphans;
     mod output;
+    mod requests;
     mod roles;
     mod rules;
     mod schemas;
     mod settings;
     mod terminal;
     mod transfer;
+    mod why;
 }
 
 mod platform {
@@ -105,6 +119,7 @@ mod protocol {
     mod origin_secret;
     mod paging;
     mod rate_limit;
+    mod request_trail;
     mod scopes;
 }
 

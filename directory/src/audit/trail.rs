@@ -42,8 +42,8 @@ pub struct AuditRecord {
 /// The audit trail of one connector, which may be deleted.
 #[derive(Debug)]
 pub struct AuditTrail<'t> {
-    table: &'t Table,
-    connector: &'t ConnectorId,
+    pub(super) table: &'t Table,
+    pub(super) connector: &'t ConnectorId,
 }
 
 impl Table {
@@ -79,6 +79,27 @@ impl AuditRecord {
         self.changes.values.iter().find(is_name)?.from.as_deref()
     }
 
+    /// Whether the record says that a user was activated again.
+    pub fn is_reactivation(&self) -> bool {
+        let is_on = |value: &ChangedValue| value.what == "active" && value.to.as_deref() == Some("true");
+        self.changes.values.iter().any(is_on)
+    }
+
+    /// Whether the record says that a resource was created.
+    pub fn is_creation(&self) -> bool {
+        self.operation == Operation::Create.name()
+    }
+
+    /// Whether the record says that an operator's user became the client's.
+    pub fn is_link(&self) -> bool {
+        self.operation == Operation::Adopt.name()
+    }
+
+    /// Whether the client made the change.
+    pub fn is_by_client(&self) -> bool {
+        self.by == "client"
+    }
+
     fn is_departure(&self) -> bool {
         self.kind != CONNECTOR_KIND && (self.name_before().is_some() || self.is_deactivation())
     }
@@ -102,6 +123,44 @@ impl AuditTrail<'_> {
             Some(id) => self.newest_of(|record| record.is_about(id), None, since, until, most).await,
             None => self.newest_of(|_| true, i32::try_from(most).ok(), since, until, most).await,
         }
+    }
+
+    /// Reads the records of one resource itself, without those of its groups or members: the newest first. It reads only the part of
+    /// the trail with this resource, and at most about `most` records of that. Also returns whether older ones were not read.
+    ///
+    /// # Errors
+    /// Fails when DynamoDB does.
+    pub async fn own(
+        &self,
+        id: ResourceId,
+        since: Timestamp,
+        until: Timestamp,
+        most: usize,
+    ) -> Result<(Vec<AuditRecord>, bool), ScimError> {
+        let (first, last, id) = (format!("{since:.3}"), format!("{until:.3}~"), id.to_string());
+        let range = Range::Between(first.clone(), last.clone());
+        let (mut records, mut read) = (Vec::new(), 0);
+        let mut month = month_of(&last);
+        let begin = month_of(&first).max(month - MAX_MONTHS);
+        while month >= begin {
+            let pk = keys::audit(self.connector, &name_of_month(month), keys::audit_shard(&id));
+            let mut after = None;
+            loop {
+                let (items, next) =
+                    self.table.query_page_in_order(&pk, &range, after.as_deref(), None, true).await?;
+                read += items.len();
+                records.extend(items.iter().filter_map(to_record).filter(|record| record.id == id));
+                if read >= most {
+                    return Ok((records, next.is_some() || month > begin));
+                }
+                match next {
+                    Some(next) => after = Some(next),
+                    None => break,
+                }
+            }
+            month -= 1;
+        }
+        Ok((records, false))
     }
 
     /// Reads the ids of the resources that have or had this name, with their kinds. Reads the whole trail of this time.
@@ -149,7 +208,7 @@ impl AuditTrail<'_> {
         let begin = month_of(&first).max(month - MAX_MONTHS);
         while records.len() < most && month >= begin {
             let range = Range::Between(first.clone(), last.clone());
-            let name = format!("{:04}-{:02}", month.div_euclid(12), month.rem_euclid(12) + 1);
+            let name = name_of_month(month);
             let reads = keys::AUDIT_SHARDS.chars().map(|shard| {
                 let pk = keys::audit(self.connector, &name, shard);
                 self.newest_of_partition(pk, range.clone(), &is_wanted, limit, most).boxed()
@@ -187,14 +246,19 @@ impl AuditTrail<'_> {
 }
 
 /// The number of months from the year 0 to the month of a time (RFC 3339).
-fn month_of(time: &str) -> i32 {
+pub(super) fn month_of(time: &str) -> i32 {
     let number =
         |range| time.get(range).and_then(|digits: &str| digits.parse::<i32>().ok()).unwrap_or_default();
     number(0..4) * 12 + number(5..7) - 1
 }
 
+/// The month that is this number of months after the year 0, as in the keys of partitions.
+pub(super) fn name_of_month(month: i32) -> String {
+    format!("{:04}-{:02}", month.div_euclid(12), month.rem_euclid(12) + 1)
+}
+
 /// Reads a record from its item.
-fn to_record(item: &Item) -> Option<AuditRecord> {
+pub(super) fn to_record(item: &Item) -> Option<AuditRecord> {
     let string = |name: &str| get_text(item, name).map(str::to_owned);
     Some(AuditRecord {
         time: string("sk")?.split_once('/')?.0.to_owned(),

@@ -72,6 +72,7 @@ impl Directory {
         self.table.clear_partition(&keys::all_issuer_keys(connector)).await?;
         self.table.clear_partition(&keys::used_assertions(connector)).await?;
         self.table.failed_sign_ins(connector).forget_all().await?;
+        self.table.trail(connector).forget_all(self.now).await?;
         self.table.clear_partition(&keys::connector_items(connector)).await?;
         self.table.delete_all(&[keys::connector(connector)]).await
     }

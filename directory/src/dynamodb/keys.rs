@@ -33,6 +33,8 @@
 //! | checks of chosen passwords from a network | `attempts/c/`, network | start of the 15 minutes |
 //! | failed sign-ins of a day: of further addresses, and the number of addresses | `attempts/c` | `YYYY-MM-DD` |
 //! | failed sign-ins of a day from an address | `attempts/c` | `YYYY-MM-DD/`, address |
+//! | record of the request trail, with a TTL | `trail/c/YYYY-MM-DD` | time, `/`, id of the request, and for an operation of a Bulk request `/`, its position |
+//! | entry that leads to such a record, with a TTL | `trail/c/YYYY-MM-DD/entries` | `request/`, `id/` or `name/`, value, `\0`, sort key of the record |
 
 use std::collections::HashMap;
 
@@ -436,6 +438,34 @@ pub fn failed_sign_ins_from(connector: &ConnectorId, day: &str, address: &str) -
     Key { pk: failed_sign_ins(connector), sk: format!("{day}/{address}") }
 }
 
+/// The partition of the records of the request trail of one day; `time` begins with a time of that day (RFC 3339).
+pub fn trail(connector: &ConnectorId, time: &str) -> String {
+    format!("trail/{connector}/{}", time.get(..10).unwrap_or_default())
+}
+
+/// The partition of the entries that lead to the records of one day.
+pub fn trail_entries(connector: &ConnectorId, time: &str) -> String {
+    format!("{}/entries", trail(connector, time))
+}
+
+/// The sort key of a record of the request trail; `operation` is the position of an operation in a Bulk request.
+pub fn trail_sk(time: &str, request: &str, operation: Option<usize>) -> String {
+    match operation {
+        None => format!("{time}/{request}"),
+        Some(position) => format!("{time}/{request}/{position:06}"),
+    }
+}
+
+/// The sort key of the entry of a subject that leads to the record with this sort key.
+pub fn trail_entry(subject: &str, record: &str) -> String {
+    format!("{subject}\0{record}")
+}
+
+/// The sort key of the record to which an entry of a subject leads.
+pub fn parse_trail_entry<'k>(subject: &str, sk: &'k str) -> Option<&'k str> {
+    sk.strip_prefix(subject)?.strip_prefix('\0')
+}
+
 /// What an item of a connector's directory is, by its key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ItemKind<'k> {
@@ -513,12 +543,12 @@ pub fn parse_index<'k>(connector: &ConnectorId, pk: &'k str) -> Option<(Resource
     Some((kind, index))
 }
 
-/// The connector that owns a partition of a directory, and whether its items expire by themselves: audit records, and parts of
-/// intents.
+/// The connector that owns a partition of a directory, and whether its items expire by themselves: audit records, parts of
+/// intents, and the request trail.
 pub fn owner(pk: &str) -> Option<(ConnectorId, bool)> {
-    for prefix in ["feeds/", "outbox/"] {
+    for (prefix, is_expiring) in [("feeds/", false), ("outbox/", false), ("trail/", true)] {
         if let Some(rest) = pk.strip_prefix(prefix) {
-            return Some((ConnectorId::parse(rest.split('/').next()?)?, false));
+            return Some((ConnectorId::parse(rest.split('/').next()?)?, is_expiring));
         }
     }
     let (connector, space) = pk.split_once('#')?;
@@ -550,6 +580,27 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn owner_of_a_partition_is_its_connector() {
+        let c = ConnectorId::parse("okta").unwrap();
+        let time = "2026-11-30T12:00:00.000Z";
+        for (pk, expected) in [
+            (resources(&c, ResourceKind::User), Some((c.clone(), false))),
+            (feeds(&c), Some((c.clone(), false))),
+            (audit(&c, time, 'a'), Some((c.clone(), true))),
+            (trail(&c, time), Some((c.clone(), true))),
+            (trail_entries(&c, time), Some((c.clone(), true))),
+            (CONNECTORS.to_owned(), None),
+        ] {
+            assert_eq!(owner(&pk), expected, "{pk}");
+        }
+        assert_eq!(trail_entries(&c, time), "trail/okta/2026-11-30/entries");
+        let record = trail_sk(time, "r", Some(7));
+        assert_eq!(record, "2026-11-30T12:00:00.000Z/r/000007");
+        assert_eq!(parse_trail_entry("name/a", &trail_entry("name/a", &record)), Some(record.as_str()));
+        assert_eq!(parse_trail_entry("name/a", &trail_entry("name/ab", &record)), None);
     }
 
     #[test]

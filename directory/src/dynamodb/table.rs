@@ -344,6 +344,29 @@ impl Table {
             .await
     }
 
+    /// Writes items that may get lost: each request is sent once. If it fails, some of the items can be written.
+    pub(crate) async fn put_once(&self, items: Vec<Item>) -> Result<(), ScimError> {
+        let mut requests = Vec::with_capacity(items.len());
+        for item in items {
+            let put = PutRequest::builder().set_item(Some(item)).build().map_err(ScimError::internal)?;
+            requests.push(WriteRequest::builder().put_request(put).build());
+        }
+        let batches = requests.chunks(BATCH_WRITE_LIMIT).map(|batch| {
+            let request = self
+                .client
+                .batch_write_item()
+                .request_items(&self.name, batch.to_vec())
+                .return_consumed_capacity(ReturnConsumedCapacity::Total);
+            async move {
+                let answer = self.before_deadline(request.send()).await?.map_err(ScimError::internal)?;
+                let is_complete = answer.unprocessed_items.is_none_or(|tables| tables.is_empty());
+                if is_complete { Ok(()) } else { Err(busy()) }
+            }
+            .boxed()
+        });
+        concurrently(batches.collect()).await.map(|_: Vec<()>| ())
+    }
+
     async fn write_all(&self, requests: Vec<WriteRequest>) -> Result<(), ScimError> {
         let batches =
             requests.chunks(BATCH_WRITE_LIMIT).map(|batch| self.write_batch(batch.to_vec()).boxed());

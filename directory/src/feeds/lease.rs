@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use shared::error::ScimError;
 use uuid::Uuid;
 
-use super::{FAILURES, Feed, FeedId, GONE, LAST_ERROR, RETRY_AT};
+use super::{DELIVERED, FAILURES, Feed, FeedId, GONE, LAST_ERROR, RETRY_AT};
 use crate::connectors::ConnectorId;
 use crate::dynamodb::attributes::{number, text};
 use crate::dynamodb::expressions::{Expression, Update};
@@ -117,11 +117,17 @@ impl Lease {
         Expression::new(format!("{LEASE_OWNER} = :known")).with(":known", text(&self.owner))
     }
 
-    /// Ends the lease and stores the result, unless another process has taken the lease over.
+    /// Ends the lease and stores the result, unless another process has taken the lease over. `sent` is the number of events that the
+    /// consumer accepted.
     ///
     /// # Errors
     /// Fails when DynamoDB does.
-    pub async fn release(self, result: &DeliveryResult, now: Timestamp) -> Result<(), ScimError> {
+    pub async fn release(
+        self,
+        result: &DeliveryResult,
+        sent: usize,
+        now: Timestamp,
+    ) -> Result<(), ScimError> {
         let error = |error: &str| Update::new().set(LAST_ERROR, text(format!("{now} {error}")));
         let update = match result {
             DeliveryResult::Delivered => Update::new().remove(&[LEASE_OWNER, LEASE_END, FAILURES, RETRY_AT]),
@@ -133,6 +139,7 @@ impl Lease {
                 .set(GONE, number(now.as_millisecond()))
                 .remove(&[LEASE_OWNER, LEASE_END, FAILURES, RETRY_AT]),
         };
+        let update = if sent > 0 { update.set(DELIVERED, number(now.as_millisecond())) } else { update };
         let key = keys::feed(&self.connector, &self.feed);
         self.table.update(&key, update.into(), self.is_own()).await.map(drop)
     }

@@ -28,7 +28,7 @@ pub use event::{EVENT_URIS, Event};
 pub use id::FeedId;
 pub use lease::{DeliveryResult, LEASE_TIME, Lease};
 pub use marking::Tended;
-pub use operations::{FeedInfo, MAX_FEEDS, NewFeed};
+pub use operations::{FeedInfo, MAX_FEEDS, NewFeed, WaitingForUser};
 pub use token::verification_claims;
 pub use waiting::Batch;
 
@@ -64,6 +64,8 @@ pub struct Feed {
     pub retry_at: Option<Timestamp>,
     /// When its consumer answered 410 Gone. The feed is paused until an operator resumes it.
     pub gone: Option<Timestamp>,
+    /// When its consumer last accepted an event that was sent to it. `None` for a feed that is polled.
+    pub delivered: Option<Timestamp>,
 }
 
 /// What an operator chose for a feed.
@@ -114,6 +116,7 @@ impl Feed {
             failures: get_number(item, FAILURES).unwrap_or_default(),
             retry_at: time(RETRY_AT),
             gone: time(GONE),
+            delivered: time(DELIVERED),
         })
     }
 
@@ -144,6 +147,8 @@ const FAILURES: &str = "failures";
 const RETRY_AT: &str = "retry_at";
 /// The stored attribute with the time at which the consumer answered 410, in milliseconds since 1970.
 const GONE: &str = "gone";
+/// The stored attribute with the time of the last delivery in which the consumer accepted an event, in milliseconds since 1970.
+const DELIVERED: &str = "delivered";
 
 /// The outbox of one feed.
 #[derive(Clone, Debug)]

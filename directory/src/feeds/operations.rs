@@ -1,7 +1,10 @@
 //! What operators do to feeds. Every operation writes its audit record in its own transaction.
 
+use futures_util::FutureExt as _;
 use jiff::Timestamp;
+use serde::Serialize;
 use shared::error::{ErrorKind, ScimError};
+use shared::resource::{ResourceId, ResourceKind};
 
 use super::delivery::{Delivery, NewDelivery, NewSecret};
 use super::outbox::{Change, parse_order};
@@ -14,7 +17,7 @@ use crate::dynamodb::attributes::{number, text};
 use crate::dynamodb::conditions::{Condition, Requirement};
 use crate::dynamodb::expressions::{Expression, Update};
 use crate::dynamodb::keys;
-use crate::dynamodb::table::{Outcome, Range, Table};
+use crate::dynamodb::table::{Outcome, Range, Table, concurrently};
 use crate::signing::{PublicKey, generate};
 
 /// The most feeds of one connector: each adds an item to every transaction, which holds 100.
@@ -85,6 +88,19 @@ impl Table {
     /// # Errors
     /// Fails when DynamoDB does.
     pub async fn feed_info(&self, connector: &ConnectorId, feed: Feed) -> Result<FeedInfo, ScimError> {
+        self.feed_info_up_to(connector, feed, MAX_COUNTED).await
+    }
+
+    /// The same, but counts only about `most` changes, and stops at the end of a page of 1,000.
+    ///
+    /// # Errors
+    /// Fails when DynamoDB does.
+    pub async fn feed_info_up_to(
+        &self,
+        connector: &ConnectorId,
+        feed: Feed,
+        most: usize,
+    ) -> Result<FeedInfo, ScimError> {
         let pk = keys::outbox(connector, &feed.id);
         let mut info = FeedInfo { feed, waiting: 0, oldest: None };
         let mut after = None;
@@ -97,10 +113,52 @@ impl Table {
                 info.oldest = [info.oldest, time].into_iter().flatten().min();
             }
             match next {
-                Some(next) if info.waiting < MAX_COUNTED => after = Some(next),
+                Some(next) if info.waiting < most => after = Some(next),
                 _ => return Ok(info),
             }
         }
+    }
+}
+
+/// What waits in a feed about one user.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct WaitingForUser {
+    /// The number of changes of the user, and of groups that name the user as a member. The last are looked for in the groups given.
+    pub waiting: usize,
+    /// When the oldest of them was made.
+    pub oldest: Option<Timestamp>,
+}
+
+impl Table {
+    /// Counts what waits in a feed about a user, and about its memberships in these groups and roles.
+    ///
+    /// # Errors
+    /// Fails when DynamoDB does.
+    pub async fn waiting_for_user(
+        &self,
+        connector: &ConnectorId,
+        feed: &FeedId,
+        user: ResourceId,
+        groups: &[(ResourceKind, ResourceId)],
+    ) -> Result<WaitingForUser, ScimError> {
+        let pk = keys::outbox(connector, feed);
+        let resources = [(ResourceKind::User, user)].into_iter().chain(groups.iter().copied());
+        let reads = resources.map(|(kind, id)| {
+            let range = Range::Prefix(keys::outbox_prefix(kind, id));
+            let pk = &pk;
+            async move { self.query_page(pk, &range, None, Some(ITEMS_AT_ONCE)).await }.boxed()
+        });
+        let mut found = WaitingForUser::default();
+        for (items, _) in concurrently(reads.collect()).await? {
+            for (change, order) in items.iter().filter_map(Change::from_item) {
+                if change.id == user || change.members.iter().any(|(_, member)| *member == user) {
+                    found.waiting += 1;
+                    let time = parse_order(&order).map(|(time, _)| time);
+                    found.oldest = [found.oldest, time].into_iter().flatten().min();
+                }
+            }
+        }
+        Ok(found)
     }
 }
 
@@ -168,6 +226,7 @@ impl Connectors {
                         failures: 0,
                         retry_at: None,
                         gone: None,
+                        delivered: None,
                     });
                 }
                 Outcome::Refused(failed) if failed.contains(&Condition::IsNew) => {

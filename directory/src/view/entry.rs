@@ -133,7 +133,7 @@ impl<'s> EntryMaker<'s> {
         let document = &user.document;
         let text = |path: &ValuePath<'_>| path.find(document).map(str::to_owned);
         let (first_name, last_name) = (text(&self.first_name), text(&self.last_name));
-        let username = self.map_username(self.username.find(document).unwrap_or_default());
+        let username = self.username(user);
         let names = [first_name.as_deref(), last_name.as_deref()].into_iter().flatten().collect::<Vec<_>>();
         let in_document = document.get("displayName").and_then(|name| name.as_str());
         let (entered, sent) = match user.origin {
@@ -172,21 +172,28 @@ impl<'s> EntryMaker<'s> {
     /// username, unless another user keeps that.
     pub fn hidden_user(&self, stored: &Stored) -> Option<Hidden> {
         let user = &stored.resource;
-        if stored.is_retained {
-            return Some(Hidden::Deleted);
-        }
+        if stored.is_retained { Some(Hidden::Deleted) } else { self.hidden_resource(user) }
+    }
+
+    /// The same for a user whom the client has not deleted.
+    pub(crate) fn hidden_resource(&self, user: &Resource) -> Option<Hidden> {
         if !user.is_active() {
             return Some(Hidden::Deactivated);
         }
         // Rules filter only what the client sends.
         let by_rule = (user.origin == Origin::Scim).then(|| {
             // A rule can name the user by the mapped username or by the `userName` that the client sent.
-            let username = self.map_username(self.username.find(&user.document).unwrap_or_default());
+            let username = self.username(user);
             let sent = user.document.get("userName").and_then(|name| name.as_str()).unwrap_or_default();
             let rules = &self.settings.rules;
             hidden_by(&rules.include_users, &rules.exclude_users, &[&username, sent])
         });
         by_rule.flatten().or_else(|| self.name_key(user).is_none().then_some(Hidden::NoUsername))
+    }
+
+    /// The username that the mapping gives a user; empty if it gives none.
+    pub(crate) fn username(&self, user: &Resource) -> String {
+        self.map_username(self.username.find(&user.document).unwrap_or_default())
     }
 
     /// The username of a user in the form in which usernames are compared: in lower case, because a person would take `Ann` and

@@ -23,5 +23,5 @@ mod who;
 
 pub use decide::{Try, decide};
 pub use export::export;
-pub use stale::find_stale;
+pub use stale::{find_mentions, find_stale};
 pub use who::{Who, who};

@@ -25,6 +25,14 @@ type Places = BTreeMap<String, BTreeSet<(String, String)>>;
 /// # Errors
 /// Fails with the file, the line and Cedar's message if Cedar cannot parse one of them.
 pub fn find_stale(paths: &[PathBuf], principals: &Principals) -> Result<Vec<Stale>, Failure> {
+    for_each_named(paths, |origin, effect, places| stale(origin, effect, places, principals))
+}
+
+/// Calls a function with the places of each policy and entity in these files and folders.
+fn for_each_named<T>(
+    paths: &[PathBuf],
+    mut find: impl FnMut(&Origin, Effect, &Places) -> Vec<T>,
+) -> Result<Vec<T>, Failure> {
     let mut found = Vec::new();
     for path in file::list(paths)? {
         match file::read(&path)? {
@@ -36,18 +44,60 @@ pub fn find_stale(paths: &[PathBuf], principals: &Principals) -> Result<Vec<Stal
                 }
                 policies.sort_by_key(|(origin, ..)| (origin.line, &origin.id));
                 for (origin, effect, places) in policies {
-                    found.extend(stale(origin, effect, &places, principals));
+                    found.extend(find(origin, effect, &places));
                 }
             }
             Content::Entities(_, entities) => {
                 for entity in &entities {
                     let origin = origin_of_entity(&path, entity)?;
-                    found.extend(stale(&origin, Effect::Data, &places_of_entity(entity), principals));
+                    found.extend(find(&origin, Effect::Data, &places_of_entity(entity)));
                 }
             }
         }
     }
     Ok(found)
+}
+
+/// A place in a policy or entity that names a user.
+pub struct NamedPlace {
+    /// The file.
+    pub service: String,
+    /// The id of the policy or entity.
+    pub policy: String,
+    /// The name of the policy.
+    pub name: String,
+    /// The line and the place.
+    pub place: String,
+    /// What the policy does.
+    pub effect: Effect,
+    /// Whether it is in effect, which every policy of Cedar is.
+    pub enabled: bool,
+}
+
+/// Finds the places in these files and folders that name the user with this id.
+///
+/// # Errors
+/// As for [`find_stale`].
+pub fn find_mentions(paths: &[PathBuf], id: &str) -> Result<Vec<NamedPlace>, Failure> {
+    let user = (USER.to_owned(), id.to_owned());
+    for_each_named(paths, |origin, effect, places| {
+        let named = places.iter().filter(|(_, named)| named.contains(&user));
+        let place = |(place, _): (&String, _)| NamedPlace {
+            service: origin.file.clone(),
+            policy: origin.id.clone(),
+            name: origin.name.clone().unwrap_or_default(),
+            place: place_of(origin, place),
+            effect,
+            enabled: true,
+        };
+        named.map(place).collect()
+    })
+}
+
+/// The line and the place in a policy.
+fn place_of(origin: &Origin, place: &str) -> String {
+    let line = origin.line.map(|line| format!("line {line}, ")).unwrap_or_default();
+    format!("{line}{place}")
 }
 
 /// The lines of the report about one policy or entity.
@@ -57,7 +107,6 @@ fn stale(origin: &Origin, effect: Effect, places: &Places, principals: &Principa
         let named: Vec<&(String, String)> = named.iter().filter(|(kind, _)| is_reported(kind)).collect();
         for (kind, id) in &named {
             let Some((principal, gone)) = find_gone(kind, id, principals) else { continue };
-            let line = origin.line.map(|line| format!("line {line}, ")).unwrap_or_default();
             found.push(Stale {
                 principal,
                 gone,
@@ -65,7 +114,7 @@ fn stale(origin: &Origin, effect: Effect, places: &Places, principals: &Principa
                 service: origin.file.clone(),
                 policy: origin.id.clone(),
                 name: origin.name.clone().unwrap_or_default(),
-                place: format!("{line}{place}"),
+                place: place_of(origin, place),
                 effect,
                 enabled: true,
                 last_principal: named.len() == 1,

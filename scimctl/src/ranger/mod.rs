@@ -32,7 +32,7 @@ use crate::open_directory::OpenDirectory;
 
 pub use accounts::Accounts;
 pub use client::{Login, RangerClient};
-pub use policies::{find_stale, read_export, read_rules};
+pub use policies::{Rule, find_stale, read_export, read_rules};
 pub use removal::{Options as Removal, remove};
 
 use sync::{Options, sync};

@@ -189,6 +189,11 @@ impl Rule {
         }
     }
 
+    /// Whether it is in effect.
+    pub fn is_enabled(&self) -> bool {
+        self.json.get("isEnabled") != Some(&Value::Bool(false))
+    }
+
     /// The places that can name principals.
     pub fn places(&self) -> Vec<Place> {
         let whole = |effect, fields| Place { item: None, effect, fields };
@@ -241,7 +246,7 @@ impl Rule {
             policy: self.id(),
             name: self.name().to_owned(),
             effect: place.effect,
-            enabled: self.json.get("isEnabled") != Some(&Value::Bool(false)),
+            enabled: self.is_enabled(),
             last_principal,
         }
     }

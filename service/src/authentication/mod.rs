@@ -24,6 +24,7 @@ use shared::error::{ErrorKind, Schemes, ScimError};
 use tokio::time::{Duration, Instant};
 
 use crate::request::Request;
+use crate::trail::Notes;
 pub(crate) use connectors::{ConnectorCache, ReadOutcome};
 
 /// The maximum number of entries in each cache. A full cache is cleared.
@@ -125,11 +126,13 @@ impl Authenticator {
         request: &Request,
         scope: CredentialScope,
         now: Timestamp,
+        notes: &Notes,
     ) -> Result<Authenticated, ScimError> {
         let header = request.header("authorization").unwrap_or_default();
         let connector = ConnectorId::parse(id).ok_or_else(|| unauthorized(None, scope, now))?;
         let sign_in = SignIn { connector, issuer, header, request, scope, table, now };
         let (connector, credential) = self.check(sign_in).await?;
+        notes.sign_in(&connector, &credential.id);
         if connector.record.disabled.is_some() {
             let detail = format!("Connector {} is disabled", connector.id);
             return Err(ScimError::new(ErrorKind::Forbidden, detail));

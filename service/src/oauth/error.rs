@@ -47,7 +47,8 @@ impl From<ScimError> for Failure {
 }
 
 impl Code {
-    fn name(self) -> &'static str {
+    /// The code as the response has it.
+    pub fn name(self) -> &'static str {
         match self {
             Self::InvalidRequest => "invalid_request",
             Self::InvalidClient => "invalid_client",

@@ -30,6 +30,7 @@ pub fn token(call: TokenCall) -> ResponseFuture {
         match grant(&call).await {
             Ok(response) => Ok(response),
             Err(Failure::Refused(code, description)) => {
+                call.notes.refuse(Some(code.name()), &description);
                 Ok(error::refusal(code, &description, &call.request.id))
             }
             Err(Failure::Service(error)) => Err(error),
@@ -40,6 +41,7 @@ pub fn token(call: TokenCall) -> ResponseFuture {
 async fn grant(call: &TokenCall) -> Result<Response, Failure> {
     let TokenRequest { proof, scope } = TokenRequest::parse(&call.request)?;
     let (connector, credential) = authenticate(call, &proof).await?;
+    call.notes.sign_in(&connector, &credential.id);
     if connector.record.disabled.is_some() {
         let detail = format!("Connector {} is disabled", connector.id);
         return Err(Failure::refused(Code::UnauthorizedClient, detail));

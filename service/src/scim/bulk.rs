@@ -22,6 +22,7 @@ use shared::resource::parse_object;
 
 use crate::call::{Call, FindHandler, Handler, ResponseFuture};
 use crate::response::{self, MEDIA_TYPE, Response};
+use crate::trail::{FailedOperation, Noted, Notes};
 
 /// The maximum number of operations that run at the same time.
 const MAX_CONCURRENT: usize = 16;
@@ -32,6 +33,8 @@ struct Outcome {
     location: Option<String>,
     version: Option<String>,
     error: Option<Value>,
+    /// What its handler told the request trail.
+    noted: Noted,
 }
 
 /// POST /Bulk
@@ -44,6 +47,18 @@ pub fn process(call: Arc<Call>, find_handler: FindHandler) -> ResponseFuture {
         }
         let request = BulkRequest::parse(parse_object(&call.request.body)?)?;
         let outcomes = run_request(Runner { call: &call, find_handler }, &request).await;
+        for (index, (operation, outcome)) in request.operations.iter().zip(&outcomes).enumerate() {
+            if let Some(Outcome { status, error: Some(error), noted, .. }) = outcome {
+                call.notes.fail_operation(|| FailedOperation {
+                    position: index + 1,
+                    method: operation.method.clone(),
+                    path: operation.path.clone(),
+                    status: status.as_u16(),
+                    error: error.clone(),
+                    noted: noted.clone(),
+                });
+            }
+        }
         // The response omits operations that did not run.
         let operations: Vec<Value> = request
             .operations
@@ -202,19 +217,20 @@ impl<'a> Runner<'a> {
         Box::pin(async move {
             let operation = match operation {
                 Ok(operation) => operation,
-                Err(error) => return Outcome::from_error(error, None),
+                Err(error) => return Outcome::from_error(error, None, Noted::default()),
             };
             // RFC 7644 §3.7.3: each operation has a location, except a POST that failed.
             let location =
                 operation.resource().map(|_| format!("{}/{}", self.call.base_url, operation.path.join("/")));
-            match self.send(operation).await {
+            let notes = Arc::new(Notes::default());
+            match self.send(operation, &notes).await {
                 Ok(response) => Outcome::from_response(&response, location),
-                Err(error) => Outcome::from_error(&error, location),
+                Err(error) => Outcome::from_error(&error, location, notes.noted()),
             }
         })
     }
 
-    async fn send(self, operation: &BulkOperation) -> Result<Response, ScimError> {
+    async fn send(self, operation: &BulkOperation, notes: &Arc<Notes>) -> Result<Response, ScimError> {
         operation.check()?;
         let call = self.call;
         let method = Method::from_bytes(operation.method.as_bytes()).map_err(ScimError::internal)?;
@@ -243,6 +259,7 @@ impl<'a> Runner<'a> {
             connector: Arc::clone(&call.connector),
             base_url: call.base_url.clone(),
             now: call.now,
+            notes: Arc::clone(notes),
         };
         handler(Arc::new(part)).await
     }
@@ -284,15 +301,17 @@ impl Outcome {
             location: header(LOCATION).or(location),
             version: header(ETAG),
             error: None,
+            noted: Noted::default(),
         }
     }
 
-    fn from_error(error: &ScimError, location: Option<String>) -> Self {
+    fn from_error(error: &ScimError, location: Option<String>, noted: Noted) -> Self {
         Self {
             status: response::error(error).status(),
             location,
             version: None,
             error: Some(error.to_json()),
+            noted,
         }
     }
 

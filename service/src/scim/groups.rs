@@ -33,6 +33,7 @@ pub fn create(call: Arc<Call>) -> ResponseFuture {
         let members = if members.is_empty() { Vec::new() } else { vec![MemberOperation::Add(members)] };
         let CreatedGroup { group, members } =
             call.directory.create_group(ResourceKind::Group, document, members).await?;
+        call.notes.written(&group, &call.directory);
         // The members are known here. A read could fail after the group was created, and a repeated request would get 409.
         let members = projection.wants("members").then_some(members);
         response_that_fits(&call, StatusCode::CREATED, &group, members.as_deref(), &projection)
@@ -67,6 +68,7 @@ pub fn replace(call: Arc<Call>) -> ResponseFuture {
             .directory
             .change_group(ResourceKind::Group, id, call.if_match().as_ref(), change, &members)
             .await?;
+        call.notes.written(&group, &call.directory);
         write_response(&call, StatusCode::OK, &group, &projection).await
     })
 }
@@ -76,7 +78,10 @@ pub fn patch(call: Arc<Call>) -> ResponseFuture {
     Box::pin(async move {
         let (schema, projection, id) = (schema(&call), projection(&call)?, call.id()?);
         let patch = parse_patch(&call, schema)?;
-        let change = |present: &Document| patch.apply(present, schema);
+        let change = |present: &Document| {
+            call.notes.present(present, ResourceKind::Group);
+            patch.apply(present, schema)
+        };
         let group = call
             .directory
             .change_group(
@@ -87,6 +92,7 @@ pub fn patch(call: Arc<Call>) -> ResponseFuture {
                 patch.member_operations(),
             )
             .await?;
+        call.notes.written(&group, &call.directory);
         // RFC 7644 §3.5.2: a client that names attributes gets a body with them.
         if !projection.wants("members") || parameters(&call)?.attributes.is_some() {
             return write_response(&call, StatusCode::OK, &group, &projection).await;
@@ -119,6 +125,7 @@ fn projection(call: &Call) -> Result<Projection, ScimError> {
 /// Reads the body of a POST or PUT: the document without its members, and the members.
 fn read_body(call: &Call) -> Result<(Document, Vec<shared::patch::MemberValue>), ScimError> {
     let body = parse_object(&call.request.body)?;
+    call.notes.body(&body, schema(call));
     Ok((normalise(&body, schema(call))?, members_of_body(&body, schema(call))?))
 }
 

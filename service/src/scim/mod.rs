@@ -19,6 +19,7 @@ const MAX_NAMED: (usize, usize) = (10, 200);
 /// Parses the body of a PATCH. The log names the schemas whose operations are ignored.
 fn parse_patch<'s>(call: &Call, schema: &'s ResourceSchema) -> Result<Patch<'s>, ScimError> {
     let patch = Patch::parse(parse_object(&call.request.body)?, schema)?;
+    call.notes.ignored(patch.unknown_schemas().chain(patch.unknown_attributes()));
     let (count, length) = MAX_NAMED;
     let shortened = |urn: &'_ str| urn.get(..urn.floor_char_boundary(length)).unwrap_or_default().to_owned();
     let named = patch.unknown_schemas().take(count).map(shortened);

@@ -23,9 +23,9 @@ pub fn list(call: Arc<Call>) -> ResponseFuture {
 /// POST /Users
 pub fn create(call: Arc<Call>) -> ResponseFuture {
     Box::pin(async move {
-        let (schema, projection) = (schema(&call), projection(&call)?);
-        let document = normalise(&parse_object(&call.request.body)?, schema)?;
-        let user = call.directory.create_user(document).await?;
+        let projection = projection(&call)?;
+        let user = call.directory.create_user(read_body(&call)?).await?;
+        call.notes.written(&user, &call.directory);
         user_response(&call, StatusCode::CREATED, &user, &[], &projection)
     })
 }
@@ -48,9 +48,10 @@ pub fn get(call: Arc<Call>) -> ResponseFuture {
 pub fn replace(call: Arc<Call>) -> ResponseFuture {
     Box::pin(async move {
         let (schema, projection, id) = (schema(&call), projection(&call)?, call.id()?);
-        let document = normalise(&parse_object(&call.request.body)?, schema)?;
+        let document = read_body(&call)?;
         let change = |present: &Document| resource::replace(present, document.clone(), schema);
         let (user, groups) = call.directory.change_user(id, call.if_match().as_ref(), change).await?;
+        call.notes.written(&user, &call.directory);
         user_response(&call, StatusCode::OK, &user, &groups, &projection)
     })
 }
@@ -60,8 +61,12 @@ pub fn patch(call: Arc<Call>) -> ResponseFuture {
     Box::pin(async move {
         let (schema, projection, id) = (schema(&call), projection(&call)?, call.id()?);
         let patch = parse_patch(&call, schema)?;
-        let change = |present: &Document| patch.apply(present, schema);
+        let change = |present: &Document| {
+            call.notes.present(present, ResourceKind::User);
+            patch.apply(present, schema)
+        };
         let (user, groups) = call.directory.change_user(id, call.if_match().as_ref(), change).await?;
+        call.notes.written(&user, &call.directory);
         user_response(&call, StatusCode::OK, &user, &groups, &projection)
     })
 }
@@ -80,6 +85,13 @@ fn schema(call: &Call) -> &ResourceSchema {
 
 fn projection(call: &Call) -> Result<Projection, ScimError> {
     search::projection(&parameters(call)?, schema(call))
+}
+
+/// Reads the body of a POST or PUT.
+fn read_body(call: &Call) -> Result<Document, ScimError> {
+    let (body, schema) = (parse_object(&call.request.body)?, schema(call));
+    call.notes.body(&body, schema);
+    normalise(&body, schema)
 }
 
 fn user_response(

@@ -38,6 +38,8 @@ pub struct Patch<'s> {
     json_values: usize,
     /// The URNs of schemas that the resource type does not have. The operations on them are ignored.
     unknown_schemas: BTreeSet<String>,
+    /// The first attributes that the resource type does not have. They are ignored.
+    unknown_attributes: Vec<String>,
 }
 
 impl Patch<'_> {
@@ -49,6 +51,11 @@ impl Patch<'_> {
     /// Returns the URNs of the schemas that the resource type does not have. Operations on them were ignored.
     pub fn unknown_schemas(&self) -> impl Iterator<Item = &str> {
         self.unknown_schemas.iter().map(String::as_str)
+    }
+
+    /// Returns the attributes that the resource type does not have, up to 20. They were ignored.
+    pub fn unknown_attributes(&self) -> impl Iterator<Item = &str> {
+        self.unknown_attributes.iter().map(String::as_str)
     }
 }
 

@@ -17,6 +17,9 @@ use crate::schema::{Attribute, Mutability, ResourceSchema, Schema, Target};
 /// The schema URN of the body (RFC 7644 §3.5.2).
 pub const PATCH_SCHEMA: &str = "urn:ietf:params:scim:api:messages:2.0:PatchOp";
 
+/// The most unknown attributes that are named.
+const MAX_UNKNOWN_ATTRIBUTES: usize = 20;
+
 impl<'s> Patch<'s> {
     /// Reads the body of a PATCH.
     ///
@@ -33,6 +36,7 @@ impl<'s> Patch<'s> {
             targets: 0,
             json_values: 0,
             unknown_schemas: BTreeSet::new(),
+            unknown_attributes: Vec::new(),
         };
         for operation in operations(body, MAX_PATCH_OPERATIONS, ErrorKind::InvalidValue)? {
             let (number, operation) = operation?;
@@ -141,14 +145,21 @@ impl<'s> Reader<'_, 's> {
                     self.read_extension(op, extension, value)?
                 }
                 Ok(Some(location)) if is_writable(&location) => self.push(op, location, value)?,
-                Ok(_) => {}
+                Ok(Some(_)) => {}
                 // A name with a filter was meant as a path, so its error is reported. Other invalid names are
                 // unknown attributes.
                 Err(error) if name.contains('[') => return Err(error),
-                Err(_) => {}
+                Ok(None) | Err(_) => self.ignore(name),
             }
         }
         Ok(())
+    }
+
+    fn ignore(&mut self, name: String) {
+        let ignored = &mut self.patch.unknown_attributes;
+        if ignored.len() < MAX_UNKNOWN_ATTRIBUTES && !ignored.contains(&name) {
+            ignored.push(name);
+        }
     }
 
     fn read_extension(&mut self, op: Op, extension: &'s Schema, value: Value) -> Result<(), ScimError> {
@@ -165,7 +176,10 @@ impl<'s> Reader<'_, 's> {
             Value::Null => Ok(()),
             Value::Object(values) => {
                 for (name, value) in values {
-                    let Some(attribute) = extension.attribute(&name) else { continue };
+                    let Some(attribute) = extension.attribute(&name) else {
+                        self.ignore(format!("{}:{name}", extension.id));
+                        continue;
+                    };
                     let target = Target { extension: Some(extension), attribute, sub_attribute: None };
                     let location = TargetLocation::Attribute(target);
                     if is_writable(&location) {

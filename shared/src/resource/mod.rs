@@ -6,6 +6,7 @@ mod body;
 mod normalise;
 mod replace;
 mod representation;
+mod unknown;
 
 pub use body::parse_object;
 pub(crate) use body::parse_text;
@@ -19,6 +20,7 @@ pub use normalise::{
 pub(crate) use replace::keep_immutable_attributes;
 pub use replace::replace;
 pub use representation::{GroupReference, Member, location, represent, represent_to_match};
+pub use unknown::unknown_attributes;
 
 use std::fmt;
 

@@ -174,10 +174,10 @@ fn cells(opened: &Opened, record: AuditRecord, names: &Names) -> Vec<Markup> {
     // The id leads to the page of what was changed. The page says so if it does not exist any more.
     cells
         .map(|(column, text)| {
-            if column == 5 {
-                html! { a href=(page) { (text) } }
-            } else {
-                html! { (text) }
+            match column {
+                0 => html! { time { (text) } },
+                5 => html! { a href=(page) { (text) } },
+                _ => html! { (text) },
             }
         })
         .collect()

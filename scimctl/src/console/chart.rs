@@ -50,13 +50,14 @@ impl Chart<'_> {
     pub fn draw(&self) -> Markup {
         let highest = self.series.iter().flat_map(|series| &series.values).copied().max().unwrap_or_default();
         html! {
-            section class="chart" aria-labelledby={ (self.id) "-heading" } {
-                h2 id={ (self.id) "-heading" } { (self.title) }
+            section class="chart" {
+                h2 { (self.title) }
                 @if highest == 0 {
                     (empty(self.empty))
                 } @else {
                     (self.legend())
-                    div class="plot" role="region" aria-label=(self.title) tabindex="0" { (self.picture(highest)) }
+                    // The table is a region with the title.
+                    div class="plot" role="region" aria-label={ (self.title) ", as a chart" } tabindex="0" { (self.picture(highest)) }
                     details { summary { "Show the numbers as a table" } (self.table()) }
                 }
             }

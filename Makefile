@@ -22,6 +22,8 @@ TOOLS := $(VENV)/installed
 CLIENTS := .tools/clients/installed
 # The tool of tests/system/platform/openapi.rs
 OPENAPI := .tools/openapi/installed
+# What checks the console in a browser: tests/browser/accessibility.rs
+BROWSER := .tools/browser/installed
 # The tool of `make docs`
 SITE := .tools/site/installed
 # The other service providers that `make bench` measures.
@@ -44,7 +46,7 @@ demo: ## Fill the directory with an example company; run the service if none run
 	@$(LOCAL) demo
 
 .PHONY: test
-test: check validate $(CLIENTS) $(OPENAPI) ## Run every check and test: check, validate, and all tests
+test: check validate $(CLIENTS) $(OPENAPI) browser ## Run every check and test: check, validate, and all tests
 	cargo build --workspace --bins --locked
 	cargo test --workspace --locked
 
@@ -176,6 +178,26 @@ $(OPENAPI): tests/openapi/requirements.txt
 	python3 -m venv --clear $(@D)
 	$(@D)/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement $<
 	@touch $@
+
+.PHONY: browser
+browser: ## Install Chromium for the tests of the console, as root on Debian, and axe-core in .tools
+	@tools/install_browser.sh
+	@$(MAKE) --no-print-directory $(BROWSER)
+$(BROWSER): tests/browser/package.json tests/browser/package-lock.json
+	mkdir -p $(@D)
+	cp $^ $(@D)
+	npm ci --prefix $(@D) --no-audit --no-fund
+	@touch $@
+
+# The clock stands at one time and the font is the same everywhere, so that a picture changes only if its page does.
+.PHONY: screenshots
+screenshots: export DONT_FAKE_MONOTONIC := 1
+screenshots: browser ## Take the pictures of the console in docs/images; all screens are in target/screenshots
+	@tools/install_browser.sh faketime pngquant fonts-inter
+	cargo build --workspace --bins --locked
+	cargo test --workspace --locked --test browser --config 'target."cfg(all())".runner = ["faketime", "-f", "@2026-03-12 14:20:00"]' \
+		-- --ignored screenshots
+	pngquant --force --ext .png --strip 64 -- docs/images/console-*.png
 
 # `--strict` fails if a link leads nowhere. The pages must not load anything from another host.
 .PHONY: docs

@@ -100,7 +100,7 @@ impl Table {
             if feed.settings.paused.is_some() || feed.settings.deleted.is_some() {
                 continue;
             }
-            let info = self.count_waiting(id, feed, MAX_COUNTED).await?;
+            let info = self.feed_info_up_to(id, feed, MAX_COUNTED).await?;
             let sum: &mut Waiting = waiting.get_or_insert_default();
             sum.changes += info.waiting;
             sum.oldest = [sum.oldest, info.oldest].into_iter().flatten().min();

@@ -48,6 +48,7 @@ const PATCH: &str = "urn:ietf:params:scim:api:messages:2.0:PatchOp";
 pub struct Demo {
     http: Http,
     origin: String,
+    connector: String,
     credentials: Credentials,
     table: Table,
     place: String,
@@ -85,7 +86,13 @@ impl Demo {
 
     /// Makes the demo for the service at this origin. `place` is the option of `scimctl` that says where the table is.
     pub fn new(origin: &str, credentials: &Credentials, table: Table, place: String) -> Self {
-        Self { http: http(), origin: origin.to_owned(), credentials: credentials.clone(), table, place }
+        let (origin, connector) = (origin.to_owned(), CONNECTOR.to_owned());
+        Self { http: http(), origin, connector, credentials: credentials.clone(), table, place }
+    }
+
+    /// The same company in the directory of another connector.
+    pub fn of_connector(self, connector: &ConnectorId) -> Self {
+        Self { connector: connector.to_string(), ..self }
     }
 
     /// Provisions the example company, adds the rules, and returns what to try next.
@@ -215,12 +222,12 @@ impl Demo {
     /// Hides the service accounts and their group from the directory, unless the connector has rules already.
     async fn add_rules(&self) -> Result<(), String> {
         let said = |error: ScimError| format!("the rules cannot be written: {}", chain(&error));
-        let id = ConnectorId::parse(CONNECTOR).ok_or("the connector has no name")?;
+        let id = ConnectorId::parse(&self.connector).ok_or("the connector has no name")?;
         let by = By::Operator("make demo".to_owned());
         let actor = Actor { by, request: format!("demo-{}", Uuid::new_v4()) };
         let table = self.table.until(Instant::now() + TIME_LIMIT);
         let connector = table.connector(&id).await.map_err(said)?;
-        let connector = connector.ok_or(format!("there is no connector {CONNECTOR}"))?;
+        let connector = connector.ok_or(format!("there is no connector {}", self.connector))?;
         if connector.record.settings.rules != Rules::default() {
             return Ok(());
         }
@@ -239,7 +246,7 @@ impl Demo {
     }
 
     fn endpoint_url(&self) -> String {
-        format!("{}/{CONNECTOR}/scim/v2", self.origin)
+        format!("{}/{}/scim/v2", self.origin, self.connector)
     }
 
     fn what_to_try(&self) -> String {
@@ -248,6 +255,7 @@ impl Demo {
         let users = PEOPLE + SERVICE_ACCOUNTS.len();
         let groups = TEAMS.len() + DIVISIONS.len() + 1;
         let leavers = LEAVERS.len();
+        let connector = &self.connector;
         format!(
             "
 The example company has {users} users and {groups} groups. {leavers} users are deactivated, and 2 groups contain other groups.
@@ -258,9 +266,9 @@ What the identity provider reads:
   {curl}/Groups?filter=displayName%20eq%20%22Company%22'
 
 What the platform reads (README.md says how to install scimctl):
-  {scimctl} user list {CONNECTOR} --hidden
-  {scimctl} group members {CONNECTOR} Company
-  {scimctl} audit {CONNECTOR}
+  {scimctl} user list {connector} --hidden
+  {scimctl} group members {connector} Company
+  {scimctl} audit {connector}
 "
         )
     }

@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use directory::connectors::{Connector, ConnectorId, Connectors, being_deleted};
-use directory::{Actor, Directory, Table};
+use directory::{Actor, By, Directory, Table};
 use jiff::Timestamp;
 use shared::schema::Schemas;
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::failure::{Failure, fail};
-use crate::place::{Connection, TableLocation};
+use crate::place::{Connection, Place, TableLocation};
 use crate::refusal::Watch;
 
 /// The longest time that one step of a command takes, with its retries.
@@ -23,7 +23,7 @@ const CONNECTOR_CHECK_INTERVAL: Duration = Duration::from_secs(10);
 /// The table, and the operator who runs the command.
 pub struct Context {
     client: Client,
-    table_name: String,
+    place: Place,
     table: Table,
     actor: Actor,
     /// The time at which the command started.
@@ -34,15 +34,24 @@ impl Context {
     /// Makes the DynamoDB client for the table. If the command is a change, also finds out who the operator is.
     pub async fn new(location: TableLocation, is_change: bool) -> Result<Self, Failure> {
         let Connection { client, by, place } = location.connect(is_change).await?;
-        let table_name = place.table.clone();
-        let watched = client.config().to_builder().interceptor(Watch::new(place)).build();
-        Ok(Self {
-            table: Table::new(Client::from_conf(watched), table_name.clone()),
+        Ok(Self::begin(client, by, place))
+    }
+
+    fn begin(client: Client, by: By, place: Place) -> Self {
+        let watched = client.config().to_builder().interceptor(Watch::new(place.clone())).build();
+        Self {
+            table: Table::new(Client::from_conf(watched), place.table.clone()),
             client,
-            table_name,
+            place,
             actor: Actor { by, request: format!("scimctl-{}", Uuid::new_v4()) },
             now: Timestamp::now(),
-        })
+        }
+    }
+
+    /// The same table and operator for the next command of this process: with the present time, and a new id of the request in the
+    /// audit trail. What DynamoDB refused before is tried again.
+    pub fn renewed(&self) -> Self {
+        Self::begin(self.client.clone(), self.actor.by.clone(), self.place.clone())
     }
 
     /// The DynamoDB client, for requests whose errors the command explains itself.
@@ -52,7 +61,7 @@ impl Context {
 
     /// The name of the table.
     pub fn table_name(&self) -> &str {
-        &self.table_name
+        &self.place.table
     }
 
     /// The table with a deadline for one step.
@@ -118,6 +127,12 @@ impl Context {
     /// The directory of a connector, whose changes are recorded as this operator's.
     pub fn directory(&self, connector: Connector) -> Directory {
         self.directory_at(connector, self.now)
+    }
+
+    /// The directory of a connector, with a deadline for one step.
+    pub fn directory_with_deadline(&self, connector: Connector) -> Directory {
+        let (connector, actor) = (Arc::new(connector), self.actor.clone());
+        Directory::new(self.table(), connector, Schemas::built_in(), self.now, actor)
     }
 
     /// The directory of a connector at this time, for commands that run on and on.

@@ -6,6 +6,7 @@ mod cedar;
 mod check;
 mod completion;
 mod connector;
+mod console;
 mod context;
 mod credential;
 mod doctor;
@@ -188,6 +189,11 @@ enum Command {
     Reindex(reindex::Command),
     /// Finish changes that were interrupted
     Sweep(sweep::Command),
+    /// Serve a web page on this machine, for one operator
+    #[command(
+        after_help = "Without --write, it only shows. The printed link works once. Ctrl-C ends the console.\n\nEXAMPLE:\n  scimctl console --write"
+    )]
+    Console(console::Command),
     /// Check a deployed stack, a connector and the service, and say how to solve problems
     Doctor(doctor::Command),
     /// Print a script with which a shell completes commands, options and the names of connectors
@@ -238,6 +244,7 @@ impl Command {
             Self::Policies(command) => command.is_change(),
             Self::Schema(command) => command.is_change(),
             Self::Check(command) => command.is_change(),
+            Self::Console(command) => command.is_change(),
             Self::Import { dry_run, .. } => !dry_run,
             Self::Migrate(_) | Self::Reindex(_) => true,
             // A sweep finishes the changes of others.
@@ -257,6 +264,7 @@ async fn run(command: Command, location: TableLocation) -> Result<ExitCode, Fail
     let context = Context::new(location, command.is_change()).await?;
     let result = match command {
         Command::Policies(command) => return policies::run(command, &context).await,
+        Command::Console(command) => console::run(command, context).await,
         Command::Connector(command) => connector::run(command, &context).await,
         Command::Credential(command) => credential::run(command, &context).await,
         Command::Auth(command) => auth::run(command, &context).await,

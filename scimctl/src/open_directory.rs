@@ -1,6 +1,7 @@
 //! The directory of the connector that a command names.
 
 use directory::Directory;
+use directory::connectors::Connector;
 use directory::settings::Settings;
 use directory::view::EntryMaker;
 use shared::schema::Schemas;
@@ -23,9 +24,14 @@ impl OpenDirectory {
     /// Opens the directory of a connector. Fails if the connector does not exist or is being deleted.
     pub async fn open(context: &Context, id: &str) -> Result<Self, Failure> {
         let connector = context.connector(id).await?;
+        Ok(Self::new(&connector.clone(), context.directory(connector)))
+    }
+
+    /// Joins a connector and its directory.
+    pub fn new(connector: &Connector, directory: Directory) -> Self {
         let settings = connector.record.settings.clone();
         let is_disabled = connector.record.disabled.is_some();
-        Ok(Self { connector: id.to_owned(), directory: context.directory(connector), is_disabled, settings })
+        Self { connector: connector.id.to_string(), directory, is_disabled, settings }
     }
 
     /// Makes the [`EntryMaker`] of the directory, which turns users into the entries that the directory shows.

@@ -12,16 +12,22 @@ use crate::output::print_note;
 pub const NO_URL: &str = "https://HOST";
 
 /// The URL of the service, without a slash at its end.
+#[derive(Clone)]
 pub struct ServiceUrl(String);
 
 impl ServiceUrl {
     /// Parses the value of `--url`: an https URL, or an http URL of this machine. It is not the endpoint URL of a connector.
     pub fn parse(text: &str) -> Result<Self, Failure> {
-        let url = parse_confidential("--url", text, "of the service", "https://scim.example.com")?;
+        Self::parse_named("--url", text)
+    }
+
+    /// The same for a value that has this name in error messages.
+    pub fn parse_named(name: &str, text: &str) -> Result<Self, Failure> {
+        let url = parse_confidential(name, text, "of the service", "https://scim.example.com")?;
         if let Some((start, _)) = url.split_once(SCIM_PATH) {
             let service = start.rsplit_once('/').map_or(start, |(service, _)| service);
             return fail(format!(
-                "--url is {text:?}, which is the URL of an endpoint. Enter the URL of the service: {service}"
+                "{name} is {text:?}, which is the URL of an endpoint. Enter the URL of the service: {service}"
             ));
         }
         Ok(Self(url))
@@ -48,9 +54,19 @@ impl ServiceUrl {
         format!("{}/{connector}{TOKEN_PATH}", self.0)
     }
 
+    /// Whether the operator entered no URL.
+    pub fn is_missing(&self) -> bool {
+        self.0 == NO_URL
+    }
+
+    /// The URL.
+    pub fn text(&self) -> &str {
+        &self.0
+    }
+
     /// Says that the operator has to replace the host, if none was entered.
     pub fn note_if_missing(&self) {
-        if self.0 == NO_URL {
+        if self.is_missing() {
             print_note(&format!("Replace {NO_URL} with the URL of the service, or enter it as --url"));
         }
     }

@@ -12,7 +12,8 @@
 //! - To interrupt requests and finish their work: [`faulty_service`], [`interrupted`].
 //! - To check functions that run elsewhere: [`deployment`].
 //! - To simulate clients, faults and kills, and check every answer: [`storm`].
-//! - To receive what `scimctl` sends elsewhere: [`ranger`].
+//! - To receive what `scimctl` sends elsewhere: [`ranger`]. To use its console as a browser does: [`console`]
+//!   (without JavaScript), [`chromium`] (a real one).
 //! - To cause much work: [`hostile`] and [`mutation`].
 
 use std::path::Path;
@@ -21,7 +22,9 @@ pub mod away;
 pub mod call;
 pub mod captures;
 pub mod ceilings;
+pub mod chromium;
 pub mod client;
+pub mod console;
 pub mod consumer;
 pub mod corruption;
 pub mod deployment;

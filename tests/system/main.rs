@@ -7,6 +7,17 @@ mod clients {
     mod real_clients;
 }
 
+mod console {
+    mod access;
+    mod changes;
+    mod connectors;
+    mod large;
+    mod settings;
+    mod setup;
+    mod trails;
+    mod users;
+}
+
 mod deploy {
     mod cargo_lambda;
     mod demo;

@@ -2,10 +2,12 @@
 //! [`Changes`] says what a record has of a change. DynamoDB deletes a record when it expires (TTL).
 
 mod changes;
+mod page;
 mod policy;
 mod trail;
 
 pub use changes::{ChangedValue, Changes, NamedIds};
+pub use page::{AuditPage, PageSize};
 pub use policy::RemovedName;
 pub use trail::{AuditRecord, AuditTrail};
 

@@ -42,8 +42,8 @@ pub struct AuditRecord {
 /// The audit trail of one connector, which may be deleted.
 #[derive(Debug)]
 pub struct AuditTrail<'t> {
-    table: &'t Table,
-    connector: &'t ConnectorId,
+    pub(super) table: &'t Table,
+    pub(super) connector: &'t ConnectorId,
 }
 
 impl Table {
@@ -246,19 +246,19 @@ impl AuditTrail<'_> {
 }
 
 /// The number of months from the year 0 to the month of a time (RFC 3339).
-fn month_of(time: &str) -> i32 {
+pub(super) fn month_of(time: &str) -> i32 {
     let number =
         |range| time.get(range).and_then(|digits: &str| digits.parse::<i32>().ok()).unwrap_or_default();
     number(0..4) * 12 + number(5..7) - 1
 }
 
 /// The month that is this number of months after the year 0, as in the keys of partitions.
-fn name_of_month(month: i32) -> String {
+pub(super) fn name_of_month(month: i32) -> String {
     format!("{:04}-{:02}", month.div_euclid(12), month.rem_euclid(12) + 1)
 }
 
 /// Reads a record from its item.
-fn to_record(item: &Item) -> Option<AuditRecord> {
+pub(super) fn to_record(item: &Item) -> Option<AuditRecord> {
     let string = |name: &str| get_text(item, name).map(str::to_owned);
     Some(AuditRecord {
         time: string("sk")?.split_once('/')?.0.to_owned(),

@@ -88,11 +88,14 @@ impl Table {
     /// # Errors
     /// Fails when DynamoDB does.
     pub async fn feed_info(&self, connector: &ConnectorId, feed: Feed) -> Result<FeedInfo, ScimError> {
-        self.count_waiting(connector, feed, MAX_COUNTED).await
+        self.feed_info_up_to(connector, feed, MAX_COUNTED).await
     }
 
-    /// The same, up to this number of changes.
-    pub(crate) async fn count_waiting(
+    /// The same, but counts only about `most` changes, and stops at the end of a page of 1,000.
+    ///
+    /// # Errors
+    /// Fails when DynamoDB does.
+    pub async fn feed_info_up_to(
         &self,
         connector: &ConnectorId,
         feed: Feed,

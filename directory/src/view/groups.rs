@@ -54,14 +54,25 @@ impl Groups {
     /// # Errors
     /// Fails when DynamoDB does.
     pub async fn read(directory: &Directory) -> Result<Self, ScimError> {
-        let kinds = ResourceKind::WITH_MEMBERS.map(|kind| read_all(directory, kind).boxed());
+        Ok(Self::read_first(directory, usize::MAX).await?.0)
+    }
+
+    /// Reads the first groups and roles into memory: of each kind about `most`, up to the end of a page of DynamoDB. Also says
+    /// whether these are all.
+    ///
+    /// # Errors
+    /// Fails when DynamoDB does.
+    pub async fn read_first(directory: &Directory, most: usize) -> Result<(Self, bool), ScimError> {
+        let kinds = ResourceKind::WITH_MEMBERS.map(|kind| read_first(directory, kind, most).boxed());
         let mut groups = Self::default();
-        for found in concurrently(kinds.into()).await?.into_iter().flatten() {
+        let read = concurrently(kinds.into()).await?;
+        let are_all = read.iter().all(|(_, are_all)| *are_all);
+        for found in read.into_iter().flat_map(|(found, _)| found) {
             let group = found.stored.resource;
             groups.graph.insert(group.id, found.groups);
             groups.all.insert(group.id, group);
         }
-        Ok(groups)
+        Ok((groups, are_all))
     }
 
     /// Reads these groups and roles and, level by level, all groups and roles that contain them.
@@ -74,12 +85,14 @@ impl Groups {
         let mut seen = direct;
         while !level.is_empty() {
             let found = directory.groups_of_any_kind(&level).await?;
-            // Only a group of the client can be a member of another group.
-            let nested = found.iter().filter(|stored| stored.is_nested);
-            let reads = nested.map(|stored| {
-                let id = stored.resource.id;
-                async move { Ok((id, directory.memberships().groups_of(ResourceKind::Group, id).await?)) }
-                    .boxed()
+            // Only a group of the client can be a member of another group. A local group can have roles.
+            let is_member = |stored: &&Stored| match stored.resource.kind {
+                ResourceKind::LocalGroup => stored.joins > 0,
+                _ => stored.is_nested,
+            };
+            let reads = found.iter().filter(is_member).map(|stored| {
+                let (kind, id) = (stored.resource.kind, stored.resource.id);
+                async move { Ok((id, directory.memberships().groups_of(kind, id).await?)) }.boxed()
             });
             let parents: BTreeMap<ResourceId, Vec<ResourceId>> =
                 concurrently(reads.collect()).await?.into_iter().collect();
@@ -273,14 +286,21 @@ impl Directory {
     }
 }
 
-/// Reads all groups of a kind.
-async fn read_all(directory: &Directory, kind: ResourceKind) -> Result<Vec<StoredUser>, ScimError> {
+/// Reads the first groups of a kind, and says whether these are all.
+async fn read_first(
+    directory: &Directory,
+    kind: ResourceKind,
+    most: usize,
+) -> Result<(Vec<StoredUser>, bool), ScimError> {
     let mut walk = directory.queries().walk(kind);
     let mut groups = Vec::new();
     while let Some(page) = walk.next().await? {
+        if groups.len() >= most {
+            return Ok((groups, page.is_empty()));
+        }
         groups.extend(page);
     }
-    Ok(groups)
+    Ok((groups, true))
 }
 
 fn display_name(group: &Resource) -> Option<&str> {
@@ -293,11 +313,29 @@ fn display_name(group: &Resource) -> Option<&str> {
 /// Fails when DynamoDB does, and with every error of the function.
 pub async fn for_each_user<E: From<ScimError>>(
     directory: &Directory,
-    mut call: impl FnMut(&StoredUser) -> Result<(), E>,
+    call: impl FnMut(&StoredUser) -> Result<(), E>,
 ) -> Result<(), E> {
+    for_first_users(directory, usize::MAX, call).await.map(drop)
+}
+
+/// Reads the first users in the order of their ids, at most this number, and calls a function with each. Says whether these are
+/// all.
+///
+/// # Errors
+/// Fails when DynamoDB does, and with every error of the function.
+pub async fn for_first_users<E: From<ScimError>>(
+    directory: &Directory,
+    most: usize,
+    mut call: impl FnMut(&StoredUser) -> Result<(), E>,
+) -> Result<bool, E> {
     let mut walk = directory.queries().walk(ResourceKind::User);
+    let mut left = most;
     while let Some(page) = walk.next().await? {
-        page.iter().try_for_each(&mut call)?;
+        page.iter().take(left).try_for_each(&mut call)?;
+        if page.len() > left {
+            return Ok(false);
+        }
+        left -= page.len();
     }
-    Ok(())
+    Ok(true)
 }

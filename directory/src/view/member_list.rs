@@ -113,10 +113,11 @@ impl View<'_> {
         let ids_of = |kind| -> Vec<ResourceId> {
             members.iter().filter(|member| member.kind == kind).map(|member| member.id).collect()
         };
-        let (users, groups) = (ids_of(ResourceKind::User), ids_of(ResourceKind::Group));
-        let (users, groups) = tokio::try_join!(
+        let [users, groups, local] = ResourceKind::MEMBERS.map(ids_of);
+        let (users, groups, local) = tokio::try_join!(
             self.directory.load(ResourceKind::User, &users, false),
-            self.directory.load(ResourceKind::Group, &groups, false)
+            self.directory.load(ResourceKind::Group, &groups, false),
+            self.directory.load(ResourceKind::LocalGroup, &local, false)
         )?;
         let stored: Vec<&Stored> = users.iter().map(|user| &user.stored).collect();
         let names = self.directory.shown_names(&stored, &self.maker).await?;
@@ -131,7 +132,7 @@ impl View<'_> {
             let hidden = self.maker.hidden_group(&stored.resource);
             (stored.resource.id, MemberEntry { kind: "group", id, name, hidden })
         };
-        let entries = users.iter().map(user).chain(groups.iter().map(group));
+        let entries = users.iter().map(user).chain(groups.iter().chain(&local).map(group));
         let mut entries: Vec<(ResourceId, MemberEntry)> =
             entries.filter(|(_, member)| self.with_hidden || member.hidden.is_none()).collect();
         entries.sort_by_key(|(id, _)| *id);

@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use shared::error::{ErrorKind, ScimError};
 use shared::resource::{ResourceId, ResourceKind};
 
-use super::{EntryMaker, for_each_user};
+use super::{EntryMaker, for_first_users};
 use crate::Directory;
 use crate::connectors::IndexState;
 use crate::dynamodb::items::{self, Stored};
@@ -32,9 +32,21 @@ impl ShownNames {
     /// # Errors
     /// Fails when DynamoDB does.
     pub async fn read(directory: &Directory, maker: &EntryMaker<'_>) -> Result<Self, ScimError> {
+        Self::read_first(directory, maker, usize::MAX).await
+    }
+
+    /// Reads the first users of a directory in the order of their ids, at most this number.
+    ///
+    /// # Errors
+    /// Fails when DynamoDB does.
+    pub async fn read_first(
+        directory: &Directory,
+        maker: &EntryMaker<'_>,
+        most: usize,
+    ) -> Result<Self, ScimError> {
         let mut names = Self::default();
         if maker.settings().mapping.can_give_one_username_twice() {
-            for_each_user::<ScimError>(directory, |user| {
+            for_first_users::<ScimError>(directory, most, |user| {
                 names.add(&user.stored, maker);
                 Ok(())
             })

@@ -10,7 +10,7 @@ use super::groups::MemberOf;
 use super::{EntryMaker, Groups, Hidden, MembershipNames, NamedGroup};
 use crate::dynamodb::items::Stored;
 use crate::dynamodb::keys;
-use crate::{Directory, StoredUser};
+use crate::{Counted, Directory, StoredUser};
 
 /// A directory as the platform sees it.
 #[derive(Debug)]
@@ -203,7 +203,7 @@ impl View<'_> {
         self.with_hidden || self.maker.hidden_group(group).is_none()
     }
 
-    fn group_entry(&self, group: &Resource) -> GroupEntry {
+    pub(super) fn group_entry(&self, group: &Resource) -> GroupEntry {
         let NamedGroup { id, name } = NamedGroup::new(group, &self.maker);
         GroupEntry { id, name, origin: group.origin.name(), hidden: self.maker.hidden_group(group) }
     }
@@ -258,6 +258,15 @@ impl View<'_> {
         match self.directory.table.get(&key).await? {
             Some(_) => Groups::read(self.directory).await.map(Some),
             None => Ok(None),
+        }
+    }
+
+    /// Reads all groups and roles if there are local groups, and `None` if there are none. A local group can have roles, and this
+    /// counts as no nesting of groups.
+    pub(super) async fn groups_beside_local_ones(&self) -> Result<Option<Groups>, ScimError> {
+        match self.directory.histogram(ResourceKind::LocalGroup, Counted::All).await?.total() {
+            0 => Ok(None),
+            _ => Groups::read(self.directory).await.map(Some),
         }
     }
 }

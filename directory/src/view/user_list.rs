@@ -70,7 +70,7 @@ impl View<'_> {
         } else if let Some(email) = &filter.email {
             self.among(self.ids_with_email(email).await?, after, limit).await?
         } else if let Some(id) = group.or(role) {
-            self.inside(id, after, limit).await?
+            self.inside(id, group.is_none(), after, limit).await?
         } else {
             let kind = ResourceKind::User;
             let mut users = self.directory.resources_after(kind, after, limit, self.with_hidden).await?;
@@ -114,10 +114,14 @@ impl View<'_> {
     async fn inside(
         &self,
         id: ResourceId,
+        is_role: bool,
         after: Option<ResourceId>,
         limit: usize,
     ) -> Result<Candidates, ScimError> {
-        let groups = self.nested_groups().await?;
+        let groups = match self.nested_groups().await? {
+            None if is_role => self.groups_beside_local_ones().await?,
+            groups => groups,
+        };
         let sources = groups.as_ref().map_or_else(|| BTreeSet::from([id]), |groups| groups.below([id]));
         let mut members = self.members_after(&sources, after, limit).await?;
         let next = cut(&mut members, limit, |member| member.id);

@@ -14,7 +14,7 @@ use crate::output::{print_json, print_note};
 use crate::table::{Table, print_total};
 use crate::time::DateOrTime;
 use crate::user::find_deleted;
-use row::{Names, row, shown_ids};
+pub use row::{Names, row, shown_ids};
 
 /// The options of `scimctl audit`.
 #[derive(Args)]

@@ -20,22 +20,39 @@ pub async fn create(
 ) -> Result<(), Failure> {
     let service = ServiceUrl::parse(url)?;
     let id = if is_unguessable { format!("{name}-{}", random_suffix()?) } else { name.to_owned() };
-    let Some(id) = ConnectorId::parse(&id) else {
-        return fail(format!("{id:?} is not a connector id; use 1 to 63 of a-z, 0-9 and -"));
-    };
-    if context.table().connector(&id).await?.is_some() {
-        return fail(already_exists(&id));
-    }
-    let username = (!options.bearer).then(|| options.username.clone().unwrap_or_else(|| name.to_owned()));
-    let NewCredential { credential, lines } = NewCredential::create(username, &options, context.now)?;
-    let created =
-        context.connectors().create(&id, name.to_owned(), vec![credential], Schemas::built_in()).await?;
-    if created.is_none() {
-        return fail(already_exists(&id));
-    }
-    print_lines(&format!("Endpoint URL:  {}\n{lines}", service.endpoint(&id.to_string())))?;
+    let id = parse_new_id(&id)?;
+    let username = options.username.clone().unwrap_or_else(|| name.to_owned());
+    let new = store(context, &id, name, &username, &options).await?;
+    print_lines(&format!("Endpoint URL:  {}\n{}", service.endpoint(&id.to_string()), new.lines()))?;
     service.note_if_missing();
     Ok(())
+}
+
+/// Parses the id of a connector that does not exist yet.
+pub fn parse_new_id(id: &str) -> Result<ConnectorId, Failure> {
+    let parsed = ConnectorId::parse(id);
+    parsed.ok_or_else(|| Failure(format!("{id:?} is not a connector id; use 1 to 63 of a-z, 0-9 and -")))
+}
+
+/// Stores a new connector with a new credential. The username is for a password, not for a token.
+pub async fn store(
+    context: &Context,
+    id: &ConnectorId,
+    name: &str,
+    username: &str,
+    options: &CredentialOptions,
+) -> Result<NewCredential, Failure> {
+    if context.table().connector(id).await?.is_some() {
+        return fail(already_exists(id));
+    }
+    let username = (!options.bearer).then(|| username.to_owned());
+    let new = NewCredential::create(username, options, context.now)?;
+    let credentials = vec![new.credential.clone()];
+    let created = context.connectors().create(id, name.to_owned(), credentials, Schemas::built_in()).await?;
+    if created.is_none() {
+        return fail(already_exists(id));
+    }
+    Ok(new)
 }
 
 fn already_exists(id: &ConnectorId) -> String {

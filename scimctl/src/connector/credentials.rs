@@ -37,14 +37,15 @@ pub async fn add(
     let connector = context.connector(id).await?;
     let username = username(context, &connector, scope, &options);
     let new = NewCredential::create(username, &options, context.now)?;
-    store(context, &connector, new, (scope, expires)).await
+    let lines = new.lines();
+    store(context, &connector, (new.credential, &lines), (scope, expires)).await
 }
 
 /// Stores a new credential beside the present ones, and prints it.
 pub async fn store(
     context: &Context,
     connector: &Connector,
-    NewCredential { credential, lines }: NewCredential,
+    (credential, lines): (Credential, &str),
     (scope, expires): (CredentialScope, Option<Timestamp>),
 ) -> Result<(), Failure> {
     if let Some(expires) = expires.filter(|expires| *expires <= context.now) {
@@ -74,7 +75,7 @@ pub fn user_of(scope: CredentialScope) -> &'static str {
 
 /// The username of the new credential; `None` for a token. If the connector has only tokens of this scope, the new credential is
 /// a token too.
-fn username(
+pub fn username(
     context: &Context,
     connector: &Connector,
     scope: CredentialScope,
@@ -105,12 +106,7 @@ pub async fn retire(
     is_confirmed: bool,
 ) -> Result<(), Failure> {
     let connector = context.connector(id).await?;
-    let live: Vec<&Credential> =
-        connector.credentials.iter().filter(|one| one.is_live(context.now)).collect();
-    let scope = live.iter().find(|one| one.id == credential).map(|one| one.scope);
-    if let Some(scope) = scope
-        && live.iter().filter(|one| one.scope == scope).count() == 1
-    {
+    if let Some(scope) = last_of_scope(&connector, credential, context.now) {
         let question = format!(
             "{credential} is the last valid credential of connector {id} with the scope {}: without it, the {} gets 401. \
              `scimctl credential create {id} --scope {}` adds another one. To retire it, enter its id:",
@@ -122,6 +118,13 @@ pub async fn retire(
     }
     context.connectors().retire_credential(&connector.id, credential).await?;
     print(&format!("credential {credential} is retired; all functions refuse it within a minute"))
+}
+
+/// The scope of a credential, if it is the last valid one of its scope.
+pub fn last_of_scope(connector: &Connector, credential: &str, now: Timestamp) -> Option<CredentialScope> {
+    let live: Vec<&Credential> = connector.credentials.iter().filter(|one| one.is_live(now)).collect();
+    let scope = live.iter().find(|one| one.id == credential)?.scope;
+    (live.iter().filter(|one| one.scope == scope).count() == 1).then_some(scope)
 }
 
 /// Sets when a credential expires: a time, the start of a day, or `never`.
@@ -143,18 +146,22 @@ pub async fn set_expiry(context: &Context, id: &str, credential: &str, time: &st
 /// A credential as it is shown, without its secret.
 #[derive(Serialize)]
 pub struct ShownCredential {
-    id: String,
-    scope: &'static str,
-    scheme: &'static str,
+    /// The id.
+    pub id: String,
+    /// The name of the scope.
+    pub scope: &'static str,
+    /// The name of the scheme.
+    pub scheme: &'static str,
     /// `None` for a token.
-    username: Option<String>,
+    pub username: Option<String>,
     /// `None` if it is not for the token endpoint.
-    client_id: Option<String>,
-    created: Timestamp,
+    pub client_id: Option<String>,
+    /// When it was created.
+    pub created: Timestamp,
     /// `None` if never.
-    expires: Option<Timestamp>,
-    /// `None` if never.
-    last_used: Option<Timestamp>,
+    pub expires: Option<Timestamp>,
+    /// `None` if never. To the hour.
+    pub last_used: Option<Timestamp>,
 }
 
 /// Reads the credentials of a connector, with the time when each was last used.

@@ -1,10 +1,12 @@
-//! `--dry-run` of `scimctl connector set` and `apply`: what other settings change in the directory that applications see.
+//! What other settings change in the directory that applications see: `--dry-run` of `scimctl connector set` and `apply`, and the
+//! preview of the console.
 
 use std::collections::BTreeMap;
 
+use directory::Directory;
 use directory::connectors::Connector;
 use directory::settings::Settings;
-use directory::view::{Entry, EntryMaker, Groups, Hidden, MembershipNames, ShownNames, for_each_user};
+use directory::view::{Entry, EntryMaker, Groups, Hidden, MembershipNames, ShownNames, for_first_users};
 
 use crate::context::Context;
 use crate::duplicates::Duplicates;
@@ -12,8 +14,17 @@ use crate::failure::Failure;
 use crate::open_directory::entry_maker;
 use crate::output::{count, format_number, print};
 
-/// How many examples of each difference are printed.
-const EXAMPLES: usize = 3;
+/// How much of a directory is compared, and how many examples of each difference are kept.
+#[derive(Clone, Copy)]
+pub struct Extent {
+    /// The most users that are read, and about the most groups of each kind.
+    pub most: usize,
+    /// The most examples of each difference.
+    pub examples: usize,
+}
+
+/// What the commands compare.
+const EVERYTHING: Extent = Extent { most: usize::MAX, examples: 3 };
 
 /// A kind of difference. The order is that of the output.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -29,23 +40,75 @@ enum Difference {
 }
 
 /// The differences: how many there are of each kind, and the first examples.
-#[derive(Default)]
-struct Differences(BTreeMap<Difference, (usize, Vec<String>)>);
+struct Differences {
+    found: BTreeMap<Difference, (usize, Vec<String>)>,
+    /// The most examples.
+    examples: usize,
+}
+
+/// What the directory would show differently.
+pub struct Comparison {
+    /// The differences, one of each kind.
+    pub changes: Vec<Found>,
+    /// A line for each value that several users would share.
+    pub shared_values: Vec<String>,
+    /// Whether all users were compared.
+    pub has_all_users: bool,
+    /// Whether all groups were compared.
+    pub has_all_groups: bool,
+}
+
+/// All differences of one kind.
+pub struct Found {
+    /// What would happen, with the number: `2 users would disappear`.
+    pub sentence: String,
+    /// How many differences there are.
+    pub number: usize,
+    /// The first of them.
+    pub examples: Vec<String>,
+}
 
 /// Prints what the directory would show differently with other settings. Also prints which
 /// values users would share.
-pub async fn compare(context: &Context, connector: Connector, settings: &Settings) -> Result<(), Failure> {
-    let id = connector.id.to_string();
-    let present = connector.record.settings.clone();
-    let (before, after) = (entry_maker(&id, &present)?, entry_maker(&id, settings)?);
+pub async fn print_comparison(
+    context: &Context,
+    connector: Connector,
+    settings: &Settings,
+) -> Result<(), Failure> {
+    let (id, present) = (connector.id.to_string(), connector.record.settings.clone());
     let directory = context.directory(connector);
-    let groups = Groups::read(&directory).await?;
-    let mut differences = Differences::default();
+    let comparison = compare(&directory, &id, (&present, settings), EVERYTHING).await?;
+    if comparison.changes.is_empty() {
+        print("no user or group would change")?;
+    }
+    for Found { sentence, number, examples } in comparison.changes {
+        print(&format!("{sentence}:"))?;
+        let left = number - examples.len();
+        for example in examples {
+            print(&format!("  {example}"))?;
+        }
+        if left > 0 {
+            print(&format!("  and {} more", format_number(left)))?;
+        }
+    }
+    comparison.shared_values.iter().try_for_each(|line| print(line))
+}
+
+/// Compares what the directory of a connector shows with two settings.
+pub async fn compare(
+    directory: &Directory,
+    connector: &str,
+    (before, after): (&Settings, &Settings),
+    extent: Extent,
+) -> Result<Comparison, Failure> {
+    let (before, after) = (entry_maker(connector, before)?, entry_maker(connector, after)?);
+    let (groups, has_all_groups) = Groups::read_first(directory, extent.most).await?;
+    let mut differences = Differences { found: BTreeMap::new(), examples: extent.examples };
     let mut duplicates = Duplicates::default();
     differences.compare_groups(&groups, &before, &after);
-    let old_names = ShownNames::read(&directory, &before).await?;
-    let new_names = ShownNames::read(&directory, &after).await?;
-    for_each_user(&directory, |user| {
+    let old_names = ShownNames::read_first(directory, &before, extent.most).await?;
+    let new_names = ShownNames::read_first(directory, &after, extent.most).await?;
+    let has_all_users = for_first_users(directory, extent.most, |user| {
         let new = groups.entry(user, &after, &new_names);
         // Also the users who would be hidden because they share a username.
         duplicates.add(user, &after.entry(&user.stored, MembershipNames::default(), None));
@@ -53,15 +116,24 @@ pub async fn compare(context: &Context, connector: Connector, settings: &Setting
         Ok::<_, Failure>(())
     })
     .await?;
-    differences.print()?;
-    duplicates.lines().iter().try_for_each(|line| print(line))
+    let changes = differences.found.into_iter().map(|(difference, (number, examples))| Found {
+        sentence: difference.describe(number),
+        number,
+        examples,
+    });
+    Ok(Comparison {
+        changes: changes.collect(),
+        shared_values: duplicates.lines(),
+        has_all_users,
+        has_all_groups,
+    })
 }
 
 impl Differences {
     fn add(&mut self, difference: Difference, example: String) {
-        let (number, examples) = self.0.entry(difference).or_default();
+        let (number, examples) = self.found.entry(difference).or_default();
         *number += 1;
-        if examples.len() < EXAMPLES {
+        if examples.len() < self.examples {
             examples.push(example);
         }
     }
@@ -109,23 +181,6 @@ impl Differences {
                 self.add(Difference::Field(field), example);
             }
         }
-    }
-
-    fn print(self) -> Result<(), Failure> {
-        if self.0.is_empty() {
-            return print("no user or group would change");
-        }
-        for (difference, (number, examples)) in self.0 {
-            print(&format!("{}:", difference.describe(number)))?;
-            let left = number - examples.len();
-            for example in examples {
-                print(&format!("  {example}"))?;
-            }
-            if left > 0 {
-                print(&format!("  and {} more", format_number(left)))?;
-            }
-        }
-        Ok(())
     }
 }
 

@@ -1,14 +1,16 @@
 //! `scimctl connector`: manages connectors, each of which connects one identity provider.
 
-mod create;
+pub mod create;
 pub mod credentials;
 mod delete;
-mod dry_run;
+pub mod dry_run;
 mod list;
 pub mod new_credential;
-mod settings;
+pub mod settings;
 mod show;
 mod sign_ins;
+
+pub use list::state;
 
 use std::path::PathBuf;
 

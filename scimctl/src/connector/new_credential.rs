@@ -16,7 +16,7 @@ use crate::prompt::read_secret;
 const MIN_PASSWORD_LENGTH: usize = 12;
 
 /// The options that say what the new credential is. By default it is Basic with a generated password.
-#[derive(Args)]
+#[derive(Args, Default)]
 pub struct CredentialOptions {
     /// Username; by default that of the present credential, or else the connector's id
     #[arg(long, conflicts_with = "bearer")]
@@ -33,8 +33,10 @@ pub struct CredentialOptions {
 pub struct NewCredential {
     /// What is stored.
     pub credential: Credential,
-    /// The lines to print, with the secret.
-    pub lines: String,
+    /// The username; `None` for a token.
+    pub username: Option<String>,
+    /// The password or token, or what to show instead of a password that the operator chose.
+    pub secret: String,
 }
 
 impl NewCredential {
@@ -59,11 +61,16 @@ impl NewCredential {
         } else {
             generate_credential(kind, now)?
         };
-        let lines = match username {
-            Some(username) => format!("Username:      {}\nPassword:      {secret}", escape(&username)),
+        Ok(Self { credential, username, secret })
+    }
+
+    /// The lines to print, with the secret.
+    pub fn lines(&self) -> String {
+        let secret = &self.secret;
+        match &self.username {
+            Some(username) => format!("Username:      {}\nPassword:      {secret}", escape(username)),
             None => format!("Token:         {secret}"),
-        };
-        Ok(Self { credential, lines })
+        }
     }
 }
 

@@ -126,20 +126,22 @@ pub async fn replace(
     let NewSettings { settings, missing } = new;
     let settings = settings.check(Schemas::built_in())?;
     let id = connector.id.clone();
-    print_changes(&connector.record.settings, &settings, &missing)?;
+    for Change { name, old, new } in changes(&connector.record.settings, &settings)? {
+        let reason =
+            if missing.contains(&name) { " (the file lacks it, so it gets its default)" } else { "" };
+        print(&format!("{name}: {old} → {new}{reason}"))?;
+    }
     if is_dry_run {
-        return dry_run::compare(context, connector, &settings).await;
+        return dry_run::print_comparison(context, connector, &settings).await;
     }
     if settings == connector.record.settings {
         return print(&format!("connector {id} already has these settings"));
     }
-    let not_ready = |mapping| connector.record.indexes.not_ready(Schemas::built_in(), mapping).len();
-    let needs_index = not_ready(&settings.mapping) > not_ready(&connector.record.settings.mapping);
-    if !context.connectors().replace_settings(&connector, settings).await? {
+    let Some(Stored { needs_index }) = store(context, &connector, settings).await? else {
         return fail(format!(
             "another operator changed connector {id} during this command, so nothing is changed; run it again"
         ));
-    }
+    };
     print(&format!("connector {id} has the new settings; all functions use them within a minute"))?;
     if needs_index {
         print_note(&format!(
@@ -150,19 +152,48 @@ pub async fn replace(
     Ok(())
 }
 
-/// Prints each setting that changes, with its old and new value.
-fn print_changes(before: &Settings, after: &Settings, missing: &BTreeSet<String>) -> Result<(), Failure> {
+/// What the new settings need.
+pub struct Stored {
+    /// Whether the usernames of the new mapping are not indexed yet, so that `scimctl reindex` has to run.
+    pub needs_index: bool,
+}
+
+/// Stores checked settings. Returns `None` if another operator changed the connector after it was read.
+pub async fn store(
+    context: &Context,
+    connector: &Connector,
+    settings: Settings,
+) -> Result<Option<Stored>, Failure> {
+    let not_ready = |mapping| connector.record.indexes.not_ready(Schemas::built_in(), mapping).len();
+    let needs_index = not_ready(&settings.mapping) > not_ready(&connector.record.settings.mapping);
+    let is_stored = context.connectors().replace_settings(connector, settings).await?;
+    Ok(is_stored.then_some(Stored { needs_index }))
+}
+
+/// A setting that changes, with its values as in a settings file.
+pub struct Change {
+    /// The name: `rules.exclude-users`.
+    pub name: String,
+    /// The present value.
+    pub old: String,
+    /// The new value.
+    pub new: String,
+}
+
+/// Lists the settings that change.
+pub fn changes(before: &Settings, after: &Settings) -> Result<Vec<Change>, Failure> {
     let (before, after) = (flatten(&to_table(before)?), flatten(&to_table(after)?));
-    for (name, new) in &after {
-        let old = before.get(name).map(ToString::to_string).unwrap_or_default();
-        let new = new.to_string();
-        if old == new {
-            continue;
-        }
-        let reason = if missing.contains(name) { " (the file lacks it, so it gets its default)" } else { "" };
-        print(&format!("{name}: {old} → {new}{reason}"))?;
-    }
-    Ok(())
+    let changes = after.into_iter().map(|(name, new)| {
+        let old = before.get(&name).map(ToString::to_string).unwrap_or_default();
+        Change { name, old, new: new.to_string() }
+    });
+    Ok(changes.filter(|change| change.old != change.new).collect())
+}
+
+/// Lists all settings by their names, with their values as in a settings file.
+pub fn values(settings: &Settings) -> Result<Vec<(String, String)>, Failure> {
+    let all = flatten(&to_table(settings)?);
+    Ok(all.into_iter().map(|(name, value)| (name, value.to_string())).collect())
 }
 
 fn to_table(settings: &Settings) -> Result<toml::Table, Failure> {

@@ -14,7 +14,6 @@ use shared::credential::{ClientKey, CredentialKind, CredentialScope, Federation}
 use uuid::Uuid;
 
 use crate::connector::credentials::store;
-use crate::connector::new_credential::NewCredential;
 use crate::context::Context;
 use crate::failure::{Failure, fail};
 use crate::service_url::{NO_URL, ServiceUrl};
@@ -134,7 +133,7 @@ pub async fn add(
         service.api_url(id, scope),
         scope.name()
     );
-    store(context, &connector, NewCredential { credential, lines }, (scope, expires)).await?;
+    store(context, &connector, (credential, &lines), (scope, expires)).await?;
     service.note_if_missing();
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! `scimctl feed`: the feeds of a connector, by which the platform learns of changes.
 
+mod shown;
 mod to_url;
 
 use std::collections::HashSet;
@@ -7,9 +8,8 @@ use std::time::Duration;
 
 use clap::Subcommand;
 use directory::connectors::{ConnectorId, Connectors};
-use directory::feeds::{Delivery, Event, Feed, FeedId, FeedInfo, NewFeed};
+use directory::feeds::{Event, Feed, FeedId, NewFeed};
 use jiff::Timestamp;
-use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::context::{Context, parse_connector_id};
@@ -18,7 +18,11 @@ use crate::output::{count, format_facts, format_number, format_time, print, prin
 use crate::prompt::confirm;
 use crate::table::{Table, print_total};
 
+use shown::destination;
 use to_url::{Chosen, DeliveryOptions};
+
+pub use shown::ShownFeed;
+pub use to_url::send_test;
 
 /// The events that `tail` reads at once.
 const EVENTS_AT_ONCE: usize = 1_000;
@@ -235,85 +239,6 @@ fn parse(connector: &str, feed: &str) -> Result<(ConnectorId, FeedId), Failure> 
     match FeedId::parse(feed) {
         Some(feed) => Ok((connector, feed)),
         None => fail(format!("{feed:?} cannot be the id of a feed: use 1 to 63 of a–z, 0–9 and -")),
-    }
-}
-
-/// A feed as it is printed.
-#[derive(Serialize)]
-struct ShownFeed {
-    id: String,
-    state: &'static str,
-    created: Timestamp,
-    audience: Option<String>,
-    waiting: usize,
-    oldest: Option<Timestamp>,
-    marked_at: Option<Timestamp>,
-    /// `poll`, `push`, `webhook` or `event-bus`.
-    delivery: &'static str,
-    /// The URL, or the name or ARN of the event bus.
-    destination: Option<String>,
-    failed_deliveries: u64,
-    next_delivery: Option<Timestamp>,
-    /// What the consumer last reported as an error, or answered to an event that it did not accept.
-    last_error: Option<String>,
-    last_error_at: Option<Timestamp>,
-}
-
-impl ShownFeed {
-    async fn read(context: &Context, connector: &ConnectorId, feed: Feed) -> Result<Self, Failure> {
-        let FeedInfo { feed, waiting, oldest } =
-            context.table_without_deadline().feed_info(connector, feed).await?;
-        let state = if feed.settings.deleted.is_some() {
-            "deleting"
-        } else if feed.is_paused() {
-            "paused"
-        } else if feed.failures > 0 {
-            "retrying"
-        } else if feed.marking.is_some() {
-            "marking"
-        } else {
-            "active"
-        };
-        let delivery = match feed.settings.delivery {
-            Delivery::Poll => "poll",
-            Delivery::Push(_) => "push",
-            Delivery::Webhook(_) => "webhook",
-            Delivery::EventBus(_) => "event-bus",
-        };
-        let (last_error_at, last_error) = feed.last_error.unzip();
-        Ok(Self {
-            id: feed.id.to_string(),
-            state,
-            created: feed.settings.created,
-            audience: feed.settings.audience,
-            waiting,
-            oldest,
-            marked_at: feed.marking.map(|marking| marking.due),
-            delivery,
-            destination: destination(&feed.settings.delivery).map(str::to_owned),
-            failed_deliveries: feed.failures,
-            next_delivery: feed.retry_at,
-            last_error,
-            last_error_at,
-        })
-    }
-
-    fn oldest(&self) -> String {
-        self.oldest.map(format_time).unwrap_or_default()
-    }
-
-    fn error(&self) -> String {
-        let error = self.last_error_at.zip(self.last_error.as_ref());
-        error.map(|(time, error)| format!("{} {error}", format_time(time))).unwrap_or_default()
-    }
-}
-
-/// Where the events of a feed are sent, if its consumer does not poll.
-fn destination(delivery: &Delivery) -> Option<&str> {
-    match delivery {
-        Delivery::Poll => None,
-        Delivery::Push(endpoint) | Delivery::Webhook(endpoint) => Some(&endpoint.url),
-        Delivery::EventBus(bus) => Some(&bus.name),
     }
 }
 

@@ -133,11 +133,20 @@ pub async fn rotate_secret(
     )
 }
 
-/// Sends an event that only tests the delivery.
-pub async fn test(context: &Context, connector: &ConnectorId, feed: &FeedId) -> Result<(), Failure> {
+/// Sends an event that only tests the delivery. Returns the consumer's status, or else why it did not accept the event.
+pub async fn send_test(
+    context: &Context,
+    connector: &ConnectorId,
+    feed: &FeedId,
+) -> Result<Result<String, String>, Failure> {
     let present = context.connectors().feed(connector, feed).await?;
     let deliverer = deliverer(context, &present).await?;
-    match deliverer.test(connector, &present, Timestamp::now()).await? {
+    Ok(deliverer.test(connector, &present, Timestamp::now()).await?)
+}
+
+/// Sends such an event, and prints what the consumer answered.
+pub async fn test(context: &Context, connector: &ConnectorId, feed: &FeedId) -> Result<(), Failure> {
+    match send_test(context, connector, feed).await? {
         Ok(status) => print(&format!("The consumer of feed {feed} accepted the test event: {status}")),
         Err(error) => fail(format!("the test event of feed {feed} was not accepted: {error}")),
     }

@@ -19,8 +19,8 @@ use crate::failure::Failure;
 use crate::open_directory::OpenDirectory;
 
 pub use document::{display_name, new_document};
-pub use edit::{add_members, create, delete, remove_members};
-pub use find::find_role;
+pub use edit::{Added, add_members, create, delete, join, leave, remove_members, set_name};
+pub use find::{FoundGroup, find_group, find_role};
 pub use members::list_users;
 
 /// The commands on groups.

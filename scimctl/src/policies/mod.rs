@@ -1,6 +1,7 @@
 //! `scimctl policies`: policies that name users and groups of a directory.
 
 mod check;
+mod files;
 mod principals;
 mod report;
 
@@ -12,6 +13,7 @@ use crate::cedar::{self, Try, Who};
 use crate::context::Context;
 use crate::failure::Failure;
 
+pub use files::{check_files, read_ranger_export};
 pub use principals::Principals;
 pub use report::{Effect, Gone, Principal, Stale, Why};
 

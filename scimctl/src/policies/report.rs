@@ -139,7 +139,8 @@ impl fmt::Display for Effect {
 }
 
 impl Stale {
-    fn row(&self) -> Vec<String> {
+    /// The cells of a row: principal, why, since when, service, policy, place, effect, note and id.
+    pub fn row(&self) -> Vec<String> {
         let Self { principal, gone, engine, service, policy, name, place, effect, .. } = self;
         let since = gone.since.map_or_else(|| "-".to_owned(), format_time);
         let mut notes = Vec::new();

@@ -17,7 +17,9 @@ use crate::failure::{Failure, fail};
 use crate::output::{print_json, print_note};
 use crate::table::{Table, print_total};
 use crate::time::Since;
-use print::{HEADING, names_of, print_whole, row};
+use print::{HEADING, print_whole, row};
+
+pub use print::{Names, names_of};
 
 /// The pause between two looks for new requests.
 const FOLLOW_INTERVAL: Duration = Duration::from_secs(2);

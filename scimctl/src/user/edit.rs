@@ -1,12 +1,12 @@
 //! `scimctl user create`, `set`, `set-display-name` and `delete`.
 
-use shared::resource::{Origin, ResourceKind};
+use shared::resource::ResourceKind;
 
 use super::attributes::{UserAttributes, new_document};
 use super::find::find;
 use crate::failure::Failure;
 use crate::open_directory::OpenDirectory;
-use crate::orphaned::confirm_orphaned;
+use crate::orphaned::{self, confirm_orphaned};
 use crate::output::print;
 
 /// Creates a local user.
@@ -39,16 +39,10 @@ pub async fn set_display_name(open: &OpenDirectory, user: &str, name: &str) -> R
 /// Deletes a user. A user that the identity provider still uses is deleted only if it is orphaned and the operator confirms it.
 pub async fn delete(open: &OpenDirectory, user: &str, is_orphaned: bool) -> Result<(), Failure> {
     let id = find(open, user).await?;
-    let found = open.directory.user_or_retained(id).await?;
-    let is_used = found.is_some_and(|found| {
-        let resource = &found.stored.resource;
-        resource.origin == Origin::Scim && resource.is_active() && !found.stored.is_retained
-    });
+    let is_used = orphaned::is_used(&open.directory, ResourceKind::User, id).await?;
     if is_used {
         confirm_orphaned(open, &format!("user {user}"), user, is_orphaned)?;
-        open.directory.delete_orphaned(ResourceKind::User, id).await?;
-    } else {
-        open.directory.delete(ResourceKind::User, id, None).await?;
     }
+    orphaned::delete(&open.directory, ResourceKind::User, id, is_used).await?;
     print(&format!("user {user} is deleted"))
 }

@@ -12,7 +12,9 @@ use crate::context::Context;
 use crate::failure::Failure;
 use crate::open_directory::OpenDirectory;
 use crate::output::{print_json, print_lines};
-use find::find;
+
+pub use find::{State, find};
+pub use print::{facts, sections};
 
 /// The options of `scimctl why`.
 #[derive(Args)]

@@ -1,13 +1,13 @@
 //! The places in policies that name a user.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::Serialize;
 use shared::filter::fold_name;
 
 use crate::cedar;
 use crate::failure::Failure;
-use crate::policies::{Effect, Principal};
+use crate::policies::{Effect, Principal, read_ranger_export};
 use crate::ranger;
 
 /// A place in a policy that names the user.
@@ -53,15 +53,6 @@ pub fn mentions(paths: &[PathBuf], names: &[&str], id: Option<&str>) -> Result<V
         }));
     }
     Ok(found)
-}
-
-/// The rules in a file; `None` if it is a folder, or no export of Ranger.
-fn read_ranger_export(path: &Path) -> Result<Option<Vec<ranger::Rule>>, Failure> {
-    if path.is_dir() || path.extension().is_none_or(|extension| extension != "json") {
-        return Ok(None);
-    }
-    let in_file = |error: std::io::Error| Failure(format!("{}: {error}", path.display()));
-    Ok(ranger::read_export(&std::fs::read_to_string(path).map_err(in_file)?).ok())
 }
 
 fn mentions_of_ranger(rules: &[ranger::Rule], names: &[&str]) -> Vec<Mention> {

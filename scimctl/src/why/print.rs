@@ -8,8 +8,28 @@ use super::find::{Event, FeedState, Push, State, Why};
 use super::policies::Mention;
 use crate::output::{count, format_fact_list, format_time};
 
+/// A title, and the lines under it.
+pub type Section = (&'static str, Vec<String>);
+
 /// Formats it as facts, followed by a section for each list.
 pub fn format(why: &Why) -> String {
+    let mut text = format_fact_list(&facts(why));
+    let failed = ("Failed requests", why.failed_requests.iter().map(request).collect());
+    let mut sections = sections(why);
+    // Policies come last.
+    let position = sections.iter().position(|(title, _)| *title == POLICIES).unwrap_or(sections.len());
+    sections.insert(position, failed);
+    for (title, lines) in sections.iter().filter(|(_, lines)| !lines.is_empty()) {
+        text.push_str(&format!("\n{title}\n"));
+        lines.iter().for_each(|line| text.push_str(&format!("  {}\n", escape(line))));
+    }
+    text
+}
+
+const POLICIES: &str = "Policies";
+
+/// The facts about a user.
+pub fn facts(why: &Why) -> Vec<(&'static str, String)> {
     let mut facts = vec![("User:", why.asked.clone()), ("State:", state(why))];
     facts.extend(why.id.clone().map(|id| ("Id:", id)));
     if let Some(user) = &why.user {
@@ -21,32 +41,29 @@ pub fn format(why: &Why) -> String {
     if !why.others.is_empty() {
         facts.push(("Deleted users of this name:", why.others.join(", ")));
     }
-    let mut text = format_fact_list(&facts);
-    let mut section = |title: &str, lines: Vec<String>| {
-        if !lines.is_empty() {
-            text.push_str(&format!("\n{title}\n"));
-            lines.iter().for_each(|line| text.push_str(&format!("  {}\n", escape(line))));
-        }
-    };
+    facts
+}
+
+/// The lists, without the failed requests. Lists that do not apply are left out or empty.
+pub fn sections(why: &Why) -> Vec<Section> {
     let mut events: Vec<String> = why.events.iter().map(event).collect();
     events.extend(
         why.has_older_events.then(|| "there are older audit records, which were not read".to_owned()),
     );
-    section("Events", events);
+    let mut sections = vec![("Events", events)];
     if let Some(user) = &why.user {
-        section("Groups", groups(user));
-        section("Roles", user.roles.iter().map(|role| way(role, "given by an operator")).collect());
+        sections.push(("Groups", groups(user)));
+        sections.push(("Roles", user.roles.iter().map(|role| way(role, "given by an operator")).collect()));
     }
-    section("Feeds", why.feeds.iter().map(feed).collect());
-    section("Failed requests", why.failed_requests.iter().map(request).collect());
+    sections.push(("Feeds", why.feeds.iter().map(feed).collect()));
     if let Some(policies) = &why.policies {
         let none = || vec!["none of these policies names the user".to_owned()];
-        section(
-            "Policies",
+        sections.push((
+            POLICIES,
             if policies.is_empty() { none() } else { policies.iter().map(mention).collect() },
-        );
+        ));
     }
-    text
+    sections
 }
 
 fn state(why: &Why) -> String {

@@ -44,7 +44,7 @@ async fn no_page_reads_the_whole_directory() {
     let counted = FaultyDynamoDb::start(&service.endpoint_for("OperateDirectory")).await;
     let browser = SignedIn::at(&counted.endpoint, &["--policies", &policies]).await;
     let user = ids[USERS / 2];
-    let mut too_many = Vec::new();
+    let mut too_many: Vec<String> = Vec::new();
     // The page, and the most requests to DynamoDB that it may need. Two of them read the connector.
     for (page, most) in [
         ("users".to_owned(), 5),

@@ -1,6 +1,7 @@
 //! Runs `scimctl console` as a process, and uses it as a browser without JavaScript does.
 
 use std::io::{BufRead as _, BufReader, Read as _};
+use std::ops::Deref;
 use std::process::{Child, Command, Stdio};
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -47,10 +48,19 @@ impl Console {
     /// # Panics
     /// When it does not print its link.
     pub fn start_with(service: &Service, arguments: &[&str], browser: &str) -> Self {
+        Self::start_at(&service.endpoint_for("OperateDirectory"), arguments, browser)
+    }
+
+    /// The same on the table at this URL of DynamoDB.
+    ///
+    /// # Panics
+    /// When it does not print its link.
+    pub fn start_at(endpoint: &str, arguments: &[&str], browser: &str) -> Self {
         let mut child = Command::new(binaries().join("scimctl"))
-            .args(["--table", TABLE, "--endpoint", &service.endpoint_for("OperateDirectory"), "console"])
+            .args(["--table", TABLE, "--endpoint", endpoint, "console"])
             .args(arguments)
             .env("BROWSER", browser)
+            .env("ALLOW_PRIVATE_TARGETS", "true")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -113,6 +123,33 @@ impl Console {
     }
 }
 
+/// A browser that signed in, and its console.
+pub struct SignedIn {
+    browser: Browser,
+    _console: Console,
+}
+
+impl SignedIn {
+    /// Starts a console on the table of a service, and signs in. The operator has the rights of `OperateDirectory`.
+    pub async fn to(service: &Service, arguments: &[&str]) -> Self {
+        Self::at(&service.endpoint_for("OperateDirectory"), arguments).await
+    }
+
+    /// The same on the table at this URL of DynamoDB.
+    pub async fn at(endpoint: &str, arguments: &[&str]) -> Self {
+        let console = Console::start_at(endpoint, arguments, "false");
+        Self { browser: console.sign_in().await, _console: console }
+    }
+}
+
+impl Deref for SignedIn {
+    type Target = Browser;
+
+    fn deref(&self) -> &Browser {
+        &self.browser
+    }
+}
+
 impl Drop for Console {
     fn drop(&mut self) {
         // It has ended already if the test interrupted it.
@@ -125,6 +162,16 @@ impl Browser {
     /// Loads a page.
     pub async fn get(&self, path: &str) -> Page {
         self.send("GET", path, &[], "").await
+    }
+
+    /// Loads a page.
+    ///
+    /// # Panics
+    /// When its status is not 200.
+    pub async fn show(&self, path: &str) -> Page {
+        let page = self.get(path).await;
+        assert_eq!(page.status(), 200, "{path}: {}", page.text());
+        page
     }
 
     /// Sends a form, with what every form contains.
@@ -197,6 +244,44 @@ impl Page {
         let decoded =
             text.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&amp;", "&");
         decoded.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+
+    /// The address of the first link with this text.
+    pub fn link(&self, text: &str) -> Option<String> {
+        let links = self.html.split("<a ").skip(1).filter_map(|link| link.split_once("</a>"));
+        let mut links = links.filter_map(|(link, _)| link.split_once('>'));
+        let (attributes, _) = links.find(|(_, label)| self.part(label).text() == text)?;
+        let (_, rest) = attributes.split_once("href=\"")?;
+        Some(rest.split_once('"')?.0.replace("&amp;", "&"))
+    }
+
+    /// The value of a label in a list of facts.
+    pub fn fact(&self, label: &str) -> Option<String> {
+        let (_, rest) = self.html.split_once(&format!("<dt>{label}</dt>"))?;
+        Some(self.part(rest.split_once("</dd>")?.0).text())
+    }
+
+    /// The text that follows a heading, up to the next heading.
+    pub fn section(&self, heading: &str) -> String {
+        let sections = self.html.split("<h2").skip(1).filter_map(|section| section.split_once("</h2>"));
+        let mut sections = sections.filter(|(title, _)| title.ends_with(&format!(">{heading}")));
+        sections.next().map_or_else(String::new, |(_, text)| self.part(text).text())
+    }
+
+    /// The headings and the rows of the table with this caption. Empty if there is no such table.
+    pub fn grid(&self, caption: &str) -> Vec<Vec<String>> {
+        let Some((_, table)) = self.html.split_once(&format!("<caption>{caption}</caption>")) else {
+            return Vec::new();
+        };
+        let head = table.split_once("</thead>").map_or("", |(head, _)| head);
+        let heading = head.split("<th ").skip(1).filter_map(|cell| cell.split_once('>'));
+        let heading = heading.map(|(_, cell)| self.part(cell).text()).collect();
+        [vec![heading], self.table(caption)].concat()
+    }
+
+    /// A part of the page as a page.
+    fn part(&self, html: &str) -> Self {
+        Self { reply: self.reply.clone(), html: format!("<main>{html}") }
     }
 
     /// The cells of the rows of the table with this caption, as text.

@@ -1,7 +1,7 @@
 //! The test kit: what the tests of the whole system share.
 //!
 //! - To start Rollcall: [`service`] (the local server and the functions), [`in_process`] (without a server),
-//!   [`gateway`] and [`lambda`] (local substitutes for AWS), [`scimctl`], [`browser`] (of `scimctl console`).
+//!   [`gateway`] and [`lambda`] (local substitutes for AWS), [`scimctl`].
 //! - To send requests: [`client`], [`provisioning`], [`pages`], and conversations of real clients as files
 //!   ([`fixture`]).
 //! - To prepare data: [`sample`], [`seed`], [`corruption`], [`schemas`].
@@ -18,7 +18,6 @@
 use std::path::Path;
 
 pub mod away;
-pub mod browser;
 pub mod call;
 pub mod captures;
 pub mod ceilings;

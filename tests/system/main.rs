@@ -11,8 +11,11 @@ mod console {
     mod access;
     mod changes;
     mod connectors;
+    mod large;
     mod settings;
     mod setup;
+    mod trails;
+    mod users;
 }
 
 mod deploy {
@@ -68,9 +71,6 @@ mod operators {
     mod cedar_export;
     mod conflicts;
     mod connectors;
-    mod console_large;
-    mod console_trails;
-    mod console_users;
     mod deliveries;
     mod display_names;
     mod duplicates;

@@ -117,8 +117,9 @@ impl Record {
         self.status >= 400
     }
 
-    /// The same record with texts of limited lengths.
+    /// The same record with texts of limited lengths, and a time without parts of milliseconds.
     pub(super) fn bounded(mut self) -> Self {
+        self.time = Timestamp::from_millisecond(self.time.as_millisecond()).unwrap_or(self.time);
         let (most, longest) = MAX_IGNORED;
         self.ignored.truncate(most);
         self.ignored.iter_mut().for_each(|name| shorten(name, longest));

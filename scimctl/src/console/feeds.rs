@@ -5,6 +5,7 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 use axum::routing::{get, post};
 use directory::feeds::{Feed, FeedId};
+use http::StatusCode;
 use maud::{Markup, html};
 
 use super::Console;
@@ -15,8 +16,8 @@ use super::problem::Problem;
 use crate::feed::{ShownFeed, send_test};
 use crate::output::{count, format_number};
 
-/// The most changes of an outbox that are counted (see `Table::feed_info`).
-const MAX_COUNTED: usize = 100_000;
+/// The most changes of a feed that are counted.
+const MAX_COUNTED: usize = 10_000;
 
 /// The pages.
 pub fn routes() -> Router<Console> {
@@ -30,7 +31,7 @@ async fn list(State(console): State<Console>, Path(id): Path<String>) -> Result<
     let opened = Opened::read(&console, &id).await?;
     let mut rows = Vec::new();
     for feed in opened.context.table().feeds(&opened.id).await? {
-        let feed = ShownFeed::read(&opened.context, &opened.id, feed).await?;
+        let feed = counted(&opened, feed).await?;
         rows.push(vec![
             html! { a href=(opened.page_of(Part::Feeds, &feed.id)) { (feed.id) } },
             html! { (feed.delivery) },
@@ -54,6 +55,12 @@ fn state(feed: &ShownFeed) -> Markup {
         _ => Tone::Plain,
     };
     badge(tone, feed.state)
+}
+
+/// Counts what waits in a feed.
+async fn counted(opened: &Opened, feed: Feed) -> Result<ShownFeed, Problem> {
+    let counted = opened.context.table().feed_info_up_to(&opened.id, feed, MAX_COUNTED).await?;
+    Ok(ShownFeed::of(counted))
 }
 
 /// The number of changes that wait. More than the maximum are not counted.
@@ -81,7 +88,7 @@ async fn show(
 
 async fn page(console: &Console, opened: &Opened, feed: Feed, answer: Markup) -> Result<Response, Problem> {
     let is_paused = feed.is_paused();
-    let feed = ShownFeed::read(&opened.context, &opened.id, feed).await?;
+    let feed = counted(opened, feed).await?;
     let delivery = match &feed.destination {
         Some(destination) => format!("{} to {destination}", feed.delivery),
         None => format!("its consumer polls POST /{}/events/v1/{}/poll", opened.id, feed.id),
@@ -153,7 +160,7 @@ async fn change(
     } else if fields.has("replay") {
         connectors.replay_feed(&opened.id, &feed).await?;
     } else {
-        return Err(Problem::bad_request("The form has no action."));
+        return Err(Problem::new(StatusCode::BAD_REQUEST, "No action", "The form has no action."));
     }
     Ok(redirect(&opened.page_of(Part::Feeds, feed)))
 }

@@ -15,7 +15,7 @@ use super::group::read;
 use super::opened::Opened;
 use super::page::{Part, redirect};
 use super::problem::Problem;
-use super::user_edit::{again, delete_confirmed, deletion, read_only};
+use super::user_edit::{again, delete_confirmed, deletion};
 use crate::failure::Failure;
 use crate::group::{self, Added, FoundGroup, display_name, new_document};
 use crate::orphaned;
@@ -90,7 +90,6 @@ fn name_form(
             (Field { name: NAME, label: "Name", hint: "", value: name }.text(errors))
             (button("save", verb))
         }))
-        (read_only(console))
     };
     again(console.page(&title, opened.section(part), content), errors)
 }
@@ -105,6 +104,7 @@ async fn new(
     State(console): State<Console>,
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
+    console.require_write()?;
     let opened = Opened::read(&console, &id).await?;
     Ok(creation(&console, &opened, part, "", &Errors::default()))
 }
@@ -150,6 +150,7 @@ async fn rename(
     State(console): State<Console>,
     Path((id, group)): Path<(String, String)>,
 ) -> Result<Response, Problem> {
+    console.require_write()?;
     let opened = Opened::read(&console, &id).await?;
     let (_, details) = read(&opened, part, &group).await?;
     Ok(renaming(&console, &opened, (part, &details), display_name(&details.group), &Errors::default()))
@@ -180,6 +181,7 @@ async fn confirm_deletion(
     State(console): State<Console>,
     Path((id, group)): Path<(String, String)>,
 ) -> Result<Response, Problem> {
+    console.require_write()?;
     let opened = Opened::read(&console, &id).await?;
     let (id, details) = read(&opened, part, &group).await?;
     let is_used = orphaned::is_used(opened.directory(), details.group.kind, id).await?;

@@ -85,8 +85,8 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
         is_writable: write,
         service_url: Mutex::new(service_url),
         secrets: ShownOnce::default(),
-        policies,
         deletions: Deletions::default(),
+        policies,
     }));
     server::serve(listener, console, routes()).await
 }

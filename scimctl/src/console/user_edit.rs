@@ -101,6 +101,7 @@ impl Form {
 }
 
 async fn new(State(console): State<Console>, Path(id): Path<String>) -> Result<Response, Problem> {
+    console.require_write()?;
     let opened = Opened::read(&console, &id).await?;
     let form = Form { user_name: String::new(), attributes: UserAttributes::default() };
     Ok(creation(&console, &opened, &form, &Errors::default()))
@@ -120,18 +121,8 @@ fn creation(console: &Console, opened: &Opened, form: &Form, errors: &Errors) ->
             (form.fields(errors))
             (button("create", "Create the user"))
         }))
-        (read_only(console))
     };
     again(console.page("Create a local user", opened.section(Part::Users), content), errors)
-}
-
-/// What stands instead of a form if the console is read-only.
-pub fn read_only(console: &Console) -> Markup {
-    html! {
-        @if !console.is_writable() {
-            (notice(Tone::Plain, html! { p { "The console is read-only. To make changes, start it with " code { "--write" } "." } }))
-        }
-    }
 }
 
 async fn create(
@@ -161,6 +152,7 @@ async fn edit(
     State(console): State<Console>,
     Path((id, user)): Path<(String, String)>,
 ) -> Result<Response, Problem> {
+    console.require_write()?;
     let opened = Opened::read(&console, &id).await?;
     let person = read(&opened, &user).await?;
     let attributes = present_attributes(&person);
@@ -200,7 +192,6 @@ fn change(
             }
             (button("save", "Save"))
         }))
-        (read_only(console))
     };
     let title = format!("Change {}", title(person));
     again(console.page(&title, opened.section(Part::Users), content), errors)
@@ -238,6 +229,7 @@ async fn confirm_deletion(
     State(console): State<Console>,
     Path((id, user)): Path<(String, String)>,
 ) -> Result<Response, Problem> {
+    console.require_write()?;
     let opened = Opened::read(&console, &id).await?;
     let person = read(&opened, &user).await?;
     let is_used =
@@ -283,7 +275,6 @@ pub fn deletion(
                 a href=(opened.page_of(part, id)) { "Cancel" }
             }
         }))
-        (read_only(console))
     };
     again(console.page(&format!("Delete {name}"), opened.section(part), content), errors)
 }

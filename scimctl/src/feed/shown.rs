@@ -43,8 +43,11 @@ pub struct ShownFeed {
 impl ShownFeed {
     /// Reads what waits in a feed. In an outbox of 100,000 changes this takes 100 requests.
     pub async fn read(context: &Context, connector: &ConnectorId, feed: Feed) -> Result<Self, Failure> {
-        let FeedInfo { feed, waiting, oldest } =
-            context.table_without_deadline().feed_info(connector, feed).await?;
+        Ok(Self::of(context.table_without_deadline().feed_info(connector, feed).await?))
+    }
+
+    /// A feed whose waiting changes were counted.
+    pub fn of(FeedInfo { feed, waiting, oldest }: FeedInfo) -> Self {
         let state = if feed.settings.deleted.is_some() {
             "deleting"
         } else if feed.is_paused() {
@@ -63,7 +66,7 @@ impl ShownFeed {
             Delivery::EventBus(_) => "event-bus",
         };
         let (last_error_at, last_error) = feed.last_error.unzip();
-        Ok(Self {
+        Self {
             id: feed.id.to_string(),
             state,
             created: feed.settings.created,
@@ -77,7 +80,7 @@ impl ShownFeed {
             next_delivery: feed.retry_at,
             last_error,
             last_error_at,
-        })
+        }
     }
 
     /// The time of the oldest change, or nothing.

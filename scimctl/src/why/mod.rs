@@ -1,7 +1,7 @@
 //! `scimctl why`: explains what the directory shows of a user, and what came of the requests about it.
 
-mod find;
-mod policies;
+pub mod find;
+pub mod policies;
 mod print;
 
 use std::path::PathBuf;

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use shared::error::ErrorKind;
+
 use super::page::PageRequest;
 use super::parameters::Parameters;
 use super::{id, single};
@@ -42,6 +44,12 @@ pub fn member(call: Arc<Call>) -> ResponseFuture {
     Box::pin(async move {
         let parameters = Parameters::of(&call, &["hidden"])?;
         let view = call.directory.view(parameters.flag("hidden")?)?;
-        single(&call, &view.member(id(&call, 1)?, id(&call, 3)?).await?)
+        let (group, user) = (id(&call, 1)?, id(&call, 3)?);
+        let answer = view.member(group, user).await.inspect_err(|error| {
+            if error.kind == ErrorKind::NotFound {
+                call.notes.answer();
+            }
+        });
+        single(&call, &answer?)
     })
 }

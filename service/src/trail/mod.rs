@@ -66,7 +66,8 @@ impl Seen {
     pub fn records(&self, outcome: &Outcome<'_>, noted: &Noted) -> Vec<Record> {
         let Some((connector, credential)) = &noted.signed_in else { return Vec::new() };
         let status = outcome.status;
-        let has_failed = status.is_client_error() || status.is_server_error() || noted.failed_operations > 0;
+        let is_error = status.is_client_error() || status.is_server_error();
+        let has_failed = (is_error && !noted.is_answer) || noted.failed_operations > 0;
         // A used assertion can be sent again with right credentials. Such requests are counted as failed sign-ins.
         let is_recorded = has_failed || connector.record.settings.trail == TrailScope::All;
         if !is_recorded || status == StatusCode::UNAUTHORIZED {

@@ -34,6 +34,8 @@ pub(crate) struct Noted {
     pub ignored: Vec<String>,
     /// What mapping and rules made of the user that was written.
     pub shown: Option<Shown>,
+    /// Whether the response is an answer to what the client asked, although its status is that of an error.
+    pub is_answer: bool,
     /// The error code and the text of a refusal that is no `ScimError`.
     pub refusal: Option<(Option<&'static str>, String)>,
     /// The first operations of a Bulk request that failed.
@@ -97,6 +99,11 @@ impl Notes {
         noted.id = Some(resource.id);
         noted.name = name.map(str::to_owned);
         noted.shown = shown;
+    }
+
+    /// Notes that 404 means "no", and not that the request failed.
+    pub(crate) fn answer(&self) {
+        self.lock().is_answer = true;
     }
 
     /// Notes why a request is refused, if its handler makes the response itself: the error code, and what the client reads.

@@ -63,7 +63,7 @@ async fn shown_user_is_explained_with_ways_to_groups_roles_feeds_and_policies() 
     ] });
     let ranger = folder.write("ranger.json", &ranger.to_string());
     let cedar = format!(
-        "permit (principal, action, resource);\nforbid (principal == User::\"{ann}\", action, resource);\n"
+        "permit (principal, action, resource);\nforbid (principal == Rollcall::User::\"{ann}\", action, resource);\n"
     );
     let cedar = folder.write("all.cedar", &cedar);
     assert_printed("why_shown", why(&service, "ann@example.com"));

@@ -1,7 +1,7 @@
 //! The pages of `scimctl console` in a directory of 20,001 users: each needs a bounded number of requests to DynamoDB.
 
 use directory::secrets::new_resource_id;
-use tests::browser::Browser;
+use tests::console::SignedIn;
 use tests::faults::{Fault, FaultyDynamoDb};
 use tests::folder::Folder;
 use tests::hooks::Action;
@@ -42,7 +42,7 @@ async fn no_page_reads_the_whole_directory() {
     let policies = folder.write("rules.cedar", "permit (principal, action, resource);\n");
 
     let counted = FaultyDynamoDb::start(&service.endpoint_for("OperateDirectory")).await;
-    let browser = Browser::open_at(&counted.endpoint, &["--policies", &policies]).await;
+    let browser = SignedIn::at(&counted.endpoint, &["--policies", &policies]).await;
     let user = ids[USERS / 2];
     // The page, and the most requests to DynamoDB that it may need. Two of them read the connector.
     for (page, most) in [

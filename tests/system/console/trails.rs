@@ -4,8 +4,8 @@ use std::fs;
 
 use directory::settings::{Settings, TrailScope};
 use serde_json::{Value, json};
-use tests::browser::{Browser, Page};
 use tests::client::{Client, Reply};
+use tests::console::{Page, SignedIn};
 use tests::folder::Folder;
 use tests::provisioning::{USER, create_user, patch_body, set_active_body};
 use tests::receiver::{Answer, Receiver};
@@ -14,7 +14,7 @@ use tests::service::{TestConnector, service};
 
 /// The rows of a table without the headings.
 fn rows(page: &Page, caption: &str) -> Vec<Vec<String>> {
-    page.table(caption).into_iter().skip(1).collect()
+    page.grid(caption).into_iter().skip(1).collect()
 }
 
 fn request_id(reply: &Reply) -> String {
@@ -30,7 +30,7 @@ async fn wrong_patch(client: &Client, user: &str) -> Reply {
 async fn requests_are_filtered_and_each_has_a_page_with_everything() {
     let connector = service().connector().await;
     let client = connector.local(service());
-    let browser = Browser::open(service(), &[]).await;
+    let browser = SignedIn::to(service(), &[]).await;
     let path = format!("/connectors/{}/requests", connector.id);
     let empty = browser.show(&path).await;
     assert!(
@@ -47,7 +47,7 @@ async fn requests_are_filtered_and_each_has_a_page_with_everything() {
     let of_none = request_id(&client.get("/Users/11111111-1111-4111-8111-111111111111").await);
     let page = browser.show(&path).await;
     let columns = ["Time (UTC)", "Status", "Request", "Name", "Detail", "Milliseconds"];
-    assert_eq!(page.table("Requests")[0], columns);
+    assert_eq!(page.grid("Requests")[0], columns);
     let statuses = |page: &Page| -> Vec<[String; 2]> {
         rows(page, "Requests").into_iter().map(|row| [row[1].clone(), row[3].clone()]).collect()
     };
@@ -70,7 +70,7 @@ async fn requests_are_filtered_and_each_has_a_page_with_everything() {
         [("status=6xx", "is neither a status such as 409"), ("since=x", "is not a duration")]
     {
         let page = browser.get(&format!("{path}?{query}")).await;
-        assert_eq!(page.status, 422, "{query}");
+        assert_eq!(page.status(), 422, "{query}");
         assert!(page.text().contains(error), "{query}: {}", page.text());
     }
 
@@ -94,7 +94,7 @@ async fn requests_are_filtered_and_each_has_a_page_with_everything() {
     assert_eq!(of_ann.fact("Resource").unwrap(), ann);
     assert_eq!(of_ann.link("ann"), Some(format!("/connectors/{}/users/{ann}", connector.id)));
     browser.show(&format!("{path}/{of_none}")).await;
-    assert_eq!(browser.get(&format!("{path}/none")).await.status, 404);
+    assert_eq!(browser.get(&format!("{path}/none")).await.status(), 404);
 
     let why = browser.show(&format!("/connectors/{}/users/{ann}/why", connector.id)).await;
     let failed: Vec<String> = rows(&why, "Failed requests").into_iter().map(|row| row[1].clone()).collect();
@@ -111,7 +111,7 @@ async fn audit_is_filtered_by_resource_and_time_and_read_page_by_page() {
     }
     let renamed = json!([{ "op": "replace", "path": "userName", "value": "anna" }]);
     client.patch(&format!("/Users/{ann}"), &patch_body(renamed)).await;
-    let browser = Browser::open(service(), &[]).await;
+    let browser = SignedIn::to(service(), &[]).await;
     let path = format!("/connectors/{}/audit", connector.id);
     let caption = "Changes, the newest first";
 
@@ -144,14 +144,14 @@ async fn audit_is_filtered_by_resource_and_time_and_read_page_by_page() {
     assert_eq!(found("resource=ann&until=2026-01-01").await, [[""; 2]; 0]);
     assert_eq!(found("resource=ann&since=2026-01-01").await.len(), 2);
     let wrong = browser.get(&format!("{path}?since=yesterday")).await;
-    assert_eq!(wrong.status, 422);
+    assert_eq!(wrong.status(), 422);
     assert!(wrong.text().contains("\"yesterday\" is not a date"), "{}", wrong.text());
     // The id leads to the user.
     let page = browser.show(&format!("{path}?resource=anna")).await;
     assert_eq!(page.link(&ann), Some(format!("/connectors/{}/users/{ann}", connector.id)));
     // A cursor that is none does no harm.
     for after in ["x", "~", "0000-00-00", "2026-11/x", "%00"] {
-        assert_eq!(browser.get(&format!("{path}?after={after}")).await.status, 200, "{after}");
+        assert_eq!(browser.get(&format!("{path}?after={after}")).await.status(), 200, "{after}");
     }
 }
 
@@ -171,7 +171,7 @@ fn sums(page: &Page, caption: &str) -> Vec<u64> {
 async fn charts_count_failures_requests_and_users() {
     let settings = Settings { trail: TrailScope::All, ..Settings::default() };
     let connector = service().connector_with(settings).await;
-    let browser = Browser::open(service(), &[]).await;
+    let browser = SignedIn::to(service(), &[]).await;
     let path = format!("/connectors/{}/charts", connector.id);
     let empty = browser.show(&path).await;
     for sentence in [
@@ -195,13 +195,13 @@ async fn charts_count_failures_requests_and_users() {
     let errors = "Failed requests and operations in the last 24 hours";
     let columns = ["Hour (UTC)", "errors of clients (4xx)", "errors of the service (5xx)"];
     assert_eq!(
-        (page.table(errors)[0].clone(), page.table(errors).len()),
+        (page.grid(errors)[0].clone(), page.grid(errors).len()),
         (columns.map(str::to_owned).to_vec(), 25)
     );
     assert_eq!(sums(&page, errors), [2, 0]);
     assert_eq!(sums(&page, "All requests in the last 24 hours"), [8]);
     let users = "Users who joined and left in the last 14 days";
-    assert_eq!((page.table(users).len(), sums(&page, users)), (15, vec![4, 2]));
+    assert_eq!((page.grid(users).len(), sums(&page, users)), (15, vec![4, 2]));
     assert_eq!(last_numbers(&page, users).len(), 2);
     assert_eq!(page.html.matches("<svg viewBox=\"0 0 720 240\" role=\"img\"").count(), 3);
     assert!(
@@ -223,7 +223,7 @@ async fn feeds_show_their_backlog_and_are_paused_resumed_replayed_and_tested() {
     let receiver = Receiver::start().await;
     let connector = service().connector().await;
     let id = connector.id.to_string();
-    let browser = Browser::open_at(&service().endpoint_for("OperateDirectory"), &["--write"]).await;
+    let browser = SignedIn::at(&service().endpoint_for("OperateDirectory"), &["--write"]).await;
     let list = format!("/connectors/{id}/feeds");
     let empty = browser.show(&list).await;
     assert!(empty.text().contains("No feed. scimctl feed create makes one."), "{}", empty.text());
@@ -239,7 +239,7 @@ async fn feeds_show_their_backlog_and_are_paused_resumed_replayed_and_tested() {
 
     let page = browser.show(&list).await;
     let columns = ["Feed", "Delivery", "State", "Waiting", "Oldest", "Last error", "Next attempt"];
-    let [heading, row] = &page.table("Feeds")[..] else { panic!("{}", page.text()) };
+    let [heading, row] = &page.grid("Feeds")[..] else { panic!("{}", page.text()) };
     assert_eq!(*heading, columns);
     assert_eq!(row[..4], ["platform", "webhook", "retrying", "1"]);
     assert!(row[4].ends_with("UTC") && row[6].ends_with("UTC"), "{row:?}");
@@ -250,24 +250,24 @@ async fn feeds_show_their_backlog_and_are_paused_resumed_replayed_and_tested() {
     let facts = ["State", "Waiting", "Delivery", "Failed deliveries"].map(|label| page.fact(label).unwrap());
     let delivery = format!("webhook to {}", receiver.url);
     assert_eq!(facts, ["retrying", "1 change", &delivery, "1 delivery, one after another"]);
-    assert_eq!(browser.change(&path, &[("pause", "true")]).await.fact("State").unwrap(), "paused");
+    assert_eq!(browser.submit(&path, &[("pause", "true")]).await.fact("State").unwrap(), "paused");
     assert_eq!(feed(&connector)["state"], "paused");
-    let resumed = browser.change(&path, &[("resume", "true")]).await;
+    let resumed = browser.submit(&path, &[("resume", "true")]).await;
     assert!(resumed.html.contains("name=\"pause\""), "{}", resumed.text());
-    browser.change(&path, &[("replay", "true")]).await;
+    browser.submit(&path, &[("replay", "true")]).await;
     assert!(!feed(&connector)["marked_at"].is_null());
-    assert_eq!(browser.post(&path, &[]).await.status, 400);
-    assert_eq!(browser.get(&format!("{list}/none")).await.status, 404);
-    assert_eq!(browser.get(&format!("{list}/No%20Feed")).await.status, 404);
+    assert_eq!(browser.post(&path, &[]).await.status(), 400);
+    assert_eq!(browser.get(&format!("{list}/none")).await.status(), 404);
+    assert_eq!(browser.get(&format!("{list}/No%20Feed")).await.status(), 404);
 
     // Operators may not read private keys, and the page says which role may.
     let refused = browser.post(&format!("{path}/test"), &[]).await;
-    assert_eq!(refused.status, 500);
+    assert_eq!(refused.status(), 500);
     assert!(refused.text().contains("AWS does not permit this"), "{}", refused.text());
-    let deliverer = Browser::open_at(&service().endpoint_for("DeliverFeeds"), &["--write"]).await;
+    let deliverer = SignedIn::at(&service().endpoint_for("DeliverFeeds"), &["--write"]).await;
     deliverer.show(&path).await;
     let tested = deliverer.post(&format!("{path}/test"), &[]).await;
-    assert_eq!(tested.status, 200, "{}", tested.text());
+    assert_eq!(tested.status(), 200, "{}", tested.text());
     assert!(
         tested.text().contains("The consumer accepted the test event: 202 Accepted"),
         "{}",
@@ -295,19 +295,17 @@ async fn policies_that_name_users_who_are_gone_are_reported() {
         "id": 42, "name": "salaries", "service": "hive", "isEnabled": true,
         "policyItems": [{ "users": ["ann", "bob", "<b>zoe</b>"], "accesses": [{ "type": "select", "isAllowed": true }] }]
     });
-    fs::write(&export, json!({ "policies": [policy] }).to_string()).unwrap();
-    let cedar = folder.path().join("rules.cedar");
-    fs::write(&cedar, format!("permit (principal == Rollcall::User::\"{bob}\", action, resource);\n"))
-        .unwrap();
-    let (export, cedar) = (export.display().to_string(), cedar.display().to_string());
+    let export = folder.write("policies.json", &json!({ "policies": [policy] }).to_string());
+    let rule = format!("permit (principal == Rollcall::User::\"{bob}\", action, resource);\n");
+    let cedar = folder.write("rules.cedar", &rule);
 
-    let browser = Browser::open(service(), &["--policies", &export, &cedar]).await;
+    let browser = SignedIn::to(service(), &["--policies", &export, &cedar]).await;
     let path = format!("/connectors/{}/policies", connector.id);
     let page = browser.show(&path).await;
     assert!(page.text().contains(&export) && page.text().contains("Check the policies"), "{}", page.text());
-    assert_eq!(page.table("Users and groups who are gone"), [[""; 0]; 0]);
+    assert_eq!(page.grid("Users and groups who are gone"), [[""; 0]; 0]);
     let page = browser.show(&format!("{path}?check=true")).await;
-    let table = page.table("Users and groups who are gone");
+    let table = page.grid("Users and groups who are gone");
     assert_eq!(table[0], ["Principal", "Why", "Since", "Service", "Policy", "Place", "Effect", "Note", "Id"]);
     let found: Vec<[&str; 6]> = table[1..]
         .iter()
@@ -327,7 +325,7 @@ async fn policies_that_name_users_who_are_gone_are_reported() {
     let why = browser.show(&format!("/connectors/{}/users/{bob}/why", connector.id)).await;
     assert!(why.section("Policies").contains("salaries"), "{}", why.text());
 
-    let without = Browser::open(service(), &[]).await;
+    let without = SignedIn::to(service(), &[]).await;
     let page = without.show(&path).await;
     assert!(
         page.text().contains("No files with policies. Start the console with --policies"),

@@ -110,7 +110,7 @@ async fn process_writes_a_limited_number_of_records_a_minute_and_counts_the_othe
     let records: Vec<Value> = documents.map(|doc| serde_json::from_str(doc).unwrap()).collect();
     // All requests of this process have the same id and, in one minute, the same time. So they share the keys of their records.
     assert_eq!(records.len(), 42);
-    let last = records.iter().filter(|record| record["operation"].is_null()).next_back().unwrap();
+    let last = records.iter().rfind(|record| record["operation"].is_null()).unwrap();
     // The 18 operations of the 58th request, and the records of 2 requests.
     assert_eq!(last["dropped_before"], 60);
 }

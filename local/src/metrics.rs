@@ -16,6 +16,9 @@ const BUCKETS: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 
 
 /// A metric: its name, its explanation, and the function that reads its value.
 type Family<Value> = (&'static str, &'static str, Value);
+type ValueOfFunction = fn(&OfFunction) -> f64;
+type ValueOfConnector = fn(&OfConnector) -> u64;
+type ValueOfHealth = fn(&ConnectorHealth, Timestamp) -> Option<f64>;
 
 /// Counts since the start of the process.
 #[derive(Debug, Default)]
@@ -114,7 +117,7 @@ impl Counts {
             }
         }
         self.render_durations(page);
-        let per_function: [Family<fn(&OfFunction) -> f64>; 5] = [
+        let per_function: [Family<ValueOfFunction>; 5] = [
             ("rollcall_dynamodb_calls_total", "Requests to DynamoDB.", |one| one.calls as f64),
             ("rollcall_read_units_total", "Capacity units of reads.", |one| one.read_units),
             ("rollcall_write_units_total", "Capacity units of writes.", |one| one.write_units),
@@ -131,7 +134,7 @@ impl Counts {
                 page.sample(name, &[("function", function)], value(of_function));
             }
         }
-        let per_connector: [Family<fn(&OfConnector) -> u64>; 2] = [
+        let per_connector: [Family<ValueOfConnector>; 2] = [
             ("rollcall_authentication_failures_total", "Requests with wrong credentials.", |one| {
                 one.authentication_failures
             }),
@@ -189,7 +192,7 @@ impl Counts {
 }
 
 fn render_health(page: &mut Page, health: &[ConnectorHealth], now: Timestamp) {
-    let values: [Family<fn(&ConnectorHealth, Timestamp) -> Option<f64>>; 4] = [
+    let values: [Family<ValueOfHealth>; 4] = [
         (
             "rollcall_credential_days_left",
             "Days until the credential that expires next does so.",

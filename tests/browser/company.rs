@@ -74,7 +74,8 @@ impl Company {
     /// When there is none.
     pub fn id(&self, noun: &str, name: &str) -> String {
         let shown = scimctl(&self.service, &[noun, "show", CONNECTOR, name]).ok();
-        let mut ids = shown.split_whitespace().filter(|word| word.len() == 36 && word.matches('-').count() == 4);
+        let mut ids =
+            shown.split_whitespace().filter(|word| word.len() == 36 && word.matches('-').count() == 4);
         ids.next().unwrap_or_else(|| panic!("{noun} {name} has no id: {shown}")).to_owned()
     }
 
@@ -137,7 +138,9 @@ async fn provision(service: &Service, connector: &TestConnector, origin: &str, c
 async fn fail(client: &Client) {
     let duplicate = json!({ "schemas": [USER], "userName": "ada.adler@example.com" });
     let missing = "/Users/2f0c1d7e-6c8b-4f5e-9a3d-0b1c2d3e4f5a";
-    for (hours, times) in [(22, 1), (19, 2), (17, 1), (16, 4), (15, 7), (14, 3), (11, 1), (8, 2), (5, 1), (2, 2)] {
+    for (hours, times) in
+        [(22, 1), (19, 2), (17, 1), (16, 4), (15, 7), (14, 3), (11, 1), (8, 2), (5, 1), (2, 2)]
+    {
         // In the middle of the hour.
         let into_hour = Timestamp::now().as_second().rem_euclid(3_600);
         BEHIND.store(hours * 3_600 + into_hour - 1_800, Ordering::Relaxed);

@@ -72,7 +72,9 @@ async fn pictures_of_the_console_are_written() {
         screen.visit(&mut chromium).await;
         chromium.run(STEADY).await;
         chromium.run("document.body.style.fontFamily = 'Inter';").await;
-        for (width, scheme) in [1280, 360].into_iter().flat_map(|width| [(width, Scheme::Light), (width, Scheme::Dark)]) {
+        for (width, scheme) in
+            [1280, 360].into_iter().flat_map(|width| [(width, Scheme::Light), (width, Scheme::Dark)])
+        {
             chromium.set_window(width, scheme).await;
             let picture = chromium.picture(HIGHEST).await;
             fs::write(all.join(format!("{}-{width}-{}.png", screen.name, scheme.name())), &picture).unwrap();

@@ -85,7 +85,6 @@ pub async fn run(command: Command, context: Context) -> Result<(), Failure> {
         is_writable: write,
         service_url: Mutex::new(service_url),
         secrets: ShownOnce::default(),
-        policies,
         deletions: Deletions::default(),
         policies,
     }));

@@ -91,6 +91,7 @@ mod tests {
                 origin: String::new(),
                 deadline: Instant::now(),
                 address: None,
+                trace: None,
             };
             let result = OriginSecret::parse(secret).check(&request);
             assert_eq!(result.is_ok(), expected, "{secret} {header:?}");

@@ -15,7 +15,7 @@ use tests::client::Client;
 use tests::folder::Folder;
 use tests::ledger::CountedService;
 use tests::provisioning::{USER, create_user};
-use tests::service::{Service, TestConnector};
+use tests::service::{Service, TIME_LIMIT, TestConnector};
 use tokio::net::TcpListener;
 
 use super::process::Running;
@@ -49,7 +49,7 @@ async fn start(service: &Service, connector: &TestConnector) -> (Client, Client)
     let scim = ScimService::new(table.clone(), None, Schemas::built_in(), Timestamp::now).unwrap();
     let scim = scim.with_observer(Some(Arc::clone(&counters) as Arc<dyn Observer>));
     let page = StartPage::new(table, String::new()).with_counters(Some(counters));
-    tokio::spawn(server::serve_with_start_page(listener, scim, page, std::future::pending()));
+    tokio::spawn(server::serve(listener, scim, Some(page), TIME_LIMIT, std::future::pending()));
     let url = format!("{origin}/{}/scim/v2", connector.id);
     (Client::new(&origin, "", ""), Client::new(&url, &connector.username, &connector.password))
 }

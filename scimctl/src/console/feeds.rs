@@ -5,7 +5,6 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 use axum::routing::{get, post};
 use directory::feeds::{Feed, FeedId};
-use http::StatusCode;
 use maud::{Markup, html};
 
 use super::Console;
@@ -160,7 +159,7 @@ async fn change(
     } else if fields.has("replay") {
         connectors.replay_feed(&opened.id, &feed).await?;
     } else {
-        return Err(Problem::new(StatusCode::BAD_REQUEST, "No action", "The form has no action."));
+        return Err(Problem::bad_request("The form has no action."));
     }
     Ok(redirect(&opened.page_of(Part::Feeds, feed)))
 }

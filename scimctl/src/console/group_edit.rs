@@ -280,6 +280,8 @@ async fn remove_member(
 ) -> Result<Response, Problem> {
     let opened = Opened::read(&console, &id).await?;
     let (id, details) = read(&opened, part, &group).await?;
-    group::leave(&opened.open, &found(&details), &[fields.get(MEMBER).to_owned()]).await?;
+    let member = fields.get(MEMBER).to_owned();
+    let removed = group::leave(&opened.open, &found(&details), &[member]).await;
+    removed.map_err(|Failure(sentence)| Problem::conflict(sentence))?;
     Ok(redirect(&opened.page_of(part, id)))
 }

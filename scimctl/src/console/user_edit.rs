@@ -28,6 +28,8 @@ const LAST_NAME: &str = "last_name";
 const DISPLAY_NAME: &str = "display_name";
 const EMAIL: &str = "email";
 const NAME: &str = "name";
+const GROUP: &str = "group";
+const ROLE: &str = "role";
 const ORPHANED: &str = "orphaned";
 
 /// The pages.
@@ -327,15 +329,15 @@ fn join_again(
     name: &str,
     errors: &Errors,
 ) -> Markup {
-    let (label, verb) = match part {
-        Part::Roles => ("Role", "Give the role"),
-        _ => ("Local group", "Add to the group"),
+    let (label, hint, verb) = match part {
+        Part::Roles => ("Role", "Its name", "Give the role"),
+        _ => ("Local group", "Its name or id", "Add to the group"),
     };
     let path = format!("{}/{}/join", opened.page_of(Part::Users, user), word(part));
     console.form(
         &path,
         html! {
-            (Field { name: NAME, label, hint: "The name, or the id of a group", value: name }.text(errors))
+            (Field { name: field(part), label, hint, value: name }.text(errors))
             (button("join", verb))
         },
     )
@@ -355,6 +357,11 @@ pub fn leave(
         input type="hidden" name=(NAME) value=(group.id);
         button type="submit" class="second" name="leave" value="true" aria-label={ (verb) " " (group.name) } { (verb) }
     })
+}
+
+/// The field of the form of [`join`]. A page has two of them, and each needs an id of its own.
+fn field(part: Part) -> &'static str {
+    if part == Part::Roles { ROLE } else { GROUP }
 }
 
 /// The part as a word in paths.
@@ -377,7 +384,7 @@ async fn join_one(
 ) -> Result<Response, Problem> {
     let opened = Opened::read(&console, &id).await?;
     let part = parse_part(&part)?;
-    let name = fields.get(NAME);
+    let name = fields.get(field(part));
     let error = match try_join(&opened, part, name, &user).await {
         Ok(Added { skipped, .. }) if skipped.is_empty() => {
             return Ok(redirect(&opened.page_of(Part::Users, &user)));
@@ -386,7 +393,7 @@ async fn join_one(
         Err(Failure(sentence)) => sentence,
     };
     let person = read(&opened, &user).await?;
-    let errors = Errors::of(NAME, error);
+    let errors = Errors::of(field(part), error);
     let content = html! {
         (errors.summary())
         (join_again(&console, &opened, part, &user, name, &errors))
@@ -419,6 +426,7 @@ async fn leave_one(
     // The group is read first: without one, the change would be refused with the id of the user.
     opened.directory().group(kind, group).await?;
     let found = FoundGroup { kind, id: group, entered: group.to_string() };
-    remove_from(&opened.open, &found, &[user.clone()]).await?;
+    let removed = remove_from(&opened.open, &found, &[user.clone()]).await;
+    removed.map_err(|Failure(sentence)| Problem::conflict(sentence))?;
     Ok(redirect(&opened.page_of(Part::Users, user)))
 }

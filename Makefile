@@ -24,6 +24,10 @@ CLIENTS := .tools/clients/installed
 OPENAPI := .tools/openapi/installed
 # The tool of `make docs`
 SITE := .tools/site/installed
+# The tool of `make release` that lists dependencies
+CYCLONEDX := .tools/cyclonedx/bin/cargo-cyclonedx
+# The test of examples/cdk and examples/terraform
+EXAMPLES := .tools/examples
 # The other service providers that `make bench` measures.
 PEERS := .tools/peers
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
@@ -100,6 +104,15 @@ sam-local: $(TOOLS) ## Run every function in a container with `sam local start-a
 build: $(TOOLS) ## Compile every function for deployment: ARCHITECTURE=x86_64 or arm64
 	cargo lambda build --release --locked --package functions --$(subst _,-,$(ARCHITECTURE))
 	sam build --parameter-overrides Architecture=$(ARCHITECTURE)
+
+# The zips can be deployed without Rust: docs/start/release.md.
+.PHONY: release
+release: $(TOOLS) $(CYCLONEDX) ## Build the files of a release: zips of the functions, scimctl, template, SBOMs and checksums
+	cargo lambda build --release --locked --package functions --$(subst _,-,$(ARCHITECTURE)) --output-format zip --lambda-dir target/release-functions
+	cargo build --release --locked --package scimctl
+	$(VENV)/bin/python tools/release.py $(ARCHITECTURE)
+$(CYCLONEDX):
+	cargo install --locked --quiet --root .tools/cyclonedx cargo-cyclonedx@0.5.7
 
 # A parameter that is not in PARAMETERS keeps the value of the last deployment. (`sam deploy --guided` would ask for each, and
 # does not let a hidden one like OriginSecret be empty.)

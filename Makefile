@@ -127,8 +127,13 @@ aws-check: $(TOOLS) ## Deploy a stack of its own to AWS, check it, print a repor
 	@$(VENV)/bin/python tools/aws_check.py
 
 .PHONY: routes
-routes: ## Write the files that follow from the routes: template.yaml, binaries, events, README's table
+routes: ## Write the files that follow from the routes: template.yaml, binaries, events, docs/reference/routes.md
 	@cargo run --quiet --locked --package routes
+
+.PHONY: reference
+reference: ## Write the generated pages of docs/reference: commands, settings, errors, events, rights, API
+	cargo build --quiet --workspace --bins --locked
+	@target/debug/reference
 
 # The same seed makes the same choices. `target/local/storm --help` prints the other options.
 .PHONY: storm
@@ -188,6 +193,16 @@ openapi: $(OPENAPI) ## Install the tool that tests docs/openapi.yaml in .tools
 $(OPENAPI): tests/openapi/requirements.txt
 	python3 -m venv --clear $(@D)
 	$(@D)/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement $<
+	@touch $@
+
+.PHONY: examples
+examples: $(EXAMPLES)/installed ## Check the examples for CDK and Terraform without AWS; needs Node and npm
+	cd $(EXAMPLES) && node check.mjs
+$(EXAMPLES)/installed: $(wildcard tests/examples/*)
+	rm -rf $(EXAMPLES)
+	mkdir -p $(EXAMPLES)
+	cp tests/examples/* $(EXAMPLES)
+	npm ci --prefix $(EXAMPLES) --no-audit --no-fund
 	@touch $@
 
 # `--strict` fails if a link leads nowhere. The pages must not load anything from another host.

@@ -13,6 +13,8 @@
 //! - To check functions that run elsewhere: [`deployment`].
 //! - To simulate clients, faults and kills, and check every answer: [`storm`].
 //! - To receive what `scimctl` sends elsewhere: [`ranger`].
+//! - To write the generated pages of the documentation, and check the errors that tests receive: [`reference`].
+//! - To run the commands of the documentation: [`documents`].
 //! - To cause much work: [`hostile`] and [`mutation`].
 
 use std::path::Path;
@@ -25,6 +27,7 @@ pub mod client;
 pub mod consumer;
 pub mod corruption;
 pub mod deployment;
+pub mod documents;
 pub mod event;
 pub mod event_bus;
 pub mod faults;
@@ -54,6 +57,7 @@ pub mod pattern;
 pub mod provisioning;
 pub mod ranger;
 pub mod receiver;
+pub mod reference;
 pub mod refusal;
 pub mod rights;
 pub mod sample;

@@ -10,12 +10,14 @@ mod clients {
 mod deploy {
     mod cargo_lambda;
     mod demo;
+    mod documents;
     mod engine;
     mod events;
     mod layers;
     mod logs;
     mod memory;
     pub mod process;
+    mod reference;
     mod rights;
     mod sam_local;
     mod slow_requests;

@@ -29,7 +29,7 @@ def main(architecture):
         shutil.copy(FUNCTIONS / name / "bootstrap.zip", out / f"{name}.zip")
     shutil.copy(ROOT / "target/release/scimctl", out / f"scimctl-{platform.system().lower()}-{platform.machine()}")
     shutil.copy(ROOT / "CHANGELOG.md", out)
-    write_sboms(out)
+    write_sboms(out, architecture)
     files = sorted(path for path in out.iterdir())
     sums = "".join(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n" for path in files)
     (out / "SHA256SUMS").write_text(sums)
@@ -49,13 +49,17 @@ def write_template(out, architecture):
     return names
 
 
-def write_sboms(out):
+def write_sboms(out, architecture):
     """Writes the software bill of materials of each package (CycloneDX). cargo-cyclonedx writes one into each folder of the workspace."""
-    command = [ROOT / ".tools/cyclonedx/bin/cargo-cyclonedx", "cyclonedx", "--format", "json", "--quiet"]
+    target = {"x86_64": "x86_64-unknown-linux-gnu", "arm64": "aarch64-unknown-linux-gnu"}[architecture]
+    command = [ROOT / ".tools/cyclonedx/bin/cargo-cyclonedx", "cyclonedx", "--format", "json", "--spec-version", "1.5"]
+    command += ["--no-build-deps", "--target", target, "-qq"]
     try:
         subprocess.run(command, cwd=ROOT, check=True)
         for package in PACKAGES:
-            shutil.copy(ROOT / package / f"{package}.cdx.json", out)
+            # It names the crates of the workspace by their folders on this machine.
+            text = (ROOT / package / f"{package}.cdx.json").read_text().replace(ROOT.as_uri(), "file:///rollcall")
+            (out / f"{package}.cdx.json").write_text(text)
     finally:
         for path in [*ROOT.glob("*/*.cdx.json"), *ROOT.glob("tools/*/*.cdx.json")]:
             path.unlink()

@@ -2,8 +2,9 @@
 //! ([`assert_known`]), and every text in it must be in the code.
 
 mod other_statuses;
-mod status_400;
+mod paths;
 mod token_endpoint;
+mod values;
 
 use std::fmt::Write as _;
 
@@ -25,7 +26,7 @@ const UNAUTHORIZED: ErrorKind =
 const TOO_MANY_REQUESTS: ErrorKind = ErrorKind::TooManyRequests(0);
 
 fn groups() -> impl Iterator<Item = &'static Group> {
-    status_400::GROUPS.iter().chain(other_statuses::GROUPS)
+    values::GROUPS.iter().chain(paths::GROUPS).chain(other_statuses::GROUPS)
 }
 
 /// Every text of the catalogue, with braces around what differs.
@@ -128,6 +129,13 @@ fn reason(status: u16) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    #[should_panic(expected = "the catalogue has no error 404 \"A new text\"")]
+    fn an_error_that_the_catalogue_lacks_fails() {
+        assert_known(404, "Unknown path /Nothing");
+        assert_known(404, "A new text");
+    }
 
     #[test]
     fn a_text_matches_its_pattern_only() {

@@ -38,7 +38,7 @@ pub fn page() -> String {
     }
     page.push_str("\n## Bodies\n");
     for (name, schema) in document["components"]["schemas"].as_object().into_iter().flatten() {
-        page.push_str(&schema_text(&document, name, schema));
+        page.push_str(&schema_text(name, schema));
     }
     page
 }
@@ -65,18 +65,18 @@ fn operation_text(document: &Value, method: &str, path: &str, operation: &Value)
     }
     for parameter in parameters.iter().map(|parameter| resolved(document, parameter)) {
         let text = |name: &str| parameter[name].as_str().unwrap_or_default();
-        let kind = type_text(document, &parameter["schema"]);
+        let kind = type_text(&parameter["schema"]);
         let _ =
             writeln!(out, "| `{}` | {} | {kind} | {} |", text("name"), text("in"), cell(text("description")));
     }
     if let Some((media_type, body)) = content(&operation["requestBody"]) {
-        let _ = write!(out, "\nBody, `{media_type}`: {}\n", body_text(document, body));
+        let _ = write!(out, "\nBody, `{media_type}`: {}\n", body_text(body));
     }
     out.push_str("\n| status | answer | body |\n| --- | --- | --- |\n");
     for (status, response) in operation["responses"].as_object().into_iter().flatten() {
         let response = resolved(document, response);
         let status = if status == "default" { "other" } else { status };
-        let body = content(response).map(|(_, schema)| type_text(document, schema)).unwrap_or_default();
+        let body = content(response).map(|(_, schema)| type_text(schema)).unwrap_or_default();
         let _ = writeln!(
             out,
             "| {status} | {} | {body} |",
@@ -87,28 +87,28 @@ fn operation_text(document: &Value, method: &str, path: &str, operation: &Value)
 }
 
 /// A schema as the type of a body: its name, or a table of its members.
-fn body_text(document: &Value, schema: &Value) -> String {
-    match members(document, schema) {
+fn body_text(schema: &Value) -> String {
+    match members(schema) {
         Some(table) if schema.get("$ref").is_none() => format!("\n\n{table}").trim_end().to_owned(),
-        _ => type_text(document, schema),
+        _ => type_text(schema),
     }
 }
 
-fn schema_text(document: &Value, name: &str, schema: &Value) -> String {
+fn schema_text(name: &str, schema: &Value) -> String {
     let description = schema["description"].as_str().unwrap_or_default().trim();
     let mut out = format!("\n### {name}\n");
     if !description.is_empty() {
         let _ = write!(out, "\n{description}\n");
     }
-    match members(document, schema) {
+    match members(schema) {
         Some(table) => drop(write!(out, "\n{table}")),
-        None => drop(write!(out, "\nType: {}\n", type_text(document, schema))),
+        None => drop(write!(out, "\nType: {}\n", type_text(schema))),
     }
     out
 }
 
 /// The table of the members of an object. `None` if the schema has none.
-fn members(document: &Value, schema: &Value) -> Option<String> {
+fn members(schema: &Value) -> Option<String> {
     let members = schema["properties"].as_object()?;
     let required: Vec<&str> =
         schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
@@ -116,13 +116,13 @@ fn members(document: &Value, schema: &Value) -> Option<String> {
     for (name, member) in members {
         let is_required = if required.contains(&name.as_str()) { "yes" } else { "" };
         let meaning = cell(member["description"].as_str().unwrap_or_default());
-        let _ = writeln!(out, "| `{name}` | {} | {is_required} | {meaning} |", type_text(document, member));
+        let _ = writeln!(out, "| `{name}` | {} | {is_required} | {meaning} |", type_text(member));
     }
     Some(out)
 }
 
 /// A type in a few words, with links to the schemas that it names.
-fn type_text(document: &Value, schema: &Value) -> String {
+fn type_text(schema: &Value) -> String {
     if let Some(name) = schema["$ref"].as_str().and_then(|path| path.strip_prefix("#/components/schemas/")) {
         return format!("[{name}](#{})", name.to_lowercase());
     }
@@ -135,19 +135,17 @@ fn type_text(document: &Value, schema: &Value) -> String {
         return format!("`{value}`");
     }
     if let Some(choices) = schema["oneOf"].as_array() {
-        let choices: Vec<String> = choices.iter().map(|choice| type_text(document, choice)).collect();
+        let choices: Vec<String> = choices.iter().map(type_text).collect();
         return choices.join(", or ");
     }
     let mut out = match &schema["type"] {
         Value::String(name) if name == "array" => {
-            format!("array of {}", type_text(document, &schema["items"]))
+            format!("array of {}", type_text(&schema["items"]))
         }
         Value::String(name) if name == "object" => match schema["properties"].as_object() {
             Some(members) => {
-                let members: Vec<String> = members
-                    .iter()
-                    .map(|(name, member)| format!("`{name}`: {}", type_text(document, member)))
-                    .collect();
+                let members: Vec<String> =
+                    members.iter().map(|(name, member)| format!("`{name}`: {}", type_text(member))).collect();
                 format!("object ({})", members.join("; "))
             }
             None => "object".to_owned(),

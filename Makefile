@@ -26,6 +26,10 @@ OPENAPI := .tools/openapi/installed
 BROWSER := .tools/browser/installed
 # The tool of `make docs`
 SITE := .tools/site/installed
+# The tool of `make release` that lists dependencies
+CYCLONEDX := .tools/cyclonedx/bin/cargo-cyclonedx
+# The test of examples/cdk and examples/terraform
+EXAMPLES := .tools/examples
 # The other service providers that `make bench` measures.
 PEERS := .tools/peers
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
@@ -103,6 +107,15 @@ build: $(TOOLS) ## Compile every function for deployment: ARCHITECTURE=x86_64 or
 	cargo lambda build --release --locked --package functions --$(subst _,-,$(ARCHITECTURE))
 	sam build --parameter-overrides Architecture=$(ARCHITECTURE)
 
+# The zips can be deployed without Rust: docs/start/release.md.
+.PHONY: release
+release: $(TOOLS) $(CYCLONEDX) ## Build the files of a release: zips of the functions, scimctl, template, SBOMs and checksums
+	cargo lambda build --release --locked --package functions --$(subst _,-,$(ARCHITECTURE)) --output-format zip --lambda-dir target/release-functions
+	cargo build --release --locked --package scimctl
+	$(VENV)/bin/python tools/release.py $(ARCHITECTURE)
+$(CYCLONEDX):
+	cargo install --locked --quiet --root .tools/cyclonedx cargo-cyclonedx@0.5.7
+
 # A parameter that is not in PARAMETERS keeps the value of the last deployment. (`sam deploy --guided` would ask for each, and
 # does not let a hidden one like OriginSecret be empty.)
 .PHONY: deploy
@@ -116,8 +129,13 @@ aws-check: $(TOOLS) ## Deploy a stack of its own to AWS, check it, print a repor
 	@$(VENV)/bin/python tools/aws_check.py
 
 .PHONY: routes
-routes: ## Write the files that follow from the routes: template.yaml, binaries, events, README's table
+routes: ## Write the files that follow from the routes: template.yaml, binaries, events, docs/reference/routes.md
 	@cargo run --quiet --locked --package routes
+
+.PHONY: reference
+reference: ## Write the generated pages of docs/reference: commands, settings, errors, events, rights, API
+	cargo build --quiet --workspace --bins --locked
+	@target/debug/reference
 
 # The same seed makes the same choices. `target/local/storm --help` prints the other options.
 .PHONY: storm
@@ -198,6 +216,16 @@ screenshots: browser ## Take the pictures of the console in docs/images; all scr
 	cargo test --workspace --locked --test browser --config 'target."cfg(all())".runner = ["faketime", "-f", "@2026-03-12 14:20:00"]' \
 		-- --ignored screenshots
 	pngquant --force --ext .png --strip 64 -- docs/images/console-*.png
+
+.PHONY: examples
+examples: $(EXAMPLES)/installed ## Check the examples for CDK and Terraform without AWS; needs Node and npm
+	cd $(EXAMPLES) && node check.mjs
+$(EXAMPLES)/installed: $(wildcard tests/examples/*)
+	rm -rf $(EXAMPLES)
+	mkdir -p $(EXAMPLES)
+	cp tests/examples/* $(EXAMPLES)
+	npm ci --prefix $(EXAMPLES) --no-audit --no-fund
+	@touch $@
 
 # `--strict` fails if a link leads nowhere. The pages must not load anything from another host.
 .PHONY: docs

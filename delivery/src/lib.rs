@@ -16,3 +16,4 @@ pub mod target;
 
 pub use deliver::{Delivered, Deliverer, When};
 pub use event_bus::EventBuses;
+pub use message::type_of;

@@ -98,7 +98,7 @@ fn webhook_body(claims: &Value) -> String {
 }
 
 /// The type of a message: the kind of resource, and what happened to it.
-pub(crate) fn type_of(claims: &Value) -> String {
+pub fn type_of(claims: &Value) -> String {
     let kind =
         match claims.pointer("/sub_id/uri").and_then(Value::as_str).and_then(|uri| uri.split('/').nth(1)) {
             Some("Users") => "user",

@@ -80,7 +80,7 @@ pub enum TrailScope {
 }
 
 /// Which users and groups the directory shows. The lists hold names and patterns, in which `*` matches any
-/// number of characters. They match in any case.
+/// number of characters. The comparison ignores upper and lower case.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Rules {

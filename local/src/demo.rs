@@ -265,7 +265,7 @@ What the identity provider reads:
   {curl}/Users?filter=active%20eq%20false'
   {curl}/Groups?filter=displayName%20eq%20%22Company%22'
 
-What the platform reads (README.md says how to install scimctl):
+What the platform reads (docs/start/laptop.md says how to install scimctl):
   {scimctl} user list {connector} --hidden
   {scimctl} group members {connector} Company
   {scimctl} audit {connector}

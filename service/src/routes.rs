@@ -1,6 +1,6 @@
 //! The routes. An entry of [`ROUTES`] declares everything about a route. `make routes` writes the rest from it:
 //! the functions in `template.yaml`, the router of `cargo lambda watch`, the binaries, and the table in
-//! README.md.
+//! docs/reference/routes.md.
 
 use std::sync::Arc;
 

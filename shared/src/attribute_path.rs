@@ -11,7 +11,7 @@
 
 use std::fmt;
 
-/// An attribute path as the client wrote it. Names match in any case.
+/// An attribute path as the client wrote it. The comparison of names ignores upper and lower case.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AttributePath {
     /// The URN of the schema, without the colon that follows it.

@@ -75,7 +75,7 @@ pub struct SearchRequest {
 }
 
 impl SearchRequest {
-    /// Reads the query parameters of a URL. Names match in any case; unknown parameters are ignored. An empty
+    /// Reads the query parameters of a URL. The comparison of names ignores upper and lower case. Unknown parameters are ignored. An empty
     /// cursor asks for the first page; other empty parameters are ignored.
     ///
     /// # Errors
@@ -106,7 +106,7 @@ impl SearchRequest {
         Ok(request)
     }
 
-    /// Reads the body of a POST to `/.search`. Names match in any case; unknown names are ignored.
+    /// Reads the body of a POST to `/.search`. The comparison of names ignores upper and lower case. Unknown names are ignored.
     ///
     /// # Errors
     /// `invalidSyntax` if `schemas` is there without the URN of a SearchRequest, `invalidValue` for a value
@@ -192,14 +192,14 @@ pub fn operations(
     }))
 }
 
-/// Finds a member of a JSON object by its name, in any case.
+/// Finds a member of a JSON object by its name. Ignores upper and lower case.
 pub fn member<'v>(object: &'v Map<String, Value>, name: &str) -> Option<&'v Value> {
     let in_any_case =
         || object.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value);
     object.get(name).or_else(in_any_case)
 }
 
-/// Takes a member out of a JSON object by its name, in any case.
+/// Takes a member out of a JSON object by its name. Ignores upper and lower case.
 pub fn take_member(object: &mut Map<String, Value>, name: &str) -> Option<Value> {
     if let Some(value) = object.swap_remove(name) {
         return Some(value);

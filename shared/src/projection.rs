@@ -34,7 +34,7 @@ struct Name {
 }
 
 impl Projection {
-    /// Reads `attributes` and `excludedAttributes`. Names match in any case; unknown names are ignored.
+    /// Reads `attributes` and `excludedAttributes`. The comparison of names ignores upper and lower case. Unknown names are ignored.
     ///
     /// # Errors
     /// `invalidValue` if the request has both (RFC 7644 §3.9 does not allow it).

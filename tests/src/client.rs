@@ -14,6 +14,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 
+use crate::reference::errors::assert_known;
 use crate::strict::Violations;
 
 /// The media type of SCIM (RFC 7644 §8.1).
@@ -156,7 +157,10 @@ impl Client {
         let body =
             body.unwrap_or_else(|error| panic!("{method} {target}: the answer ended early: {error:?}"));
         Violations::of_this_process().assert_none(self.connector());
-        Reply { status: head.status.as_u16(), headers: head.headers, body: body.to_bytes().into() }
+        let reply =
+            Reply { status: head.status.as_u16(), headers: head.headers, body: body.to_bytes().into() };
+        reply.assert_known_error();
+        reply
     }
 
     /// Sends GET.
@@ -192,6 +196,21 @@ impl Client {
 }
 
 impl Reply {
+    /// Asserts that the catalogue of errors has the error of this answer. Answers that are not from the service are no such errors.
+    fn assert_known_error(&self) {
+        if self.status < 400 {
+            return;
+        }
+        let Ok(body) = serde_json::from_slice::<Value>(&self.plain_body()) else { return };
+        let text = |name: &str| body[name].as_str();
+        // The description of an error of a feed begins with the status and `scimType`.
+        let of_feed = || text("err").and(text("description")?.split_once(": ")).map(|(_, detail)| detail);
+        let detail = text("detail").or_else(|| text("error_description")).or_else(of_feed);
+        if let Some(detail) = detail {
+            assert_known(self.status, detail);
+        }
+    }
+
     /// The value of a header, if the header exists and is text.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()

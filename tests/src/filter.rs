@@ -49,7 +49,7 @@ pub struct Attribute {
 /// How the values of an attribute are compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Comparison {
-    /// As text in any case (`caseExact` is false).
+    /// As text, without regard to upper and lower case (`caseExact` is false).
     IgnoringCase,
     /// As text in its exact case (`caseExact` is true).
     Exact,
@@ -134,7 +134,7 @@ pub enum Literal {
     Null,
 }
 
-/// An attribute whose values are compared as text in any case. The path has dots between names.
+/// An attribute whose values are compared as text, without regard to upper and lower case. The path has dots between names.
 pub fn attribute(spelling: &str, path: &str) -> Attribute {
     let path = path.split('.').map(str::to_owned).collect();
     Attribute { spelling: spelling.to_owned(), path, comparison: Comparison::IgnoringCase }

@@ -52,7 +52,7 @@ pub enum Invariant {
     MembersExist,
     /// A membership has its group's side and its member's side.
     MembershipsHaveBothSides,
-    /// Two users do not share a userName, and two groups do not share a displayName, in any case.
+    /// Two users do not share a userName, and two groups do not share a displayName. The comparison ignores upper and lower case.
     NamesAreUnique,
     /// A group that is in another group is marked as nested.
     NestedGroupsAreMarked,

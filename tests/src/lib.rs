@@ -14,6 +14,8 @@
 //! - To simulate clients, faults and kills, and check every answer: [`storm`].
 //! - To receive what `scimctl` sends elsewhere: [`ranger`]. To use its console as a browser does: [`console`]
 //!   (without JavaScript), [`chromium`] (a real one).
+//! - To write the generated pages of the documentation, and check the errors that tests receive: [`reference`].
+//! - To run the commands of the documentation: [`documents`].
 //! - To cause much work: [`hostile`] and [`mutation`].
 
 use std::path::Path;
@@ -28,6 +30,7 @@ pub mod console;
 pub mod consumer;
 pub mod corruption;
 pub mod deployment;
+pub mod documents;
 pub mod emf;
 pub mod event;
 pub mod event_bus;
@@ -59,6 +62,7 @@ pub mod pattern;
 pub mod provisioning;
 pub mod ranger;
 pub mod receiver;
+pub mod reference;
 pub mod refusal;
 pub mod rights;
 pub mod sample;

@@ -96,6 +96,31 @@ pub fn scimctl_with(service: &Service, arguments: &[&str], input: &str) -> Done 
     scimctl_as("OperateDirectory", service, arguments, input)
 }
 
+/// The help of every command, by its words: that of `scimctl` itself comes first, and each command comes before its subcommands.
+///
+/// # Panics
+/// When the binary does not exist.
+pub fn help_of_every_command() -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    let mut waiting = vec![String::new()];
+    while let Some(command) = waiting.pop() {
+        let mut process = Command::new(binaries().join("scimctl"));
+        // The help names the table of the environment that it runs in.
+        process.args(command.split_whitespace()).arg("--help").env_remove("TABLE_NAME");
+        let output = process.output().expect("scimctl starts");
+        assert!(output.status.success(), "{output:?}");
+        let help = String::from_utf8(output.stdout).expect("the output is UTF-8");
+        let subcommands = help.split_once("Commands:\n").map_or("", |(_, rest)| rest);
+        let lines = subcommands.lines().take_while(|line| !line.is_empty());
+        let lines = lines.filter(|line| line.starts_with("  ") && !line.starts_with("   "));
+        let names = lines.filter_map(|line| line.split_whitespace().next()).filter(|name| *name != "help");
+        let names: Vec<String> = names.map(|name| format!("{command} {name}").trim().to_owned()).collect();
+        waiting.extend(names.into_iter().rev());
+        found.push((command, help));
+    }
+    found
+}
+
 /// Runs a command of a person who has this policy of the template, with this standard input.
 ///
 /// # Panics

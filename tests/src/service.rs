@@ -459,10 +459,10 @@ pub fn binaries() -> PathBuf {
 
 fn built_binaries() -> PathBuf {
     let test = std::env::current_exe().expect("the test binary has a path");
-    let folder = test.ancestors().nth(2).expect("the test binary is in PROFILE/deps").to_owned();
-    assert!(
-        folder.join(FALLBACK).exists(),
-        "the functions are not built; run `cargo build --workspace --bins` first, as `make test` does"
-    );
-    folder
+    // Tests are in PROFILE/deps, and programs in PROFILE.
+    let mut folders = test.ancestors().skip(1).take(2);
+    let folder = folders.find(|folder| folder.join(FALLBACK).exists()).unwrap_or_else(|| {
+        panic!("the functions are not built; run `cargo build --workspace --bins` first, as `make test` does")
+    });
+    folder.to_owned()
 }

@@ -21,6 +21,7 @@ mod console {
 mod deploy {
     mod cargo_lambda;
     mod demo;
+    mod documents;
     mod engine;
     mod events;
     mod layers;
@@ -30,6 +31,7 @@ mod deploy {
     mod metrics;
     mod monitoring;
     pub mod process;
+    mod reference;
     mod rights;
     mod sam_local;
     mod slow_requests;

@@ -214,7 +214,7 @@ impl Changes {
             || lists.into_iter().any(|list| list.ids.iter().any(|named| named == id))
     }
 
-    /// Whether the resource has this name before or after the change, in any case.
+    /// Whether the resource has this name before or after the change. Ignores upper and lower case.
     pub fn has_name(&self, name: &str) -> bool {
         let name = cut(&fold_name(name, false));
         let is_name = |value: &ChangedValue| matches!(value.what.as_str(), "userName" | "displayName");

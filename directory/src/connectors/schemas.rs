@@ -87,7 +87,7 @@ impl Connector {
         Arc::clone(self.schemas.0.get_or_init(make))
     }
 
-    /// Finds a custom schema by its URN, in any case, and its state.
+    /// Finds a custom schema and its state by its URN. Ignores upper and lower case.
     pub fn custom_schema(&self, urn: &str) -> Option<(&CustomSchema, SchemaState)> {
         let schema = self.custom_schemas.iter().find(|schema| schema.schema.id.eq_ignore_ascii_case(urn))?;
         Some((schema, self.state_of(schema)))

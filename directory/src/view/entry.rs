@@ -295,7 +295,7 @@ fn hidden_by(include: &[String], exclude: &[String], names: &[&str]) -> Option<H
     (!is_included).then_some(Hidden::NotIncluded)
 }
 
-/// Whether a name matches a pattern, in any case. `*` in the pattern matches any number of characters.
+/// Whether a name matches a pattern. Ignores upper and lower case. `*` in the pattern matches any number of characters.
 fn matches(pattern: &str, name: &str) -> bool {
     let (pattern, name) = (pattern.trim().to_lowercase(), name.to_lowercase());
     let Some((first, rest)) = pattern.split_once('*') else { return pattern == name };

@@ -17,9 +17,9 @@ use crate::dynamodb::table::{Range, at_once};
 /// Which users a page has. A user must match all that are given.
 #[derive(Clone, Debug, Default)]
 pub struct UserFilter {
-    /// The username, in any case.
+    /// The username. The comparison ignores upper and lower case.
     pub username: Option<String>,
-    /// The email address, in any case.
+    /// The email address. The comparison ignores upper and lower case.
     pub email: Option<String>,
     /// The id or name of a group that the user is in, directly or through other groups.
     pub group: Option<String>,

@@ -124,7 +124,7 @@ The secret before the new one also signs webhooks, until the next rotation.\n\nE
     /// Send a test event to the URL or event bus of a feed, and say what its consumer answered
     #[command(after_help = "\
 The event is the verification event of the OpenID Shared Signals Framework. This command reads private keys, which \
-OperatorPolicy denies: use a role with DelivererPolicy.\n\nEXAMPLE:\n  scimctl feed test okta platform")]
+OperatorPolicy and AuditorPolicy deny: use a role that has DelivererPolicy and neither of these two.\n\nEXAMPLE:\n  scimctl feed test okta platform")]
     Test {
         /// Id of the connector
         connector: String,
@@ -134,7 +134,7 @@ OperatorPolicy denies: use a role with DelivererPolicy.\n\nEXAMPLE:\n  scimctl f
     /// Send what waits in a feed to its URL now, also before the next attempt after a failure is due
     #[command(after_help = "\
 The function feeds-deliver does the same when something changes, and every minute. This command reads private keys, which \
-OperatorPolicy denies: use a role with DelivererPolicy.\n\nEXAMPLE:\n  scimctl feed deliver okta platform")]
+OperatorPolicy and AuditorPolicy deny: use a role that has DelivererPolicy and neither of these two.\n\nEXAMPLE:\n  scimctl feed deliver okta platform")]
     Deliver {
         /// Id of the connector
         connector: String,

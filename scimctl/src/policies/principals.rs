@@ -14,7 +14,7 @@ use crate::failure::Failure;
 use crate::open_directory::OpenDirectory;
 
 /// The users and groups of a directory, by the names that the platform sees and by their ids. Names are compared as the directory
-/// compares them: after the mapping, and in any case.
+/// compares them: after the mapping, and without regard to upper and lower case.
 #[derive(Debug, Default)]
 pub struct Principals {
     users: Known,

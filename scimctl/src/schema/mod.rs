@@ -97,7 +97,7 @@ pub async fn run(command: Command, context: &Context) -> Result<(), Failure> {
     }
 }
 
-/// Finds a custom schema by its URN, in any case.
+/// Finds a custom schema by its URN. Ignores upper and lower case.
 fn find<'c>(connector: &'c Connector, urn: &str) -> Result<&'c CustomSchema, Failure> {
     match connector.custom_schema(urn) {
         Some((schema, _)) => Ok(schema),

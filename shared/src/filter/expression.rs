@@ -80,7 +80,7 @@ impl Operator {
         ("le", Self::LessOrEqual),
     ];
 
-    /// Finds the operator with this name, in any case.
+    /// Finds the operator with this name. Ignores upper and lower case.
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, operator)| *operator)
     }

@@ -11,7 +11,7 @@
 //! literal    = JSON string / JSON number / "true" / "false" / "null"
 //! ```
 //!
-//! Words match in any case, with any amount of white space between them. Brackets cannot be nested. A
+//! Words match in upper and lower case, with any amount of white space between them. Brackets cannot be nested. A
 //! comparison after brackets is not part of RFC 7644 §3.4.2.2, but Entra ID sends it.
 
 use super::expression::{Expression, Filter, Literal, Operator};

@@ -48,7 +48,7 @@ impl Attribute {
         self.uniqueness != Uniqueness::None && self.mutability != Mutability::ReadOnly && !self.multi_valued
     }
 
-    /// Finds the sub-attribute with this name, in any case.
+    /// Finds the sub-attribute with this name. Ignores upper and lower case.
     pub fn sub_attribute(&self, name: &str) -> Option<&Attribute> {
         self.sub_attributes.iter().find(|attribute| attribute.name.eq_ignore_ascii_case(name))
     }

@@ -125,8 +125,8 @@ impl ResourceSchema {
         })
     }
 
-    /// Resolves a path. Returns `None` if the resource type does not have the attribute. Names and URNs match
-    /// in any case.
+    /// Resolves a path. Returns `None` if the resource type does not have the attribute. The comparison of
+    /// names and URNs ignores upper and lower case.
     ///
     /// A name without a URN can be a core attribute or, if there is none with this name, an attribute of an
     /// extension: Entra ID sends `manager` and `department` without a URN.
@@ -149,14 +149,14 @@ impl ResourceSchema {
             })
     }
 
-    /// Finds the extension with this URN, in any case.
+    /// Finds the extension with this URN. Ignores upper and lower case.
     pub fn extension(&self, urn: &str) -> Option<&Schema> {
         self.extensions.iter().find(|schema| schema.id.eq_ignore_ascii_case(urn))
     }
 }
 
 impl Schema {
-    /// Finds the attribute with this name, in any case.
+    /// Finds the attribute with this name. Ignores upper and lower case.
     pub fn attribute(&self, name: &str) -> Option<&Attribute> {
         self.attributes.iter().find(|attribute| attribute.name.eq_ignore_ascii_case(name))
     }

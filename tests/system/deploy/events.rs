@@ -1,4 +1,4 @@
-//! Each example event in `events/` gets the right answer from its function. The template, the README, the
+//! Each example event in `events/` gets the right answer from its function. The template, docs/reference/routes.md, the
 //! router of cargo lambda, the binaries and the events match the table of routes, and only functions that
 //! write may write.
 
@@ -184,13 +184,13 @@ async fn every_example_event_is_answered_by_its_function() {
 }
 
 #[test]
-fn template_router_readme_binaries_and_events_match_the_routes() {
+fn template_router_documentation_binaries_and_events_match_the_routes() {
     let mut routes: BTreeSet<(String, String, String)> = ROUTES
         .iter()
         .map(|route| (route.method.to_owned(), route.full_path(), route.function.to_owned()))
         .collect();
     assert_eq!(watch_routes(), routes, "the router of cargo lambda watch");
-    assert_eq!(readme_routes(), routes, "README.md");
+    assert_eq!(documented_routes(), routes, "docs/reference/routes.md");
     routes.insert(("ANY".to_owned(), "$default".to_owned(), FALLBACK.to_owned()));
     assert_eq!(template_routes(), routes, "template.yaml");
     let other = OTHER_FUNCTIONS.iter().map(|name| (*name).to_owned());
@@ -257,9 +257,9 @@ fn watch_routes() -> BTreeSet<(String, String, String)> {
     routes
 }
 
-/// The rows of the README's table of routes, without the last row for all other requests.
-fn readme_routes() -> BTreeSet<(String, String, String)> {
-    let text = fs::read_to_string(workspace().join("README.md")).unwrap();
+/// The rows of the table in docs/reference/routes.md, without the last row for all other requests.
+fn documented_routes() -> BTreeSet<(String, String, String)> {
+    let text = fs::read_to_string(workspace().join("docs/reference/routes.md")).unwrap();
     let table = text.split_once("| method | path | function |").unwrap().1;
     let rows = table.lines().skip(2).take_while(|line| line.starts_with("| "));
     let cells = |row: &str| row.split('|').map(|cell| cell.trim().replace('`', "")).collect::<Vec<_>>();

@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | the functions, with the least rights each | the generated block of `template.yaml` |
 //! | the router of `cargo lambda watch` | the generated block of `Cargo.toml` |
-//! | the table of routes | the generated block of `README.md` |
+//! | the table of routes | the generated block of `docs/reference/routes.md` |
 //! | the binary of each function | `functions/src/bin/` |
 //! | an example event for a new function, to complete by hand | `events/` |
 
@@ -81,7 +81,7 @@ pub fn outdated_files(root: &Path, routes: &[Route]) -> io::Result<Vec<(String, 
     let blocks = [
         ("template.yaml", text::template(&functions)),
         ("Cargo.toml", text::watch_router(routes)),
-        ("README.md", text::table(routes)),
+        ("docs/reference/routes.md", text::table(routes)),
     ];
     for (path, block) in blocks {
         let present = fs::read_to_string(root.join(path))?;
@@ -188,7 +188,10 @@ mod tests {
         let expected = [
             ("template.yaml", "Method: PUT, Path: \"/{connector}/scim/v2/Users/{id}/photo\" }"),
             ("Cargo.toml", "/Users/{id}/photo\", methods = [\"PUT\"], function = \"photos-replace\" }"),
-            ("README.md", "| PUT | `/{connector}/scim/v2/Users/{id}/photo` | `photos-replace` |"),
+            (
+                "docs/reference/routes.md",
+                "| PUT | `/{connector}/scim/v2/Users/{id}/photo` | `photos-replace` |",
+            ),
             ("functions/src/bin/photos-replace.rs", "handler(\"photos-replace\")"),
             ("events/photos-replace.json", "\"routeKey\": \"PUT /{connector}/scim/v2/Users/{id}/photo\""),
         ];

@@ -117,7 +117,7 @@ pub fn watch_router(routes: &[Route]) -> String {
     out
 }
 
-/// The table of routes in `README.md`.
+/// The table of routes in `docs/reference/routes.md`.
 pub fn table(routes: &[Route]) -> String {
     let mut out = "| method | path | function |\n| --- | --- | --- |\n".to_owned();
     for route in routes {

@@ -73,7 +73,7 @@ impl CustomSchema {
         check::parse(text)
     }
 
-    /// Returns the URN in lower case, which identifies the schema: URNs match in any case.
+    /// Returns the URN in lower case, which identifies the schema: the comparison of URNs ignores upper and lower case.
     pub fn key(&self) -> String {
         self.schema.id.to_ascii_lowercase()
     }

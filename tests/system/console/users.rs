@@ -281,7 +281,7 @@ async fn groups_and_roles_are_listed_by_name_and_show_their_members() {
     let client = connector.local(service());
     let ann = create_ann(&client).await;
     let bob = create_user(&client, "bob").await;
-    let sales = create_group(&client, "Sales", &[ann.clone()]).await;
+    let sales = create_group(&client, "Sales", std::slice::from_ref(&ann)).await;
     let all = create_group(&client, "Everybody", &[sales.clone(), bob.clone()]).await;
     create_group(&client, "zzz", &[]).await;
     let stewards = printed_id(&run(&connector, &["group", "create", "Stewards"]).ok());

@@ -132,7 +132,10 @@ async fn okta_provisions(chromium: &mut Chromium, client: &Client) {
     chromium.follow("Requests").await;
     let failed = chromium.table("Requests").await;
     assert_eq!(failed.len(), 1, "{failed:?}");
-    assert_eq!(failed[0][1..4], ["409 uniqueness", format!("POST /{}/scim/v2/Groups", client.connector()).as_str(), "Test SCIMv2"]);
+    assert_eq!(
+        failed[0][1..4],
+        ["409 uniqueness", format!("POST /{}/scim/v2/Groups", client.connector()).as_str(), "Test SCIMv2"]
+    );
     let found = client.get("/Users?filter=userName%20eq%20%22test.user@okta.local%22").await.json();
     assert_eq!(found["totalResults"], Value::from(1));
 }

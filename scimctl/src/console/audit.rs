@@ -173,12 +173,10 @@ fn cells(opened: &Opened, record: AuditRecord, names: &Names) -> Vec<Markup> {
     let cells = row(record, names).into_iter().enumerate();
     // The id leads to the page of what was changed. The page says so if it does not exist any more.
     cells
-        .map(|(column, text)| {
-            match column {
-                0 => html! { time { (text) } },
-                5 => html! { a href=(page) { (text) } },
-                _ => html! { (text) },
-            }
+        .map(|(column, text)| match column {
+            0 => html! { time { (text) } },
+            5 => html! { a href=(page) { (text) } },
+            _ => html! { (text) },
         })
         .collect()
 }

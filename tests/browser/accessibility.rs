@@ -31,7 +31,8 @@ async fn check(company: &Company, screens: &[Screen]) -> Vec<String> {
                 let place = format!("{} ({width} pixels, {})", screen.name, scheme.name());
                 let found = chromium.accessibility_violations().await;
                 wrong.extend(found.into_iter().map(|rule| format!("{place}: {rule}")));
-                let too_wide = chromium.run("return document.documentElement.scrollWidth > innerWidth;").await;
+                let too_wide =
+                    chromium.run("return document.documentElement.scrollWidth > innerWidth;").await;
                 if too_wide == true {
                     wrong.push(format!("{place}: wider than the window"));
                 }

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use directory::Table;
+use directory::connectors::Connectors;
 use jiff::{SignedDuration, Timestamp};
 use local::credentials::Credentials;
 use local::demo::Demo;
@@ -15,7 +16,7 @@ use tests::console::Console;
 use tests::folder::Folder;
 use tests::provisioning::{USER, patch_body};
 use tests::scimctl::scimctl;
-use tests::service::{Service, TABLE, TIME_LIMIT, TestConnector, secret};
+use tests::service::{Service, TABLE, TIME_LIMIT, TestConnector, actor, create_connector_named, secret};
 use tokio::net::TcpListener;
 
 /// The id of the company's connector.
@@ -29,7 +30,7 @@ static BEHIND: AtomicI64 = AtomicI64::new(0);
 /// How much each reading of the clock moves it, in seconds.
 static STEP: AtomicI64 = AtomicI64::new(0);
 /// The age of the company in seconds, and what each reading of the clock adds while the company is provisioned.
-const AGE: (i64, i64) = (13 * 24 * 3_600, 2_900);
+const AGE: (i64, i64) = (13 * 24 * 3_600, 4_000);
 
 /// The company. One process has only one at a time, because all would use the same clock.
 pub struct Company {
@@ -44,18 +45,18 @@ impl Company {
     /// When a request fails that should not.
     pub async fn start() -> Self {
         let service = Service::start();
-        let connector = service.connector_named(CONNECTOR, "okta", &secret()).await;
-        let entra = service.connector_named("entra", "entra", &secret()).await;
+        let (age, _) = AGE;
+        let created = Timestamp::now() - SignedDuration::from_secs(age + 600);
+        let connectors = Connectors::new(service.table(), actor(), created);
+        let connector = create_connector_named(&connectors, CONNECTOR, "okta", &secret()).await;
+        let entra = create_connector_named(&connectors, "entra", "entra", &secret()).await;
         service.expire_password(&entra.id, Timestamp::now() + SignedDuration::from_hours(12 * 24)).await;
         let origin = serve_in_the_past(&service).await;
         let client = connector.local(&service);
         let client = client.at(&format!("{origin}/{CONNECTOR}/scim/v2"));
-        for feed in ["search", "warehouse"] {
-            scimctl(&service, &["feed", "create", CONNECTOR, feed]).ok();
-        }
         provision(&service, &connector, &origin, &client).await;
         fail(&client).await;
-        add_names_local_groups_and_roles(&service);
+        operate(&service);
         let folder = Folder::new();
         write_policies(&folder, &client).await;
         Self { service, folder }
@@ -74,7 +75,8 @@ impl Company {
     /// When there is none.
     pub fn id(&self, noun: &str, name: &str) -> String {
         let shown = scimctl(&self.service, &[noun, "show", CONNECTOR, name]).ok();
-        let mut ids = shown.split_whitespace().filter(|word| word.len() == 36 && word.matches('-').count() == 4);
+        let mut ids =
+            shown.split_whitespace().filter(|word| word.len() == 36 && word.matches('-').count() == 4);
         ids.next().unwrap_or_else(|| panic!("{noun} {name} has no id: {shown}")).to_owned()
     }
 
@@ -137,7 +139,9 @@ async fn provision(service: &Service, connector: &TestConnector, origin: &str, c
 async fn fail(client: &Client) {
     let duplicate = json!({ "schemas": [USER], "userName": "ada.adler@example.com" });
     let missing = "/Users/2f0c1d7e-6c8b-4f5e-9a3d-0b1c2d3e4f5a";
-    for (hours, times) in [(22, 1), (19, 2), (17, 1), (16, 4), (15, 7), (14, 3), (11, 1), (8, 2), (5, 1), (2, 2)] {
+    for (hours, times) in
+        [(22, 1), (19, 2), (17, 1), (16, 4), (15, 7), (14, 3), (11, 1), (8, 2), (5, 1), (2, 2)]
+    {
         // In the middle of the hour.
         let into_hour = Timestamp::now().as_second().rem_euclid(3_600);
         BEHIND.store(hours * 3_600 + into_hour - 1_800, Ordering::Relaxed);
@@ -154,10 +158,12 @@ async fn fail(client: &Client) {
     BEHIND.store(0, Ordering::Relaxed);
 }
 
-fn add_names_local_groups_and_roles(service: &Service) {
-    let commands: [&[&str]; 8] = [
+/// Does what an operator does.
+fn operate(service: &Service) {
+    let commands: [&[&str]; 9] = [
         &["connector", "rename", CONNECTOR, "Okta, production"],
         &["connector", "rename", "entra", "Entra, contractors"],
+        &["feed", "create", CONNECTOR, "warehouse"],
         &["group", "create", CONNECTOR, "Data Stewards"],
         &["group", "add", CONNECTOR, "Data Stewards", "ada.adler@example.com", "Data"],
         &["role", "create", CONNECTOR, "approver"],

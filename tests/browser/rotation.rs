@@ -17,7 +17,8 @@ async fn new_secret_works_at_once_and_the_old_one_until_it_is_retired() {
     chromium.follow(&id).await;
     let caption = "Credentials, without their secrets";
     let before = chromium.table(caption).await;
-    let old_one = before.iter().find(|row| row[2] == "Basic").expect("the connector has a password")[0].clone();
+    let old_one =
+        before.iter().find(|row| row[2] == "Basic").expect("the connector has a password")[0].clone();
 
     chromium.follow("Rotate the credential").await;
     chromium.click("Username and password (Basic)").await;

@@ -36,7 +36,11 @@ async fn preview_names_who_disappears_and_only_apply_stores_the_rules() {
     assert!(!preview.contains("ann") && !preview.contains("ben"), "{preview}");
     // The form keeps what was entered, so the operator can go on changing it.
     assert_eq!(chromium.run("return field('Users to hide').value;").await, "SVC-*");
-    assert_eq!(reader.get("/users").await.json()["entries"].as_array().map(Vec::len), Some(4), "nothing is stored");
+    assert_eq!(
+        reader.get("/users").await.json()["entries"].as_array().map(Vec::len),
+        Some(4),
+        "nothing is stored"
+    );
 
     chromium.follow("Apply").await;
     assert!(chromium.text().await.contains("The settings are stored."));

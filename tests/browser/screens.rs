@@ -48,21 +48,30 @@ pub fn of_connectors(company: &Company) -> Vec<Screen> {
         of_connector("overview", ""),
         screen("setup-name", "/new", &[]),
         screen("setup-wrong-name", "/new", &[Enter("Id", "Not valid"), Follow("Create the connector")]),
-        screen("setup-secret", "/new", &[
-            Enter("Id", "onelogin"),
-            Enter("Name (optional)", "OneLogin, production"),
-            Click("Username and password: Okta, and most others"),
-            Follow("Create the connector"),
-        ]),
-        screen("setup-rules", &format!("/connectors/{CONNECTOR}/setup/rules"), &[
-            Enter("Users to hide", "svc-*\n*.novak@example.com"),
-            Enter("Groups to hide", "Service Accounts\nFinance"),
-            Follow("Preview"),
-        ]),
-        screen("setup-mapping", &format!("/connectors/{CONNECTOR}/setup/mapping"), &[
-            Click("Only the part before the @"),
-            Follow("Preview"),
-        ]),
+        screen(
+            "setup-secret",
+            "/new",
+            &[
+                Enter("Id", "onelogin"),
+                Enter("Name (optional)", "OneLogin, production"),
+                Click("Username and password: Okta, and most others"),
+                Follow("Create the connector"),
+            ],
+        ),
+        screen(
+            "setup-rules",
+            &format!("/connectors/{CONNECTOR}/setup/rules"),
+            &[
+                Enter("Users to hide", "svc-*\n*.novak@example.com"),
+                Enter("Groups to hide", "Service Accounts\nFinance"),
+                Follow("Preview"),
+            ],
+        ),
+        screen(
+            "setup-mapping",
+            &format!("/connectors/{CONNECTOR}/setup/mapping"),
+            &[Click("Only the part before the @"), Follow("Preview")],
+        ),
         of_connector("setup-done", "/setup/done"),
         of_connector("settings", "/settings"),
         of_connector("settings-behaviour", "/settings/behaviour"),

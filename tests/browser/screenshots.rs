@@ -10,7 +10,7 @@ use crate::company::Company;
 use crate::screens::{Screen, of_connectors, of_people};
 
 /// The most pixels of a picture from top to bottom.
-const HIGHEST: u32 = 1_400;
+const HIGHEST: u32 = 1_600;
 /// The screen that README shows.
 const OF_README: &str = "overview";
 /// The screens that are in the documentation.
@@ -52,7 +52,7 @@ const steady = text => {
 const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
 while (walker.nextNode()) {
   const node = walker.currentNode;
-  node.data = node.data.replace(random, steady).replaceAll("rollcall-test", "rollcall").replace(/\/tmp\/rollcall-test-[\w-]+/g, "policies");
+  node.data = node.data.replace(/\/tmp\/rollcall-test-[\w-]+/g, "policies").replaceAll("rollcall-test", "rollcall").replace(random, steady);
 }
 "#;
 
@@ -72,7 +72,9 @@ async fn pictures_of_the_console_are_written() {
         screen.visit(&mut chromium).await;
         chromium.run(STEADY).await;
         chromium.run("document.body.style.fontFamily = 'Inter';").await;
-        for (width, scheme) in [1280, 360].into_iter().flat_map(|width| [(width, Scheme::Light), (width, Scheme::Dark)]) {
+        for (width, scheme) in
+            [1280, 360].into_iter().flat_map(|width| [(width, Scheme::Light), (width, Scheme::Dark)])
+        {
             chromium.set_window(width, scheme).await;
             let picture = chromium.picture(HIGHEST).await;
             fs::write(all.join(format!("{}-{width}-{}.png", screen.name, scheme.name())), &picture).unwrap();

@@ -30,7 +30,11 @@ async fn wizard_works_without_javascript() {
 async fn set_up(chromium: &mut Chromium, console: &Console, has_scripts: bool) -> Client {
     chromium.open(&console.link).await;
     assert_eq!(chromium.heading().await, "Connectors");
-    assert_eq!(chromium.text_of("location.href").await, format!("{}/", console.origin()), "without the token");
+    assert_eq!(
+        chromium.text_of("location.href").await,
+        format!("{}/", console.origin()),
+        "without the token"
+    );
     chromium.follow("Set up a connector").await;
     assert_eq!(chromium.heading().await, "Set up a connector");
 
@@ -81,7 +85,10 @@ async fn set_up(chromium: &mut Chromium, console: &Console, has_scripts: bool) -
     let copy = if has_scripts { " Copy" } else { "" };
     assert_eq!(
         okta,
-        [["SCIM connector base URL".to_owned(), format!("{url}{copy}")], ["Username".to_owned(), username.clone()]]
+        [
+            ["SCIM connector base URL".to_owned(), format!("{url}{copy}")],
+            ["Username".to_owned(), username.clone()]
+        ]
     );
 
     chromium.follow("Show the connector").await;
@@ -105,7 +112,10 @@ async fn copy(chromium: &mut Chromium, password: &str, has_scripts: bool) {
 /// Okta creates users and pushes a group, and the console shows them.
 async fn okta_provisions(chromium: &mut Chromium, client: &Client) {
     let push = conversations("okta").into_iter().find(|one| one.file == "okta/11-group-push.json");
-    push.expect("there is a conversation that pushes a group").replay(client).await.unwrap_or_else(|error| panic!("{error}"));
+    push.expect("there is a conversation that pushes a group")
+        .replay(client)
+        .await
+        .unwrap_or_else(|error| panic!("{error}"));
     chromium.reload().await;
     assert_eq!(chromium.fact("Users").await, "2 (0 deactivated)");
     assert_ne!(chromium.fact("Last contact").await, "never");
@@ -114,14 +124,18 @@ async fn okta_provisions(chromium: &mut Chromium, client: &Client) {
     assert_eq!(users, ["other.user@okta.local", "test.user@okta.local"]);
     chromium.follow("Groups").await;
     chromium.follow("Test SCIMv2").await;
-    let mut members: Vec<String> = chromium.table("Members").await.into_iter().map(|row| row[0].clone()).collect();
+    let mut members: Vec<String> =
+        chromium.table("Members").await.into_iter().map(|row| row[0].clone()).collect();
     members.sort();
     assert_eq!(members, users);
     // The conversation creates the group twice. The second request gets 409, and the console shows it.
     chromium.follow("Requests").await;
     let failed = chromium.table("Requests").await;
     assert_eq!(failed.len(), 1, "{failed:?}");
-    assert_eq!(failed[0][1..4], ["409 uniqueness", format!("POST /{}/scim/v2/Groups", client.connector()).as_str(), "Test SCIMv2"]);
+    assert_eq!(
+        failed[0][1..4],
+        ["409 uniqueness", format!("POST /{}/scim/v2/Groups", client.connector()).as_str(), "Test SCIMv2"]
+    );
     let found = client.get("/Users?filter=userName%20eq%20%22test.user@okta.local%22").await.json();
     assert_eq!(found["totalResults"], Value::from(1));
 }

@@ -209,7 +209,8 @@ impl Chromium {
 
     /// Replaces the text of the field with this label.
     pub async fn enter(&mut self, label: &str, text: &str) {
-        self.run(&format!("const control = field({}); control.focus(); control.select();", json!(label))).await;
+        self.run(&format!("const control = field({}); control.focus(); control.select();", json!(label)))
+            .await;
         match text {
             "" => self.press("Delete").await,
             text => self.insert(text).await,

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use directory::Table;
+use directory::connectors::Connectors;
 use jiff::{SignedDuration, Timestamp};
 use local::credentials::Credentials;
 use local::demo::Demo;
@@ -15,7 +16,7 @@ use tests::console::Console;
 use tests::folder::Folder;
 use tests::provisioning::{USER, patch_body};
 use tests::scimctl::scimctl;
-use tests::service::{Service, TABLE, TIME_LIMIT, TestConnector, secret};
+use tests::service::{Service, TABLE, TIME_LIMIT, TestConnector, actor, create_connector_named, secret};
 use tokio::net::TcpListener;
 
 /// The id of the company's connector.
@@ -29,7 +30,7 @@ static BEHIND: AtomicI64 = AtomicI64::new(0);
 /// How much each reading of the clock moves it, in seconds.
 static STEP: AtomicI64 = AtomicI64::new(0);
 /// The age of the company in seconds, and what each reading of the clock adds while the company is provisioned.
-const AGE: (i64, i64) = (13 * 24 * 3_600, 2_900);
+const AGE: (i64, i64) = (13 * 24 * 3_600, 4_000);
 
 /// The company. One process has only one at a time, because all would use the same clock.
 pub struct Company {
@@ -44,18 +45,18 @@ impl Company {
     /// When a request fails that should not.
     pub async fn start() -> Self {
         let service = Service::start();
-        let connector = service.connector_named(CONNECTOR, "okta", &secret()).await;
-        let entra = service.connector_named("entra", "entra", &secret()).await;
+        let (age, _) = AGE;
+        let created = Timestamp::now() - SignedDuration::from_secs(age + 600);
+        let connectors = Connectors::new(service.table(), actor(), created);
+        let connector = create_connector_named(&connectors, CONNECTOR, "okta", &secret()).await;
+        let entra = create_connector_named(&connectors, "entra", "entra", &secret()).await;
         service.expire_password(&entra.id, Timestamp::now() + SignedDuration::from_hours(12 * 24)).await;
         let origin = serve_in_the_past(&service).await;
         let client = connector.local(&service);
         let client = client.at(&format!("{origin}/{CONNECTOR}/scim/v2"));
-        for feed in ["search", "warehouse"] {
-            scimctl(&service, &["feed", "create", CONNECTOR, feed]).ok();
-        }
         provision(&service, &connector, &origin, &client).await;
         fail(&client).await;
-        add_names_local_groups_and_roles(&service);
+        operate(&service);
         let folder = Folder::new();
         write_policies(&folder, &client).await;
         Self { service, folder }
@@ -157,10 +158,12 @@ async fn fail(client: &Client) {
     BEHIND.store(0, Ordering::Relaxed);
 }
 
-fn add_names_local_groups_and_roles(service: &Service) {
-    let commands: [&[&str]; 8] = [
+/// Does what an operator does.
+fn operate(service: &Service) {
+    let commands: [&[&str]; 9] = [
         &["connector", "rename", CONNECTOR, "Okta, production"],
         &["connector", "rename", "entra", "Entra, contractors"],
+        &["feed", "create", CONNECTOR, "warehouse"],
         &["group", "create", CONNECTOR, "Data Stewards"],
         &["group", "add", CONNECTOR, "Data Stewards", "ada.adler@example.com", "Data"],
         &["role", "create", CONNECTOR, "approver"],

@@ -10,7 +10,7 @@ use crate::company::Company;
 use crate::screens::{Screen, of_connectors, of_people};
 
 /// The most pixels of a picture from top to bottom.
-const HIGHEST: u32 = 1_400;
+const HIGHEST: u32 = 1_600;
 /// The screen that README shows.
 const OF_README: &str = "overview";
 /// The screens that are in the documentation.
@@ -52,7 +52,7 @@ const steady = text => {
 const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
 while (walker.nextNode()) {
   const node = walker.currentNode;
-  node.data = node.data.replace(random, steady).replaceAll("rollcall-test", "rollcall").replace(/\/tmp\/rollcall-test-[\w-]+/g, "policies");
+  node.data = node.data.replace(/\/tmp\/rollcall-test-[\w-]+/g, "policies").replaceAll("rollcall-test", "rollcall").replace(random, steady);
 }
 "#;
 

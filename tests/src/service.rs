@@ -361,7 +361,11 @@ pub async fn create_connector(connectors: &Connectors) -> TestConnector {
     create_connector_named(connectors, &format!("t{}", Uuid::new_v4().simple()), "okta", &secret()).await
 }
 
-async fn create_connector_named(
+/// Creates a connector with this name, these Basic credentials and a random token.
+///
+/// # Panics
+/// When DynamoDB fails, or there is such a connector.
+pub async fn create_connector_named(
     connectors: &Connectors,
     name: &str,
     username: &str,

@@ -141,7 +141,7 @@ fn row(opened: &Opened, record: &Record, names: &Names) -> Vec<Markup> {
         html! { a href=(opened.page_of(Part::Requests, &record.request)) { (seconds(record.time)) } },
         status(record),
         html! {
-            code { (record.method) " " (record.path) }
+            code class="path" { (record.method) " " (record.path) }
             @if let Some(operation) = record.operation { " " span class="soft" { "operation " (operation) } }
         },
         subject(opened, record, names),

@@ -89,7 +89,7 @@ pub fn kept(opened: &Opened) -> String {
             format!("All requests of the last {days} days, except those without valid credentials.")
         }
         TrailScope::Failures => format!(
-            "Failed requests of the last {days} days, except those without valid credentials. The setting trail keeps all requests."
+            "Failed requests of the last {days} days, except those without valid credentials. With the setting trail=all, all requests are kept."
         ),
     }
 }

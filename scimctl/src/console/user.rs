@@ -192,7 +192,8 @@ async fn why(
     if found.state == why::State::NeverSeen && found.failed_requests.is_empty() {
         return Err(Problem::not_found(format!("The directory never had a user with the id {user}.")));
     }
-    let facts = why::facts(&found);
+    // The first fact is the id that the path has.
+    let facts = why::facts(&found).split_off(1);
     let title = found.user.as_ref().map_or(user.as_str(), |user| user.user_name.as_str());
     let content = html! {
         (tabs(&opened, &user, Tab::Why))

@@ -426,7 +426,7 @@ async fn leave_one(
     // The group is read first: without one, the change would be refused with the id of the user.
     opened.directory().group(kind, group).await?;
     let found = FoundGroup { kind, id: group, entered: group.to_string() };
-    let removed = remove_from(&opened.open, &found, &[user.clone()]).await;
+    let removed = remove_from(&opened.open, &found, std::slice::from_ref(&user)).await;
     removed.map_err(|Failure(sentence)| Problem::conflict(sentence))?;
     Ok(redirect(&opened.page_of(Part::Users, user)))
 }

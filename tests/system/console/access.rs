@@ -7,6 +7,7 @@ use std::process::Command;
 
 use tests::console::{Console, FORM_TYPE, form};
 use tests::folder::Folder;
+use tests::provisioning::create_user;
 use tests::scimctl::scimctl;
 use tests::service::service;
 
@@ -232,4 +233,26 @@ async fn browser_of_the_operator_opens_the_link() {
     let console = Console::start_with(service(), &[], &format!("{program}:another"));
     assert_eq!(std::fs::read_to_string(&pipe).unwrap().trim_end(), console.link);
     console.sign_in().await;
+}
+
+#[tokio::test]
+async fn auditor_can_use_the_console_and_change_nothing() {
+    let connector = service().connector().await;
+    let id = connector.id.to_string();
+    create_user(&connector.local(service()), "ann@example.com").await;
+    let auditor = service().endpoint_for("AuditDirectory");
+    let console = Console::start_at(&auditor, &["--write"], "false");
+    let browser = console.sign_in().await;
+    let page = format!("/connectors/{id}");
+    for path in ["", "/settings", "/setup/done", "/settings/mapping", "/disable"] {
+        assert_eq!(browser.get(&format!("{page}{path}")).await.status(), 200, "{path}");
+    }
+    let rules = [("rules.exclude-users", "ann*"), ("preview", "true")];
+    let preview = browser.post(&format!("{page}/settings/rules"), &rules).await;
+    assert!(preview.text().contains("1 user would disappear"), "{}", preview.text());
+    let refused = browser.post(&format!("{page}/disable"), &[("confirmation", &id)]).await;
+    assert_eq!(refused.status(), 500);
+    assert!(refused.text().contains("AWS does not permit this"), "{}", refused.text());
+    let shown = scimctl(service(), &["connector", "show", &id, "--json"]).ok();
+    assert!(shown.contains("\"state\":\"enabled\""), "{shown}");
 }

@@ -281,7 +281,8 @@ async fn groups_and_roles_are_listed_by_name_and_show_their_members() {
     let client = connector.local(service());
     let ann = create_ann(&client).await;
     let bob = create_user(&client, "bob").await;
-    let sales = create_group(&client, "Sales", &[ann.clone()]).await;
+    create_user(&client, "zoe").await;
+    let sales = create_group(&client, "Sales", std::slice::from_ref(&ann)).await;
     let all = create_group(&client, "Everybody", &[sales.clone(), bob.clone()]).await;
     create_group(&client, "zzz", &[]).await;
     let stewards = printed_id(&run(&connector, &["group", "create", "Stewards"]).ok());
@@ -343,6 +344,7 @@ async fn users_who_have_a_role_only_by_a_local_group_are_found_without_nested_gr
     let connector = service().connector().await;
     let client = connector.local(service());
     create_user(&client, "bob").await;
+    create_user(&client, "zoe").await;
     run(&connector, &["group", "create", "Stewards"]).ok();
     run(&connector, &["group", "add", "Stewards", "bob"]).ok();
     let role = printed_id(&run(&connector, &["role", "create", "approver"]).ok());
@@ -357,10 +359,6 @@ async fn users_who_have_a_role_only_by_a_local_group_are_found_without_nested_gr
         (&found["entries"][0]["username"], &found["entries"][0]["roles"][0]["name"]),
         (&json!("bob"), &json!("approver"))
     );
-    let members = reader.get(&format!("/roles/{role}/members")).await;
-    if members.status == 200 {
-        assert_eq!(members.json()["entries"][0]["name"], "Stewards");
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -329,12 +329,21 @@ impl Chromium {
     }
 
     /// Waits until a JavaScript expression is true.
+    ///
+    /// # Panics
+    /// When it is still false after a minute.
     pub async fn wait_until(&mut self, condition: &str) {
         let script = format!(
-            "return new Promise(done => {{
-                const look = () => ({condition}) ? done(true) : requestAnimationFrame(look);
+            "const end = performance.now() + 60_000;
+            return new Promise((done, fail) => {{
+                const look = () => {{
+                    if ({condition}) done(true);
+                    else if (performance.now() > end) fail(new Error({} + ' is false: ' + document.body.innerText));
+                    else requestAnimationFrame(look);
+                }};
                 look();
-            }});"
+            }});",
+            json!(condition)
         );
         self.run(&script).await;
     }

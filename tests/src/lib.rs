@@ -14,7 +14,7 @@
 //! - To simulate clients, faults and kills, and check every answer: [`storm`].
 //! - To receive what `scimctl` sends elsewhere: [`ranger`]. To use its console as a browser does: [`console`]
 //!   (without JavaScript), [`chromium`] (a real one).
-//! - To write the generated pages of the documentation, and check the errors that tests receive: [`reference`].
+//! - To write the generated pages of the documentation, and check the errors that tests receive: [`mod@reference`].
 //! - To run the commands of the documentation: [`documents`].
 //! - To cause much work: [`hostile`] and [`mutation`].
 

@@ -26,7 +26,7 @@ pub const CONNECTOR: &str = "okta";
 const POLICIES: &str = "warehouse.cedar";
 
 /// How long before now the service's clock is, in seconds.
-static BEHIND: AtomicI64 = AtomicI64::new(0);
+static PRESENT_AGE: AtomicI64 = AtomicI64::new(0);
 /// How much each reading of the clock moves it, in seconds.
 static STEP: AtomicI64 = AtomicI64::new(0);
 /// The age of the company in seconds, and what each reading of the clock adds while the company is provisioned.
@@ -104,9 +104,9 @@ impl Company {
 
 /// The clock of the service.
 fn clock() -> Timestamp {
-    let behind = BEHIND.load(Ordering::Relaxed);
-    BEHIND.store((behind - STEP.load(Ordering::Relaxed)).max(0), Ordering::Relaxed);
-    Timestamp::now() - SignedDuration::from_secs(behind)
+    let age = PRESENT_AGE.load(Ordering::Relaxed);
+    PRESENT_AGE.store((age - STEP.load(Ordering::Relaxed)).max(0), Ordering::Relaxed);
+    Timestamp::now() - SignedDuration::from_secs(age)
 }
 
 /// Serves the table of a service, with a clock that can be in the past.
@@ -123,7 +123,7 @@ async fn serve_in_the_past(service: &Service) -> String {
 /// Sends the requests of `make demo`. The clock moves with each, so users join on several days.
 async fn provision(service: &Service, connector: &TestConnector, origin: &str, client: &Client) {
     let (age, step) = AGE;
-    BEHIND.store(age, Ordering::Relaxed);
+    PRESENT_AGE.store(age, Ordering::Relaxed);
     STEP.store(step, Ordering::Relaxed);
     let credentials = Credentials {
         username: client.username.clone(),
@@ -144,7 +144,7 @@ async fn fail(client: &Client) {
     {
         // In the middle of the hour.
         let into_hour = Timestamp::now().as_second().rem_euclid(3_600);
-        BEHIND.store(hours * 3_600 + into_hour - 1_800, Ordering::Relaxed);
+        PRESENT_AGE.store(hours * 3_600 + into_hour - 1_800, Ordering::Relaxed);
         for time in 0..times {
             let reply = match time % 4 {
                 0 => client.post("/Users", &duplicate).await,
@@ -155,7 +155,7 @@ async fn fail(client: &Client) {
             assert!((400..500).contains(&reply.status), "{}", reply.status);
         }
     }
-    BEHIND.store(0, Ordering::Relaxed);
+    PRESENT_AGE.store(0, Ordering::Relaxed);
 }
 
 /// Does what an operator does.

@@ -20,7 +20,15 @@ pub type Items = BTreeMap<(String, String), Item>;
 /// # Panics
 /// When the engine does not answer.
 pub async fn read_items(service: &Service, connector: &ConnectorId) -> Items {
-    let prefix = AttributeValue::S(format!("{connector}#"));
+    read_items_with(service, &format!("{connector}#")).await
+}
+
+/// Reads all items of the partitions whose keys begin with this.
+///
+/// # Panics
+/// When the engine does not answer.
+pub async fn read_items_with(service: &Service, prefix: &str) -> Items {
+    let prefix = AttributeValue::S(prefix.to_owned());
     let client = service.dynamodb();
     let scan = client.scan().table_name(TABLE).filter_expression("begins_with(pk, :c)");
     let mut pages = scan.expression_attribute_values(":c", prefix).into_paginator().items().send();

@@ -3,28 +3,18 @@
 //! A record is an item in the partition `trail/c/YYYY-MM-DD`, whose sort key is its time, `/`, and the id of the request. Entries that lead
 //! to records are in the partition `trail/c/YYYY-MM-DD/entries`.
 
-use aws_sdk_dynamodb::types::AttributeValue;
 use directory::connectors::ConnectorId;
 use serde_json::Value;
 
 use crate::service::{Service, TABLE};
-use crate::table::{Item, Items, text_of};
+use crate::table::{Item, Items, read_items_with, text_of};
 
 /// Reads the items of the trail of a connector: records and entries.
 ///
 /// # Panics
 /// When the engine does not answer.
 pub async fn read_trail(service: &Service, connector: &ConnectorId) -> Items {
-    let prefix = AttributeValue::S(format!("trail/{connector}/"));
-    let client = service.dynamodb();
-    let scan = client.scan().table_name(TABLE).filter_expression("begins_with(pk, :c)");
-    let mut pages = scan.expression_attribute_values(":c", prefix).into_paginator().items().send();
-    let mut items = Items::new();
-    while let Some(item) = pages.next().await {
-        let item = item.expect("the engine answers");
-        items.insert((text_of(&item, "pk"), text_of(&item, "sk")), item);
-    }
-    items
+    read_items_with(service, &format!("trail/{connector}/")).await
 }
 
 /// Reads the records of a connector, the oldest first.

@@ -103,7 +103,7 @@ pub async fn serve_in_memory() {
         password: PASSWORD.to_owned(),
         is_from_environment: true,
     };
-    let table = Table::new(client, TABLE.to_owned());
+    let table = Table::new(engine.in_process(), TABLE.to_owned());
     let deadline = Instant::now() + Duration::from_secs(10);
     let installed = credentials.install(&table.until(deadline)).await;
     installed.expect("a connector");

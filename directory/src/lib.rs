@@ -30,6 +30,7 @@ pub mod view;
 pub use audit::{Actor, By};
 pub use check::Finding;
 pub use counts::{Counted, Histogram};
+pub use dynamodb::calls::{Answer, DynamoDb};
 pub use dynamodb::items::Stored;
 pub use dynamodb::table::Table;
 pub use health::{ConnectorHealth, Measured, Waiting};

@@ -14,6 +14,9 @@ use crate::engine_port::EnginePort;
 use crate::http_server;
 use crate::in_process::InProcess;
 
+/// How many connections to the file of the engine only read, besides the one that reads and writes.
+const READERS: usize = 4;
+
 /// A running engine.
 #[derive(Debug)]
 pub struct Engine {
@@ -35,17 +38,19 @@ impl Engine {
         address: impl Into<SocketAddr>,
         access_key: &str,
     ) -> Result<Self, String> {
-        let database = match file {
+        let (database, readers) = match file {
             Some(file) => {
                 let path = file.to_str().ok_or_else(|| format!("{} is not valid UTF-8", file.display()))?;
                 let message =
                     |error: &dyn std::fmt::Display| format!("the data in {path} cannot be opened: {error}");
                 // SQLite gives the files beside a database the mode of the database.
                 private_file::open(file).map_err(|error| message(&error))?;
-                Database::new(path).map_err(|error| message(&error))?
+                let open = || Database::new(path).map_err(|error| message(&error));
+                (open()?, (0..READERS).map(|_| open()).collect::<Result<_, _>>()?)
             }
             None => {
-                Database::memory().map_err(|error| format!("the engine cannot start in memory: {error}"))?
+                let message = |error| format!("the engine cannot start in memory: {error}");
+                (Database::memory().map_err(message)?, Vec::new())
             }
         };
         let address = address.into();
@@ -53,7 +58,7 @@ impl Engine {
             .await
             .map_err(|error| format!("the DynamoDB engine cannot listen on {address}: {error}"))?;
         let address = listener.local_addr().map_err(|error| error.to_string())?;
-        let in_process = InProcess::new(database.clone());
+        let in_process = InProcess::new(database.clone(), readers);
         let (stop, stopped) = oneshot::channel();
         // The engine also stops when the sender is dropped.
         let stopped = async { drop(stopped.await) };
@@ -63,7 +68,12 @@ impl Engine {
         Ok(Self { endpoint: format!("http://{address}"), in_process, stop, task })
     }
 
-    /// Makes a client that calls the engine without a socket.
+    /// Gives access to the engine without a socket.
+    pub fn in_process(&self) -> InProcess {
+        self.in_process.clone()
+    }
+
+    /// Makes a client of the SDK that calls the engine without a socket.
     pub async fn client(&self) -> Client {
         runtime::dynamodb::client_over(self.in_process.clone()).await
     }

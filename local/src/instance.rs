@@ -144,7 +144,10 @@ impl Instance {
         crate::table::ensure(&client, &table_name).await?;
 
         let credentials = settings.credentials()?;
-        let table = Table::new(client, table_name);
+        let table = match &engine {
+            Some(engine) => Table::new(engine.in_process(), table_name),
+            None => Table::new(client, table_name),
+        };
         let starting = table.until(Instant::now() + START_TIMEOUT);
         credentials.install(&starting).await?;
 

@@ -49,6 +49,7 @@ mod directory {
     mod faults;
     mod feed_costs;
     mod feeds;
+    mod in_process;
     mod interrupted;
     mod leavers;
     mod migration;

@@ -2,6 +2,7 @@
 //! through this module alone, and only the opaque handle [`Table`](table::Table) leaves the crate.
 
 pub mod attributes;
+pub mod calls;
 pub mod conditions;
 mod errors;
 pub mod expressions;

@@ -4,11 +4,18 @@
 //! of the request. After that the client gets 429. The SDK's own retries are off, so that there is only one clock.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 use std::time::Duration;
 
-use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::operation::batch_get_item::BatchGetItemInput;
+use aws_sdk_dynamodb::operation::batch_write_item::BatchWriteItemInput;
+use aws_sdk_dynamodb::operation::get_item::GetItemInput;
+use aws_sdk_dynamodb::operation::query::QueryInput;
+use aws_sdk_dynamodb::operation::scan::ScanInput;
+use aws_sdk_dynamodb::operation::transact_get_items::TransactGetItemsInput;
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsInput;
+use aws_sdk_dynamodb::operation::update_item::{UpdateItemError, UpdateItemInput};
 use aws_sdk_dynamodb::types::{
     DeleteRequest, Get, KeysAndAttributes, PutRequest, ReturnConsumedCapacity, ReturnValue, TransactGetItem,
     WriteRequest,
@@ -20,6 +27,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::attributes::{Item, get_text, text};
+use super::calls::{Answer, DynamoDb};
 use super::conditions::Condition;
 use super::errors::{
     is_result_unknown, is_retryable, is_retryable_cancellation, is_retryable_read, is_throttle,
@@ -48,7 +56,7 @@ const RETRY_AFTER_SECONDS: u32 = 2;
 /// A handle for the table. Its requests end at its deadline.
 #[derive(Clone, Debug)]
 pub struct Table {
-    client: Client,
+    dynamodb: Arc<dyn DynamoDb>,
     name: String,
     deadline: Instant,
     usage: UsageCounter,
@@ -80,20 +88,19 @@ pub enum Range {
 
 impl Table {
     /// Makes a handle for the table of this name. Its requests have no deadline until [`Table::until`] sets one.
-    pub fn new(client: Client, name: String) -> Self {
-        Self { client, name, deadline: Instant::now() + NO_DEADLINE, usage: UsageCounter::default() }
+    pub fn new(dynamodb: impl DynamoDb + 'static, name: String) -> Self {
+        let dynamodb = Arc::new(dynamodb);
+        Self { dynamodb, name, deadline: Instant::now() + NO_DEADLINE, usage: UsageCounter::default() }
     }
 
     /// Reads one item.
     pub(crate) async fn get(&self, key: &Key) -> Result<Option<Item>, ScimError> {
-        let request = self
-            .client
-            .get_item()
+        let request = GetItemInput::builder()
             .table_name(&self.name)
             .set_key(Some(key.attributes()))
             .consistent_read(true)
             .return_consumed_capacity(ReturnConsumedCapacity::Total);
-        Ok(self.retry(move || request.clone().send()).await?.item)
+        Ok(self.retry(|| self.dynamodb.get_item(request.clone())).await?.item)
     }
 
     /// Reads these items as they are at one moment: no transaction is between two of the reads. Keys without an item are left
@@ -103,14 +110,12 @@ impl Table {
             let get = Get::builder().table_name(&self.name).set_key(Some(key.attributes())).build();
             get.map(|get| TransactGetItem::builder().get(get).build()).map_err(ScimError::internal)
         };
-        let request = self
-            .client
-            .transact_get_items()
+        let request = TransactGetItemsInput::builder()
             .set_transact_items(Some(keys.iter().map(get).collect::<Result<_, _>>()?))
             .return_consumed_capacity(ReturnConsumedCapacity::Total);
         let mut backoff = self.backoff();
         loop {
-            match self.send(request.clone().send()).await? {
+            match self.send(self.dynamodb.transact_get_items(request.clone())).await? {
                 Ok(answer) => {
                     let responses = answer.responses.unwrap_or_default();
                     return Ok(responses.into_iter().filter_map(|response| response.item).collect());
@@ -145,12 +150,10 @@ impl Table {
                 .consistent_read(true)
                 .build()
                 .map_err(ScimError::internal)?;
-            let request = self
-                .client
-                .batch_get_item()
+            let request = BatchGetItemInput::builder()
                 .request_items(&self.name, keys)
                 .return_consumed_capacity(ReturnConsumedCapacity::Total);
-            let answer = self.retry(move || request.clone().send()).await?;
+            let answer = self.retry(|| self.dynamodb.batch_get_item(request.clone())).await?;
             let found = answer.responses.and_then(|mut tables| tables.remove(&self.name));
             items.extend(found.unwrap_or_default());
             match answer.unprocessed_keys.and_then(|mut tables| tables.remove(&self.name)) {
@@ -182,9 +185,7 @@ impl Table {
         limit: Option<i32>,
         is_descending: bool,
     ) -> Result<(Vec<Item>, Option<String>), ScimError> {
-        let request = self
-            .client
-            .query()
+        let request = QueryInput::builder()
             .table_name(&self.name)
             .consistent_read(true)
             .return_consumed_capacity(ReturnConsumedCapacity::Total)
@@ -207,7 +208,7 @@ impl Table {
         let request = bounds
             .into_iter()
             .fold(request, |request, (name, bound)| request.expression_attribute_values(name, text(bound)));
-        let answer = self.retry(move || request.clone().send()).await?;
+        let answer = self.retry(|| self.dynamodb.query(request.clone())).await?;
         let next = answer.last_evaluated_key.as_ref().and_then(|key| key.get("sk")?.as_s().ok().cloned());
         Ok((answer.items.unwrap_or_default(), next))
     }
@@ -235,9 +236,7 @@ impl Table {
         prefix: &str,
         after: Option<Key>,
     ) -> Result<(Vec<Item>, Option<Key>), ScimError> {
-        let request = self
-            .client
-            .scan()
+        let request = ScanInput::builder()
             .table_name(&self.name)
             .consistent_read(false)
             .segment(segment)
@@ -247,7 +246,7 @@ impl Table {
                 (!prefix.is_empty()).then(|| HashMap::from([(":prefix".to_owned(), text(prefix))])),
             )
             .set_exclusive_start_key(after.map(|key| key.attributes()));
-        let answer = self.retry(move || request.clone().send()).await?;
+        let answer = self.retry(|| self.dynamodb.scan(request.clone())).await?;
         let string = |item: &Item, name: &str| get_text(item, name).map(str::to_owned);
         let next = answer.last_evaluated_key.as_ref();
         let next = next.and_then(|key| Some(Key { pk: string(key, "pk")?, sk: string(key, "sk")? }));
@@ -263,14 +262,11 @@ impl Table {
         let mut may_be_done = false;
         loop {
             let is_in_time = Instant::now() < self.deadline;
-            let sent = self
-                .client
-                .transact_write_items()
+            let request = TransactWriteItemsInput::builder()
                 .set_transact_items(Some(transaction.items().to_vec()))
                 .client_request_token(&token)
-                .return_consumed_capacity(ReturnConsumedCapacity::Total)
-                .send();
-            let error = match self.send(sent).await {
+                .return_consumed_capacity(ReturnConsumedCapacity::Total);
+            let error = match self.send(self.dynamodb.transact_write_items(request)).await {
                 Ok(Ok(_)) => return Ok(Outcome::Committed),
                 Ok(Err(error)) => error,
                 Err(_) if may_be_done || is_in_time => return Err(busy_with_unknown_result()),
@@ -306,9 +302,7 @@ impl Table {
     ) -> Result<Option<Item>, ScimError> {
         let mut values = update.values().unwrap_or_default();
         values.extend(condition.values().unwrap_or_default());
-        let request = self
-            .client
-            .update_item()
+        let request = UpdateItemInput::builder()
             .table_name(&self.name)
             .set_key(Some(key.attributes()))
             .update_expression(update.text())
@@ -318,7 +312,7 @@ impl Table {
             .return_consumed_capacity(ReturnConsumedCapacity::Total);
         let mut backoff = self.backoff();
         loop {
-            match self.send(request.clone().send()).await? {
+            match self.send(self.dynamodb.update_item(request.clone())).await? {
                 Ok(answer) => return Ok(Some(answer.attributes.unwrap_or_default())),
                 Err(error)
                     if error
@@ -360,13 +354,12 @@ impl Table {
             requests.push(WriteRequest::builder().put_request(put).build());
         }
         let batches = requests.chunks(BATCH_WRITE_LIMIT).map(|batch| {
-            let request = self
-                .client
-                .batch_write_item()
+            let request = BatchWriteItemInput::builder()
                 .request_items(&self.name, batch.to_vec())
                 .return_consumed_capacity(ReturnConsumedCapacity::Total);
             async move {
-                let answer = self.send(request.send()).await?.map_err(ScimError::internal)?;
+                let answer =
+                    self.send(self.dynamodb.batch_write_item(request)).await?.map_err(ScimError::internal)?;
                 let is_complete = answer.unprocessed_items.is_none_or(|tables| tables.is_empty());
                 if is_complete { Ok(()) } else { Err(busy()) }
             }
@@ -384,12 +377,10 @@ impl Table {
     async fn write_batch(&self, mut requests: Vec<WriteRequest>) -> Result<(), ScimError> {
         let mut backoff = self.backoff();
         loop {
-            let request = self
-                .client
-                .batch_write_item()
+            let request = BatchWriteItemInput::builder()
                 .request_items(&self.name, requests)
                 .return_consumed_capacity(ReturnConsumedCapacity::Total);
-            let answer = self.retry(move || request.clone().send()).await?;
+            let answer = self.retry(|| self.dynamodb.batch_write_item(request.clone())).await?;
             match answer.unprocessed_items.and_then(|mut tables| tables.remove(&self.name)) {
                 Some(rest) if !rest.is_empty() => requests = rest,
                 _ => return Ok(()),
@@ -432,37 +423,32 @@ impl Table {
 
     /// Sends a request, counts what it costs, and waits for the response until the deadline. After that, the request counts as one
     /// whose response was lost.
-    fn send<T: Consumed, E: ProvideErrorMetadata>(
+    async fn send<T: Consumed, E: ProvideErrorMetadata>(
         &self,
-        sent: impl Future<Output = Result<T, SdkError<E>>>,
-    ) -> impl Future<Output = Result<Result<T, SdkError<E>>, ScimError>> {
-        // The SDK's futures are large. Without the box they would be part of every future around them.
-        let (deadline, usage, sent) = (self.deadline, self.usage.clone(), Box::pin(sent));
-        async move {
-            // No request starts after the deadline.
-            if Instant::now() >= deadline {
-                return Err(busy());
-            }
-            usage.add_call();
-            let answer = tokio::time::timeout_at(deadline, sent).await.map_err(|_| busy())?;
-            match &answer {
-                Ok(answer) => usage.add_units(answer),
-                Err(error) if is_throttle(error) => usage.add_throttle(),
-                Err(_) => {}
-            }
-            Ok(answer)
+        answer: Answer<'_, T, E>,
+    ) -> Result<Result<T, SdkError<E>>, ScimError> {
+        // No request starts after the deadline.
+        if Instant::now() >= self.deadline {
+            return Err(busy());
         }
+        self.usage.add_call();
+        let answer = tokio::time::timeout_at(self.deadline, answer).await.map_err(|_| busy())?;
+        match &answer {
+            Ok(answer) => self.usage.add_units(answer),
+            Err(error) if is_throttle(error) => self.usage.add_throttle(),
+            Err(_) => {}
+        }
+        Ok(answer)
     }
 
-    async fn retry<T, E, Fut>(&self, mut send: impl FnMut() -> Fut) -> Result<T, ScimError>
+    async fn retry<'d, T, E>(&self, mut call: impl FnMut() -> Answer<'d, T, E>) -> Result<T, ScimError>
     where
         T: Consumed,
-        Fut: Future<Output = Result<T, SdkError<E>>>,
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
         let mut backoff = self.backoff();
         loop {
-            match self.send(send()).await? {
+            match self.send(call()).await? {
                 Ok(answer) => return Ok(answer),
                 Err(error) if is_retryable(&error) => {
                     tracing::debug!(cause = chain(&error), "request is retried");

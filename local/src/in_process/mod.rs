@@ -1,6 +1,15 @@
-//! The AWS SDK over an embedded engine without a socket: each request of the SDK is passed to the engine in memory.
+//! An embedded engine in this process, without a socket. A [`Table`](directory::Table) calls its functions. The SDK's client, which
+//! makes the table and which tests use, passes its requests to it in memory.
+
+mod calls;
+mod failures;
+mod reads;
+mod values;
+mod writes;
 
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
@@ -15,16 +24,31 @@ use dynoxide::{Database, DynoxideError};
 
 use crate::operations::run_operation;
 
-/// An engine in this process, as an HTTP client of the SDK.
+/// An engine in this process.
 #[derive(Clone)]
 pub struct InProcess {
     database: Database,
+    readers: Arc<Readers>,
+}
+
+/// More connections to the file of the engine, for reads. A connection does one thing at a time, and SQLite lets others read
+/// while one writes. A read sees every transaction that ended before it.
+struct Readers {
+    connections: Vec<Database>,
+    turn: AtomicUsize,
 }
 
 impl InProcess {
-    /// Makes the HTTP client for this engine.
-    pub fn new(database: Database) -> Self {
-        Self { database }
+    /// Gives access to this engine. Reads of a single item or of one page take turns on the `readers`, connections to the same
+    /// file; if there are none, they use the connection of the engine.
+    pub fn new(database: Database, readers: Vec<Database>) -> Self {
+        Self { database, readers: Arc::new(Readers { connections: readers, turn: AtomicUsize::new(0) }) }
+    }
+
+    fn reader(&self) -> &Database {
+        let Readers { connections, turn } = &*self.readers;
+        let turn = turn.fetch_add(1, Ordering::Relaxed).checked_rem(connections.len());
+        turn.and_then(|turn| connections.get(turn)).unwrap_or(&self.database)
     }
 
     /// Runs an operation of DynamoDB and returns the body of its response.

@@ -18,7 +18,7 @@ use super::plan::Plan;
 use super::search::search;
 use super::walk::Collector;
 use super::{Found, KindQuery, Match, Page, Position, Query, Start};
-use crate::counts::Counted;
+use crate::counts::{Counted, Histogram};
 use crate::dynamodb::attributes::Item;
 use crate::dynamodb::items;
 use crate::dynamodb::keys;
@@ -83,41 +83,37 @@ async fn find(directory: &Directory, query: &Query) -> Result<Matches, ScimError
     by_search(directory, query).await
 }
 
-/// Finds a page in the order of ids. The counts show where it begins.
+/// Finds a page in the order of ids. The counts show where it begins. The first page, and a page after a cursor, begin at a known
+/// place, so the counts are read beside them.
 async fn by_id(
     directory: &Directory,
     kind: ResourceKind,
     counted: Counted,
     query: &Query,
 ) -> Result<Matches, ScimError> {
-    let (histogram, local) =
-        tokio::try_join!(directory.histogram(kind, counted), directory.local_users_to_hide(kind))?;
-    let users = histogram.total();
-    let histogram = histogram.without(local.counted(counted));
-    let total = histogram.total();
+    let counts = async {
+        let (histogram, local) =
+            tokio::try_join!(directory.histogram(kind, counted), directory.local_users_to_hide(kind))?;
+        let users = histogram.total();
+        Ok((users, histogram.without(local.counted(counted))))
+    };
     let wanted = if query.count == 0 { 0 } else { query.count + 1 };
-    let reader = Reader { directory, kind, counted, users, listed: total };
-    let found = match &query.start {
-        Start::Index(index) => {
-            let position = index.saturating_sub(1);
-            let Some((bucket, before)) = histogram.locate(position) else {
-                return Ok(Matches { total, page: Vec::new(), plan: "page" });
-            };
-            let after = histogram.of(bucket) - before;
-            let is_nearer_to_end = after + MIN_SAVED_BY_READING_BACKWARDS < before + wanted.min(after);
-            if wanted > 0 && is_nearer_to_end {
-                let rest = wanted.min(total - position).saturating_sub(after);
-                let next_bucket = Range::From(keys::bucket_end(bucket));
-                let (end, rest) =
-                    tokio::join!(reader.read_end(bucket, after), reader.read(&next_bucket, 0, rest));
-                end?.into_iter().chain(rest?).take(wanted).collect()
-            } else {
-                reader.read(&Range::From(keys::bucket_start(bucket)), before, wanted).await?
-            }
+    let (total, found) = match &query.start {
+        Start::Index(index) if *index > 1 => {
+            let (users, histogram) = counts.await?;
+            let total = histogram.total();
+            let reader = Reader { directory, kind, counted, users, listed: total };
+            (total, reader.read_from(index - 1, wanted, &histogram).await?)
         }
-        Start::After(None) => reader.read(&Range::All, 0, wanted).await?,
-        Start::After(Some(last)) => {
-            reader.read(&Range::From(keys::after_resource(&last.id)), 0, wanted).await?
+        start => {
+            let range = match start {
+                Start::After(Some(last)) => Range::From(keys::after_resource(&last.id)),
+                _ => Range::All,
+            };
+            // Until the counts are known, all resources count as listed.
+            let reader = Reader { directory, kind, counted, users: 1, listed: 1 };
+            let ((_, histogram), found) = tokio::try_join!(counts, reader.read(&range, 0, wanted))?;
+            (histogram.total(), found)
         }
     };
     let page = found
@@ -142,6 +138,25 @@ impl Reader<'_> {
     fn collector(&self, skip: usize) -> Collector {
         let hides_local_users = self.directory.hides_local_users(self.kind);
         Collector::new(skip, self.counted, hides_local_users).expecting(self.users, self.listed)
+    }
+
+    /// Reads `wanted` resources from a position on, which counts from 0. Returns none if the position is after the end.
+    async fn read_from(
+        &self,
+        position: usize,
+        wanted: usize,
+        histogram: &Histogram,
+    ) -> Result<Vec<StoredUser>, ScimError> {
+        let Some((bucket, before)) = histogram.locate(position) else { return Ok(Vec::new()) };
+        let after = histogram.of(bucket) - before;
+        let is_nearer_to_end = after + MIN_SAVED_BY_READING_BACKWARDS < before + wanted.min(after);
+        if wanted == 0 || !is_nearer_to_end {
+            return self.read(&Range::From(keys::bucket_start(bucket)), before, wanted).await;
+        }
+        let rest = wanted.min(self.listed - position).saturating_sub(after);
+        let next_bucket = Range::From(keys::bucket_end(bucket));
+        let (end, rest) = tokio::join!(self.read_end(bucket, after), self.read(&next_bucket, 0, rest));
+        Ok(end?.into_iter().chain(rest?).take(wanted).collect())
     }
 
     /// Skips the first `skip` resources of a range, and reads the next `wanted` ones.

@@ -6,7 +6,7 @@
 
 use std::process::ExitCode;
 
-use tests::storm::{Options, own_folder, run};
+use tests::storm::{Options, Report, own_folder, run};
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -18,7 +18,10 @@ async fn main() -> ExitCode {
         }
     };
     println!("seed            {}", options.seed);
-    let report = run(&options, &own_folder()).await;
+    let progress = |report: &Report| {
+        eprintln!("{:>6} s of {}: {} requests", report.time.as_secs(), options.seconds, report.requests);
+    };
+    let report = run(&options, &own_folder(), progress).await;
     print!("{}", report.text());
     if report.violations.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -145,11 +145,12 @@ impl Options {
     }
 }
 
-/// Runs the simulation with the programs in this folder, until the time is over or a violation is found.
+/// Runs the simulation with the programs in this folder, until the time is over or a violation is found. Calls `progress` after
+/// each rest point.
 ///
 /// # Panics
 /// When a process does not start.
-pub async fn run(options: &Options, binaries: &Path) -> Report {
+pub async fn run(options: &Options, binaries: &Path, progress: impl Fn(&Report)) -> Report {
     let mut storm = Storm::start(options, binaries).await;
     let mut report = Report { command: options.command(), ..Report::default() };
     let limit = Duration::from_secs(options.seconds);
@@ -157,6 +158,7 @@ pub async fn run(options: &Options, binaries: &Path) -> Report {
     let mut number = 0;
     while report.time < limit && report.violations.is_empty() {
         storm.run_phase(number, limit - report.time, &mut report).await;
+        progress(&report);
         number += 1;
     }
     report.set_statuses(&storm.run.counts);

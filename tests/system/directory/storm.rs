@@ -11,7 +11,7 @@ const MIN_REQUESTS: usize = 100;
 async fn answers_during_faults_and_kills_are_those_of_the_model() {
     let arguments = "--seconds 40 --clients 3";
     let options = Options::parse(arguments.split(' ').map(str::to_owned)).unwrap();
-    let report = run(&options, &binaries()).await;
+    let report = run(&options, &binaries(), |_| {}).await;
     println!("{}", report.text());
     assert!(report.violations.is_empty(), "{}", report.text());
     assert!(report.rest_points > 1 && report.requests > MIN_REQUESTS, "{}", report.text());

@@ -121,6 +121,14 @@ impl Directory {
         self.table.record_feed_error(&self.connector.id, feed, error, self.now).await
     }
 
+    /// Stores that the consumer of a feed that was just read has acknowledged events, for operators. Does so at most once a minute.
+    ///
+    /// # Errors
+    /// Fails when DynamoDB does.
+    pub async fn record_acknowledgement(&self, feed: &Feed) -> Result<(), ScimError> {
+        self.table.record_acknowledgement(&self.connector.id, feed, self.now).await
+    }
+
     /// Reads the key that signs for the connector; `None` when it has none.
     ///
     /// # Errors

@@ -64,7 +64,8 @@ pub struct Feed {
     pub retry_at: Option<Timestamp>,
     /// When its consumer answered 410 Gone. The feed is paused until an operator resumes it.
     pub gone: Option<Timestamp>,
-    /// When its consumer last accepted an event that was sent to it. `None` for a feed that is polled.
+    /// When its consumer last accepted an event that was sent to it, or acknowledged events that it polled. The last is stored at most once
+    /// a minute.
     pub delivered: Option<Timestamp>,
 }
 
@@ -147,7 +148,8 @@ const FAILURES: &str = "failures";
 const RETRY_AT: &str = "retry_at";
 /// The stored attribute with the time at which the consumer answered 410, in milliseconds since 1970.
 const GONE: &str = "gone";
-/// The stored attribute with the time of the last delivery in which the consumer accepted an event, in milliseconds since 1970.
+/// The stored attribute with the time of the last delivery in which the consumer accepted an event, or of an acknowledgement, in
+/// milliseconds since 1970.
 const DELIVERED: &str = "delivered";
 
 /// The outbox of one feed.

@@ -48,6 +48,8 @@ mod directory {
     mod error_codes;
     mod faults;
     mod feed_costs;
+    mod feed_markings;
+    mod feed_stalls;
     mod feeds;
     mod interrupted;
     mod leavers;

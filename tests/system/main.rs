@@ -53,6 +53,7 @@ mod directory {
     mod feeds;
     mod interrupted;
     mod leavers;
+    mod long_commands;
     mod migration;
     mod names;
     mod namesakes;

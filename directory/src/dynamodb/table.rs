@@ -16,6 +16,7 @@ use aws_sdk_dynamodb::types::{
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+use jiff::Timestamp;
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -51,6 +52,9 @@ pub struct Table {
     client: Client,
     name: String,
     deadline: Instant,
+    /// The time by the calendar from which on no request begins, if there is one: the clock of the deadline stands still while a machine
+    /// sleeps.
+    latest: Option<Timestamp>,
     usage: UsageCounter,
 }
 
@@ -81,7 +85,8 @@ pub enum Range {
 impl Table {
     /// Makes a handle for the table of this name. Its requests have no deadline until [`Table::until`] sets one.
     pub fn new(client: Client, name: String) -> Self {
-        Self { client, name, deadline: Instant::now() + NO_DEADLINE, usage: UsageCounter::default() }
+        let deadline = Instant::now() + NO_DEADLINE;
+        Self { client, name, deadline, latest: None, usage: UsageCounter::default() }
     }
 
     /// Reads one item.
@@ -262,7 +267,7 @@ impl Table {
         // Whether an attempt had no response, or one that does not say what happened.
         let mut may_be_done = false;
         loop {
-            let is_in_time = Instant::now() < self.deadline;
+            let is_in_time = !is_over(self.deadline, self.latest);
             let sent = self
                 .client
                 .transact_write_items()
@@ -413,6 +418,11 @@ impl Table {
         Self { deadline, ..self.clone() }
     }
 
+    /// Makes a handle whose requests end at this deadline too, and none begins at this time or later.
+    pub(crate) fn no_later_than(&self, deadline: Instant, latest: Timestamp) -> Self {
+        Self { deadline: self.deadline.min(deadline), latest: Some(latest), ..self.clone() }
+    }
+
     /// Makes a handle that has this share of the time that is left, one divided by `shares`.
     pub(crate) fn with_share(&self, shares: usize) -> Self {
         let left = self.deadline.saturating_duration_since(Instant::now());
@@ -437,10 +447,11 @@ impl Table {
         sent: impl Future<Output = Result<T, SdkError<E>>>,
     ) -> impl Future<Output = Result<Result<T, SdkError<E>>, ScimError>> {
         // The SDK's futures are large. Without the box they would be part of every future around them.
-        let (deadline, usage, sent) = (self.deadline, self.usage.clone(), Box::pin(sent));
+        let (deadline, latest, usage, sent) =
+            (self.deadline, self.latest, self.usage.clone(), Box::pin(sent));
         async move {
             // No request starts after the deadline.
-            if Instant::now() >= deadline {
+            if is_over(deadline, latest) {
                 return Err(busy());
             }
             usage.add_call();
@@ -472,6 +483,11 @@ impl Table {
             }
         }
     }
+}
+
+/// Whether a deadline has passed, by the clock of the process or by the calendar.
+fn is_over(deadline: Instant, latest: Option<Timestamp>) -> bool {
+    Instant::now() >= deadline || latest.is_some_and(|latest| Timestamp::now() >= latest)
 }
 
 /// Runs futures, some at the same time, and returns their results in order, or the first error.

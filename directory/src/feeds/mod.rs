@@ -14,6 +14,7 @@ mod delivery;
 mod event;
 mod id;
 mod jti;
+mod known;
 mod lease;
 mod marking;
 mod namesakes;
@@ -32,6 +33,7 @@ pub use operations::{FeedInfo, MAX_FEEDS, NewFeed, WaitingForUser};
 pub use token::verification_claims;
 pub use waiting::Batch;
 
+pub(crate) use known::KnownFeeds;
 pub(crate) use marking::begin_marking;
 pub(crate) use outbox::with_outbox;
 

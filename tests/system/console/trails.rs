@@ -276,7 +276,7 @@ async fn feeds_show_their_backlog_and_are_paused_resumed_replayed_and_tested() {
 
     // Operators may not read private keys, and the page says which role may.
     let refused = browser.post(&format!("{path}/test"), &[]).await;
-    assert_eq!(refused.status(), 500);
+    assert_eq!(refused.status(), 403);
     assert!(refused.text().contains("AWS does not permit this"), "{}", refused.text());
     // An operator with both policies.
     let deliverer = SignedIn::at(service().endpoint(), &["--write"]).await;

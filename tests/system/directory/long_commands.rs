@@ -48,7 +48,7 @@ fn add(ids: &[String]) -> Vec<MemberOperation> {
     vec![MemberOperation::Add(ids.iter().map(value).collect())]
 }
 
-/// Creates as many feeds as a connector can have. Returns the consumer of one of them, which knows the directory.
+/// Creates as many feeds as a connector can have. Returns the consumer of one of them, after it has read the whole directory.
 async fn consumer_of_new_feeds(service: &Service, id: &ConnectorId) -> Consumer {
     for feed in ["two", "three"] {
         Consumer::create(service.table(), id, feed).await;
@@ -56,7 +56,6 @@ async fn consumer_of_new_feeds(service: &Service, id: &ConnectorId) -> Consumer 
     let mut consumer = Consumer::create(service.table(), id, "platform").await;
     consumer.tend(LATER).await;
     consumer.drain().await.unwrap();
-    consumer.assert_equals_directory().await;
     consumer
 }
 
@@ -88,6 +87,7 @@ async fn feed_that_is_created_during_a_command_gets_its_changes() {
     local.create_group(ResourceKind::Role, role, add(&member)).await.unwrap();
 
     let mut consumer = consumer_of_new_feeds(service, id).await;
+    consumer.assert_equals_directory().await;
     expire_intents(service, id).await;
     assert_eq!(begun(service, &before).sweep().await.unwrap().finished, 1);
     assert_learned(&mut consumer, "sweep").await;
@@ -117,7 +117,7 @@ async fn feed_that_is_created_during_a_command_gets_its_changes() {
 async fn feed_that_is_created_during_a_check_gets_its_repairs() {
     let small = SmallDirectory::create(service()).await;
     let id = &small.connector.id;
-    small.corrupt(service(), Corruption::GroupSideIsMissing).await;
+    small.corrupt(service(), Corruption::MemberSideIsMissing).await;
     let directory = begun(service(), &read(service(), id).await);
     let findings = directory.check(|_| ()).await.unwrap();
     let [finding] = findings.as_slice() else { panic!("{findings:?}") };

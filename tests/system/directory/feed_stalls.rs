@@ -41,7 +41,7 @@ async fn groups_that_are_being_created_do_not_hold_up_other_events() {
     let users = create_users(&faulty.client(), 60).await;
     let consumer = Consumer::create(service.table(), &connector.id, "platform").await;
     for group in ["a", "b", "c", "d"] {
-        faulty.cut_off("POST", "/Groups", &group_body(group, &users)).await;
+        faulty.cut_off_after(1, "POST", "/Groups", &group_body(group, &users)).await;
     }
     replay(service, connector, &consumer).await;
     let outbox = consumer.outbox().await.unwrap();

@@ -77,7 +77,7 @@ async fn feed_that_is_created_during_a_command_gets_its_changes() {
     let large = create_group(&client, "large", &users[..60]).await;
     let growing = create_group(&client, "growing", &[]).await;
     let growing_path = format!("/Groups/{growing}");
-    faulty.cut_off("PATCH", &growing_path, &add_members_body(&users[..70])).await;
+    faulty.cut_off_after(1, "PATCH", &growing_path, &add_members_body(&users[..70])).await;
     let before = read(service, id).await;
     let local = service.directory(id).await;
     let ann = document(&json!({ "schemas": [USER], "userName": "ann" }));

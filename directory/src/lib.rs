@@ -45,10 +45,11 @@ use std::sync::atomic::AtomicU32;
 use std::time::Instant;
 
 use jiff::Timestamp;
+use tokio::sync::Mutex;
 
 use crate::dynamodb::table::Outcome;
 use crate::dynamodb::transaction::Transaction;
-use crate::feeds::{Feed, FeedId, Outbox};
+use crate::feeds::{Feed, FeedId, KnownFeeds, MAX_FEEDS, Outbox};
 use crate::settings::Settings;
 use crate::signing::Signer;
 use connectors::{Connector, IndexState};
@@ -67,11 +68,12 @@ pub struct Directory {
     actor: Actor,
     /// The number of audit records of this request, which keeps them in order.
     records: Arc<AtomicU32>,
+    known_feeds: Arc<Mutex<KnownFeeds>>,
 }
 
 impl Directory {
     /// Makes the directory of this connector as of `now`, whose changes are recorded as those of this actor. `schemas` are
-    /// those of the service provider.
+    /// those of the service provider. The connector was read at `now` or later, or for a request at most a minute before.
     pub fn new(
         table: Table,
         connector: Arc<Connector>,
@@ -80,7 +82,9 @@ impl Directory {
         actor: Actor,
     ) -> Self {
         let schemas = connector.schemas(schemas);
-        Self { table, connector, schemas, now, started: Instant::now(), actor, records: Arc::default() }
+        let known_feeds = Arc::new(Mutex::new(KnownFeeds::of(&connector, now)));
+        let (started, records) = (Instant::now(), Arc::default());
+        Self { table, connector, schemas, now, started, actor, records, known_feeds }
     }
 
     /// The present time. `now` is the time at which the request began.
@@ -90,14 +94,21 @@ impl Directory {
 
     /// Begins a transaction, which keeps room for the changes that it writes to the outboxes of the feeds.
     pub(crate) fn transaction(&self) -> Transaction {
-        self.table.transaction().reserve(self.connector.record.feeds.len())
+        let feeds = match self.actor.by {
+            By::Client(_) => self.connector.record.feeds.len(),
+            // A feed can be created while a command runs.
+            By::Operator(_) | By::Reader => MAX_FEEDS,
+        };
+        self.table.transaction().reserve(feeds)
     }
 
     /// Applies a transaction as a whole or not at all, with what the consumers of the feeds have to learn of it.
     pub(crate) async fn commit(&self, transaction: &Transaction) -> Result<Outcome, ScimError> {
-        match feeds::with_outbox(&self.connector, transaction, self.time())? {
-            Some(with_outbox) => self.table.commit(&with_outbox).await,
-            None => self.table.commit(transaction).await,
+        let known = self.known_feeds().await?;
+        let table = known.limit(&self.table);
+        match feeds::with_outbox(&self.connector, &known.feeds, transaction, self.time())? {
+            Some(with_outbox) => table.commit(&with_outbox).await,
+            None => table.commit(transaction).await,
         }
     }
 
@@ -120,6 +131,14 @@ impl Directory {
     /// Fails when DynamoDB does.
     pub async fn record_feed_error(&self, feed: &FeedId, error: &str) -> Result<(), ScimError> {
         self.table.record_feed_error(&self.connector.id, feed, error, self.now).await
+    }
+
+    /// Stores that the consumer of a feed that was just read has acknowledged events, for operators. Does so at most once a minute.
+    ///
+    /// # Errors
+    /// Fails when DynamoDB does.
+    pub async fn record_acknowledgement(&self, feed: &Feed) -> Result<(), ScimError> {
+        self.table.record_acknowledgement(&self.connector.id, feed, self.now).await
     }
 
     /// Reads the key that signs for the connector; `None` when it has none.

@@ -77,9 +77,10 @@ async fn serve(handler: Handler, fetch: Option<Fetch>) -> Result<(), Error> {
     lambda_runtime::run(lambda_http::service_fn(move |event: LambdaEvent<ApiGatewayV2httpRequest>| {
         let service = Arc::clone(&service);
         async move {
+            let id = event.context.request_id.clone();
             let response = match to_request(event, start) {
                 Ok(request) => service.answer(request, handler).await,
-                Err(error) => response::error(&error),
+                Err(error) => response::with_request_id(response::error(&error), &id),
             };
             Ok::<_, Error>(to_event(response))
         }

@@ -17,7 +17,8 @@ use crate::refusal::Watch;
 
 /// The longest time that one step of a command takes, with its retries.
 const STEP_TIMEOUT: Duration = Duration::from_secs(15);
-/// How often a long command checks that it can still write to the connector. It is less than `CONNECTOR_CACHE_TTL`.
+/// How often a long command checks that it can still write to the connector. It is less than `CONNECTOR_CACHE_TTL`, after which each
+/// write fails.
 const CONNECTOR_CHECK_INTERVAL: Duration = Duration::from_secs(10);
 
 /// The table, and the operator who runs the command.
@@ -100,30 +101,6 @@ impl Context {
         connector.ok_or_else(|| unknown_connector(id))
     }
 
-    /// Waits until the connector can no longer be written to, and returns the reason: it is being deleted, it has an index
-    /// that only a newer version knows, or its feeds were changed. A command runs this beside writes that can take longer than `CONNECTOR_CACHE_TTL`.
-    pub async fn wait_until_unwritable(&self, id: &str) -> Failure {
-        let mut feeds = None;
-        loop {
-            tokio::time::sleep(CONNECTOR_CHECK_INTERVAL).await;
-            match self.connector(id).await {
-                Ok(connector) => {
-                    if *feeds.get_or_insert_with(|| connector.record.feeds.clone()) != connector.record.feeds
-                    {
-                        return Failure(format!(
-                            "the feeds of connector {id} were changed; run the command again"
-                        ));
-                    }
-                    let schemas = connector.schemas(Schemas::built_in());
-                    if let Err(error) = connector.record.indexes.check_writable(&schemas, &connector.id) {
-                        return error.into();
-                    }
-                }
-                Err(failure) => return failure,
-            }
-        }
-    }
-
     /// The directory of a connector, whose changes are recorded as this operator's.
     pub fn directory(&self, connector: Connector) -> Directory {
         self.directory_at(connector, self.now)
@@ -139,6 +116,18 @@ impl Context {
     pub fn directory_at(&self, connector: Connector, now: Timestamp) -> Directory {
         let table = self.table_without_deadline();
         Directory::new(table, Arc::new(connector), Schemas::built_in(), now, self.actor.clone())
+    }
+}
+
+/// Waits until this directory cannot be written to any more, and returns the reason: its connector is being deleted, or its settings,
+/// indexes or schemas were changed. A command that changes many resources runs this beside, so that it ends at once instead of
+/// with an error for each resource.
+pub async fn wait_until_outdated(directory: &Directory) -> Failure {
+    loop {
+        tokio::time::sleep(CONNECTOR_CHECK_INTERVAL).await;
+        if let Err(error) = directory.read_connector_again().await {
+            return error.into();
+        }
     }
 }
 

@@ -275,11 +275,9 @@ async fn run(command: Command, location: TableLocation) -> Result<ExitCode, Fail
         Command::Schema(command) => schema::run(command, &context).await,
         Command::Ranger(command) => ranger::run(command, &context).await,
         Command::Export(command) => transfer::export(command, &context).await,
-        // A deletion of the connector does not wait until a long import ends, so the import stops when a deletion begins.
-        Command::Import { kind, connector, file, dry_run } => tokio::select! {
-            result = transfer::import(&context, kind, &connector, &file, dry_run) => result,
-            failure = context.wait_until_unwritable(&connector) => Err(failure),
-        },
+        Command::Import { kind, connector, file, dry_run } => {
+            transfer::import(&context, kind, &connector, &file, dry_run).await
+        }
         Command::Audit(command) => audit::run(command, &context).await,
         Command::Requests(command) => requests::run(command, &context).await,
         Command::Why(command) => why::run(command, &context).await,

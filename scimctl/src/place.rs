@@ -11,6 +11,9 @@ use crate::failure::Failure;
 use crate::login::{self, Login};
 use crate::operator;
 
+/// How the explanation of a missing right begins. The message of AWS follows, which names the right.
+pub const DENIED: &str = "AWS does not permit this";
+
 /// The heading of the options in the help, which keeps them apart from those of each command.
 const HEADING: &str = "Table options";
 
@@ -113,7 +116,7 @@ impl Place {
                 }
             },
             "AccessDeniedException" => format!(
-                "AWS does not permit this: {message}. Attach the policy of the stack's output OperatorPolicy to your role"
+                "{DENIED}: {message}. Attach the policy of the stack's output OperatorPolicy to your role"
             ),
             "UnrecognizedClientException"
             | "InvalidSignatureException"

@@ -171,6 +171,12 @@ pub fn packed(body: &[u8], is_text: bool) -> (Packing, usize) {
     }
 }
 
+/// Sets the id of the request, which the log and the request trail have too, in the header `x-request-id`.
+pub fn with_request_id(mut response: Response, id: &str) -> Response {
+    set(&mut response, HeaderName::from_static("x-request-id"), id);
+    response
+}
+
 /// Sets a header.
 pub(crate) fn set(response: &mut Response, name: HeaderName, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use directory::connectors::ConnectorId;
 use directory::{Actor, By, Directory, Table};
-use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, HeaderName};
+use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH};
 use http::{Method, StatusCode};
 use jiff::{Timestamp, Unit};
 use shared::error::{ErrorKind, Schemes, ScimError, chain};
@@ -27,9 +27,6 @@ use crate::trail::{Notes, Outcome, Recorder, Seen};
 
 /// The largest request body, in bytes. Lambda has the same limit.
 pub const MAX_BODY_BYTES: usize = 6 * 1024 * 1024;
-
-/// The header with the id of the request, which the log and the request trail have too.
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Everything that all requests of a process share.
 #[derive(Debug)]
@@ -124,7 +121,7 @@ impl Service {
             let error = failure.insert(response::too_large());
             response = error_response(error, location, method, id);
         }
-        response::set(&mut response, REQUEST_ID, id);
+        response = response::with_request_id(response, id);
         if *method == Method::HEAD {
             // RFC 9110 §9.3.2: the response to a HEAD is that to a GET without its body.
             let length = response.body().len();

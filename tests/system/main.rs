@@ -48,10 +48,13 @@ mod directory {
     mod error_codes;
     mod faults;
     mod feed_costs;
+    mod feed_markings;
+    mod feed_stalls;
     mod feeds;
     mod in_process;
     mod interrupted;
     mod leavers;
+    mod long_commands;
     mod migration;
     mod names;
     mod namesakes;

@@ -20,6 +20,7 @@ pub use id::ConnectorId;
 pub(crate) use id::is_id;
 pub use indexes::{IndexState, Indexes};
 pub use leftovers::Leftover;
+pub(crate) use operations::unknown_connector;
 pub use operations::{Connectors, being_deleted, scheme};
 pub use reindex::Reindexed;
 use schemas::CachedSchemas;

@@ -305,12 +305,7 @@ impl Connectors {
 
     pub(crate) async fn read(&self, id: &ConnectorId) -> Result<Connector, ScimError> {
         let connector = self.table.connector(id).await?;
-        connector.ok_or_else(|| {
-            ScimError::new(
-                ErrorKind::NotFound,
-                format!("there is no connector {id}; `scimctl connector list` lists all connectors"),
-            )
-        })
+        connector.ok_or_else(|| unknown_connector(id))
     }
 
     async fn write(
@@ -361,6 +356,12 @@ fn find<'c>(
     known.ok_or_else(|| {
         ScimError::new(ErrorKind::NotFound, format!("connector {id} has no credential {credential}"))
     })
+}
+
+/// The error for an operator who names a connector that does not exist.
+pub(crate) fn unknown_connector(id: &ConnectorId) -> ScimError {
+    let detail = format!("there is no connector {id}; `scimctl connector list` lists all connectors");
+    ScimError::new(ErrorKind::NotFound, detail)
 }
 
 /// What an operator is told about a connector that is being deleted.

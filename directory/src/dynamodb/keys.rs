@@ -145,6 +145,11 @@ pub fn outbox_prefix(kind: ResourceKind, id: ResourceId) -> String {
     format!("{}{id}/", outbox_letter(kind))
 }
 
+/// The first sort key after one resource's changes in an outbox.
+pub fn after_outbox_of(kind: ResourceKind, id: ResourceId) -> String {
+    after_resource(&format!("{}{id}", outbox_letter(kind)))
+}
+
 fn outbox_letter(kind: ResourceKind) -> char {
     match kind {
         ResourceKind::User => 'u',

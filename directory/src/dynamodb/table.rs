@@ -23,6 +23,7 @@ use aws_sdk_dynamodb::types::{
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+use jiff::Timestamp;
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -59,6 +60,9 @@ pub struct Table {
     dynamodb: Arc<dyn DynamoDb>,
     name: String,
     deadline: Instant,
+    /// The time by the calendar from which on no request begins, if there is one: the clock of the deadline stands still while a machine
+    /// sleeps.
+    latest: Option<Timestamp>,
     usage: UsageCounter,
 }
 
@@ -89,8 +93,8 @@ pub enum Range {
 impl Table {
     /// Makes a handle for the table of this name. Its requests have no deadline until [`Table::until`] sets one.
     pub fn new(dynamodb: impl DynamoDb + 'static, name: String) -> Self {
-        let dynamodb = Arc::new(dynamodb);
-        Self { dynamodb, name, deadline: Instant::now() + NO_DEADLINE, usage: UsageCounter::default() }
+        let (dynamodb, deadline) = (Arc::new(dynamodb), Instant::now() + NO_DEADLINE);
+        Self { dynamodb, name, deadline, latest: None, usage: UsageCounter::default() }
     }
 
     /// Reads one item.
@@ -261,7 +265,7 @@ impl Table {
         // Whether an attempt had no response, or one that does not say what happened.
         let mut may_be_done = false;
         loop {
-            let is_in_time = Instant::now() < self.deadline;
+            let is_in_time = !is_over(self.deadline, self.latest);
             let request = TransactWriteItemsInput::builder()
                 .set_transact_items(Some(transaction.items().to_vec()))
                 .client_request_token(&token)
@@ -404,6 +408,11 @@ impl Table {
         Self { deadline, ..self.clone() }
     }
 
+    /// Makes a handle whose requests end at this deadline too, and none begins at this time or later.
+    pub(crate) fn no_later_than(&self, deadline: Instant, latest: Timestamp) -> Self {
+        Self { deadline: self.deadline.min(deadline), latest: Some(latest), ..self.clone() }
+    }
+
     /// Makes a handle that has this share of the time that is left, one divided by `shares`.
     pub(crate) fn with_share(&self, shares: usize) -> Self {
         let left = self.deadline.saturating_duration_since(Instant::now());
@@ -428,7 +437,7 @@ impl Table {
         answer: Answer<'_, T, E>,
     ) -> Result<Result<T, SdkError<E>>, ScimError> {
         // No request starts after the deadline.
-        if Instant::now() >= self.deadline {
+        if is_over(self.deadline, self.latest) {
             return Err(busy());
         }
         self.usage.add_call();
@@ -458,6 +467,11 @@ impl Table {
             }
         }
     }
+}
+
+/// Whether a deadline has passed, by the clock of the process or by the calendar.
+fn is_over(deadline: Instant, latest: Option<Timestamp>) -> bool {
+    Instant::now() >= deadline || latest.is_some_and(|latest| Timestamp::now() >= latest)
 }
 
 /// Runs futures, some at the same time, and returns their results in order, or the first error.

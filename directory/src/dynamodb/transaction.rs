@@ -110,6 +110,11 @@ impl Transaction {
         MAX_ITEMS.saturating_sub(self.items.len() + self.reserved)
     }
 
+    /// Whether this many of the items that are kept for the end can be added.
+    pub fn has_room_for(&self, items: usize) -> bool {
+        self.items.len() + items <= MAX_ITEMS
+    }
+
     /// The number of items.
     pub fn len(&self) -> usize {
         self.items.len()

@@ -14,6 +14,7 @@ mod delivery;
 mod event;
 mod id;
 mod jti;
+mod known;
 mod lease;
 mod marking;
 mod namesakes;
@@ -32,6 +33,7 @@ pub use operations::{FeedInfo, MAX_FEEDS, NewFeed, WaitingForUser};
 pub use token::verification_claims;
 pub use waiting::Batch;
 
+pub(crate) use known::KnownFeeds;
 pub(crate) use marking::begin_marking;
 pub(crate) use outbox::with_outbox;
 
@@ -64,7 +66,8 @@ pub struct Feed {
     pub retry_at: Option<Timestamp>,
     /// When its consumer answered 410 Gone. The feed is paused until an operator resumes it.
     pub gone: Option<Timestamp>,
-    /// When its consumer last accepted an event that was sent to it. `None` for a feed that is polled.
+    /// When its consumer last accepted an event that was sent to it, or acknowledged events that it polled. The last is stored at most once
+    /// a minute.
     pub delivered: Option<Timestamp>,
 }
 
@@ -147,7 +150,8 @@ const FAILURES: &str = "failures";
 const RETRY_AT: &str = "retry_at";
 /// The stored attribute with the time at which the consumer answered 410, in milliseconds since 1970.
 const GONE: &str = "gone";
-/// The stored attribute with the time of the last delivery in which the consumer accepted an event, in milliseconds since 1970.
+/// The stored attribute with the time of the last delivery in which the consumer accepted an event, or of an acknowledgement, in
+/// milliseconds since 1970.
 const DELIVERED: &str = "delivered";
 
 /// The outbox of one feed.

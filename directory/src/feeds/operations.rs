@@ -1,7 +1,7 @@
 //! What operators do to feeds. Every operation writes its audit record in its own transaction.
 
 use futures_util::FutureExt as _;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use shared::error::{ErrorKind, ScimError};
 use shared::resource::{ResourceId, ResourceKind};
@@ -9,7 +9,8 @@ use shared::resource::{ResourceId, ResourceKind};
 use super::delivery::{Delivery, NewDelivery, NewSecret};
 use super::outbox::{Change, parse_order};
 use super::{
-    FAILURES, Feed, FeedId, FeedSettings, GONE, LAST_ERROR, MARK_AFTER, MARK_DUE, RETRY_AT, signing,
+    DELIVERED, FAILURES, Feed, FeedId, FeedSettings, GONE, LAST_ERROR, MARK_AFTER, MARK_DUE, RETRY_AT,
+    signing,
 };
 use crate::audit::{Changes, Operation};
 use crate::connectors::{Connector, ConnectorId, Connectors, FORMAT, format_of, time_until_known};
@@ -22,6 +23,8 @@ use crate::signing::{PublicKey, generate};
 
 /// The most feeds of one connector: each adds an item to every transaction, which holds 100.
 pub const MAX_FEEDS: usize = 3;
+/// How often it is stored that a consumer acknowledges what it polls. A write for each poll would cost more than the poll.
+const ACKNOWLEDGEMENT_RECORDED_EVERY: SignedDuration = SignedDuration::from_mins(1);
 /// The attribute that audit records name.
 const FEEDS: &str = "feeds";
 /// The items of an outbox that are counted at once.
@@ -81,6 +84,22 @@ impl Table {
         let update = Update::new().set(LAST_ERROR, text(format!("{now} {error}")));
         let exists = Expression::new("attribute_exists(pk)");
         self.update(&keys::feed(connector, feed), update.into(), exists).await.map(drop)
+    }
+
+    /// Stores that the consumer of a feed that was just read has acknowledged events, at most once in
+    /// [`ACKNOWLEDGEMENT_RECORDED_EVERY`].
+    pub(crate) async fn record_acknowledgement(
+        &self,
+        connector: &ConnectorId,
+        feed: &Feed,
+        now: Timestamp,
+    ) -> Result<(), ScimError> {
+        if feed.delivered.is_some_and(|last| now.duration_since(last) < ACKNOWLEDGEMENT_RECORDED_EVERY) {
+            return Ok(());
+        }
+        let update = Update::new().set(DELIVERED, number(now.as_millisecond()));
+        let exists = Expression::new("attribute_exists(pk)");
+        self.update(&keys::feed(connector, &feed.id), update.into(), exists).await.map(drop)
     }
 
     /// Counts what waits in the outbox of a feed.

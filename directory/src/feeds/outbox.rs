@@ -19,6 +19,7 @@ use crate::audit::Operation;
 use crate::connectors::{Connector, ConnectorId};
 use crate::dynamodb::attributes::{Item, get_text, text};
 use crate::dynamodb::keys::{self, ItemKind, Key};
+use crate::dynamodb::table::busy;
 use crate::dynamodb::transaction::{Effect, Transaction};
 use crate::hex::hex;
 use crate::index::USER_NAME;
@@ -58,14 +59,14 @@ pub(super) struct Change {
     pub usernames: Vec<String>,
 }
 
-/// Returns the transaction with an item for each feed. `None` when the connector has no feed, or when nothing that a
+/// Returns the transaction with an item for each of the connector's feeds. `None` when it has none, or when nothing that a
 /// consumer can see changes.
 pub(crate) fn with_outbox(
     connector: &Connector,
+    feeds: &[FeedId],
     transaction: &Transaction,
     now: Timestamp,
 ) -> Result<Option<Transaction>, ScimError> {
-    let feeds = &connector.record.feeds;
     if feeds.is_empty() || !transaction.is_visible() {
         return Ok(None);
     }
@@ -76,6 +77,10 @@ pub(crate) fn with_outbox(
     let usernames = usernames(connector, transaction);
     for change in changes.iter_mut().filter(|change| change.kind == ResourceKind::User) {
         change.usernames.clone_from(&usernames);
+    }
+    if !transaction.has_room_for(changes.len() * feeds.len()) {
+        // A feed was created after the transaction was begun.
+        return Err(busy());
     }
     let mut transaction = transaction.clone();
     let order = order(now);

@@ -16,6 +16,8 @@ use crate::dynamodb::table::Range;
 pub(super) const MAX_ITEMS_OF_EVENT: usize = 54;
 /// After this many memberships, a batch ends with the present resource: each costs two reads.
 const MAX_MEMBERSHIPS: usize = 5_000;
+/// A read ends after this many resources without an event. It costs as much as a poll of the most events.
+const MAX_PASSED: usize = 1_000;
 /// The items that are read at once.
 const ITEMS_AT_ONCE: i32 = 1_000;
 
@@ -89,8 +91,17 @@ impl Outbox {
     /// # Errors
     /// Fails when DynamoDB does, or at the deadline.
     pub async fn read(&self, after: Option<&str>, most: usize) -> Result<Batch, ScimError> {
-        let (waiting, has_more) = self.waiting(after, most).await?;
-        Ok(Batch { events: self.events(waiting, Namesakes::Mark).await?, has_more })
+        let first = after.and_then(after_event);
+        let mut batch = self.read_part(first.clone(), None, most, Namesakes::Mark).await?;
+        if let Some(end) = first
+            && !batch.has_more
+        {
+            let most = most - batch.events.len();
+            let rest = self.read_part(None, Some(&end), most, Namesakes::Mark).await?;
+            batch.events.extend(rest.events);
+            batch.has_more = rest.has_more;
+        }
+        Ok(batch)
     }
 
     /// Reads the events of at most `most` resources after the resource of the event `after`, to the end.
@@ -98,8 +109,7 @@ impl Outbox {
     /// # Errors
     /// As for [`Outbox::read`].
     pub async fn read_onwards(&self, after: Option<&str>, most: usize) -> Result<Batch, ScimError> {
-        let (waiting, has_more) = self.waiting_in(after.and_then(after_event), None, most).await?;
-        Ok(Batch { events: self.events(waiting, Namesakes::Mark).await?, has_more })
+        self.read_part(after.and_then(after_event), None, most, Namesakes::Mark).await
     }
 
     /// Reads as [`Outbox::read_onwards`] does, and writes nothing: for an operator who watches a feed.
@@ -107,19 +117,33 @@ impl Outbox {
     /// # Errors
     /// As for [`Outbox::read`].
     pub async fn look_onwards(&self, after: Option<&str>, most: usize) -> Result<Batch, ScimError> {
-        let (waiting, has_more) = self.waiting_in(after.and_then(after_event), None, most).await?;
-        Ok(Batch { events: self.events(waiting, Namesakes::Leave).await?, has_more })
+        self.read_part(after.and_then(after_event), None, most, Namesakes::Leave).await
     }
 
-    async fn waiting(&self, after: Option<&str>, most: usize) -> Result<(Vec<Waiting>, bool), ScimError> {
-        let Some(first) = after.and_then(after_event) else { return self.waiting_in(None, None, most).await };
-        let (mut found, has_more) = self.waiting_in(Some(first.clone()), None, most).await?;
-        if has_more {
-            return Ok((found, true));
+    /// Reads the events of at most `most` resources, from the sort key `from` on and before the sort key `end`. If none of these
+    /// resources has an event, because each is a group that is being created or cannot be read, it goes on to the next ones. So the
+    /// others do not wait for them.
+    async fn read_part(
+        &self,
+        mut from: Option<String>,
+        end: Option<&str>,
+        most: usize,
+        namesakes: Namesakes,
+    ) -> Result<Batch, ScimError> {
+        let (mut at_once, mut passed) = (most, 0);
+        loop {
+            let (waiting, mut has_more) = self.waiting_in(from, end, at_once).await?;
+            let next = waiting.last().map(|last| keys::after_outbox_of(last.kind, last.id));
+            passed += waiting.len();
+            let mut events = self.events(waiting, namesakes).await?;
+            if !events.is_empty() || !has_more || next.is_none() || passed >= MAX_PASSED {
+                has_more |= events.len() > most;
+                events.truncate(most);
+                return Ok(Batch { events, has_more });
+            }
+            from = next;
+            at_once *= 2;
         }
-        let (rest, has_more) = self.waiting_in(None, Some(&first), most - found.len()).await?;
-        found.extend(rest);
-        Ok((found, has_more))
     }
 
     /// Merges the items of at most `most` resources, from the sort key `from` on and before the sort key `end`. Also returns
@@ -160,9 +184,7 @@ impl Outbox {
                     if last.orders.len() == MAX_ITEMS_OF_EVENT {
                         // The rest of this resource's items is for its next event.
                         has_skipped = true;
-                        from = Some(keys::after_resource(
-                            keys::outbox_prefix(last.kind, last.id).trim_end_matches('/'),
-                        ));
+                        from = Some(keys::after_outbox_of(last.kind, last.id));
                         continue 'pages;
                     }
                     memberships += change.members.len() + change.groups.len();
@@ -180,5 +202,5 @@ impl Outbox {
 /// The first sort key after the items of an event's resource; `None` if the text is no id of an event.
 fn after_event(jti: &str) -> Option<String> {
     let (kind, id, _) = keys::parse_outbox(jti)?;
-    Some(keys::after_resource(keys::outbox_prefix(kind, id).trim_end_matches('/')))
+    Some(keys::after_outbox_of(kind, id))
 }

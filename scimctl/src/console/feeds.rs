@@ -1,4 +1,4 @@
-//! The feeds of a connector: what waits, the last error, the next attempt; and replaying, pausing, resuming and testing one.
+//! The feeds of a connector: what waits, the last delivery and error, the next attempt; and replaying, pausing, resuming and testing one.
 
 use axum::Router;
 use axum::extract::{Path, State};
@@ -37,11 +37,13 @@ async fn list(State(console): State<Console>, Path(id): Path<String>) -> Result<
             state(&feed),
             html! { (waiting(&feed)) },
             time_or(feed.oldest, "–"),
+            time_or(feed.delivered, "–"),
             html! { (if feed.last_error.is_some() { feed.error() } else { "–".to_owned() }) },
             time_or(feed.next_delivery, "–"),
         ]);
     }
-    let columns = ["Feed", "Delivery", "State", "Waiting", "Oldest", "Last error", "Next attempt"];
+    let columns =
+        ["Feed", "Delivery", "State", "Waiting", "Oldest", "Last delivered", "Last error", "Next attempt"];
     let empty = "No feed. scimctl feed create makes one.";
     Ok(console.page("Feeds", opened.section(Part::Feeds), table("Feeds", &columns, rows, empty)))
 }
@@ -99,6 +101,7 @@ async fn page(console: &Console, opened: &Opened, feed: Feed, answer: Markup) ->
             ("Waiting", html! { (waiting(&feed)) " " (if feed.waiting == 1 { "change" } else { "changes" }) }),
             ("Oldest", time_or(feed.oldest, "–")),
             ("Delivery", html! { (delivery) }),
+            ("Last delivered", time_or(feed.delivered, "–")),
             ("Failed deliveries", html! { (count(usize::try_from(feed.failed_deliveries).unwrap_or(usize::MAX),
                 "delivery, one after another", "deliveries, one after another")) }),
             ("Last error", html! { (if feed.last_error.is_some() { feed.error() } else { "–".to_owned() }) }),

@@ -8,6 +8,11 @@ use shared::error::{ErrorKind, ScimError};
 use super::Console;
 use super::page::Section;
 use crate::failure::Failure;
+use crate::place::DENIED;
+
+/// Which policy of the stack allows what in the console.
+const POLICIES: &str = "OperatorPolicy has the rights of all pages, except to send test events. AuditorPolicy has those of the pages \
+    that change nothing. DelivererPolicy has only the rights of sending events, as `scimctl feed test` and `feed deliver` do.";
 
 /// The status and text of an error page. A handler returns it as its error. The server makes the page, because it knows the
 /// session.
@@ -86,6 +91,11 @@ impl From<ScimError> for Problem {
 
 impl From<Failure> for Problem {
     fn from(Failure(sentence): Failure) -> Self {
+        if sentence.starts_with(DENIED) {
+            // The sentence names the right.
+            let detail = format!("{sentence}. {POLICIES}");
+            return Self::new(StatusCode::FORBIDDEN, "A right is missing", detail);
+        }
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "This did not work", sentence)
     }
 }

@@ -258,10 +258,11 @@ async fn list(context: &Context, connector: &str, is_json: bool) -> Result<(), F
             feed.state.to_owned(),
             format_number(feed.waiting),
             feed.oldest(),
+            feed.delivered(),
             feed.error(),
         ]
     };
-    Table::new(["FEED", "DELIVERY", "STATE", "WAITING", "OLDEST", "LAST ERROR"])
+    Table::new(["FEED", "DELIVERY", "STATE", "WAITING", "OLDEST", "LAST DELIVERED", "LAST ERROR"])
         .print(feeds.iter().map(row).collect())?;
     print_total(feeds.len(), 0, "feed", "feeds")
 }
@@ -298,6 +299,7 @@ async fn show(context: &Context, connector: &str, feed: &str, is_json: bool) -> 
                 None => format!("POST /{connector}/events/v1/{}/poll", feed.id),
             },
         ),
+        ("Last delivered:", feed.delivered()),
         ("Failed deliveries:", format_number(usize::try_from(feed.failed_deliveries).unwrap_or(usize::MAX))),
         ("Next delivery:", feed.next_delivery.map(format_time).unwrap_or_default()),
         ("Last error:", feed.error()),

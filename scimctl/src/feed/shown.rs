@@ -30,6 +30,8 @@ pub struct ShownFeed {
     pub delivery: &'static str,
     /// The URL, or the name or ARN of the event bus.
     pub destination: Option<String>,
+    /// When the consumer last accepted an event that was sent to it, or acknowledged events that it polled.
+    pub delivered: Option<Timestamp>,
     /// The number of deliveries that failed one after another.
     pub failed_deliveries: u64,
     /// When the next delivery after a failed one is due.
@@ -76,6 +78,7 @@ impl ShownFeed {
             marked_at: feed.marking.map(|marking| marking.due),
             delivery,
             destination: destination(&feed.settings.delivery).map(str::to_owned),
+            delivered: feed.delivered,
             failed_deliveries: feed.failures,
             next_delivery: feed.retry_at,
             last_error,
@@ -86,6 +89,11 @@ impl ShownFeed {
     /// The time of the oldest change, or nothing.
     pub fn oldest(&self) -> String {
         self.oldest.map(format_time).unwrap_or_default()
+    }
+
+    /// The time of the last delivery, or nothing.
+    pub fn delivered(&self) -> String {
+        self.delivered.map(format_time).unwrap_or_default()
     }
 
     /// The last error with its time, or nothing.

@@ -1,5 +1,6 @@
 //! Calls to the REST API of Ranger Admin.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -105,17 +106,18 @@ impl RangerClient {
     }
 
     /// Reads a list of which each answer has one page, until an answer has nothing new: a server can limit the size of pages, and some
-    /// lists are not in pages, so that each answer has all elements.
+    /// lists are not in pages, so that each answer has all elements. Each element has an `id`.
     pub async fn get_pages(&self, path: &str) -> Result<Vec<Value>, Failure> {
-        let mut all: Vec<Value> = Vec::new();
+        let (mut all, mut ids): (Vec<Value>, HashSet<String>) = Default::default();
         loop {
             let start = all.len();
             let page: Vec<Value> =
                 self.get(&format!("{path}?startIndex={start}&pageSize={PAGE_SIZE}")).await?;
-            let id = |element: &Value| element.get("id").cloned().unwrap_or_default();
-            match page.first() {
-                Some(first) if all.iter().all(|known| id(known) != id(first)) => all.extend(page),
-                _ => return Ok(all),
+            let is_new =
+                |element: &Value| ids.insert(element.get("id").map(Value::to_string).unwrap_or_default());
+            all.extend(page.into_iter().filter(is_new));
+            if all.len() == start {
+                return Ok(all);
             }
         }
     }

@@ -57,9 +57,7 @@ pub async fn remove(
         let title = title(rule);
         for (place, principal) in &change.kept {
             is_complete = false;
-            print(&format!(
-                "keep {principal} in {place} of {title}: without it, {place} would have no user, group or role (--even-last)"
-            ))?;
+            print(&format!("keep {principal} in {place} of {title}: {}", why_kept(rule.kind, place)))?;
         }
         for (place, principal) in &change.removed {
             print(&format!("remove {principal} from {place} of {title}"))?;
@@ -90,6 +88,19 @@ pub async fn remove(
         }
     }
     Ok(is_complete)
+}
+
+/// Why a place keeps its last principals.
+fn why_kept(kind: RuleKind, place: &str) -> String {
+    match kind {
+        RuleKind::Zone => {
+            let missing = if place.starts_with("admin") { "administrators" } else { "auditors" };
+            format!("Ranger refuses a zone without {missing}; give it another one first")
+        }
+        RuleKind::Policy | RuleKind::Role => {
+            format!("without it, {place} would have no user, group or role (--even-last)")
+        }
+    }
 }
 
 /// The principals of a rule that the report names.
@@ -188,7 +199,8 @@ fn title(rule: &Rule) -> String {
 
 impl Rule {
     /// Takes principals out of all places. A place that would name no principal keeps them, or is removed if `even_last`; Ranger
-    /// refuses an item without principals, and a deny item without principals would deny no user.
+    /// refuses an item without principals, and a deny item without principals would deny no user. A zone always keeps its last
+    /// administrators and auditors: Ranger would refuse the whole change, and so the other places of the zone would keep theirs.
     fn without(&self, gone: &BTreeSet<&Principal>, even_last: bool) -> Change {
         let mut change = Change { json: self.json.clone(), ..Change::default() };
         let mut emptied = Vec::new();
@@ -201,7 +213,7 @@ impl Rule {
             }
             let is_emptied = staying.is_empty() && !self.has_roles(&place);
             let described = leaving.iter().map(|principal| (place.describe(principal), principal.clone()));
-            if is_emptied && !even_last {
+            if is_emptied && (!even_last || self.kind == RuleKind::Zone) {
                 change.kept.extend(described);
                 continue;
             }
@@ -304,8 +316,9 @@ mod tests {
         let change = Rule { kind: RuleKind::Role, json: role }.without(&gone, false);
         assert_eq!(change.json, json!({ "users": [{ "name": "bob", "isAdmin": false }], "groups": [] }));
         let zone = json!({ "adminUsers": ["ann"], "adminUserGroups": ["ops"], "auditUsers": ["ann"] });
-        let change = Rule { kind: RuleKind::Zone, json: zone }.without(&gone, false);
+        let change = Rule { kind: RuleKind::Zone, json: zone.clone() }.without(&gone, false);
         let expected = json!({ "adminUsers": [], "adminUserGroups": ["ops"], "auditUsers": ["ann"] });
-        assert_eq!((change.json, change.kept), (expected, vec![("auditUsers".to_owned(), ann.clone())]));
+        assert_eq!((&change.json, &change.kept), (&expected, &vec![("auditUsers".to_owned(), ann.clone())]));
+        assert_eq!(Rule { kind: RuleKind::Zone, json: zone }.without(&gone, true), change);
     }
 }

@@ -111,7 +111,7 @@ pub struct FeedState {
     /// What waits about the user and its memberships.
     #[serde(flatten)]
     pub waiting: WaitingForUser,
-    /// When the consumer last accepted an event. `None` if it never did, or polls.
+    /// When the consumer last accepted an event, or acknowledged events that it polled. `None` if it never did.
     pub delivered: Option<Timestamp>,
     /// When the next delivery after a failed one is due.
     pub next_delivery: Option<Timestamp>,

@@ -68,7 +68,9 @@ pub fn poll(call: Arc<Call>) -> ResponseFuture {
             ));
         }
         let outbox = call.directory.outbox(&id);
-        outbox.acknowledge(&request.ack).await?;
+        if !request.ack.is_empty() {
+            tokio::try_join!(outbox.acknowledge(&request.ack), call.directory.record_acknowledgement(&feed))?;
+        }
         if let Some((jti, error)) = request.set_errs.iter().next() {
             let text = format!("{jti}: {}: {}", error.err, error.description);
             let text = text.get(..text.floor_char_boundary(MAX_ERROR_BYTES)).unwrap_or_default();

@@ -251,8 +251,27 @@ async fn auditor_can_use_the_console_and_change_nothing() {
     let preview = browser.post(&format!("{page}/settings/rules"), &rules).await;
     assert!(preview.text().contains("1 user would disappear"), "{}", preview.text());
     let refused = browser.post(&format!("{page}/disable"), &[("confirmation", &id)]).await;
-    assert_eq!(refused.status(), 500);
+    assert_eq!(refused.status(), 403);
     assert!(refused.text().contains("AWS does not permit this"), "{}", refused.text());
     let shown = scimctl(service(), &["connector", "show", &id, "--json"]).ok();
     assert!(shown.contains("\"state\":\"enabled\""), "{shown}");
+}
+
+#[tokio::test]
+async fn deliverer_is_told_which_right_is_missing() {
+    let connector = service().connector().await;
+    let console = Console::start_at(&service().endpoint_for("DeliverFeeds"), &[], "false");
+    let browser = console.sign_in().await;
+    for path in ["/".to_owned(), format!("/connectors/{}", connector.id)] {
+        let refused = browser.get(&path).await;
+        assert_eq!(refused.status(), 403, "{path}: {}", refused.text());
+        let text = refused.text();
+        for expected in [
+            "A right is missing",
+            "AWS does not permit this: DeliverFeeds is not authorized to perform dynamodb:",
+            "AuditorPolicy has those of the pages that change nothing",
+        ] {
+            assert!(text.contains(expected), "{path}: {text}");
+        }
+    }
 }

@@ -250,12 +250,14 @@ async fn feeds_show_their_backlog_and_are_paused_resumed_replayed_and_tested() {
     assert_eq!(failed.code, 1, "{failed:?}");
 
     let page = browser.show(&list).await;
-    let columns = ["Feed", "Delivery", "State", "Waiting", "Oldest", "Last error", "Next attempt"];
+    let columns =
+        ["Feed", "Delivery", "State", "Waiting", "Oldest", "Last delivered", "Last error", "Next attempt"];
     let [heading, row] = &page.grid("Feeds")[..] else { panic!("{}", page.text()) };
     assert_eq!(*heading, columns);
     assert_eq!(row[..4], ["platform", "webhook", "retrying", "1"]);
-    assert!(row[4].ends_with("UTC") && row[6].ends_with("UTC"), "{row:?}");
-    assert!(row[5].ends_with("503 Service Unavailable"), "{row:?}");
+    assert!(row[4].ends_with("UTC") && row[7].ends_with("UTC"), "{row:?}");
+    assert_eq!(row[5], "–");
+    assert!(row[6].ends_with("503 Service Unavailable"), "{row:?}");
 
     let path = format!("{list}/platform");
     let page = browser.show(&path).await;
@@ -274,7 +276,7 @@ async fn feeds_show_their_backlog_and_are_paused_resumed_replayed_and_tested() {
 
     // Operators may not read private keys, and the page says which role may.
     let refused = browser.post(&format!("{path}/test"), &[]).await;
-    assert_eq!(refused.status(), 500);
+    assert_eq!(refused.status(), 403);
     assert!(refused.text().contains("AWS does not permit this"), "{}", refused.text());
     // An operator with both policies.
     let deliverer = SignedIn::at(service().endpoint(), &["--write"]).await;

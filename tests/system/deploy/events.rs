@@ -15,7 +15,7 @@ use shared::credential::CredentialKind;
 use shared::resource::ResourceId;
 use tests::invariants::assert_invariants;
 use tests::pattern::differences;
-use tests::service::{Service, TestConnector};
+use tests::service::{Service, TestConnector, service};
 use tests::{seed, template, workspace};
 
 const HOST: &str = "https://rollcall000.execute-api.us-east-1.amazonaws.com/default/scim/v2";
@@ -181,6 +181,19 @@ async fn every_example_event_is_answered_by_its_function() {
     seen.extend(other);
     assert_eq!(seen, file_names("events", "json"), "every file in events/ is replayed");
     assert_invariants(&service, &connector.id).await;
+}
+
+#[tokio::test]
+async fn unreadable_event_is_400_with_the_id_of_the_request() {
+    let file = workspace().join("events/users-create.json");
+    let mut event: Value = serde_json::from_str(&fs::read_to_string(file).unwrap()).unwrap();
+    (event["body"], event["isBase64Encoded"]) = (json!("!"), json!(true));
+    let answer = service().gateway().lambda().invoke("users-create", &event).await.unwrap();
+    let detail = "The event's isBase64Encoded is true, but its body is not base64";
+    let expected = json!({ "status": "400", "scimType": "invalidSyntax", "detail": detail });
+    assert_answer("unreadable", &answer, 400, &expected);
+    let id = answer["headers"]["x-request-id"].as_str().unwrap();
+    assert!(uuid::Uuid::parse_str(id).is_ok(), "{id}");
 }
 
 #[test]

@@ -1,9 +1,12 @@
 //! `scimctl feed`: operators create, watch, pause and delete feeds.
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::{Value, json};
+use tests::layout::Key;
 use tests::provisioning::create_user;
 use tests::scimctl::run;
 use tests::service::{TestConnector, service};
+use tests::table::set_attribute;
 
 fn json_lines(text: &str) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
@@ -63,6 +66,34 @@ async fn error_of_a_consumer_is_shown() {
     assert_eq!(consumer.send_json("POST", "/platform/poll", &error).await.status, 200);
     let last = run(&connector, &["feed", "show", "platform"]).value("Last error:");
     assert!(last.ends_with(" x: invalid_key: y"), "{last}");
+}
+
+#[tokio::test]
+async fn acknowledgements_of_a_polling_consumer_are_shown_to_the_minute() {
+    let connector = service().connector().await;
+    run(&connector, &["feed", "create", "platform"]).ok();
+    let reader = connector.reader(service()).await;
+    let consumer = reader.at(&reader.base_url.replace("/directory/v1", "/events/v1"));
+    let shown = || run(&connector, &["feed", "show", "platform"]).value("Last delivered:");
+    let poll = async |body: Value| {
+        let reply = consumer.send_json("POST", "/platform/poll", &body).await;
+        assert_eq!(reply.status, 200, "{reply:?}");
+        reply.json()["sets"].as_object().unwrap().keys().cloned().collect::<Vec<_>>()
+    };
+    create_user(&connector.local(service()), "ann").await;
+    let events = poll(json!({})).await;
+    assert_eq!(shown(), "", "nothing is acknowledged");
+    poll(json!({ "ack": events, "returnImmediately": true })).await;
+    assert!(shown().ends_with(" UTC"), "{}", shown());
+    // A newer time than now stays, and an old one is replaced.
+    let key = Key::new(format!("feeds/{}", connector.id), "platform");
+    for (stored, is_kept) in [("4102444800000", true), ("1000", false)] {
+        set_attribute(service(), &key, "delivered", AttributeValue::N(stored.to_owned())).await;
+        let before = shown();
+        poll(json!({ "ack": events, "returnImmediately": true })).await;
+        assert_eq!(shown() == before, is_kept, "{before}");
+        assert_eq!(shown().starts_with("2100-01-01"), is_kept, "{}", shown());
+    }
 }
 
 #[tokio::test]

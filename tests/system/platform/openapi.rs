@@ -34,6 +34,21 @@ fn every_route_is_documented_and_every_documented_route_exists() {
     assert_eq!(documented, routes);
 }
 
+#[test]
+fn every_response_is_documented_with_the_id_of_its_request() {
+    let document = document();
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        for (method, operation) in methods.as_object().unwrap() {
+            for (status, response) in operation["responses"].as_object().unwrap() {
+                let shared =
+                    response["$ref"].as_str().and_then(|path| document.pointer(path.strip_prefix('#')?));
+                let header = &shared.unwrap_or(response)["headers"]["x-request-id"]["$ref"];
+                assert_eq!(header, "#/components/headers/RequestId", "{method} {path} {status}");
+            }
+        }
+    }
+}
+
 /// Sends generated requests to the operations whose paths begin with this. The seed is constant, so each run sends the same.
 fn send_generated_requests(client: &Client, base: &str, checks: &str) {
     let program = workspace().join(".tools/openapi/bin/schemathesis");

@@ -329,6 +329,30 @@ remove user ann from adminUsers of zone {zone} hr
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn zone_keeps_its_last_administrator_and_loses_the_other_names() {
+    let connector = service().connector().await;
+    let client = connector.local(service());
+    let ann = create_user(&client, "ann").await;
+    create_user(&client, "bob").await;
+    set_active(&client, &ann, false).await;
+    let ranger = ranger_with(&["ann", "bob"]).await;
+    let zone = ranger.add_zone("hr", &json!({ "adminUsers": ["ann"], "auditUsers": ["ann", "bob"] }));
+    for more in [&["--remove", "--yes"][..], &["--remove", "--even-last", "--yes"]] {
+        let removed = check_with(&connector, &ranger, more, "");
+        assert_eq!((removed.code, removed.err.as_str()), (1, ""), "{removed:?}");
+        let kept = format!(
+            "keep user ann in adminUsers of zone {zone} hr: Ranger refuses a zone without administrators; give it another one first\n"
+        );
+        assert!(removed.out.contains(&kept), "{}", removed.out);
+        let expected = (json!(["ann"]), json!(["bob"]));
+        assert_eq!(
+            (ranger.zone(zone)["adminUsers"].clone(), ranger.zone(zone)["auditUsers"].clone()),
+            expected
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn rule_that_changed_meanwhile_is_read_again() {
     let connector = service().connector().await;
     let client = connector.local(service());

@@ -1,9 +1,12 @@
 //! `scimctl ranger sync`: Ranger has the users, groups and memberships that the directory shows.
 
+use std::collections::BTreeSet;
+
+use directory::settings::{OnDeactivate, Settings};
 use serde_json::{Value, json};
 use tests::client::Client;
 use tests::provisioning::{
-    USER, add_members, create_group, create_user, create_users, patch_body, set_active_body,
+    USER, add_members, create_group, create_user, create_users, members_of, patch_body, set_active_body,
 };
 use tests::ranger::{ACCOUNT, FakeRanger, Fault, PASSWORD};
 use tests::scimctl::{Done, run, scimctl, scimctl_with};
@@ -25,7 +28,12 @@ async fn sync(connector: &TestConnector, ranger: &FakeRanger, more: &[&str]) -> 
 
 /// A connector with ann and bob in Sales, where Sales is in Everyone.
 async fn directory() -> (TestConnector, Client, [String; 4]) {
-    let connector = service().connector().await;
+    directory_with(Settings::default()).await
+}
+
+/// The same, with other settings.
+async fn directory_with(settings: Settings) -> (TestConnector, Client, [String; 4]) {
+    let connector = service().connector_with(settings).await;
     let client = connector.local(service());
     let ann = json!({
         "schemas": [USER], "userName": "ann", "name": { "givenName": "Ann", "familyName": "Ash" },
@@ -93,6 +101,26 @@ async fn leavers_and_deleted_groups_lose_their_memberships_and_are_hidden() {
     sync(&connector, &ranger, &[]).await.ok();
     assert_eq!(ranger.visible_users(), ["ann", "bob"]);
     assert_eq!(sync(&connector, &ranger, &[]).await.ok(), NOTHING);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn deactivated_user_whose_memberships_are_kept_has_none_in_ranger() {
+    let keeps = Settings { on_deactivate: OnDeactivate::KeepGroups, ..Settings::default() };
+    let (connector, client, [ann, bob, sales, _]) = directory_with(keeps).await;
+    let ranger = FakeRanger::start().await;
+    sync(&connector, &ranger, &[]).await.ok();
+    assert_eq!(client.patch(&format!("/Users/{ann}"), &set_active_body(false)).await.status, 200);
+    assert_eq!(
+        members_of(&client, &sales).await,
+        BTreeSet::from([ann.clone(), bob]),
+        "the directory keeps it"
+    );
+    sync(&connector, &ranger, &[]).await.ok();
+    assert_eq!(ranger.visible_users(), ["bob"]);
+    assert_eq!([ranger.members("Sales"), ranger.members("Everyone")], [["bob"], ["bob"]]);
+    assert_eq!(client.patch(&format!("/Users/{ann}"), &set_active_body(true)).await.status, 200);
+    sync(&connector, &ranger, &[]).await.ok();
+    assert_eq!([ranger.members("Sales"), ranger.members("Everyone")], [["ann", "bob"], ["ann", "bob"]]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

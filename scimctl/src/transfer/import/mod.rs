@@ -9,13 +9,14 @@ use std::path::Path;
 
 use directory::Directory;
 use futures_util::stream::{self, StreamExt as _};
+use indicatif::ProgressBar;
 use shared::error::ScimError;
 use shared::filter::fold_name;
 use shared::resource::{ResourceId, ResourceKind};
 
 use super::rows::{self, Format, Row, Rows};
 use super::{RowKind, in_file};
-use crate::context::Context;
+use crate::context::{Context, wait_until_outdated};
 use crate::failure::{Failure, fail};
 use crate::open_directory::OpenDirectory;
 use crate::output::{count, print, print_note};
@@ -47,8 +48,32 @@ pub async fn import(
     let read = || rows::read(&text, format).map_err(|Failure(error)| in_file(file, error));
     let total = check_columns(read()?, &kind.columns()?).map_err(|Failure(error)| in_file(file, error))?;
     let open = &OpenDirectory::open(context, connector).await?;
+    let (rows, progress) = (read()?, progress_bar("importing", total));
+    let counts = tokio::select! {
+        counts = import_rows(open, kind, file, rows, is_dry_run, &progress) => counts,
+        // A deletion of the connector does not wait until a long import ends.
+        failure = wait_until_outdated(&open.directory) => return Err(failure),
+    };
+    progress.finish_and_clear();
+    counts.print(is_dry_run)?;
+    match counts.refused {
+        0 => Ok(()),
+        refused if is_dry_run => fail(format!("{} would be refused", count(refused, "row", "rows"))),
+        1 => fail("1 row was refused"),
+        refused => fail(format!("{} were refused", count(refused, "row", "rows"))),
+    }
+}
+
+async fn import_rows(
+    open: &OpenDirectory,
+    kind: RowKind,
+    file: &Path,
+    rows: Rows<'_>,
+    is_dry_run: bool,
+    progress: &ProgressBar,
+) -> Counts {
     let mut first_lines = HashMap::new();
-    let imports = stream::iter(read()?).map(|(line, row)| {
+    let imports = stream::iter(rows).map(|(line, row)| {
         let named = row.and_then(|row| Ok((row_name(kind, line, &row, &mut first_lines)?, row)));
         async move { (line, import_row(open, kind, named, is_dry_run).await) }
     });
@@ -58,22 +83,14 @@ pub async fn import(
         RowKind::Groups | RowKind::Roles => 1,
     });
     let mut counts = Counts::default();
-    let bar = progress_bar("importing", total);
     while let Some((line, imported)) = imports.next().await {
-        bar.inc(1);
+        progress.inc(1);
         if let Imported::Refused(reason) = &imported {
-            bar.suspend(|| print_note(&format!("{}:{line}: {reason}", file.display())));
+            progress.suspend(|| print_note(&format!("{}:{line}: {reason}", file.display())));
         }
         counts.add(&imported);
     }
-    bar.finish_and_clear();
-    counts.print(is_dry_run)?;
-    match counts.refused {
-        0 => Ok(()),
-        refused if is_dry_run => fail(format!("{} would be refused", count(refused, "row", "rows"))),
-        1 => fail("1 row was refused"),
-        refused => fail(format!("{} were refused", count(refused, "row", "rows"))),
-    }
+    counts
 }
 
 async fn import_row(

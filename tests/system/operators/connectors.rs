@@ -75,9 +75,8 @@ async fn new_credential_says_to_retire_the_old_one_only_if_there_is_one() {
     // The connector has a credential of the scope scim, which is for another client.
     let hints = ["--bearer", "--bearer"].map(|kind| {
         let created = scimctl(service(), &["credential", "create", &id, "--scope", "directory", kind]);
-        let hint = created.err.trim_end().split_once(" It works at once. ").unwrap().1.to_owned();
-        created.ok();
-        hint
+        assert_eq!(created.code, 0, "{created:?}");
+        created.err.trim_end().split_once(" It works at once. ").unwrap().1.to_owned()
     });
     let first = "Enter it in the application that reads the directory";
     let second = format!(

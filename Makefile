@@ -109,9 +109,10 @@ build: $(TOOLS) ## Compile every function for deployment: ARCHITECTURE=x86_64 or
 
 # The zips can be deployed without Rust: docs/start/release.md.
 .PHONY: release
-release: $(TOOLS) $(CYCLONEDX) ## Build the files of a release: zips of the functions, scimctl, template, SBOMs and checksums
+release: $(TOOLS) $(CYCLONEDX) ## Build the files of a release: zips of the functions, programs, template, SBOMs and checksums
 	cargo lambda build --release --locked --package functions --$(subst _,-,$(ARCHITECTURE)) --output-format zip --lambda-dir target/release-functions
 	cargo build --release --locked --package scimctl
+	cargo build --profile local --locked --package local
 	$(VENV)/bin/python tools/release.py $(ARCHITECTURE)
 $(CYCLONEDX):
 	cargo install --locked --quiet --root .tools/cyclonedx cargo-cyclonedx@0.5.7

@@ -1,6 +1,6 @@
 """`make release ARCHITECTURE`: collects what a release has in target/release-VERSION, and writes its checksums.
 
-target/release-functions must have the zip of each function, and target/release the program `scimctl`: `make release` builds them.
+`make release` builds what it needs: the zip of each function in target/release-functions, and the programs.
 """
 
 import hashlib
@@ -14,8 +14,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 FUNCTIONS = ROOT / "target/release-functions"
-# The packages that a release has as programs.
-PACKAGES = ["functions", "scimctl"]
+# The programs for the operator's machine, by their names in a release, and the packages of all programs by the same names.
+PROGRAMS = {"scimctl": "target/release/scimctl", "rollcall": "target/local/local"}
+PACKAGES = {"functions": "functions", "scimctl": "scimctl", "rollcall": "local"}
 
 
 def main(architecture):
@@ -27,7 +28,8 @@ def main(architecture):
     out.mkdir(parents=True)
     for name in write_template(out, architecture):
         shutil.copy(FUNCTIONS / name / "bootstrap.zip", out / f"{name}.zip")
-    shutil.copy(ROOT / "target/release/scimctl", out / f"scimctl-{platform.system().lower()}-{platform.machine()}")
+    for name, program in PROGRAMS.items():
+        shutil.copy(ROOT / program, out / f"{name}-{platform.system().lower()}-{platform.machine()}")
     shutil.copy(ROOT / "CHANGELOG.md", out)
     write_sboms(out, architecture)
     files = sorted(path for path in out.iterdir())
@@ -56,10 +58,10 @@ def write_sboms(out, architecture):
     command += ["--no-build-deps", "--target", target, "-qq"]
     try:
         subprocess.run(command, cwd=ROOT, check=True)
-        for package in PACKAGES:
+        for name, package in PACKAGES.items():
             # It names the crates of the workspace by their folders on this machine.
             text = (ROOT / package / f"{package}.cdx.json").read_text().replace(ROOT.as_uri(), "file:///rollcall")
-            (out / f"{package}.cdx.json").write_text(text)
+            (out / f"{name}.cdx.json").write_text(text)
     finally:
         for path in [*ROOT.glob("*/*.cdx.json"), *ROOT.glob("tools/*/*.cdx.json")]:
             path.unlink()

@@ -82,8 +82,13 @@ impl Target {
         if self.uri.scheme_str() == Some("http") && reach == Reach::Public {
             return Err("http is not allowed here, only https".to_owned());
         }
-        match self.host.parse() {
-            Ok(address) if !reach.allows(address) => Err(refusal(&self.host, address)),
+        // RFC 6761 §6.3: this name is always the machine itself.
+        let address = match self.host.as_str() {
+            "localhost" => Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+            host => host.parse().ok(),
+        };
+        match address {
+            Some(address) if !reach.allows(address) => Err(refusal(&self.host, address)),
             _ => Ok(()),
         }
     }

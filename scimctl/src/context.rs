@@ -65,6 +65,11 @@ impl Context {
         &self.place.table
     }
 
+    /// Whether the table is in the embedded engine of this machine, which has no stream and no backups.
+    pub fn is_embedded(&self) -> bool {
+        self.place.is_embedded()
+    }
+
     /// The table with a deadline for one step.
     pub fn table(&self) -> Table {
         self.table.until(Instant::now() + STEP_TIMEOUT)

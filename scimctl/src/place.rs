@@ -98,6 +98,11 @@ impl TableLocation {
 }
 
 impl Place {
+    /// Whether the table is in the embedded engine of `make run` or `make lambda`.
+    pub fn is_embedded(&self) -> bool {
+        matches!(self.at, At::Folder(_))
+    }
+
     /// Returns what an error of DynamoDB means and what to do, if repeating the request is useless.
     pub fn explain(&self, code: &str, message: &str) -> Option<String> {
         let table = &self.table;

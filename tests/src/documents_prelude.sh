@@ -26,3 +26,8 @@ push_user() {
 push_group() {
     push "$1" Groups '{"schemas": ["urn:ietf:params:scim:schemas:core:2.0:Group"], "displayName": "'"$2"'", "members": [{"value": "'"$(cat "$FOLDER/id of $3")"'"}]}'
 }
+
+# From now on, commands of scimctl that ask for a password get that of the connector that was created last.
+enter_password() {
+    scimctl() { command scimctl "$@" <<< "${CREDENTIALS#*:}"; }
+}

@@ -247,6 +247,78 @@ mod tests {
         }
     }
 
+    /// How a principal can read an item of a partition, in the words of docs/trust/security.md. A write and a check of a condition can
+    /// return the item.
+    fn way_to_read(statements: &[Statement], partition: &str) -> String {
+        let may = |action: &&str| is_allowed(statements, &access(action, Some(&[partition])));
+        if ["GetItem", "BatchGetItem", "Query"].iter().any(may) {
+            return "read".to_owned();
+        }
+        let by_scan = is_allowed(statements, &access("Scan", None)).then_some("by `Scan`");
+        let by_write = ["PutItem", "UpdateItem", "DeleteItem", "ConditionCheckItem"].iter().any(may);
+        let ways: Vec<&str> = by_scan.into_iter().chain(by_write.then_some("by a write")).collect();
+        if ways.is_empty() { "no".to_owned() } else { ways.join(", or ") }
+    }
+
+    #[test]
+    fn readers_of_private_keys_and_secrets_are_those_that_the_security_page_lists() {
+        let rights = rights(&template::resolved(&[]));
+        let page = std::fs::read_to_string(crate::workspace().join("docs/trust/security.md")).unwrap();
+        let section =
+            page.split_once("## Who can read private keys and secrets\n").expect("the page has the table").1;
+        let rows: Vec<Vec<&str>> = section
+            .lines()
+            .skip_while(|line| !line.starts_with('|'))
+            .take_while(|line| line.starts_with('|'))
+            .map(|line| line.trim_matches('|').split('|').map(str::trim).collect())
+            .collect();
+        let partitions = ["key/okta", "token-key/okta", "okta#connector", "connectors"];
+        let patterns = ["`key/*`", "`token-key/*`", "`*#connector`", "`connectors`"];
+        let heading = rows[0][1..].iter().map(|cell| cell.split(':').next().unwrap());
+        assert!(heading.eq(patterns), "{:?}", rows[0]);
+
+        let functions = ROUTES.iter().map(|route| route.function).chain(OTHER_FUNCTIONS.iter().copied());
+        let mut left: BTreeSet<&str> = functions.chain(["fallback"]).collect();
+        for function in &left {
+            for (partition, action) in partitions.iter().flat_map(|partition| {
+                ["PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem"].map(|action| (partition, action))
+            }) {
+                let may_write = is_allowed(&rights[*function], &access(action, Some(&[*partition])));
+                assert!(!may_write, "{function} {action} {partition}");
+            }
+        }
+        left.extend(["DeliverFeeds", "AuditDirectory", "OperateDirectory"]);
+        let outputs = [
+            ("DelivererPolicy", "DeliverFeeds"),
+            ("AuditorPolicy", "AuditDirectory"),
+            ("OperatorPolicy", "OperateDirectory"),
+        ];
+        let named = |row: &[&str]| -> Vec<String> {
+            let names = row[0].split('`').skip(1).step_by(2);
+            names
+                .map(|name| {
+                    outputs.iter().find(|(output, _)| *output == name).map_or(name, |(_, policy)| *policy)
+                })
+                .map(str::to_owned)
+                .collect()
+        };
+        let check = |principal: &str, row: &[&str]| {
+            let found = partitions.map(|partition| way_to_read(&rights[principal], partition));
+            assert_eq!(row[1..], found, "{principal}");
+        };
+        let (others, rows): (Vec<_>, Vec<_>) =
+            rows[2..].iter().partition(|row| row[0] == "every other function of a route");
+        for row in rows.iter().filter(|row| row[0] != "an administrator of the AWS account") {
+            for principal in named(row) {
+                assert!(left.remove(principal.as_str()), "{principal} is in one row");
+                check(&principal, row);
+            }
+        }
+        for principal in left {
+            check(principal, others[0]);
+        }
+    }
+
     /// A statement without `Null` would also match a request without partition keys.
     #[test]
     fn functions_may_do_nothing_without_naming_partitions() {

@@ -137,21 +137,65 @@ impl AuditTrail<'_> {
         until: Timestamp,
         most: usize,
     ) -> Result<(Vec<AuditRecord>, bool), ScimError> {
-        let (first, last, id) = (format!("{since:.3}"), format!("{until:.3}~"), id.to_string());
+        let (mut records, id) = (Vec::new(), id.to_string());
+        let has_older = self.walk(&id, (since, until), most, |record| {
+            records.push(record);
+            false
+        });
+        let has_older = has_older.await?;
+        Ok((records, has_older))
+    }
+
+    /// Finds the newest record of the connector itself that `is_wanted`. It reads only the part of the trail with the connector, and
+    /// at most about `most` records of that.
+    ///
+    /// # Errors
+    /// Fails when DynamoDB does.
+    pub async fn last_of_connector(
+        &self,
+        is_wanted: impl Fn(&AuditRecord) -> bool + Send + Sync,
+        since: Timestamp,
+        until: Timestamp,
+        most: usize,
+    ) -> Result<Option<AuditRecord>, ScimError> {
+        let mut found = None;
+        let id = self.connector.to_string();
+        let walk = self.walk(&id, (since, until), most, |record| {
+            found = Some(record).filter(&is_wanted);
+            found.is_some()
+        });
+        walk.await?;
+        Ok(found)
+    }
+
+    /// Visits the records of one resource or connector itself, the newest first, until `visit` returns true or about `most` records
+    /// of this part of the trail were read. Returns whether older ones were not read.
+    async fn walk(
+        &self,
+        id: &str,
+        (since, until): (Timestamp, Timestamp),
+        most: usize,
+        mut visit: impl FnMut(AuditRecord) -> bool + Send,
+    ) -> Result<bool, ScimError> {
+        let (first, last) = (format!("{since:.3}"), format!("{until:.3}~"));
         let range = Range::Between(first.clone(), last.clone());
-        let (mut records, mut read) = (Vec::new(), 0);
+        let mut read = 0;
         let mut month = month_of(&last);
         let begin = month_of(&first).max(month - MAX_MONTHS);
         while month >= begin {
-            let pk = keys::audit(self.connector, &name_of_month(month), keys::audit_shard(&id));
+            let pk = keys::audit(self.connector, &name_of_month(month), keys::audit_shard(id));
             let mut after = None;
             loop {
                 let (items, next) =
                     self.table.query_page_in_order(&pk, &range, after.as_deref(), None, true).await?;
                 read += items.len();
-                records.extend(items.iter().filter_map(to_record).filter(|record| record.id == id));
+                for record in items.iter().filter_map(to_record).filter(|record| record.id == id) {
+                    if visit(record) {
+                        return Ok(true);
+                    }
+                }
                 if read >= most {
-                    return Ok((records, next.is_some() || month > begin));
+                    return Ok(next.is_some() || month > begin);
                 }
                 match next {
                     Some(next) => after = Some(next),
@@ -160,7 +204,7 @@ impl AuditTrail<'_> {
             }
             month -= 1;
         }
-        Ok((records, false))
+        Ok(false)
     }
 
     /// Reads the ids of the resources that have or had this name, with their kinds. Reads the whole trail of this time.

@@ -17,6 +17,9 @@ use crate::dynamodb::items;
 use crate::dynamodb::keys;
 use crate::dynamodb::table::{Range, at_once};
 
+/// The most users that are read for one word of a display name.
+const MAX_OF_WORD: usize = 100;
+
 /// A user in a list, without its groups.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ListedUser {
@@ -83,12 +86,34 @@ impl View<'_> {
     }
 
     /// Finds at most `most` users by the beginning of an indexed attribute, such as userName, displayName, a part of the name or an
-    /// email address, or by the whole id.
+    /// email address, by the beginning of the username or display name that the mapping makes, or by the whole id.
     ///
     /// # Errors
     /// Fails when DynamoDB does.
     pub async fn search_users(&self, text: &str, most: usize) -> Result<FoundUsers, ScimError> {
         let text = text.trim();
+        let found = self.search_indexes(text, most).await?;
+        let mut words = text.split_whitespace();
+        let (Some(first), Some(last)) = (words.next(), words.next_back()) else { return Ok(found) };
+        if !found.users.is_empty() {
+            return Ok(found);
+        }
+        // A display name that is made of a first and a last name is in no index.
+        let (by_first, by_last) = tokio::try_join!(
+            self.search_indexes(first, MAX_OF_WORD),
+            self.search_indexes(last, MAX_OF_WORD)
+        )?;
+        let mut seen = BTreeSet::new();
+        let wanted = fold(text, false);
+        let is_wanted = |user: &ListedUser| fold(&user.display_name, false).starts_with(&*wanted);
+        let mut users: Vec<ListedUser> = by_first.users.into_iter().chain(by_last.users).collect();
+        users.retain(|user| is_wanted(user) && seen.insert(user.id));
+        let is_cut = by_first.is_cut || by_last.is_cut || users.len() > most;
+        users.truncate(most);
+        Ok(FoundUsers { users, is_cut })
+    }
+
+    async fn search_indexes(&self, text: &str, most: usize) -> Result<FoundUsers, ScimError> {
         if text.is_empty() {
             return Ok(FoundUsers { users: Vec::new(), is_cut: false });
         }
@@ -99,10 +124,14 @@ impl View<'_> {
             }
         };
         let limit = i32::try_from(most + 1).ok();
-        let reads = self.directory.ready_indexes(ResourceKind::User).map(|index| {
-            let pk = keys::index(&self.directory.connector.id, ResourceKind::User, &index.name);
+        let indexes = self.directory.ready_indexes(ResourceKind::User).map(|index| {
             let folded =
                 if index.unique { fold_name(text, index.case_exact) } else { fold(text, index.case_exact) };
+            (index.name.clone(), folded)
+        });
+        let usernames = self.directory.ready_username_index().map(|index| (index, fold_name(text, false)));
+        let reads = indexes.chain(usernames).map(|(index, folded)| {
+            let pk = keys::index(&self.directory.connector.id, ResourceKind::User, &index);
             let range = Range::Prefix(keys::index_prefix(&folded).to_owned());
             async move { self.directory.table.query_page(&pk, &range, None, limit).await }.boxed()
         });

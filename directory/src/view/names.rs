@@ -144,6 +144,12 @@ impl Directory {
         Ok(entries.filter_map(|entry| items::indexed_id(&entry)).collect())
     }
 
+    /// The name of the index of the values that usernames are made of, if that is not the index of `userName` and is ready.
+    pub(super) fn ready_username_index(&self) -> Option<String> {
+        let index = self.settings().mapping.username_index()?;
+        self.check_username_index(&index).is_ok().then_some(index)
+    }
+
     /// Without this index, two users could be shown with one username.
     fn check_username_index(&self, index: &str) -> Result<(), ScimError> {
         let schema = self.schemas.of(ResourceKind::User);

@@ -56,9 +56,16 @@ pub async fn store(
     let connector = context.connectors().add_credential(id, &credential).await?;
     print_lines(&format!("{lines}\n\n"))?;
     print_credentials(context, &read_credentials(context, &connector).await?)?;
+    let is_other =
+        |one: &&Credential| one.scope == scope && one.id != credential.id && one.is_live(context.now);
+    let retirement = match connector.credentials.iter().any(|one| is_other(&one)) {
+        true => format!(
+            ". When `scimctl connector show {id}` says that it is used, retire the old one: scimctl connector retire {id} CREDENTIAL"
+        ),
+        false => String::new(),
+    };
     print_note(&format!(
-        "The new credential has the id {}. It works at once. Enter it in the {}. When `scimctl connector show {id}` \
-         says that it is used, retire the old one: scimctl connector retire {id} CREDENTIAL",
+        "The new credential has the id {}. It works at once. Enter it in the {}{retirement}",
         credential.id,
         user_of(scope)
     ));

@@ -187,8 +187,9 @@ async fn why(
     Path((id, user)): Path<(String, String)>,
 ) -> Result<Response, Problem> {
     let opened = Opened::read(&console, &id).await?;
-    let user = parse_id(&user)?.to_string();
-    let found = why::find(&opened.context, &opened.open, &user, console.policies()).await?;
+    let person = why::Person::of_id(parse_id(&user)?);
+    let user = &person.text;
+    let found = why::find(&opened.context, &opened.open, &person, console.policies()).await?;
     if found.state == why::State::NeverSeen && found.failed_requests.is_empty() {
         return Err(Problem::not_found(format!("The directory never had a user with the id {user}.")));
     }
@@ -196,7 +197,7 @@ async fn why(
     let facts = why::facts(&found).split_off(1);
     let title = found.user.as_ref().map_or(user.as_str(), |user| user.user_name.as_str());
     let content = html! {
-        (tabs(&opened, &user, Tab::Why))
+        (tabs(&opened, user, Tab::Why))
         (page::facts(facts.iter().map(|(label, value)| (label.trim_end_matches(':'), html! { (value) }))))
         @for (title, lines) in why::sections(&found) {
             @if !lines.is_empty() {

@@ -69,7 +69,7 @@ pub async fn run(command: Command, context: &Context) -> Result<(), Failure> {
         (None, None) => "Enter the token:".to_owned(),
     };
     let secret = command.password.as_ref().map(|_| read_secret(&question)).transpose()?;
-    let mut results = table::check(context.client(), context.table_name()).await;
+    let mut results = table::check(context).await;
     if let Some(id) = &command.connector {
         results.extend(connector::check(context, id).await?);
         if let Some(url) = &url {

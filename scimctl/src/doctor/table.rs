@@ -7,9 +7,14 @@ use aws_sdk_dynamodb::types::{PointInTimeRecoveryStatus, TableDescription, TimeT
 use shared::error::chain;
 
 use super::{CheckResult, failed, passed};
+use crate::context::Context;
+
+const EMBEDDED: &str = "the table is in the embedded engine of this machine. In AWS, this command also checks its stream, its deletion \
+                        protection and its point-in-time recovery, which the engine does not have";
 
 /// Checks the table. If it cannot be described, that is the only result.
-pub async fn check(client: &Client, name: &str) -> Vec<CheckResult> {
+pub async fn check(context: &Context) -> Vec<CheckResult> {
+    let (client, name) = (context.client(), context.table_name());
     let table = match client.describe_table().table_name(name).send().await {
         Ok(described) => described.table.unwrap_or_else(|| TableDescription::builder().build()),
         Err(error) => {
@@ -19,6 +24,13 @@ pub async fn check(client: &Client, name: &str) -> Vec<CheckResult> {
             )];
         }
     };
+    if context.is_embedded() {
+        return vec![
+            passed(format!("table {name} exists")),
+            check_time_to_live(client, name).await,
+            CheckResult::Noted(EMBEDDED.to_owned()),
+        ];
+    }
     let has_stream = table.stream_specification.is_some_and(|stream| stream.stream_enabled);
     let stream = match has_stream {
         true => passed("the table has a stream"),

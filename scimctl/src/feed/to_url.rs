@@ -23,6 +23,10 @@ use crate::service_url::ServiceUrl;
 /// How long `deliver` sends events.
 const DELIVERY_TIME: Duration = Duration::from_secs(10 * 60);
 
+/// What to do if events are to be sent to a private address.
+const PRIVATE_TARGETS: &str = "If the service may send there (the stack's parameter AllowPrivateTargets, or ALLOW_PRIVATE_TARGETS of \
+                               `make run`), set ALLOW_PRIVATE_TARGETS=true for this command too";
+
 /// How the events of a new feed reach its consumer. Without an option, the consumer polls.
 #[derive(Args)]
 pub struct DeliveryOptions {
@@ -62,12 +66,12 @@ impl DeliveryOptions {
         let chosen = |delivery, secret| Ok(Chosen { delivery, secret });
         match (push, webhook, event_bus) {
             (Some(url), ..) => {
-                Target::parse(&url).map_err(Failure)?;
+                check_url(&url)?;
                 let token = token.map(|_| read_token()).transpose()?;
                 chosen(NewDelivery::Push { url, issuer, token }, None)
             }
             (None, Some(url), _) => {
-                Target::parse(&url).map_err(Failure)?;
+                check_url(&url)?;
                 let secret = generate_webhook_secret()?;
                 chosen(NewDelivery::Webhook { url, issuer, secret: secret.clone() }, Some(secret))
             }
@@ -75,6 +79,22 @@ impl DeliveryOptions {
             (None, None, None) => chosen(NewDelivery::Poll, None),
         }
     }
+}
+
+/// Checks a URL, and that events may be sent to its address. If it has a name instead of an address, the name is resolved when events
+/// are sent.
+fn check_url(url: &str) -> Result<(), Failure> {
+    let target = Target::parse(url).map_err(Failure)?;
+    let Err(refusal) = target.check(reach()) else { return Ok(()) };
+    fail(match target.check(Reach::Private) {
+        Ok(()) => format!("{refusal}. {PRIVATE_TARGETS}"),
+        Err(_) => refusal,
+    })
+}
+
+/// Where this process may send requests. It has the same setting as the service.
+fn reach() -> Reach {
+    Reach::new(environment::allows_private_targets())
 }
 
 /// Checks the name or ARN of an event bus, as the API reference of EventBridge describes `EventBusName`.
@@ -188,7 +208,6 @@ pub async fn deliver(context: &Context, connector: &ConnectorId, feed: &FeedId) 
 }
 
 async fn deliverer(context: &Context, feed: &Feed) -> Result<Deliverer, Failure> {
-    let reach = Reach::new(environment::allows_private_targets());
     let buses = match feed.settings.delivery {
         Delivery::EventBus(_) => {
             let config = log_in().await?.config;
@@ -196,5 +215,5 @@ async fn deliverer(context: &Context, feed: &Feed) -> Result<Deliverer, Failure>
         }
         _ => EventBuses::new(|| dynamodb::aws_loader().load()),
     };
-    Deliverer::new(context.table_without_deadline(), Schemas::built_in(), reach, buses).map_err(Failure)
+    Deliverer::new(context.table_without_deadline(), Schemas::built_in(), reach(), buses).map_err(Failure)
 }

@@ -8,17 +8,18 @@ use directory::trail::{Filter, Record, Subject};
 use directory::view::Explanation;
 use jiff::Timestamp;
 use serde::Serialize;
-use shared::resource::{ResourceId, ResourceKind};
+use shared::resource::ResourceId;
 
+use super::asked::Person;
+use super::hiding::{self, HidingChange};
 use super::policies::{Mention, mentions};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::open_directory::OpenDirectory;
 use crate::requests;
-use crate::user::find_deleted;
 
-/// The most audit records that are read to find the events of one user.
-const MAX_AUDIT_RECORDS: usize = 100_000;
+/// The most audit records that are read to find the events of one user, or the last change of a setting.
+pub(super) const MAX_AUDIT_RECORDS: usize = 100_000;
 /// The requests that are looked through for failed ones, and the failed ones that are listed.
 const REQUESTS: (usize, usize) = (200, 5);
 
@@ -29,6 +30,8 @@ pub struct Why {
     pub connector: String,
     /// The name or id that was asked for.
     pub asked: String,
+    /// Whether the user was found because a name of it begins with this text.
+    pub is_by_search: bool,
     /// Whether the directory has the user.
     pub state: State,
     /// The id of the user, if it is or was in the directory.
@@ -37,6 +40,9 @@ pub struct Why {
     pub others: Vec<String>,
     /// The user as the platform sees it, with its groups and roles. `None` if the user is not in the directory.
     pub user: Option<Explanation>,
+    /// Who hid the user, or last changed the setting that hides it. `None` if it is not hidden, if no audit record says so, and if
+    /// another user has the same username.
+    pub hidden_by: Option<HidingChange>,
     /// The last change of the user that the identity provider asked for, and what came of it.
     pub last_push: Option<Push>,
     /// Who created, linked, renamed, deactivated and deleted the user, the oldest event first.
@@ -119,34 +125,21 @@ pub struct FeedState {
     pub last_error: Option<String>,
 }
 
-/// Finds out what explains the user with this name or id.
+/// Finds out what explains a user.
 ///
 /// # Errors
 /// Fails when DynamoDB does, and if a file of policies cannot be read.
 pub async fn find(
     context: &Context,
     open: &OpenDirectory,
-    asked: &str,
+    person: &Person,
     policies: &[PathBuf],
 ) -> Result<Why, Failure> {
     let connector = context.connector(&open.connector).await?;
     let table = context.table_without_deadline();
     let audit = table.audit_trail(&connector.id);
     let created = connector.record.created;
-    let (id, others) = match known_id(open, asked).await? {
-        Some(id) => (Some(id), Vec::new()),
-        None => {
-            let named = audit.named(asked, created, context.now).await?.into_iter();
-            let users = named.filter(|(_, kind)| kind == ResourceKind::User.name()).map(|(id, _)| id);
-            let mut times = Vec::new();
-            for id in users {
-                let (records, _) = audit.own(id, created, context.now, MAX_AUDIT_RECORDS).await?;
-                times.push((records.first().map(|record| record.time.clone()), id));
-            }
-            times.sort();
-            (times.pop().map(|(_, id)| id), times.into_iter().map(|(_, id)| id.to_string()).collect())
-        }
-    };
+    let id = person.id;
     let view = open.directory.view(true)?;
     let user = match id {
         Some(id) => view.explain(id).await?,
@@ -159,6 +152,12 @@ pub async fn find(
         }
         None => (Vec::new(), false),
     };
+    let hidden_by = match user.as_ref().and_then(|user| user.entry.hidden.as_ref()) {
+        Some(hidden) => hiding::find(&audit, hidden, &records, (created, context.now)).await?,
+        None => None,
+    };
+    // A text that is only the beginning of a name can be another user's name.
+    let asked = Some(person.text.as_str()).filter(|_| !person.is_by_search);
     let requests = requests_about(context, open, asked, id, user.as_ref()).await?;
     let last_push = last_push(&records, &requests);
     let failed = requests.into_iter().filter(Record::is_failure).take(REQUESTS.1).collect();
@@ -175,17 +174,19 @@ pub async fn find(
             feeds.push(feed_state(feed, waiting));
         }
     }
-    let mut names: Vec<&str> = vec![asked];
+    let mut names: Vec<&str> = asked.into_iter().collect();
     names.extend(user.iter().flat_map(|user| [user.entry.username.as_str(), user.user_name.as_str()]));
     let id = id.filter(|_| state != State::NeverSeen).map(|id| id.to_string());
     Ok(Why {
         connector: open.connector.clone(),
-        asked: asked.to_owned(),
+        asked: person.text.clone(),
+        is_by_search: person.is_by_search,
         state,
         policies: (!policies.is_empty()).then(|| mentions(policies, &names, id.as_deref())).transpose()?,
         id,
-        others,
+        others: person.others.iter().map(ToString::to_string).collect(),
         user,
+        hidden_by,
         last_push,
         events: records.iter().rev().filter_map(event).collect(),
         has_older_events,
@@ -194,28 +195,17 @@ pub async fn find(
     })
 }
 
-/// The id of a user whom the directory has, or an id itself.
-async fn known_id(open: &OpenDirectory, asked: &str) -> Result<Option<ResourceId>, Failure> {
-    if let Some(id) = open.directory.find_by_name(ResourceKind::User, asked).await? {
-        return Ok(Some(id));
-    }
-    match ResourceId::parse(asked) {
-        Some(id) => Ok(Some(id)),
-        None => Ok(find_deleted(&open.directory, asked).await?.pop()),
-    }
-}
-
 /// Reads the newest requests about a user.
 async fn requests_about(
     context: &Context,
     open: &OpenDirectory,
-    asked: &str,
+    asked: Option<&str>,
     id: Option<ResourceId>,
     user: Option<&Explanation>,
 ) -> Result<Vec<Record>, Failure> {
     let connector = crate::context::parse_connector_id(&open.connector)?;
     let mut filter = Filter::until(context.now);
-    let names = user.map(|user| user.user_name.clone()).into_iter().chain([asked.to_owned()]);
+    let names = user.map(|user| user.user_name.clone()).into_iter().chain(asked.map(str::to_owned));
     filter.subjects = names.map(Subject::Name).chain(id.map(Subject::Id)).collect();
     requests::newest(context, &connector, &filter, REQUESTS.0).await
 }

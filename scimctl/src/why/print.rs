@@ -5,6 +5,7 @@ use directory::view::{Explanation, Hidden, Way};
 use runtime::escape::escape;
 
 use super::find::{Event, FeedState, Push, State, Why};
+use super::hiding::HidingChange;
 use super::policies::Mention;
 use crate::output::{count, format_fact_list, format_time};
 
@@ -28,9 +29,14 @@ pub fn format(why: &Why) -> String {
 
 const POLICIES: &str = "Policies";
 
+const FOUND_BY_SEARCH: &str = "its display name, its email address or the beginning of a name. To find a deleted user, enter its whole userName";
+
 /// The facts about a user.
 pub fn facts(why: &Why) -> Vec<(&'static str, String)> {
-    let mut facts = vec![("User:", why.asked.clone()), ("State:", state(why))];
+    let mut facts = vec![("User:", why.asked.clone())];
+    facts.extend(why.is_by_search.then(|| ("Found by:", FOUND_BY_SEARCH.to_owned())));
+    facts.push(("State:", state(why)));
+    facts.extend(hidden_by(why));
     facts.extend(why.id.clone().map(|id| ("Id:", id)));
     if let Some(user) = &why.user {
         facts.push(("Stored userName:", user.user_name.clone()));
@@ -77,6 +83,21 @@ fn state(why: &Why) -> String {
         (State::NeverSeen, None) => "the directory never had this user".to_owned(),
         (State::Shown | State::Hidden, None) => "shown".to_owned(),
     }
+}
+
+/// Who hid the user, and when. If another user has the same username, the state says it.
+fn hidden_by(why: &Why) -> Option<(&'static str, String)> {
+    let hidden = why.user.as_ref()?.entry.hidden.as_ref()?;
+    let label = match hidden {
+        Hidden::NameTakenBy(_) => return None,
+        Hidden::Deactivated | Hidden::Deleted => "Hidden by:",
+        Hidden::NotIncluded | Hidden::Excluded(_) => "Rule last changed:",
+        Hidden::NoUsername => "Mapping last changed:",
+    };
+    let Some(HidingChange { time, what, by, who, request, .. }) = &why.hidden_by else {
+        return Some((label, "no audit record has the change".to_owned()));
+    };
+    Some((label, format!("{}: {what} by {by} {who} (request {request})", format_time(*time))))
 }
 
 fn push(push: &Push) -> String {

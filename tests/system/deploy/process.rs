@@ -178,6 +178,24 @@ async fn events_are_sent_to_the_url_of_a_feed() {
 }
 
 #[tokio::test]
+async fn doctor_passes_on_a_laptop_and_notes_what_is_checked_only_in_aws() {
+    let folder = Folder::missing();
+    let mut running = Running::start(folder.path(), &[]);
+    let url = running.start_page();
+    let mut doctor = Command::new(binaries().join("scimctl"));
+    doctor.args(["--local", folder.path().to_str().unwrap(), "doctor", "default", "--url", &url]);
+    let output = doctor.output().unwrap();
+    let out = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success() && !out.contains("FAILED"), "{out}");
+    let notes: Vec<&str> = out.lines().filter(|line| line.starts_with("note ")).collect();
+    let note = "note    the table is in the embedded engine of this machine. In AWS, this command also checks its stream, its deletion \
+                protection and its point-in-time recovery, which the engine does not have";
+    assert_eq!(notes, [note]);
+    assert!(out.contains("ok      the table deletes expired items\n"), "{out}");
+    assert!(running.end("-INT").0.success());
+}
+
+#[tokio::test]
 async fn scim_requests_need_the_origin_secret_and_the_log_does_not_have_it() {
     let folder = Folder::missing();
     let secret = "a-secret-of-the-origin";

@@ -69,6 +69,23 @@ async fn connector_create_prints_the_endpoint_url_and_new_credentials_once() {
 }
 
 #[tokio::test]
+async fn new_credential_says_to_retire_the_old_one_only_if_there_is_one() {
+    let connector = service().connector().await;
+    let id = connector.id.to_string();
+    // The connector has a credential of the scope scim, which is for another client.
+    let hints = ["--bearer", "--bearer"].map(|kind| {
+        let created = scimctl(service(), &["credential", "create", &id, "--scope", "directory", kind]);
+        assert_eq!(created.code, 0, "{created:?}");
+        created.err.trim_end().split_once(" It works at once. ").unwrap().1.to_owned()
+    });
+    let first = "Enter it in the application that reads the directory";
+    let second = format!(
+        "{first}. When `scimctl connector show {id}` says that it is used, retire the old one: scimctl connector retire {id} CREDENTIAL"
+    );
+    assert_eq!(hints, [first.to_owned(), second]);
+}
+
+#[tokio::test]
 async fn old_and_rotated_credentials_are_valid_until_one_is_retired() {
     let (name, origin) = (new_name(), origin());
     let run = |arguments: &[&str]| scimctl(service(), &[&["connector"], arguments].concat());

@@ -165,3 +165,36 @@ async fn event_is_sent_over_https_only_to_a_server_with_a_trusted_certificate() 
     assert_eq!(accepted, "The consumer of feed platform accepted the test event: 200 OK\n");
     assert_eq!(server.requests(), 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn feed_to_an_address_that_is_not_public_is_refused_at_its_creation_as_by_feed_test() {
+    let not_public = |host: &str, address: &str| {
+        format!("{host} has the address {address}, which is not public, so nothing is sent to it")
+    };
+    // A service can be allowed to send to all of these addresses except the last.
+    for (option, url, refusal, can_be_allowed) in [
+        ("--webhook", "https://10.0.0.1/events", not_public("10.0.0.1", "10.0.0.1"), true),
+        ("--push", "https://[::1]:8443/", not_public("::1", "::1"), true),
+        ("--webhook", "https://localhost/", not_public("localhost", "127.0.0.1"), true),
+        ("--push", "http://127.0.0.1:9/", "http is not allowed here, only https".to_owned(), true),
+        ("--push", "https://169.254.169.254/", not_public("169.254.169.254", "169.254.169.254"), false),
+    ] {
+        let connector = service().connector().await;
+        let id = connector.id.to_string();
+        let run_as = |policy: &str, is_allowed: &str, arguments: &[&str]| {
+            scimctl_in(&[("ALLOW_PRIVATE_TARGETS", is_allowed)], policy, service(), arguments, "")
+        };
+        let create = ["feed", "create", &id, "platform", option, url, "--url", URL];
+        let refused = run_as("OperateDirectory", "false", &create).failed();
+        let remedy = ". If the service may send there (the stack's parameter AllowPrivateTargets, or ALLOW_PRIVATE_TARGETS of `make run`), \
+                      set ALLOW_PRIVATE_TARGETS=true for this command too";
+        assert_eq!(refused, if can_be_allowed { format!("{refusal}{remedy}") } else { refusal.clone() });
+        assert_eq!(run(&connector, &["feed", "list", "--json"]).ok(), "", "{url}");
+        let allowed = run_as("OperateDirectory", "true", &create);
+        assert_eq!(allowed.code == 0, can_be_allowed, "{allowed:?}");
+        if can_be_allowed {
+            let tested = run_as("DeliverFeeds", "false", &["feed", "test", &id, "platform"]).failed();
+            assert_eq!(tested, format!("the test event of feed platform was not accepted: {refusal}"));
+        }
+    }
+}

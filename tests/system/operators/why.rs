@@ -1,8 +1,10 @@
 //! `scimctl why` explains a user: what came of the last push, why it is hidden, the way to each group and role, what waits in
-//! feeds, and the policies that name it. It also explains users who are deleted, and those whom the directory never had.
+//! feeds, and the policies that name it. It also explains users who are deleted, and those whom the directory never had. A user is
+//! found by its userName or id, or else by the beginning of a name.
 
 use directory::settings::{Mapping, Rules, Settings};
 use serde_json::{Value, json};
+use shared::schema::Schemas;
 use tests::client::Client;
 use tests::folder::Folder;
 use tests::provisioning::{USER, create_group, create_user, patch_body, set_active_body};
@@ -127,4 +129,150 @@ async fn failed_pushes_deleted_users_and_unknown_users_are_explained() {
     assert_eq!(client.post("/Users", &body).await.status, 400);
     assert_printed("why_never_seen", why(&service, "carl@example.com"));
     assert_printed("why_unknown", why(&service, "dora@example.com"));
+}
+
+#[tokio::test]
+async fn user_is_found_by_a_name_if_no_other_user_matches() {
+    let (service, _, client) = okta_with(Settings::default()).await;
+    let create = async |body: Value| {
+        let created = client.post("/Users", &body).await;
+        assert_eq!(created.status, 201, "{:?}", created.json());
+        created.json()["id"].as_str().unwrap().to_owned()
+    };
+    let ann = create(json!({
+        "schemas": [USER], "userName": "ann@example.com", "name": { "givenName": "Ann Lee", "familyName": "Ash" }
+    }))
+    .await;
+    let anton = create(json!({
+        "schemas": [USER], "userName": "anton@example.com", "displayName": "Anton Berg", "externalId": "00U7",
+        "emails": [{ "value": "a.berg@example.org", "primary": true }]
+    }))
+    .await;
+    let ash = create_user(&client, "ashley@example.com").await;
+    // The display name of Ann is made of her names, and no index has it.
+    for (text, id) in [
+        ("ANN", &ann),
+        ("ann lee a", &ann),
+        ("Ann Lee Ash", &ann),
+        ("anton b", &anton),
+        ("a.berg", &anton),
+        ("00U", &anton),
+        ("ashl", &ash),
+    ] {
+        let found = as_json(&service, text);
+        let facts = (&found["id"], &found["is_by_search"], &found["state"]);
+        assert_eq!(facts, (&json!(id), &json!(true), &json!("shown")), "{text}");
+    }
+    let by_user_name = as_json(&service, "ANN@example.com");
+    assert_eq!((&by_user_name["id"], &by_user_name["is_by_search"]), (&json!(ann), &json!(false)));
+    assert_printed("why_by_name", why(&service, "ann l"));
+    // A failed request about another name that begins so is not about this user.
+    let body = json!({ "schemas": [USER], "userName": "anto", "active": "perhaps" });
+    assert_eq!(client.post("/Users", &body).await.status, 400);
+    let found = as_json(&service, "anto");
+    assert_eq!((&found["id"], &found["failed_requests"]), (&json!(anton), &json!([])));
+}
+
+#[tokio::test]
+async fn users_are_listed_if_several_match_and_only_a_whole_name_chooses_one() {
+    let (service, connector, client) = okta_with(Settings::default()).await;
+    for name in ["ann@example.com", "anna@example.com", "anton@example.com"] {
+        let user =
+            json!({ "schemas": [USER], "userName": name, "displayName": name.split_once('@').unwrap().0 });
+        assert_eq!(client.post("/Users", &user).await.status, 201);
+    }
+    let rules = Rules { exclude_users: vec!["anton*".to_owned()], ..Rules::default() };
+    service.change_settings(&connector.id, |_| Settings { rules, ..Settings::default() }).await;
+    let several = why(&service, "an");
+    assert_eq!(several.code, 1);
+    let error = "scimctl: \"an\" matches 3 users; enter the whole userName, or the id\n";
+    assert_eq!(several.err, error);
+    assert_printed("why_several", Done { code: 0, ..several });
+    assert_eq!(as_json(&service, "ann")["user"]["user_name"], "ann@example.com");
+    let json = scimctl(&service, &["why", "okta", "an", "--json"]);
+    assert_eq!((json.code, json.err.as_str()), (1, error));
+    let json: Value = serde_json::from_str(&json.out).unwrap();
+    let candidates = json["candidates"].as_array().unwrap();
+    let names: Vec<_> = candidates.iter().map(|user| (&user["user_name"], &user["hidden"])).collect();
+    let name = |name: &str| json!(format!("{name}@example.com"));
+    let (ann, anna, anton) = (name("ann"), name("anna"), name("anton"));
+    let excluded = json!("excluded by anton*");
+    assert_eq!(names, [(&ann, &Value::Null), (&anna, &Value::Null), (&anton, &excluded)]);
+    assert_eq!((&json["asked"], &json["has_more"]), (&json!("an"), &json!(false)));
+    for number in 0..20 {
+        create_user(&client, &format!("and{number:02}@example.com")).await;
+    }
+    let many = scimctl(&service, &["why", "okta", "an"]);
+    assert!(many.err.contains("\"an\" matches more than 20 users"), "{many:?}");
+    assert_eq!(many.out.lines().count(), 21);
+}
+
+#[tokio::test]
+async fn username_of_a_mapping_finds_the_user() {
+    let service = Service::start();
+    let connector = service.connector_named("okta", "okta", &secret()).await;
+    let client = connector.local(&service);
+    let user = json!({ "schemas": [USER], "userName": "ann@example.com", "nickName": "Annie" });
+    let ann = client.post("/Users", &user).await.json()["id"].clone();
+    let other = json!({ "schemas": [USER], "userName": "annie-lou@example.com", "nickName": "Lou" });
+    assert_eq!(client.post("/Users", &other).await.status, 201);
+    scimctl(&service, &["connector", "set", "okta", "mapping.username=nickName"]).ok();
+    service.build_indexes(&connector.id, Schemas::built_in()).await;
+    for text in ["annie", "ANNIE"] {
+        assert_eq!(as_json(&service, text)["id"], ann, "the other user only begins so");
+    }
+    assert_eq!(as_json(&service, "annie-")["user"]["user_name"], "annie-lou@example.com");
+}
+
+#[tokio::test]
+async fn who_hid_a_user_and_when_is_said() {
+    let service = Service::start();
+    let connector = service.connector_named("okta", "okta", &secret()).await;
+    let client = connector.local(&service);
+    let set = |setting: &str| scimctl(&service, &["connector", "set", "okta", setting]).ok();
+    let hidden_by = |user: &str| {
+        let mut change = as_json(&service, user)["hidden_by"].clone();
+        if let Some(change) = change.as_object_mut() {
+            let request = change.remove("request").unwrap();
+            assert!(change.remove("time").is_some() && request.is_string(), "{request}");
+        }
+        change
+    };
+    let operator = tests::scimctl::operator();
+    let by_operator =
+        |what: &str| json!({ "what": what, "is_setting": true, "by": "operator", "who": operator });
+
+    create_user(&client, "svc-backup").await;
+    let credential = as_json(&service, "svc-backup")["last_push"]["credential"].clone();
+    let by_client =
+        |what: &str| json!({ "what": what, "is_setting": false, "by": "client", "who": credential });
+    set("rules.exclude-users=test-*");
+    set("rules.exclude-users=test-*,svc-*");
+    set("rules.include-groups=*");
+    let changed = "rules.exclude-users from 1 pattern to 2 patterns";
+    assert_eq!(hidden_by("svc-backup"), by_operator(changed));
+    assert_printed("why_rule_changed", why(&service, "svc-backup"));
+
+    create_user(&client, "carl").await;
+    set("rules.include-users=bob");
+    assert_eq!(hidden_by("carl"), by_operator("rules.include-users from 0 patterns to 1 pattern"));
+    set("rules.include-users=");
+
+    let bob = create_user(&client, "bob").await;
+    assert_eq!(hidden_by("bob"), Value::Null, "the user is shown");
+    assert_eq!(client.patch(&format!("/Users/{bob}"), &set_active_body(false)).await.status, 200);
+    assert_eq!(hidden_by("bob"), by_client("deactivated"));
+
+    let inactive = json!({ "schemas": [USER], "userName": "dora", "active": false });
+    assert_eq!(client.post("/Users", &inactive).await.status, 201);
+    assert_eq!(hidden_by("dora"), by_client("created"));
+
+    set("on-delete=deactivate");
+    let erik = create_user(&client, "erik").await;
+    let fresh = tests::in_process::InProcess::uncached(service.dynamodb(), client.clone());
+    let deleted = fresh.send("DELETE", &format!("/Users/{erik}"), None, tests::service::TIME_LIMIT).await;
+    assert_eq!(deleted.status().as_u16(), 204);
+    let why_erik = as_json(&service, &erik);
+    assert_eq!(why_erik["user"]["entry"]["hidden"], "deleted");
+    assert_eq!(hidden_by(&erik), by_client("deleted"));
 }

@@ -155,6 +155,13 @@ bench-feeds: ## Measure how fast changes reach the consumer of a feed; writes do
 	cargo build --profile local --locked --package local --package scimctl --package bench
 	target/local/bench feeds
 
+# The functions of the measured operations.
+MEASURED := users-get users-list users-create users-patch users-delete groups-patch
+.PHONY: bench-functions
+bench-functions: ## Measure cold starts and CPU time of the functions, and their cost; writes docs/functions_performance.md
+	cargo build --release --locked --package functions $(addprefix --bin ,$(MEASURED)) --package bench --bin bench
+	target/release/bench functions
+
 # Builds as `make run` does, but with symbols and frame pointers, in a separate folder.
 .PHONY: profile
 profile: export CARGO_PROFILE_LOCAL_DEBUG := line-tables-only

@@ -1,23 +1,14 @@
 //! Measures cold starts: runs each function as a process, with a local substitute for the Lambda runtime API that records
 //! the time of each request.
 
-use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
-use std::process::Stdio;
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use axum::Router;
-use axum::body::Body;
-use axum::extract::State;
-use axum::routing::{get, post};
 use bench::directory::{group, patch, user};
-use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::DeflateEncoder;
+use http::Request;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
-use http::{Request, Response};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use service::routes::{FALLBACK, ROUTES};
@@ -26,16 +17,13 @@ use tests::client::{Client, SCIM_JSON};
 use tests::event::{Arrival, event};
 use tests::layout as keys;
 use tests::service::{Service, TABLE};
-use tokio::net::TcpListener;
-use tokio::process::Command;
-use tokio::sync::Notify;
 use uuid::Uuid;
+
+use crate::runtime_api::{Program, run};
 
 /// Starts per measured function. The result is the median.
 const STARTS: usize = 21;
 const MEMBERS: usize = 1_000;
-/// How long a function may take to handle its events.
-const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// One start of a function.
 #[derive(Clone, Copy)]
@@ -208,14 +196,15 @@ async fn fill(client: &Client) -> Vec<String> {
     ids
 }
 
-async fn create(client: &Client, path: &str, body: &Value) -> String {
+/// Creates a resource and returns its id.
+pub async fn create(client: &Client, path: &str, body: &Value) -> String {
     let reply = client.post(path, body).await;
     assert_eq!(reply.status, 201, "{path}");
     reply.json()["id"].as_str().expect("an id").to_owned()
 }
 
 /// Returns the event for a request of this client.
-fn request(client: &Client, method: &str, path: &str, body: Option<&Value>) -> Value {
+pub fn request(client: &Client, method: &str, path: &str, body: Option<&Value>) -> Value {
     let base = client.base_url.splitn(4, '/').nth(3).expect("a path");
     let body = body.map(Value::to_string).unwrap_or_default();
     let request = Request::builder()
@@ -234,9 +223,6 @@ fn request(client: &Client, method: &str, path: &str, body: Option<&Value>) -> V
     };
     event(&request.into_parts().0, body.as_bytes(), &arrival)
 }
-
-/// A program with its arguments, and its environment.
-type Program = (Vec<String>, Vec<(&'static str, String)>);
 
 fn function(binaries: &Path, name: &str, endpoint: &str) -> Program {
     (vec![binaries.join(name).display().to_string()], environment(endpoint))
@@ -279,107 +265,16 @@ async fn medians(program: &Program, event: &Value) -> Start {
     }
 }
 
-/// What the local runtime API observed.
-#[derive(Default)]
-struct Observations {
-    events: VecDeque<Bytes>,
-    pid: u32,
-    ready: Option<Instant>,
-    answered: Option<Instant>,
-    idle: u64,
-    longest_response: usize,
-}
-
-struct RuntimeApi {
-    observed: Mutex<Observations>,
-    is_finished: Notify,
-}
-
 /// Starts a function, sends it these events and kills it. Returns the measurements and the size of the longest response.
-async fn start((program, environment): &Program, events: &[Value]) -> (Start, usize) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let address = listener.local_addr().expect("a bound address");
-    let events = events.iter().map(|event| Bytes::from(event.to_string())).collect();
-    let observed = Mutex::new(Observations { events, ..Observations::default() });
-    let api = Arc::new(RuntimeApi { observed, is_finished: Notify::new() });
-    let router = Router::new()
-        .route("/2018-06-01/runtime/invocation/next", get(next))
-        .route("/2018-06-01/runtime/invocation/{id}/response", post(response))
-        .layer(axum::extract::DefaultBodyLimit::disable())
-        .with_state(Arc::clone(&api));
-    let served = tokio::spawn(async move { axum::serve(listener, router).await });
-    let mut command = Command::new(&program[0]);
-    command.args(&program[1..]).env_clear().env("AWS_LAMBDA_RUNTIME_API", address.to_string());
-    command
-        .envs(environment.iter().map(|(name, value)| (name, value)))
-        .stdout(Stdio::null())
-        .kill_on_drop(true);
-    let began = Instant::now();
-    let (mut child, pid) = {
-        // Hold the lock until the pid is set: the function may request its first event at once.
-        let mut observed = api.observed.lock().expect("no thread panicked with the lock");
-        let child = command.spawn().expect("the function starts");
-        observed.pid = child.id().expect("it runs");
-        (child, observed.pid)
+async fn start(program: &Program, events: &[Value]) -> (Start, usize) {
+    let run = run(program, events).await;
+    let start = Start {
+        ready: run.asked[0].at.as_secs_f64(),
+        answered: run.answered[0].at.as_secs_f64(),
+        idle: run.idle,
+        peak: run.peak,
     };
-    tokio::select! {
-        done = tokio::time::timeout(TIMEOUT, api.is_finished.notified()) => done.expect("the function answers"),
-        ended = child.wait() => panic!("{program:?} ended: {ended:?}"),
-    }
-    let peak = memory(pid, "VmHWM:");
-    child.kill().await.expect("the function can be killed");
-    served.abort();
-    let observed = api.observed.lock().expect("no thread panicked with the lock");
-    let after = |time: Option<Instant>| time.map_or(0.0, |time| (time - began).as_secs_f64());
-    let start =
-        Start { ready: after(observed.ready), answered: after(observed.answered), idle: observed.idle, peak };
-    (start, observed.longest_response)
-}
-
-async fn next(State(api): State<Arc<RuntimeApi>>) -> Response<Body> {
-    let now = Instant::now();
-    let event = {
-        let mut observed = api.observed.lock().expect("no thread panicked with the lock");
-        if observed.ready.is_none() {
-            observed.ready = Some(now);
-            observed.idle = memory(observed.pid, "VmRSS:");
-        }
-        observed.events.pop_front()
-    };
-    let Some(event) = event else {
-        api.is_finished.notify_one();
-        return std::future::pending().await;
-    };
-    let deadline = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock past 1970") + TIMEOUT;
-    Response::builder()
-        .header(CONTENT_TYPE, "application/json")
-        .header("lambda-runtime-aws-request-id", Uuid::new_v4().to_string())
-        .header("lambda-runtime-deadline-ms", deadline.as_millis().to_string())
-        .header(
-            "lambda-runtime-invoked-function-arn",
-            "arn:aws:lambda:eu-central-1:123456789012:function:measured",
-        )
-        .body(event.into())
-        .expect("an event")
-}
-
-async fn response(State(api): State<Arc<RuntimeApi>>, body: Bytes) -> http::StatusCode {
-    let now = Instant::now();
-    let response: Value = serde_json::from_slice(&body).expect("a response");
-    let status = response["statusCode"].as_i64().expect("a status");
-    assert!(status < 300 || status == 501, "{response}");
-    let mut observed = api.observed.lock().expect("no thread panicked with the lock");
-    observed.answered.get_or_insert(now);
-    observed.longest_response = observed.longest_response.max(body.len());
-    http::StatusCode::ACCEPTED
-}
-
-/// Reads a value from `/proc/PID/status` and converts it to bytes.
-fn memory(pid: u32, name: &str) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("a running process");
-    let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("a line of this name");
-    let kilobytes: u64 = line.trim().trim_end_matches(" kB").parse().expect("a number");
-    kilobytes * 1_024
+    (start, run.answered.iter().map(|answer| answer.body.len()).max().unwrap_or_default())
 }
 
 /// Returns the size of a file when it is compressed as in a zip archive, in bytes, without the archive's headers (about 100 bytes).

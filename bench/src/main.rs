@@ -1,14 +1,16 @@
-//! `make bench`, `make bench-feeds` and `make profile`: measures Rollcall on this machine and writes the results to `docs/`.
+//! `make bench`, `make bench-feeds`, `make bench-functions` and `make profile`: measures Rollcall on this machine and writes the results to `docs/`.
 
 mod cold;
 mod core;
 mod delayed;
 mod feeds;
+mod functions;
 mod growth;
 mod load;
 mod plot;
 mod profile;
 mod report;
+mod runtime_api;
 mod server;
 mod targets;
 mod throughput;
@@ -34,8 +36,11 @@ fn main() {
             recreate(&work);
             runtime.block_on(feeds::run(&work, &docs));
         }
+        Some("functions") => runtime.block_on(functions::run(&docs)),
         Some(other) => {
-            panic!("Unknown command {other:?}; the commands are `feeds`, `profile` and `serve-in-memory`.")
+            panic!(
+                "Unknown command {other:?}; the commands are `feeds`, `functions`, `profile` and `serve-in-memory`."
+            )
         }
         None => {
             recreate(&work);

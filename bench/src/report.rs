@@ -15,13 +15,14 @@ use crate::throughput::{Measured, OPERATIONS};
 use tests::heat::{READ_UNITS_A_SECOND, Share, WRITE_UNITS_A_SECOND};
 
 /// On-demand prices of DynamoDB standard tables in us-east-1, in dollars per million units.
-const WRITE_PRICE: f64 = 0.625;
-const READ_PRICE: f64 = 0.125;
+pub const WRITE_PRICE: f64 = 0.625;
+/// The same for read units.
+pub const READ_PRICE: f64 = 0.125;
 /// The number of bytes in a megabyte.
 pub const MEGABYTE: f64 = 1024.0 * 1024.0;
 
 /// The average number of operations per user and year, and the reason for each.
-const YEARLY_OPERATIONS: [(&str, f64, &str); 8] = [
+pub const YEARLY_OPERATIONS: [(&str, f64, &str); 8] = [
     ("create", 0.2, "one user in five joins"),
     ("deactivate", 0.2, "as many users leave"),
     ("delete", 0.2, "as many users are deleted later"),

@@ -36,6 +36,9 @@ const TIMEOUT: Duration = Duration::from_secs(29);
 /// The part of an invocation's time that is reserved for sending a response after the request's deadline.
 const TIME_TO_ANSWER: Duration = Duration::from_millis(1_500);
 
+/// How long the start of a process waits for DynamoDB.
+const TIME_TO_WARM_UP: Duration = Duration::from_secs(2);
+
 /// Runs a function until Lambda stops it.
 ///
 /// # Errors
@@ -64,16 +67,14 @@ fn start(handler: Handler, fetch: Option<Fetch>) -> Result<(), Error> {
 async fn serve(handler: Handler, fetch: Option<Fetch>) -> Result<(), Error> {
     let start = SystemTime::now();
     logging::start(logging::Format::Json, "info");
-    let service = Service::new(
-        Table::new(runtime::dynamodb::client().await, environment::table_name()),
-        environment::public_url(),
-        Schemas::built_in(),
-        Timestamp::now,
-    )?;
+    let table = Table::new(runtime::dynamodb::client().await, environment::table_name());
+    let schemas = Schemas::built_in();
+    let service = Service::new(table.clone(), environment::public_url(), schemas, Timestamp::now)?;
     let origin_secret = environment::origin_secret().map(|secret| OriginSecret::parse(&secret));
     let metrics = Metrics::from_environment().map(|metrics| metrics as Arc<dyn Observer>);
     let service = service.with_origin_secret(origin_secret).with_fetch(fetch).with_observer(metrics);
     let service = Arc::new(service);
+    warm_up(&table).await;
     lambda_runtime::run(lambda_http::service_fn(move |event: LambdaEvent<ApiGatewayV2httpRequest>| {
         let service = Arc::clone(&service);
         async move {
@@ -86,6 +87,14 @@ async fn serve(handler: Handler, fetch: Option<Fetch>) -> Result<(), Error> {
         }
     }))
     .await
+}
+
+/// Prepares the process for its first request. Until a function asks for its first event, Lambda gives it a whole CPU, and afterwards
+/// one in proportion to its memory. If this fails, the first request connects.
+async fn warm_up(table: &Table) {
+    if let Err(error) = table.until(Instant::now() + TIME_TO_WARM_UP).warm_up().await {
+        tracing::warn!(%error, "DynamoDB did not answer before the first request");
+    }
 }
 
 /// Reads the JSON of an event, as the runtime does. `start` is when the process started.

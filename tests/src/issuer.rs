@@ -11,15 +11,12 @@ use http_body_util::Full;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer as Authority, KeyPair};
-use rustls::ServerConfig;
-use rustls::crypto::ring::default_provider;
-use rustls::pki_types::PrivateKeyDer;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::AbortHandle;
 use tokio_rustls::TlsAcceptor;
 
+use crate::certificate::LocalhostCertificate;
 use crate::folder::Folder;
 
 /// What the server answers.
@@ -53,8 +50,9 @@ impl Issuer {
     pub async fn start(answer: Answer) -> Self {
         let folder = Folder::new();
         let authority = folder.file_path("authority.pem");
-        let config = certificates(&authority);
-        let acceptor = TlsAcceptor::from(Arc::new(config));
+        let certificate = LocalhostCertificate::new();
+        std::fs::write(&authority, &certificate.authority).expect("the folder can be written");
+        let acceptor = TlsAcceptor::from(Arc::new(certificate.config));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
         let port = listener.local_addr().expect("the listener has an address").port();
         let (answer, requests) = (Arc::new(Mutex::new(answer)), Arc::new(AtomicUsize::new(0)));
@@ -102,25 +100,6 @@ impl Drop for Issuer {
     fn drop(&mut self) {
         self.stop();
     }
-}
-
-/// Makes the authority and the certificate of `localhost`, and writes the authority to a file.
-fn certificates(authority_file: &str) -> ServerConfig {
-    let key = KeyPair::generate().expect("a key can be made");
-    let mut params = CertificateParams::new(Vec::new()).expect("no names are valid");
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let authority = params.self_signed(&key).expect("the key can sign");
-    std::fs::write(authority_file, authority.pem()).expect("the folder can be written");
-    let authority = Authority::new(params, key);
-    let key = KeyPair::generate().expect("a key can be made");
-    let params = CertificateParams::new(vec!["localhost".to_owned()]).expect("the name is valid");
-    let certificate = params.signed_by(&key, &authority).expect("the authority can sign");
-    let private = PrivateKeyDer::try_from(key.serialize_der()).expect("the key is PKCS #8");
-    let config = ServerConfig::builder_with_provider(Arc::new(default_provider()));
-    let config = config.with_safe_default_protocol_versions().expect("ring has them").with_no_client_auth();
-    config
-        .with_single_cert(vec![certificate.der().clone()], private)
-        .expect("the key is that of the certificate")
 }
 
 fn respond(answer: Answer) -> Response<Full<Bytes>> {

@@ -8,7 +8,7 @@
 //! - To check results: [`invariants`] (what must be true of the table), [`trail`] (the request trail), [`filter`], [`pattern`], [`refusal`],
 //!   [`ledger`] (costs), [`heat`] (the hottest partitions).
 //! - To inject faults between the service and DynamoDB: [`faults`], [`hooks`] ([`call`] is one request), [`torn`],
-//!   [`ceilings`], [`away`], [`rights`] (by the policies of the template, as in [`iam`]), [`strict`] (AWS's limits, in [`limits`]).
+//!   [`ceilings`], [`away`], [`tls_endpoint`], [`rights`] (by the policies of the template, as in [`iam`]), [`strict`] (AWS's limits, in [`limits`]).
 //! - To interrupt requests and finish their work: [`faulty_service`], [`interrupted`].
 //! - To check functions that run elsewhere: [`deployment`].
 //! - To simulate clients, faults and kills, and check every answer: [`storm`].
@@ -24,6 +24,7 @@ pub mod away;
 pub mod call;
 pub mod captures;
 pub mod ceilings;
+pub mod certificate;
 pub mod chromium;
 pub mod client;
 pub mod console;
@@ -76,6 +77,7 @@ pub mod stub;
 pub mod table;
 pub mod template;
 pub mod terminal;
+pub mod tls_endpoint;
 pub mod token;
 pub mod torn;
 pub mod trail;

@@ -20,6 +20,7 @@ mod console {
 
 mod deploy {
     mod cargo_lambda;
+    mod cold_start;
     mod demo;
     mod documents;
     mod engine;

@@ -40,6 +40,8 @@ const DIRECTORY_CREDENTIAL_IDS: &str = "directory_credential_ids";
 /// The most reads of a connector that lack a credential or custom schema which its record lists. A transaction is visible in parts for
 /// milliseconds, so the last of these reads is long after it.
 const MAX_TORN_READS: usize = 8;
+/// The id that [`Table::warm_up`] reads.
+const UNUSED_ID: &str = "-";
 
 /// The stored form of a record.
 #[derive(Deserialize, Serialize)]
@@ -74,6 +76,16 @@ impl Table {
             }
             backoff.wait().await?;
         }
+    }
+
+    /// Loads the credentials of AWS, and opens the two connections to DynamoDB that the first request of a process needs. For that
+    /// it reads a connector that does not exist, which costs two read units.
+    ///
+    /// # Errors
+    /// Fails when DynamoDB does.
+    pub async fn warm_up(&self) -> Result<(), ScimError> {
+        let Some(id) = ConnectorId::parse(UNUSED_ID) else { return Ok(()) };
+        self.connector(&id).await.map(|_| ())
     }
 
     /// Reads a connector without its credentials and custom schemas, for work that is no client's request. The record has the

@@ -1,4 +1,4 @@
-//! `make bench`, `make bench-feeds` and `make profile`: measures Rollcall on this machine and writes the results to `docs/`.
+//! `make bench`, `make bench-feeds`, `make bench-onboarding` and `make profile`: measures Rollcall on this machine and writes the results to `docs/`.
 
 mod cold;
 mod core;
@@ -6,6 +6,7 @@ mod delayed;
 mod feeds;
 mod growth;
 mod load;
+mod onboarding;
 mod plot;
 mod profile;
 mod report;
@@ -34,9 +35,14 @@ fn main() {
             recreate(&work);
             runtime.block_on(feeds::run(&work, &docs));
         }
-        Some(other) => {
-            panic!("Unknown command {other:?}; the commands are `feeds`, `profile` and `serve-in-memory`.")
+        Some("onboarding") => {
+            recreate(&work);
+            let sizes: Vec<String> = std::env::args().skip(2).collect();
+            runtime.block_on(onboarding::run(&sizes, &work, &docs));
         }
+        Some(other) => panic!(
+            "Unknown command {other:?}; the commands are `feeds`, `onboarding`, `profile` and `serve-in-memory`."
+        ),
         None => {
             recreate(&work);
             std::fs::create_dir_all(&docs).expect("a folder");

@@ -13,6 +13,9 @@ PARAMETERS ?=
 RECORD ?=
 # The options of `make storm`.
 STORM ?=
+# The sizes of `make bench-onboarding`.
+USERS ?=
+GROUPS ?=
 # How long `make fuzz` runs each parser.
 SECONDS ?= 10
 
@@ -39,7 +42,7 @@ LOCAL := cargo run --locked --profile local --package local --
 
 .PHONY: help
 help: ## List these commands
-	@awk 'BEGIN { FS = ": .*## " } /^[a-z-]+:.* ## / { sub(/:.*/, "", $$1); printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk 'BEGIN { FS = ": .*## " } /^[a-z-]+:.* ## / { sub(/:.*/, "", $$1); printf "  make %-16s %s\n", $$1, $$2 }' Makefile
 
 .PHONY: run
 run: ## Run the whole service in one process, over an embedded DynamoDB
@@ -161,6 +164,12 @@ MEASURED := users-get users-list users-create users-patch users-delete groups-pa
 bench-functions: ## Measure cold starts and CPU time of the functions, and their cost; writes docs/functions_performance.md
 	cargo build --release --locked --package functions $(addprefix --bin ,$(MEASURED)) --package bench --bin bench
 	target/release/bench functions
+
+# USERS and GROUPS make a smaller trial, whose page is written into target/bench.
+.PHONY: bench-onboarding
+bench-onboarding: ## Simulate Okta and Entra with 100,000 users; writes docs/onboarding_performance.md: USERS=500 GROUPS=10
+	cargo build --profile local --locked --package bench
+	target/local/bench onboarding $(USERS) $(GROUPS)
 
 # Builds as `make run` does, but with symbols and frame pointers, in a separate folder.
 .PHONY: profile

@@ -1,4 +1,5 @@
-//! `make bench`, `make bench-feeds`, `make bench-functions` and `make profile`: measures Rollcall on this machine and writes the results to `docs/`.
+//! `make bench`, `make bench-feeds`, `make bench-functions`, `make bench-onboarding` and `make profile`: measures Rollcall on this machine and
+//! writes the results to `docs/`.
 
 mod cold;
 mod core;
@@ -7,6 +8,7 @@ mod feeds;
 mod functions;
 mod growth;
 mod load;
+mod onboarding;
 mod plot;
 mod profile;
 mod report;
@@ -37,11 +39,14 @@ fn main() {
             runtime.block_on(feeds::run(&work, &docs));
         }
         Some("functions") => runtime.block_on(functions::run(&docs)),
-        Some(other) => {
-            panic!(
-                "Unknown command {other:?}; the commands are `feeds`, `functions`, `profile` and `serve-in-memory`."
-            )
+        Some("onboarding") => {
+            recreate(&work);
+            let sizes: Vec<String> = std::env::args().skip(2).collect();
+            runtime.block_on(onboarding::run(&sizes, &work, &docs));
         }
+        Some(other) => panic!(
+            "Unknown command {other:?}; the commands are `feeds`, `functions`, `onboarding`, `profile` and `serve-in-memory`."
+        ),
         None => {
             recreate(&work);
             std::fs::create_dir_all(&docs).expect("a folder");

@@ -14,9 +14,9 @@ use crate::targets::ratio;
 use crate::throughput::{Measured, OPERATIONS};
 use tests::heat::{READ_UNITS_A_SECOND, Share, WRITE_UNITS_A_SECOND};
 
-/// On-demand prices of DynamoDB standard tables in us-east-1, in dollars per million units.
+/// The on-demand price of DynamoDB standard tables in us-east-1, in dollars per million units written.
 pub const WRITE_PRICE: f64 = 0.625;
-/// The same for read units.
+/// The same for units read.
 pub const READ_PRICE: f64 = 0.125;
 /// The number of bytes in a megabyte.
 pub const MEGABYTE: f64 = 1024.0 * 1024.0;

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use http::HeaderMap;
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
 
 use crate::layout::Key;
@@ -28,6 +29,17 @@ impl Call {
         let target = headers.get("x-amz-target").and_then(|target| target.to_str().ok()).unwrap_or_default();
         let operation = target.rsplit('.').next().unwrap_or_default().to_owned();
         Self { operation, body: serde_json::from_slice(body).expect("a request to DynamoDB is JSON") }
+    }
+
+    /// Reads a request of the SDK.
+    ///
+    /// # Panics
+    /// When the body is not in memory, or is not JSON.
+    pub fn of(request: &HttpRequest) -> Self {
+        let target = request.headers().get("x-amz-target").unwrap_or_default();
+        let target = HeaderValue::from_str(target).expect("the header is text");
+        let headers = HeaderMap::from_iter([(HeaderName::from_static("x-amz-target"), target)]);
+        Self::new(&headers, request.body().bytes().expect("the body is in memory"))
     }
 
     /// Whether the request is a transaction.

@@ -331,7 +331,7 @@ fn error(status: u16, kind: &str) -> Response<Body> {
 }
 
 /// The answer to a request to partitions that get too much load.
-fn throttled(call: &Call, partitions: &BTreeSet<String>) -> Response<Body> {
+pub(crate) fn throttled(call: &Call, partitions: &BTreeSet<String>) -> Response<Body> {
     if !call.is_transaction() {
         return dynamodb_error(400, "ThrottlingException");
     }

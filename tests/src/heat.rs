@@ -82,6 +82,11 @@ impl Heat {
         }
     }
 
+    /// The units of each partition key.
+    pub fn partitions(&self) -> &BTreeMap<String, Units> {
+        &self.partitions
+    }
+
     /// The partition with the lowest ceiling.
     pub fn hottest_partition(&self, connector: &str) -> Option<Share> {
         let shares = self.partitions.iter().map(|(pk, units)| {
@@ -148,7 +153,7 @@ fn weights(call: &Call, answer: &Value) -> BTreeMap<(String, String), f64> {
 }
 
 /// A key with placeholders for what differs between connectors, resources and months.
-fn pattern(key: &str, connector: &str) -> String {
+pub fn pattern(key: &str, connector: &str) -> String {
     let key = match key.strip_prefix(connector) {
         Some(rest) => format!("c{rest}"),
         None => key.replace(&format!("/{connector}"), "/c"),

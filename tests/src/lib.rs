@@ -8,7 +8,7 @@
 //! - To check results: [`invariants`] (what must be true of the table), [`trail`] (the request trail), [`filter`], [`pattern`], [`refusal`],
 //!   [`ledger`] (costs), [`heat`] (the hottest partitions).
 //! - To inject faults between the service and DynamoDB: [`faults`], [`hooks`] ([`call`] is one request), [`torn`],
-//!   [`ceilings`], [`away`], [`tls_endpoint`], [`rights`] (by the policies of the template, as in [`iam`]), [`strict`] (AWS's limits, in [`limits`]).
+//!   [`ceilings`], [`partition_limits`], [`away`], [`tls_endpoint`], [`rights`] (by the policies of the template, as in [`iam`]), [`strict`] (AWS's limits, in [`limits`]).
 //! - To interrupt requests and finish their work: [`faulty_service`], [`interrupted`].
 //! - To check functions that run elsewhere: [`deployment`].
 //! - To simulate clients, faults and kills, and check every answer: [`storm`].
@@ -59,6 +59,7 @@ pub mod logged;
 pub mod mutation;
 pub mod oauth;
 pub mod pages;
+pub mod partition_limits;
 pub mod pattern;
 pub mod provisioning;
 pub mod ranger;

@@ -18,7 +18,7 @@ use aws_smithy_types::body::SdkBody;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
-use http::{HeaderMap, HeaderName, HeaderValue, Response};
+use http::{HeaderMap, Response};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
@@ -118,10 +118,7 @@ impl fmt::Debug for StrictConnector {
 impl HttpConnector for StrictConnector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let (engine, violations) = (self.engine.clone(), self.violations.clone());
-        let target = request.headers().get("x-amz-target").unwrap_or_default();
-        let target = HeaderValue::from_str(target).expect("the header is text");
-        let headers = HeaderMap::from_iter([(HeaderName::from_static("x-amz-target"), target)]);
-        let call = Call::new(&headers, request.body().bytes().expect("the body is in memory"));
+        let call = Call::of(&request);
         let refused = |body: Value| {
             let status = StatusCode::try_from(400).expect("the status is valid");
             HttpResponse::new(status, SdkBody::from(body.to_string()))

@@ -19,6 +19,7 @@ use flate2::write::DeflateEncoder;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{Request, Response};
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use service::routes::{FALLBACK, ROUTES};
 use shared::resource::{ResourceId, ResourceKind};
@@ -38,7 +39,7 @@ const MEMBERS: usize = 1_000;
 const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// One start of a function.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Serialize, Deserialize)]
 pub struct Start {
     /// Seconds from the start of the process until it requests its first event.
     pub ready: f64,
@@ -51,9 +52,10 @@ pub struct Start {
 }
 
 /// The measurements of one Lambda function.
+#[derive(Serialize, Deserialize)]
 pub struct Function {
     /// The name of its binary.
-    pub name: &'static str,
+    pub name: String,
     /// Zipped size, in bytes.
     pub zipped: usize,
     /// One start, with the memory that the work needs.
@@ -65,6 +67,7 @@ pub struct Function {
 }
 
 /// All measurements of cold starts.
+#[derive(Serialize, Deserialize)]
 pub struct ColdStarts {
     /// Medians of `users-get`.
     pub rust: Start,
@@ -100,7 +103,8 @@ pub async fn measure(binaries: &Path, peers: &Path) -> ColdStarts {
     for (name, events, work) in work(&client, &ids, &group_id) {
         let path = binaries.join(name);
         let (start, longest_response) = start(&function(binaries, name, endpoint), &events).await;
-        functions.push(Function { name, zipped: zipped(&path), start, work, longest_response });
+        let (name, zipped) = (name.to_owned(), zipped(&path));
+        functions.push(Function { name, zipped, start, work, longest_response });
     }
     ColdStarts { rust, node, functions }
 }
@@ -375,7 +379,7 @@ async fn response(State(api): State<Arc<RuntimeApi>>, body: Bytes) -> http::Stat
 }
 
 /// Reads a value from `/proc/PID/status` and converts it to bytes.
-fn memory(pid: u32, name: &str) -> u64 {
+pub fn memory(pid: u32, name: &str) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("a running process");
     let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("a line of this name");
     let kilobytes: u64 = line.trim().trim_end_matches(" kB").parse().expect("a number");

@@ -81,8 +81,15 @@ fn tick(value: f64) -> String {
     if value >= 1_000.0 {
         return grouped(value);
     }
-    let digits = format!("{value:.2}");
-    digits.trim_end_matches('0').trim_end_matches('.').to_owned()
+    trimmed(format!("{value:.2}"))
+}
+
+/// Removes zeros after a decimal point: `2.50` is `2.5`, and `3.00` is `3`.
+fn trimmed(number: String) -> String {
+    if !number.contains('.') {
+        return number;
+    }
+    number.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 #[cfg(test)]

@@ -86,7 +86,7 @@ impl Operation {
             Self::MembersOf100000 => "add or remove a member, group of 100,000",
             Self::Deactivate => "deactivate",
             Self::Create => "create",
-            Self::Bulk => "Bulk of 1,000 creates: operations a second",
+            Self::Bulk => "Bulk of 1,000 creates",
         }
     }
 

@@ -8,7 +8,7 @@ use super::{Grid, grouped};
 const HEADING: f64 = 26.0;
 const ROW: f64 = 19.0;
 /// The room for the names of the bars, and for the numbers at their ends.
-const NAMES: f64 = 122.0;
+const NAMES: f64 = 126.0;
 const NUMBERS: f64 = 54.0;
 
 /// A panel.

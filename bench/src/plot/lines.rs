@@ -3,15 +3,15 @@
 use std::path::Path;
 
 use super::svg::{Anchor, FAINT_INK, GRID, INK, Picture};
-use super::{Grid, scale, short, tick};
+use super::{Grid, scale, short, tick, trimmed};
 
 const HEADING: f64 = 22.0;
-const HEIGHT: f64 = 74.0;
+const HEIGHT: f64 = 68.0;
 /// The room below a panel for its sizes.
 const SIZES: f64 = 18.0;
-/// The room for the numbers of the vertical axis, and for the half of the last size.
-const NUMBERS: f64 = 34.0;
-const HALF_SIZE: f64 = 26.0;
+/// The room for the numbers of the vertical axis, and for half of the first and the last number of the line.
+const NUMBERS: f64 = 36.0;
+const HALF_NUMBER: f64 = 24.0;
 const COLOUR: &str = "#1f5fa8";
 
 /// A panel.
@@ -24,14 +24,14 @@ pub struct LinePanel {
 
 /// Draws the panels. Each has a vertical scale of its own.
 pub fn lines(file: &Path, title: &str, sentence: &str, panels: &[LinePanel]) {
-    let grid = Grid::new(3, HEADING + HEIGHT + SIZES);
+    let grid = Grid::new(2, HEADING + HEIGHT + SIZES);
     let mut picture = Picture::new(grid.height_of(panels.len()), title, sentence);
     for (number, panel) in panels.iter().enumerate() {
         let (left, top) = grid.place(number);
         picture.bold((left, top + 12.0), 12.0, &panel.title);
         let (end, step) = scale(panel.points.iter().map(|point| point.1).fold(0.0, f64::max));
         let gaps = panel.points.len().saturating_sub(1).max(1) as f64;
-        let (first, last) = (left + NUMBERS + 8.0, left + grid.width - HALF_SIZE);
+        let (first, last) = (left + NUMBERS + HALF_NUMBER, left + grid.width - HALF_NUMBER);
         let x = |place: usize| first + (last - first) * place as f64 / gaps;
         let bottom = top + HEADING + HEIGHT;
         let y = |value: f64| bottom - (HEIGHT - 8.0) * value / end;
@@ -50,7 +50,7 @@ pub fn lines(file: &Path, title: &str, sentence: &str, panels: &[LinePanel]) {
             picture.text((place.0, bottom + 14.0), Anchor::Middle, FAINT_INK, &size_of(*size));
             // Below the line if the number would leave the panel.
             let above = if place.1 < top + HEADING + 14.0 { 16.0 } else { -7.0 };
-            picture.text((place.0, place.1 + above), Anchor::Middle, INK, &short(*value));
+            picture.text_on_lines((place.0, place.1 + above), &trimmed(short(*value)));
         }
     }
     picture.write(file);

@@ -10,7 +10,7 @@ const ROW: f64 = 19.0;
 /// The room for the numbers of the axis.
 const AXIS: f64 = 18.0;
 /// The room for the names, and for the numbers beside the dots.
-const NAMES: f64 = 122.0;
+const NAMES: f64 = 126.0;
 const NUMBERS: f64 = 84.0;
 
 /// A panel.
@@ -48,7 +48,9 @@ pub fn ranges(file: &Path, title: &str, sentence: &str, panels: &[RangePanel]) {
         for power in first as i32..=last as i32 {
             let value = 10_f64.powi(power);
             picture.line(&[(x(value), top + HEADING - 2.0), (x(value), bottom)], 1.0, GRID);
-            picture.text((x(value), bottom + 12.0), Anchor::Middle, FAINT_INK, &time(value));
+            if power.rem_euclid(2) == 0 || last - first < 4.0 {
+                picture.text((x(value), bottom + 12.0), Anchor::Middle, FAINT_INK, &time(value));
+            }
         }
         for (row, range) in panel.ranges.iter().enumerate() {
             let y = top + HEADING + ROW * (row as f64 + 0.5);

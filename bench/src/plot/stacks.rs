@@ -44,21 +44,19 @@ pub fn stacks(file: &Path, title: &str, sentence: &str, parts: &[Part], panels: 
         while value <= end * 1.001 {
             let colour = if value == 0.0 { INK } else { GRID };
             picture.line(&[(left + NUMBERS, y(value)), (left + NUMBERS + BAR + 24.0, y(value))], 1.0, colour);
-            let label = format!("${}", tick(value));
+            let label = if end < 10.0 { format!("${value:.2}") } else { format!("${}", tick(value)) };
             picture.text((left + NUMBERS - 5.0, y(value) + 4.0), Anchor::End, FAINT_INK, &label);
             value += step;
         }
         let bar = left + NUMBERS + 12.0;
-        let mut below = 0.0;
+        let (mut below, mut last_label) = (0.0, f64::MAX);
         for (part, dollars) in parts.iter().zip(&panel.dollars) {
             let (from, to) = (y(below), y(below + dollars));
             picture.rectangle((bar, to), (BAR, from - to), part.colour);
-            picture.text(
-                (bar + BAR + 16.0, (from + to) / 2.0 + 4.0),
-                Anchor::Start,
-                INK,
-                &format!("${}", short(*dollars)),
-            );
+            // The label of a thin part stands above the one below, not on it.
+            last_label = ((from + to) / 2.0 + 4.0).min(last_label - 14.0);
+            let place = (bar + BAR + 16.0, last_label);
+            picture.text(place, Anchor::Start, INK, &format!("${}", short(*dollars)));
             below += dollars;
         }
         picture.text((bar + BAR / 2.0, y(sum) - 6.0), Anchor::Middle, INK, &format!("${}", short(sum)));

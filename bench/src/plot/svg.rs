@@ -80,6 +80,17 @@ impl Picture {
         .expect("memory");
     }
 
+    /// Writes a text around its middle. The paper around its letters hides the lines below.
+    pub fn text_on_lines(&mut self, (x, y): (f64, f64), text: &str) {
+        writeln!(
+            self.body,
+            "<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"middle\" fill=\"{INK}\" stroke=\"{PAPER}\" stroke-width=\"3\" \
+             paint-order=\"stroke\">{}</text>",
+            escaped(text)
+        )
+        .expect("memory");
+    }
+
     /// Writes a heading.
     pub fn bold(&mut self, (x, y): (f64, f64), size: f64, text: &str) {
         writeln!(

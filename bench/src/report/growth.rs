@@ -109,13 +109,13 @@ impl Report {
         plot::lines(
             &docs.join("performance-growth-latency.svg"),
             "Time of one request by number of users",
-            "Milliseconds, median of 21 requests. Each panel has its own scale, which begins at zero. 1k is 1,000 users, 1M a million.",
+            "Milliseconds, median of 21 requests. Each panel has its own scale from zero. 1k: 1,000 users; 1M: a million.",
             &panels(|point| point.latency * 1e3),
         );
         plot::lines(
             &docs.join("performance-growth-units.svg"),
             "Capacity units of one request by number of users",
-            "Read and write units of DynamoDB. Each panel has its own scale, which begins at zero. 1k is 1,000 users, 1M a million.",
+            "Read and write units of DynamoDB. Each panel has its own scale from zero. 1k: 1,000 users; 1M: a million.",
             &panels(Point::units),
         );
     }

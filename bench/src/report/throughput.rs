@@ -42,7 +42,8 @@ impl Report {
         let shown = || Operation::ALL.into_iter().filter(|operation| !timings(load, *operation).is_empty());
         let title = |operation: Operation| operation.name().replace('`', "");
         let bars = shown().map(|operation| BarPanel {
-            title: title(operation),
+            title: title(operation)
+                + if operation == Operation::Bulk { " (operations a second)" } else { "" },
             bars: ServerKind::ALL
                 .into_iter()
                 .filter(|server| server.operations().contains(&operation))
@@ -55,8 +56,8 @@ impl Report {
         });
         plot::bars(
             &docs.join("performance-throughput.svg"),
-            &format!("Requests per second, {users} users, 16 connections"),
-            "More is better. Each panel has its own scale, which begins at zero.",
+            &format!("Throughput, {users} users, 16 connections"),
+            "Requests a second; more is better. Each panel has its own scale, which begins at zero.",
             &bars.collect::<Vec<_>>(),
         );
         let ranges = shown().map(|operation| RangePanel {
@@ -73,7 +74,7 @@ impl Report {
         plot::ranges(
             &docs.join("performance-latency.svg"),
             &format!("Latency, {users} users, 16 connections"),
-            "Milliseconds, logarithmic. Small dot: median; middle: 90th percentile; large: 99th. Right: median / 99th. Less is better.",
+            "Milliseconds, logarithmic. Dots: median, 90th and 99th percentile (the largest). Numbers: median / 99th percentile.",
             &ranges.collect::<Vec<_>>(),
         );
     }
@@ -97,7 +98,7 @@ fn load(text: &mut String, load: &Load) {
     write!(
         text,
         "## Requests per second, {} users\n\nEach of 16 connections sends one request after another. A cell shows requests per \
-         second and, in brackets, the 50th and 99th percentile of the latency of a request in ms. The last columns divide the rate of \
+         second, for Bulk operations per second, and in brackets the 50th and 99th percentile of the latency of a request in ms. The last columns divide the rate of \
          Rollcall on disk by the rate of the best peer and of the yardstick.\n\n| |",
         grouped(load.users as f64)
     )
@@ -115,8 +116,9 @@ fn load(text: &mut String, load: &Load) {
             match measured.timings.get(&operation) {
                 Some(Ok(timing)) => write!(
                     text,
-                    " {} ({}, {}) |",
+                    " {}{} ({}, {}) |",
                     grouped(timing.per_second),
+                    if operation == Operation::Bulk { " operations" } else { "" },
                     short(timing.p50 * 1e3),
                     short(timing.p99 * 1e3)
                 ),

@@ -16,6 +16,8 @@ STORM ?=
 # The sizes of `make bench-onboarding`.
 USERS ?=
 GROUPS ?=
+# The parts that `make bench` measures again: growth, throughput, cold, delayed, core.
+PARTS ?=
 # How long `make fuzz` runs each parser.
 SECONDS ?= 10
 
@@ -149,9 +151,9 @@ storm: ## Simulate clients, faults and kills, and check every answer: STORM="--s
 
 # Measures release builds. LARGEST=1000000 measures growth up to a million users.
 .PHONY: bench
-bench: $(PEERS)/installed ## Measure speed, cost and scale beside other service providers; writes docs/performance.md
+bench: $(PEERS)/installed ## Measure speed, cost and scale beside other service providers; PARTS="growth core" measures only these again; writes docs/performance.md
 	cargo build --release --locked --package functions --package local --package bench
-	target/release/bench
+	target/release/bench $(PARTS)
 
 .PHONY: bench-feeds
 bench-feeds: ## Measure how fast changes reach the consumer of a feed; writes docs/feeds_performance.md

@@ -10,6 +10,7 @@ use flate2::write::DeflateEncoder;
 use http::Request;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use service::routes::{FALLBACK, ROUTES};
 use shared::resource::{ResourceId, ResourceKind};
@@ -26,7 +27,7 @@ const STARTS: usize = 21;
 const MEMBERS: usize = 1_000;
 
 /// One start of a function.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Serialize, Deserialize)]
 pub struct Start {
     /// Seconds from the start of the process until it requests its first event.
     pub ready: f64,
@@ -39,9 +40,10 @@ pub struct Start {
 }
 
 /// The measurements of one Lambda function.
+#[derive(Serialize, Deserialize)]
 pub struct Function {
     /// The name of its binary.
-    pub name: &'static str,
+    pub name: String,
     /// Zipped size, in bytes.
     pub zipped: usize,
     /// One start, with the memory that the work needs.
@@ -53,6 +55,7 @@ pub struct Function {
 }
 
 /// All measurements of cold starts.
+#[derive(Serialize, Deserialize)]
 pub struct ColdStarts {
     /// Medians of `users-get`.
     pub rust: Start,
@@ -88,7 +91,8 @@ pub async fn measure(binaries: &Path, peers: &Path) -> ColdStarts {
     for (name, events, work) in work(&client, &ids, &group_id) {
         let path = binaries.join(name);
         let (start, longest_response) = start(&function(binaries, name, endpoint), &events).await;
-        functions.push(Function { name, zipped: zipped(&path), start, work, longest_response });
+        let (name, zipped) = (name.to_owned(), zipped(&path));
+        functions.push(Function { name, zipped, start, work, longest_response });
     }
     ColdStarts { rust, node, functions }
 }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use aws_sdk_dynamodb::Client as DynamoDb;
 use bench::directory::{group, user};
 use futures_util::stream::{self, StreamExt as _};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tests::away::away;
 use tests::in_process::InProcess;
@@ -19,6 +20,7 @@ pub const MEMBERS: usize = 10_000;
 const DEADLINE: Duration = Duration::from_secs(29);
 
 /// The measured times, in seconds.
+#[derive(Serialize, Deserialize)]
 pub struct DelayedRequests {
     /// A PUT that adds all members to an empty group.
     pub replace: f64,

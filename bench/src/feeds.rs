@@ -14,8 +14,8 @@ use tests::service::TABLE;
 
 use crate::load::{Call, Connection, Target, send_all, timing};
 use crate::plot::grouped;
-use crate::report::machine;
 use crate::server::{Server, binaries};
+use crate::versions::machine;
 
 /// The changes whose way to a waiting consumer is timed.
 const CHANGES: usize = 200;

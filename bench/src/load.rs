@@ -9,6 +9,7 @@ use http::{Method, Request};
 use http_body_util::{BodyExt as _, Full};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tests::client::SCIM_JSON;
 use tokio::net::TcpStream;
@@ -39,12 +40,14 @@ pub struct Call {
 }
 
 /// The rate and the latency of requests.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub struct Timing {
     /// Responses per second.
     pub per_second: f64,
     /// The median latency, in seconds.
     pub p50: f64,
+    /// The 90th percentile of the latency, in seconds.
+    pub p90: f64,
     /// The 99th percentile of the latency, in seconds.
     pub p99: f64,
 }
@@ -175,6 +178,7 @@ pub fn timing(mut latencies: Vec<Duration>, elapsed: Duration) -> Timing {
     Timing {
         per_second: latencies.len() as f64 / elapsed.as_secs_f64(),
         p50: percentile(0.5),
+        p90: percentile(0.9),
         p99: percentile(0.99),
     }
 }

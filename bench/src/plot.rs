@@ -1,124 +1,54 @@
-//! Plots as SVG.
+//! Plots as SVG, made of small panels: one for each operation. The background is light in the dark scheme of the documentation too.
 
-use std::path::Path;
+mod bars;
+mod lines;
+mod ranges;
+mod stacks;
+mod svg;
 
-use plotters::prelude::*;
+pub use bars::{Bar, BarPanel, bars};
+pub use lines::{LinePanel, lines};
+pub use ranges::{Range, RangePanel, ranges};
+pub use stacks::{Part, StackPanel, stacks};
 
-const SIZE: (u32, u32) = (960, 520);
-const COLOURS: [RGBColor; 8] = [
-    RGBColor(31, 119, 180),
-    RGBColor(214, 39, 40),
-    RGBColor(44, 160, 44),
-    RGBColor(255, 127, 14),
-    RGBColor(148, 103, 189),
-    RGBColor(23, 190, 207),
-    RGBColor(140, 86, 75),
-    RGBColor(127, 127, 127),
-];
+/// The width of every plot, about that of the text of a page, so that its letters are not made smaller.
+const WIDTH: f64 = 720.0;
+/// The room around the panels, and between them.
+const MARGIN: f64 = 14.0;
+/// The room above the panels for the title and a sentence.
+const HEADER: f64 = 64.0;
 
-/// The name and the points of a line.
-pub type Series<'a> = (&'a str, Vec<(f64, f64)>);
-
-/// Draws lines. Both axes are logarithmic, so a constant value is a level line.
-pub fn lines(file: &Path, title: &str, y: &str, series: &[Series<'_>]) {
-    let points = || series.iter().flat_map(|(_, points)| points.iter());
-    let (left, right) = range(points().map(|point| point.0));
-    let (low, high) = range(points().map(|point| point.1));
-    let area = SVGBackend::new(file, SIZE).into_drawing_area();
-    area.fill(&WHITE).expect("a plot");
-    let mut chart = ChartBuilder::on(&area)
-        .caption(title, ("sans-serif", 20))
-        .margin(12)
-        .margin_right(250)
-        .x_label_area_size(44)
-        .y_label_area_size(64)
-        .build_cartesian_2d((left..right).log_scale(), (low / 1.5..high * 1.5).log_scale())
-        .expect("a plot");
-    chart
-        .configure_mesh()
-        .x_desc("users")
-        .y_desc(y)
-        .x_label_formatter(&|value| grouped(*value))
-        .y_label_formatter(&|value| short(*value))
-        .light_line_style(WHITE)
-        .draw()
-        .expect("a plot");
-    // Names are at the ends of the lines. Move them apart if they would overlap.
-    let mut ends: Vec<(i32, &str, RGBColor)> = Vec::new();
-    for ((name, points), colour) in series.iter().zip(COLOURS.into_iter().cycle()) {
-        chart.draw_series(LineSeries::new(points.iter().copied(), colour.stroke_width(2))).expect("a plot");
-        let dots = points.iter().map(|point| Circle::new(*point, 3, colour.filled()));
-        chart.draw_series(dots).expect("a plot");
-        let end = points.last().copied().expect("a point");
-        ends.push((chart.backend_coord(&end).1, name, colour));
-    }
-    ends.sort_by_key(|(y, ..)| *y);
-    let mut lowest = i32::MIN / 2;
-    let x = chart.backend_coord(&(right, low)).0 + 10;
-    for (y, name, colour) in ends {
-        let y = y.max(lowest + 17);
-        lowest = y;
-        let style = ("sans-serif", 14).into_font().color(&colour);
-        area.draw(&Text::new(name.to_owned(), (x, y - 8), style)).expect("a plot");
-    }
-    area.present().expect("the plot is written");
+/// Places panels of equal size in rows.
+struct Grid {
+    columns: usize,
+    width: f64,
+    height: f64,
 }
 
-/// Draws a group of bars for each name, with one bar for each series. The scale is logarithmic.
-pub fn bars(file: &Path, title: &str, names: &[&str], series: &[(&str, Vec<Option<f64>>)]) {
-    let values = || series.iter().flat_map(|(_, values)| values.iter().flatten().copied());
-    let (low, high) = range(values());
-    let low = low / 2.0;
-    let (across, down) = (names.len() as f64, series.len() as f64);
-    let height = 96 + 62 * names.len() as u32;
-    let area = SVGBackend::new(file, (SIZE.0, height)).into_drawing_area();
-    area.fill(&WHITE).expect("a plot");
-    let mut chart = ChartBuilder::on(&area)
-        .caption(title, ("sans-serif", 20))
-        .margin(12)
-        .margin_bottom(36)
-        .x_label_area_size(40)
-        .y_label_area_size(270)
-        .build_cartesian_2d((low..high * 3.0).log_scale(), across..0.0)
-        .expect("a plot");
-    chart
-        .configure_mesh()
-        .disable_y_mesh()
-        .x_desc("requests per second")
-        .x_label_formatter(&|value| grouped(*value))
-        .y_labels(0)
-        .light_line_style(WHITE)
-        .draw()
-        .expect("a plot");
-    for (row, name) in names.iter().enumerate() {
-        let (_, y) = chart.backend_coord(&(low, row as f64 + 0.5));
-        let style = ("sans-serif", 14).into_font();
-        area.draw(&Text::new((*name).to_owned(), (16, y - 8), style)).expect("a plot");
-        for (place, ((_, values), colour)) in series.iter().zip(COLOURS).enumerate() {
-            let top = row as f64 + 0.1 + 0.8 * place as f64 / down;
-            let label = ("sans-serif", 12).into_font().color(&colour);
-            let (end, label_text) = match values[row] {
-                Some(value) => {
-                    let bar = Rectangle::new([(low, top), (value, top + 0.7 / down)], colour.filled());
-                    chart.draw_series([bar]).expect("a plot");
-                    (value, grouped(value))
-                }
-                None => (low, "not measured".to_owned()),
-            };
-            let (x, y) = chart.backend_coord(&(end, top));
-            area.draw(&Text::new(label_text, (x + 4, y), label)).expect("a plot");
-        }
+impl Grid {
+    fn new(columns: usize, height: f64) -> Self {
+        let gaps = MARGIN * (columns as f64 + 1.0);
+        Self { columns, width: (WIDTH - gaps) / columns as f64, height }
     }
-    for (place, ((name, _), colour)) in series.iter().zip(COLOURS).enumerate() {
-        let style = ("sans-serif", 14).into_font().color(&colour);
-        let below = (290 + 170 * place as i32, height as i32 - 28);
-        area.draw(&Text::new((*name).to_owned(), below, style)).expect("a plot");
+
+    /// The left and the top of a panel.
+    fn place(&self, number: usize) -> (f64, f64) {
+        let (row, column) = (number / self.columns, number % self.columns);
+        (MARGIN + (self.width + MARGIN) * column as f64, HEADER + (self.height + MARGIN) * row as f64)
     }
-    area.present().expect("the plot is written");
+
+    /// The height of the whole plot.
+    fn height_of(&self, panels: usize) -> f64 {
+        HEADER + (self.height + MARGIN) * panels.div_ceil(self.columns) as f64
+    }
 }
 
-fn range(values: impl Iterator<Item = f64>) -> (f64, f64) {
-    values.fold((f64::MAX, 0.0), |(low, high), value| (low.min(value), high.max(value)))
+/// The end of an axis that begins at zero, and the distance between its lines: at most four, at 1, 2 or 5 times a power of ten.
+fn scale(highest: f64) -> (f64, f64) {
+    let magnitude = 10_f64.powf(highest.max(1e-9).log10().floor() - 1.0);
+    let steps = [1.0, 2.0, 5.0, 10.0, 20.0, 50.0].map(|factor| factor * magnitude);
+    let step = steps.into_iter().find(|step| highest <= 4.0 * step).unwrap_or(highest);
+    ((highest / step).ceil() * step, step)
 }
 
 /// Formats a number with commas between thousands.
@@ -143,5 +73,50 @@ pub fn short(value: f64) -> String {
         value if value >= 100.0 => format!("{value:.0}"),
         value if value >= 10.0 => format!("{value:.1}"),
         value => format!("{value:.2}"),
+    }
+}
+
+/// Formats a number of an axis without needless zeros: `0`, `0.5`, `20`, `1,000`.
+fn tick(value: f64) -> String {
+    if value >= 1_000.0 {
+        return grouped(value);
+    }
+    trimmed(format!("{value:.2}"))
+}
+
+/// Removes zeros after a decimal point: `2.50` is `2.5`, and `3.00` is `3`.
+fn trimmed(number: String) -> String {
+    if !number.contains('.') {
+        return number;
+    }
+    number.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn axis_has_at_most_four_lines_and_ends_above_the_highest_value() {
+        for (highest, end, step) in [
+            (0.4, 0.4, 0.1),
+            (0.41, 0.6, 0.2),
+            (1.0, 1.0, 0.5),
+            (9.0, 10.0, 5.0),
+            (27.0, 30.0, 10.0),
+            (8_398.0, 10_000.0, 5_000.0),
+        ] {
+            let (found_end, found_step) = scale(highest);
+            assert!(
+                (found_end - end).abs() < 1e-9 && (found_step - step).abs() < 1e-9,
+                "{highest}: {found_end}, {found_step}"
+            );
+        }
+    }
+
+    #[test]
+    fn numbers_of_an_axis_have_no_needless_zeros() {
+        let numbers = [0.0, 0.5, 0.25, 20.0, 1_000.0, 1_000_000.0].map(tick);
+        assert_eq!(numbers, ["0", "0.5", "0.25", "20", "1,000", "1,000,000"]);
     }
 }

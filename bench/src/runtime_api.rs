@@ -172,7 +172,7 @@ fn cpu_time(pid: u32) -> Duration {
 }
 
 /// Reads a value from `/proc/PID/status` and converts it to bytes.
-fn memory(pid: u32, name: &str) -> u64 {
+pub fn memory(pid: u32, name: &str) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("a running process");
     let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("a line of this name");
     let kilobytes: u64 = line.trim().trim_end_matches(" kB").parse().expect("a number");

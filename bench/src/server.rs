@@ -13,6 +13,7 @@ use local::engine::Engine;
 use local::server::{self, TIME_FOR_A_REQUEST};
 use local::table;
 use runtime::logging;
+use serde::{Deserialize, Serialize};
 use service::Service;
 use shared::schema::Schemas;
 use tests::service::TABLE;
@@ -22,9 +23,55 @@ use tokio::process::{Child, Command};
 use tokio::time::Instant;
 
 use crate::load::Target;
+use crate::throughput::Operation;
 
 const USERNAME: &str = "okta";
 const PASSWORD: &str = "password-of-the-bench";
+
+/// A measured server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ServerKind {
+    /// Rollcall with its data on disk.
+    OnDisk,
+    /// Rollcall with its data in memory.
+    InMemory,
+    /// A peer on Node.js.
+    Scimmy,
+    /// A peer on Python.
+    Scim2Server,
+    /// The smallest server over SQLite, on disk. It is no service provider.
+    Yardstick,
+}
+
+impl ServerKind {
+    /// All servers, in the order of the report.
+    pub const ALL: [Self; 5] =
+        [Self::OnDisk, Self::InMemory, Self::Scimmy, Self::Scim2Server, Self::Yardstick];
+
+    /// The name in the report.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::OnDisk => "Rollcall, on disk",
+            Self::InMemory => "Rollcall, in memory",
+            Self::Scimmy => "SCIMMY",
+            Self::Scim2Server => "scim2-server",
+            Self::Yardstick => "yardstick",
+        }
+    }
+
+    /// Whether it is another service provider.
+    pub fn is_peer(self) -> bool {
+        matches!(self, Self::Scimmy | Self::Scim2Server)
+    }
+
+    /// The operations that it has.
+    pub fn operations(self) -> &'static [Operation] {
+        match self {
+            Self::Yardstick => &[Operation::Get, Operation::UserNameEq, Operation::Create],
+            _ => &Operation::ALL,
+        }
+    }
+}
 
 /// A server that runs until it is dropped.
 pub struct Server {
@@ -34,6 +81,18 @@ pub struct Server {
 }
 
 impl Server {
+    /// Starts a server. A server that stores its data on disk gets a folder of its own in `folder`; `peers` is the folder in which
+    /// the peers are installed.
+    pub async fn of_kind(kind: ServerKind, folder: &Path, peers: &Path) -> Self {
+        match kind {
+            ServerKind::OnDisk => Self::rollcall(&folder.join("rollcall")).await,
+            ServerKind::InMemory => Self::rollcall_in_memory().await,
+            ServerKind::Scimmy => Self::scimmy(&peers.join("scimmy")).await,
+            ServerKind::Scim2Server => Self::scim2_server(&peers.join("venv/bin/scim2-server")).await,
+            ServerKind::Yardstick => Self::yardstick(&folder.join("yardstick")).await,
+        }
+    }
+
     /// Starts the server of `make run`, with its data in this folder.
     pub async fn rollcall(data: &Path) -> Self {
         let mut command = Command::new(binaries().join("local"));
@@ -48,21 +107,28 @@ impl Server {
     }
 
     /// Starts the same service with its data in memory: [`serve_in_memory`] in a separate process.
-    pub async fn rollcall_in_memory() -> Self {
+    async fn rollcall_in_memory() -> Self {
         let mut command = Command::new(std::env::current_exe().expect("a running program"));
         command.arg("serve-in-memory");
         Self::start(command, "Endpoint URL:", basic()).await
     }
 
+    /// Starts the yardstick, with its data in this folder: [`crate::yardstick::serve`] in a separate process.
+    async fn yardstick(data: &Path) -> Self {
+        let mut command = Command::new(std::env::current_exe().expect("a running program"));
+        command.arg("serve-yardstick").arg(data);
+        Self::start(command, "Endpoint URL:", basic()).await
+    }
+
     /// Starts SCIMMY with scimmy-routers, on Node.js.
-    pub async fn scimmy(folder: &Path) -> Self {
+    async fn scimmy(folder: &Path) -> Self {
         let mut command = Command::new("node");
         command.arg(folder.join("server.mjs")).env("NODE_ENV", "production").env("PASSWORD", PASSWORD);
         Self::start(command, "Endpoint URL:", basic()).await
     }
 
     /// Starts scim2-server, on Python.
-    pub async fn scim2_server(program: &Path) -> Self {
+    async fn scim2_server(program: &Path) -> Self {
         let free = TcpListener::bind("127.0.0.1:0").await.and_then(|free| free.local_addr()).expect("a port");
         let mut command = Command::new(program);
         command.args(["--port", &free.port().to_string(), "--bearer-token", PASSWORD]);

@@ -1,18 +1,7 @@
 //! What a request costs: Lambda, API Gateway, DynamoDB and logs, from prices of AWS and measurements.
 
 use super::warm::Warm;
-use crate::report::{READ_PRICE, WRITE_PRICE};
-
-/// The day on which the prices were compared with AWS's price pages. They are for us-east-1, without free tiers.
-pub const DAY_OF_PRICES: &str = "2026-11-30";
-/// The price of a million requests to Lambda, in dollars.
-pub const REQUEST_PRICE: f64 = 0.20;
-/// The price of a million requests to an HTTP API, each up to 512 KB, in dollars.
-pub const API_PRICE: f64 = 1.00;
-/// The price of a GB of logs, in dollars.
-pub const LOG_PRICE: f64 = 0.50;
-/// The processor architectures of Lambda, and their prices of a GB-second, in dollars.
-pub const ARCHITECTURES: [(&str, f64); 2] = [("x86_64", 0.000_016_666_7), ("arm64", 0.000_013_333_4)];
+use crate::prices::{API_PRICE, ARCHITECTURES, LAMBDA_PRICE, LOG_PRICE, READ_PRICE, WRITE_PRICE};
 
 /// The memory size with which a function has one whole CPU, in MB. With less, it has a share in proportion.
 pub const MEMORY_OF_A_CPU: f64 = 1_769.0;
@@ -60,7 +49,7 @@ impl Bill {
         let (_, price) = ARCHITECTURES[0];
         Self {
             api: API_PRICE,
-            requests: REQUEST_PRICE,
+            requests: LAMBDA_PRICE,
             time: gb_seconds(warm.duration(DEPLOYED_SIZE), DEPLOYED_SIZE) * price * 1e6,
             dynamodb: warm.cost.read_units * READ_PRICE + warm.cost.write_units * WRITE_PRICE,
             logs: (warm.log + OTHER_LOG) * 1e6 / 1e9 * LOG_PRICE,

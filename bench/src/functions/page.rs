@@ -5,13 +5,14 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 
 use super::cold::{Cold, STARTS};
-use super::cost::{
-    API_PRICE, ARCHITECTURES, Bill, DAY_OF_PRICES, DEPLOYED_SIZE, LOG_PRICE, MEMORY_OF_A_CPU, OTHER_LOG,
-    REQUEST_PRICE, ROUND_TRIP, SIZES, duration, gb_seconds,
-};
+use super::cost::{Bill, DEPLOYED_SIZE, MEMORY_OF_A_CPU, OTHER_LOG, ROUND_TRIP, SIZES, duration, gb_seconds};
 use super::warm::{MEMBERS, REQUESTS, Warm};
 use crate::plot::{grouped, short};
-use crate::report::{READ_PRICE, WRITE_PRICE, YEARLY_OPERATIONS, machine};
+use crate::prices::{
+    API_PRICE, ARCHITECTURES, DAY_OF_PRICES, LAMBDA_PRICE, LOG_PRICE, READ_PRICE, WRITE_PRICE,
+};
+use crate::report::YEARLY_OPERATIONS;
+use crate::versions::machine;
 
 /// How long the first request of a cold function may take, in seconds.
 const FIRST_REQUEST: f64 = 0.015;
@@ -197,7 +198,7 @@ fn bills(warm: &[Warm]) -> String {
     let mut text = format!(
         "## Cost of a million requests\n\n\
          Computed, in dollars, with {DEPLOYED_SIZE} MB on x86_64. Prices of us-east-1 without free tiers, compared with AWS's price \
-         pages on {DAY_OF_PRICES}: HTTP API ${API_PRICE:.2} a million requests up to 512 KB, Lambda ${REQUEST_PRICE:.2} a million requests \
+         pages on {DAY_OF_PRICES}: HTTP API ${API_PRICE:.2} a million requests up to 512 KB, Lambda ${LAMBDA_PRICE:.2} a million requests \
          and ${x86_64:.10} a GB-second, DynamoDB on demand ${WRITE_PRICE} a million write units and ${READ_PRICE} a million read \
          units, CloudWatch ${LOG_PRICE:.2} a GB of logs. The log is the measured one of the function and, as an assumption, {} bytes \
          of Lambda and the API. Storage, metrics and alarms are in [Cost](operate/cost.md).\n\n\

@@ -1,18 +1,10 @@
 //! What the requests of a phase cost in AWS, with the prices of docs/operate/cost.md (us-east-1, without free tiers).
 
 use super::meter::Counts;
-use crate::report::{READ_PRICE, WRITE_PRICE};
+use crate::prices::{API_PRICE, LAMBDA_PRICE, LAMBDA_TIME_PRICE, LOG_PRICE, READ_PRICE, WRITE_PRICE};
 
-/// API Gateway (HTTP API): dollars for a million requests.
-const GATEWAY_PRICE: f64 = 1.00;
-/// Lambda: dollars for a million requests.
-const LAMBDA_PRICE: f64 = 0.20;
-/// Lambda: dollars for a gigabyte-second.
-const GIGABYTE_SECOND_PRICE: f64 = 0.000_016_666_7;
 /// The memory of a function in `template.yaml`, in gigabytes.
 const MEMORY: f64 = 0.25;
-/// Logs: dollars for a gigabyte.
-const LOG_PRICE: f64 = 0.50;
 /// The bytes that a request logs, as docs/operate/cost.md assumes.
 const LOG_BYTES: f64 = 1_500.0;
 
@@ -37,9 +29,9 @@ impl Cost {
         let millions = counts.requests() as f64 / 1e6;
         Self {
             dynamodb: (counts.usage.write_units * WRITE_PRICE + counts.usage.read_units * READ_PRICE) / 1e6,
-            gateway: millions * GATEWAY_PRICE,
+            gateway: millions * API_PRICE,
             lambda_requests: millions * LAMBDA_PRICE,
-            lambda_time: counts.billed.as_secs_f64() * MEMORY * GIGABYTE_SECOND_PRICE,
+            lambda_time: counts.billed.as_secs_f64() * MEMORY * LAMBDA_TIME_PRICE,
             logs: counts.requests() as f64 * LOG_BYTES / 1e9 * LOG_PRICE,
         }
     }
@@ -77,9 +69,9 @@ mod tests {
         let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/operate/cost.md"));
         let page = page.expect("the page");
         for price in [
-            format!("API Gateway: ${GATEWAY_PRICE:.2} a million"),
+            format!("API Gateway: ${API_PRICE:.2} a million"),
             format!("Lambda requests: ${LAMBDA_PRICE:.2} a million"),
-            format!("at 256 MB, ${GIGABYTE_SECOND_PRICE} a GB-second"),
+            format!("at 256 MB, ${LAMBDA_TIME_PRICE} a GB-second"),
             format!("{} kB a request, ${LOG_PRICE:.2} a GB", LOG_BYTES / 1_000.0),
             format!("${WRITE_PRICE} for a million write units"),
             format!("${READ_PRICE} for a million read units"),

@@ -89,7 +89,7 @@ struct Results {
 ///
 /// # Panics
 /// When a request fails, or the directory differs from the plan.
-pub async fn run(arguments: &[String], work: &Path, docs: &Path) {
+pub async fn run(arguments: &[&str], work: &Path, docs: &Path) {
     let size = |position: usize, default| {
         let argument = arguments.get(position).filter(|argument| !argument.is_empty());
         argument.map_or(default, |argument| argument.parse().expect("a number"))

@@ -15,7 +15,7 @@ use super::meter::Counts;
 use super::{Phase, Results, Run, Step};
 use crate::load::{Timing, timing};
 use crate::plot::grouped;
-use crate::report::machine;
+use crate::versions::machine;
 
 /// The whole page.
 pub fn text(results: &Results) -> String {
@@ -256,7 +256,7 @@ fn steps(run: &Run) -> String {
         run.provider.name()
     );
     for phase in &run.phases {
-        let Timing { per_second, p50, p99 } = timing_of(phase);
+        let Timing { per_second, p50, p99, .. } = timing_of(phase);
         writeln!(
             text,
             "| {} | {} | {} | {} | {} | {} | {} | {} | {} | {:.2} |",

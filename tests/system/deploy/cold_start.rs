@@ -10,11 +10,6 @@ use tokio::net::TcpListener;
 /// A start gives up to connect after some time, which a slow machine can exceed. Then the test starts the function again.
 const STARTS: usize = 20;
 
-/// Starts functions with this DynamoDB.
-async fn functions(endpoint: &str, certificates: &str) -> Gateway {
-    service().gateway_with(&[("DYNAMODB_ENDPOINT", endpoint), ("SSL_CERT_FILE", certificates)]).await
-}
-
 /// Sends a request that is answered without a read of the table. Returns the status.
 async fn discover(gateway: &Gateway) -> u16 {
     let client = Client::new(&gateway.base_url("unknown"), "", "");
@@ -26,7 +21,9 @@ async fn connections(request: impl AsyncFn(&Gateway)) -> Vec<usize> {
     let mut connections = Vec::new();
     while connections.len() < STARTS && connections.last() != Some(&2) {
         let dynamodb = TlsEndpoint::start(service().endpoint()).await;
-        let gateway = functions(&dynamodb.url, &dynamodb.certificates).await;
+        let (url, certificates) = (dynamodb.url.as_str(), dynamodb.certificates.as_str());
+        let environment = [("DYNAMODB_ENDPOINT", url), ("SSL_CERT_FILE", certificates)];
+        let gateway = service().gateway_with(&environment).await;
         request(&gateway).await;
         connections.push(dynamodb.connections());
     }
@@ -56,11 +53,14 @@ async fn function_starts_while_dynamodb_does_not_answer() {
     // It accepts connections and does not answer.
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", silent.local_addr().unwrap());
-    assert_eq!(discover(&functions(&endpoint, "").await).await, 200);
+    let gateway = service().gateway_with(&[("DYNAMODB_ENDPOINT", endpoint.as_str())]).await;
+    assert_eq!(discover(&gateway).await, 200);
 }
 
 #[tokio::test]
 async fn function_starts_while_dynamodb_refuses_connections() {
     let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    assert_eq!(discover(&functions(&format!("http://{closed}"), "").await).await, 200);
+    let endpoint = format!("http://{closed}");
+    let gateway = service().gateway_with(&[("DYNAMODB_ENDPOINT", endpoint.as_str())]).await;
+    assert_eq!(discover(&gateway).await, 200);
 }

@@ -187,7 +187,8 @@ mod tests {
         assert_eq!(planned.compare(&planned), Ok(()));
         assert_eq!(planned.counts(), [60, 3, plan.memberships()]);
         let (user, group) = (user_name(plan.groups[0][0]), group_name(0));
-        let changes: [(&str, fn(&mut Content, &str, &str)); 6] = [
+        type Change = fn(&mut Content, &str, &str);
+        let changes: [(&str, Change); 6] = [
             ("no member", |content, user, group| {
                 content.groups.get_mut(group).unwrap().remove(user);
             }),

@@ -373,7 +373,8 @@ fn costs(results: &Results) -> String {
         "hours of Lambda",
         counts.each_ref().map(|counts| format!("{:.2}", counts.billed.as_secs_f64() / 3_600.0)),
     );
-    let parts: [(&str, fn(&Cost) -> f64); 5] = [
+    type Part = fn(&Cost) -> f64;
+    let parts: [(&str, Part); 5] = [
         ("DynamoDB", |cost| cost.dynamodb),
         ("API Gateway", |cost| cost.gateway),
         ("Lambda requests", |cost| cost.lambda_requests),

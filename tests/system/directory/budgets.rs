@@ -170,7 +170,14 @@ async fn every_request_stays_within_its_budget() {
         assert_eq!((&page["totalResults"], &page["itemsPerPage"]), (&json!(USERS), &json!(100)), "{place}");
         let expected = json!(users[start - 1].to_string());
         assert_eq!(page["Resources"][0]["id"], expected, "the first user of the page {place}");
-        ledger.record(&counted, &format!("a page of 100 of {USERS} users {place}"), cost, (5, 200.0, 0.0));
+        // The first page needs no counts to begin.
+        let trips = if start == 1 { 2 } else { 4 };
+        ledger.record(
+            &counted,
+            &format!("a page of 100 of {USERS} users {place}"),
+            cost,
+            (trips, 200.0, 0.0),
+        );
         units.push(cost.read_units);
     }
     assert!(units[2] <= 2.0 * units[0], "a page at the end costs {units:?}");
@@ -304,7 +311,9 @@ async fn platform_costs(
     let effective = format!("/groups/{two}/members?limit=100&effective=true");
     read("a page of 100 effective members through a group", effective, (6, 350.0, 0.0), Some(100)).await;
     let of_group = format!("/users?limit=100&group={two}");
-    read("a page of 100 users through a group", of_group, (6, 600.0, 0.0), Some(100)).await;
+    // A page is made of members, so the group takes a place in it if its id comes before that of the hundredth user.
+    let shown = 100 - usize::from(one < users[99].to_string());
+    read("a page of 100 users through a group", of_group, (6, 600.0, 0.0), Some(shown)).await;
     let asked = format!("/groups/{two}/members/{first}");
     read("ask whether a user is in a group through another", asked, (4, 25.0, 0.0), None).await;
     read("a page of groups", "/groups".to_owned(), (5, 50.0, 0.0), Some(5)).await;

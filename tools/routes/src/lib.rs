@@ -5,7 +5,7 @@
 //! | the functions, with the least rights each | the generated block of `template.yaml` |
 //! | the router of `cargo lambda watch` | the generated block of `Cargo.toml` |
 //! | the table of routes | the generated block of `docs/reference/routes.md` |
-//! | the binary of each function | `functions/src/bin/` |
+//! | the binary of each function | `functions/src/bin/`, and the generated block of `functions/Cargo.toml` |
 //! | an example event for a new function, to complete by hand | `events/` |
 
 mod event;
@@ -82,6 +82,7 @@ pub fn outdated_files(root: &Path, routes: &[Route]) -> io::Result<Vec<(String, 
         ("template.yaml", text::template(&functions)),
         ("Cargo.toml", text::watch_router(routes)),
         ("docs/reference/routes.md", text::table(routes)),
+        ("functions/Cargo.toml", text::binary_targets(&functions)),
     ];
     for (path, block) in blocks {
         let present = fs::read_to_string(root.join(path))?;
@@ -192,6 +193,7 @@ mod tests {
                 "docs/reference/routes.md",
                 "| PUT | `/{connector}/scim/v2/Users/{id}/photo` | `photos-replace` |",
             ),
+            ("functions/Cargo.toml", "name = \"photos-replace\""),
             ("functions/src/bin/photos-replace.rs", "handler(\"photos-replace\")"),
             ("events/photos-replace.json", "\"routeKey\": \"PUT /{connector}/scim/v2/Users/{id}/photo\""),
         ];

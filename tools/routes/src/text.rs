@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use service::routes::{FALLBACK, Route};
+use service::routes::{FALLBACK, OTHER_FUNCTIONS, Route};
 
 use crate::{DEFAULT_ROUTE, Function};
 
@@ -139,6 +139,12 @@ fn main() -> Result<(), functions::lambda::Error> {{
 }}
 "
     )
+}
+
+/// The targets of all binaries in `functions/Cargo.toml`.
+pub fn binary_targets(functions: &[Function]) -> String {
+    let names = functions.iter().map(|function| function.name).chain(OTHER_FUNCTIONS.iter().copied());
+    names.map(|name| format!("[[bin]]\nname = \"{name}\"\ntest = false\n")).collect()
 }
 
 /// `users-list` as `UsersList`.

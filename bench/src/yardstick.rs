@@ -73,11 +73,11 @@ fn open(file: &Path) -> Connection {
 pub async fn serve(folder: &Path) {
     let store = Arc::new(Store::create(folder));
     let router = Router::new()
-        .route("/Users", get(find).post(insert))
-        .route("/Users/{id}", get(read))
+        .route("/documents/Users", get(find).post(insert))
+        .route("/documents/Users/{id}", get(read))
         .with_state(store);
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    println!("Endpoint URL: http://{}/", listener.local_addr().expect("a bound address"));
+    println!("Endpoint URL: http://{}/documents", listener.local_addr().expect("a bound address"));
     axum::serve(listener, router).await.expect("requests are served");
 }
 

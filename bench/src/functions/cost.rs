@@ -3,7 +3,7 @@
 use super::warm::Warm;
 use crate::report::{READ_PRICE, WRITE_PRICE};
 
-/// The day on which the prices were compared with AWS's price pages. They are for us-east-1, without free tiers.
+/// The day on which the prices of Lambda were compared with copies of AWS's price page. All are for us-east-1, without free tiers.
 pub const DAY_OF_PRICES: &str = "2026-11-30";
 /// The price of a million requests to Lambda, in dollars.
 pub const REQUEST_PRICE: f64 = 0.20;

@@ -1,6 +1,6 @@
 //! Prices of AWS in us-east-1, in dollars, without free tiers.
 
-/// The day on which they were compared with AWS's price pages.
+/// The day on which the prices of Lambda were compared with copies of AWS's price page.
 pub const DAY_OF_PRICES: &str = "2026-11-30";
 /// A million units written to DynamoDB, on demand.
 pub const WRITE_PRICE: f64 = 0.625;

@@ -40,8 +40,8 @@ pub struct Cold {
 }
 
 type Request = (&'static str, String, Option<Value>);
-/// The name of an operation, its function, and its request of each number.
-type Operation<'a> = (&'static str, &'static str, &'a dyn Fn(usize) -> Request);
+/// The name of an operation, its function, and its requests.
+type Operation<'o> = (&'static str, &'static str, &'o dyn Fn(usize) -> Request);
 
 /// Measures the functions of four operations.
 pub async fn measure(deployment: &Deployment) -> Vec<Cold> {
@@ -52,7 +52,7 @@ pub async fn measure(deployment: &Deployment) -> Vec<Cold> {
         let path = format!("/Users/{}", create(client, "/Users", &user(0)).await);
         let filter = format!("/Users?filter=userName%20eq%20%22{}%22", user_name(0).replace('@', "%40"));
         let title = |n: usize| patch("replace", "title", Some(format!("T{n}").into()));
-        let operations: [Operation<'_>; 4] = [
+        let operations: [Operation; 4] = [
             ("get a user", "users-get", &|_| ("GET", path.clone(), None)),
             ("userName eq", "users-list", &|_| ("GET", filter.clone(), None)),
             ("PATCH one attribute", "users-patch", &|n| ("PATCH", path.clone(), Some(title(n)))),

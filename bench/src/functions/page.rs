@@ -76,7 +76,7 @@ fn cold_starts(cold: &[Cold]) -> String {
             milliseconds(one.first),
             milliseconds(one.first_cpu),
             milliseconds(one.second),
-            one.connections,
+            short(one.connections),
             milliseconds(duration(one.first_cpu, 0.0, DEPLOYED_SIZE))
         )
         .expect("memory");
@@ -140,10 +140,10 @@ fn memory(warm: &[Warm]) -> String {
         text,
         "The prices for arm64 assume the same CPU time.\n\n\
          **The size with the least cost is {cheapest} MB.** A function waits for DynamoDB most of the time, and memory costs while it \
-         waits. With the operations of a year (below), a request costs ${:.3} a million with {cheapest} MB and ${:.3} with {DEPLOYED_SIZE} \
-         MB, but takes {} longer on average. `template.yaml` has {DEPLOYED_SIZE} MB all the same, for all functions: \
+         waits. With the operations of a year (below), the time of a million requests costs ${:.3} with {cheapest} MB and ${:.3} with \
+         {DEPLOYED_SIZE} MB, but a request takes {} longer on average. `template.yaml` has {DEPLOYED_SIZE} MB all the same, for all functions: \
          a request of 6 MB may need 128 MB of memory, more than a function of that size has left, and the check of a chosen \
-         password would take {} times as long. The difference is less than the price of the log lines.\n\n",
+         password would take {} times as long. The log lines cost more than the difference.\n\n",
         mean_price(warm, cheapest),
         mean_price(warm, DEPLOYED_SIZE),
         milliseconds(slower),
@@ -197,11 +197,12 @@ fn bills(warm: &[Warm]) -> String {
     let (_, x86_64) = ARCHITECTURES[0];
     let mut text = format!(
         "## Cost of a million requests\n\n\
-         Computed, in dollars, with {DEPLOYED_SIZE} MB on x86_64. Prices of us-east-1 without free tiers, compared with AWS's price \
-         pages on {DAY_OF_PRICES}: HTTP API ${API_PRICE:.2} a million requests up to 512 KB, Lambda ${LAMBDA_PRICE:.2} a million requests \
+         Computed, in dollars, with {DEPLOYED_SIZE} MB on x86_64. Prices of us-east-1 without free tiers. Those of Lambda \
+         agreed on {DAY_OF_PRICES} with copies of AWS's price page (aws.amazon.com/lambda/pricing); the others are those of \
+         [Cost](operate/cost.md): HTTP API ${API_PRICE:.2} a million requests up to 512 KB, Lambda ${LAMBDA_PRICE:.2} a million requests \
          and ${x86_64:.10} a GB-second, DynamoDB on demand ${WRITE_PRICE} a million write units and ${READ_PRICE} a million read \
          units, CloudWatch ${LOG_PRICE:.2} a GB of logs. The log is the measured one of the function and, as an assumption, {} bytes \
-         of Lambda and the API. Storage, metrics and alarms are in [Cost](operate/cost.md).\n\n\
+         of Lambda and the API. Storage, metrics and alarms are extra.\n\n\
          | operation | DynamoDB | API Gateway | Lambda requests | Lambda time | logs | sum |\n\
          | --- | ---: | ---: | ---: | ---: | ---: | ---: |\n",
         grouped(OTHER_LOG)

@@ -83,9 +83,9 @@ impl Connection {
 
     /// Sends a request and reads the whole response.
     ///
-    /// # Panics
-    /// If the server does not respond.
-    pub async fn send(&mut self, call: &Call) -> (u16, Bytes) {
+    /// # Errors
+    /// If the server closes the connection before the end of the response.
+    pub async fn send(&mut self, call: &Call) -> Result<(u16, Bytes), String> {
         if let Some(sender) = &mut self.sender
             && sender.ready().await.is_err()
         {
@@ -109,18 +109,19 @@ impl Connection {
         }
         let request = request.body(Full::new(call.body.clone())).expect("a request");
         let sender = self.sender.as_mut().expect("the connection was created above");
-        let response = sender.send_request(request).await.expect("a response");
+        let failed = |error: hyper::Error| format!("{} {} got no response: {error}", call.method, call.path);
+        let response = sender.send_request(request).await.map_err(failed)?;
         let status = response.status().as_u16();
-        let body = response.into_body().collect().await.expect("the whole response").to_bytes();
-        (status, body)
+        let body = response.into_body().collect().await.map_err(failed)?.to_bytes();
+        Ok((status, body))
     }
 
     /// Sends a request and returns the body of the response.
     ///
     /// # Errors
-    /// If the status is not 2xx: the status and the start of the body.
+    /// If there is no response, or its status is not 2xx: the status and the start of the body.
     pub async fn send_successfully(&mut self, call: &Call) -> Result<Bytes, String> {
-        let (status, body) = self.send(call).await;
+        let (status, body) = self.send(call).await?;
         if (200..300).contains(&status) {
             return Ok(body);
         }

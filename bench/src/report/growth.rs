@@ -73,7 +73,8 @@ impl Report {
         text.push_str(
             "\nA group with all users as members. The client adds 1,000 members with each PATCH. An application reads all members through \
              the directory API, 1,000 on a page and the last 1,000 in pages of 100. DELETE has the 27.5 seconds of a function; then the \
-             sweeper goes on until all memberships are deleted.\n\n\
+             sweeper goes on until all memberships are deleted. The engine writes each deleted item to the disk in a transaction of \
+             its own.\n\n\
              | members | seconds to add them | pages | seconds to read them | response to DELETE | after seconds | runs of the sweeper | \
              all deleted after seconds |\n\
              | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n",

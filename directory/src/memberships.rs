@@ -13,6 +13,7 @@ use std::collections::{HashMap, HashSet};
 use shared::error::ScimError;
 use shared::resource::{Member, ResourceId, ResourceKind};
 
+use crate::audit::NamedIds;
 use crate::dynamodb::attributes::{is_true, number, text};
 use crate::dynamodb::conditions::{Condition, Requirement};
 use crate::dynamodb::expressions::Update;
@@ -30,6 +31,8 @@ const ITEMS_TO_JOIN: usize = 3;
 const ITEMS_TO_LEAVE: usize = 2;
 /// The number of items that a transaction needs for one group that a member leaves: both sides, and the group's version.
 const ITEMS_TO_LEAVE_A_GROUP: usize = 3;
+/// At least the number of members of a group that one transaction can remove: it has 100 items.
+const MEMBERS_OF_A_TRANSACTION: usize = 50;
 /// The number of memberships of a deleted group that are read and deleted at once.
 const MEMBERS_REMOVED_AT_ONCE: i32 = 1_000;
 
@@ -193,17 +196,37 @@ impl Memberships<'_> {
         Ok(items.iter().filter_map(|item| items::ids(item)?.1).collect())
     }
 
-    /// Adds the removal of members of a group that is deleted to a transaction. Returns `false` when it does not fit.
+    /// Reads the members of a group that is to be deleted. It can have too many to keep all in memory.
+    pub(crate) async fn last_members(&self, group: ResourceId) -> Result<LastMembers, ScimError> {
+        let pk = keys::members(&self.directory.connector.id, group);
+        let (mut last_members, mut after) = (LastMembers::default(), None);
+        loop {
+            let page = self.directory.table.query_page(&pk, &Range::All, after.as_deref(), None).await?;
+            for member in page.0.iter().filter_map(items::to_member) {
+                last_members.named.add(member.id);
+                if last_members.few.len() < MEMBERS_OF_A_TRANSACTION {
+                    last_members.few.push(member);
+                }
+            }
+            match page.1 {
+                Some(next) => after = Some(next),
+                None => return Ok(last_members),
+            }
+        }
+    }
+
+    /// Adds the removal of the members of a group that is deleted to a transaction. Returns `false` when it does not fit.
     pub(crate) fn write_removal(
         &self,
         transaction: &mut Transaction,
         group: ResourceId,
-        members: &[Member],
+        last_members: &LastMembers,
     ) -> Result<bool, ScimError> {
-        if transaction.remaining_items() < members.len() * ITEMS_TO_LEAVE {
+        let members = last_members.named.len();
+        if members > last_members.few.len() || transaction.remaining_items() < members * ITEMS_TO_LEAVE {
             return Ok(false);
         }
-        for member in members {
+        for member in &last_members.few {
             for key in self.both_sides(group, member.kind, member.id) {
                 transaction.delete(&key)?;
             }
@@ -258,6 +281,15 @@ impl Memberships<'_> {
             self.directory.table.delete_all(&group_sides).await?;
         }
     }
+}
+
+/// The members of a group that is deleted. A user has none.
+#[derive(Debug, Default)]
+pub(crate) struct LastMembers {
+    /// The first members: all, if one transaction can remove them.
+    few: Vec<Member>,
+    /// All, as an audit record names them.
+    pub named: NamedIds,
 }
 
 /// A group that a member leaves.

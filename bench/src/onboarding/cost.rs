@@ -5,8 +5,9 @@ use crate::prices::{API_PRICE, LAMBDA_PRICE, LAMBDA_TIME_PRICE, LOG_PRICE, READ_
 
 /// The memory of a function in `template.yaml`, in gigabytes.
 const MEMORY: f64 = 0.25;
-/// The bytes that a request logs, as docs/operate/cost.md assumes.
-const LOG_BYTES: f64 = 1_500.0;
+/// The bytes that a request logs: 0.8 kB of the function (docs/functions_performance.md), and 1 kB of Lambda and the API, which is an
+/// assumption.
+const LOG_BYTES: f64 = 1_800.0;
 
 /// The cost in dollars.
 #[derive(Clone, Copy, Debug)]
@@ -59,8 +60,8 @@ mod tests {
         let thousandth = |dollars: f64| (dollars * 1e6).round() / 1e3;
         assert_eq!(
             [cost.dynamodb, cost.gateway, cost.lambda_requests, cost.lambda_time, cost.logs].map(thousandth),
-            // For a million requests: 2 million write units and 3 million read units, $1.00, $0.20, 25,000 GB-seconds, 1.5 GB.
-            [1.625, 1.0, 0.2, 0.417, 0.75]
+            // For a million requests: 2 million write units and 3 million read units, $1.00, $0.20, 25,000 GB-seconds, 1.8 GB.
+            [1.625, 1.0, 0.2, 0.417, 0.9]
         );
     }
 
@@ -72,7 +73,7 @@ mod tests {
             format!("API Gateway: ${API_PRICE:.2} a million"),
             format!("Lambda requests: ${LAMBDA_PRICE:.2} a million"),
             format!("at 256 MB, ${LAMBDA_TIME_PRICE} a GB-second"),
-            format!("{} kB a request, ${LOG_PRICE:.2} a GB", LOG_BYTES / 1_000.0),
+            format!("logs, ${LOG_PRICE:.2} a GB"),
             format!("${WRITE_PRICE} for a million write units"),
             format!("${READ_PRICE} for a million read units"),
         ] {

@@ -66,16 +66,24 @@ pub struct NamedIds {
 }
 
 impl NamedIds {
-    pub(super) fn of(ids: impl Iterator<Item = ResourceId>) -> Self {
+    pub(crate) fn of(ids: impl Iterator<Item = ResourceId>) -> Self {
         let mut named = Self::default();
-        for id in ids {
-            if named.ids.len() < MAX_NAMED {
-                named.ids.push(id.to_string());
-            } else {
-                named.more += 1;
-            }
-        }
+        ids.for_each(|id| named.add(id));
         named
+    }
+
+    /// Adds a resource: its id, or only one to the number of those that are not named.
+    pub(crate) fn add(&mut self, id: ResourceId) {
+        if self.ids.len() < MAX_NAMED {
+            self.ids.push(id.to_string());
+        } else {
+            self.more += 1;
+        }
+    }
+
+    /// The number of resources.
+    pub(crate) fn len(&self) -> usize {
+        self.ids.len() + self.more
     }
 
     /// Whether the list is empty.
@@ -168,8 +176,8 @@ impl Changes {
     }
 
     /// Adds the members that leave a group because it is deleted.
-    pub(crate) fn with_removed(mut self, members: impl Iterator<Item = ResourceId>) -> Self {
-        self.removed = NamedIds::of(members);
+    pub(crate) fn with_removed(mut self, members: NamedIds) -> Self {
+        self.removed = members;
         self.with_attribute_if("members", |changes| !changes.removed.is_empty())
     }
 
@@ -339,7 +347,7 @@ mod tests {
             bytes[..4].copy_from_slice(&number.to_be_bytes());
             ResourceId::from_random_bytes(bytes)
         };
-        let changes = Changes::default().with_removed((0..1_234).map(id));
+        let changes = Changes::default().with_removed(NamedIds::of((0..1_234).map(id)));
         assert_eq!((changes.removed.ids.len(), changes.removed.more), (1_000, 234));
         assert!(changes.names(&id(999).to_string()) && !changes.names(&id(1_000).to_string()));
         let long = "é".repeat(600);

@@ -8,7 +8,7 @@ use shared::resource::{Member, ResourceId, ResourceKind};
 
 use super::finding::Violation;
 use super::{BucketCount, Checker, Finding, Membership};
-use crate::audit::{Changes, Operation};
+use crate::audit::{Changes, NamedIds, Operation};
 use crate::connectors::ConnectorId;
 use crate::dynamodb::attributes::{boolean, get_number, number};
 use crate::dynamodb::conditions::{Condition, Requirement};
@@ -106,7 +106,7 @@ impl Checker<'_> {
                     }
                 }
                 subject = Some((group_kind, *group));
-                changes = changes.with_removed([*member].into_iter());
+                changes = changes.with_removed(NamedIds::of([*member].into_iter()));
                 for side in sides {
                     transaction.delete(&side)?;
                 }

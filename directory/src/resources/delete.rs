@@ -6,18 +6,18 @@
 
 use shared::entity_tags::EntityTags;
 use shared::error::{ErrorKind, ScimError};
-use shared::resource::{Member, Origin, Resource, ResourceId, ResourceKind};
+use shared::resource::{Origin, Resource, ResourceId, ResourceKind};
 use uuid::Uuid;
 
 use super::{CountChange, check_entity_tag, unexpected_refusal};
-use crate::audit::{Changes, Operation};
+use crate::audit::{Changes, NamedIds, Operation};
 use crate::dynamodb::conditions::{Condition, Requirement};
 use crate::dynamodb::items::{self, Progress, Stored};
 use crate::dynamodb::keys;
 use crate::dynamodb::table::Outcome;
 use crate::dynamodb::transaction::Transaction;
 use crate::index::Entry;
-use crate::memberships::{GroupToLeave, groups_to_leave, learn_versions};
+use crate::memberships::{GroupToLeave, LastMembers, groups_to_leave, learn_versions};
 use crate::settings::OnDelete;
 use crate::{Directory, StoredUser};
 
@@ -87,11 +87,11 @@ impl Directory {
                 check_entity_tag(if_match, resource, &references)?;
             }
             // The members are read after the group's version, which the transaction requires.
-            let members = match kind {
-                ResourceKind::User => Vec::new(),
-                _ => self.memberships().members(id, usize::MAX).await?.0,
+            let last_members = match kind {
+                ResourceKind::User => LastMembers::default(),
+                _ => self.memberships().last_members(id).await?,
             };
-            if self.write_deletion(&found, &members, is_retained).await? {
+            if self.write_deletion(&found, &last_members, is_retained).await? {
                 return Ok(());
             }
             if let Some(progress) = &found.stored.intent {
@@ -142,7 +142,7 @@ impl Directory {
     async fn write_deletion(
         &self,
         found: &StoredUser,
-        members: &[Member],
+        last_members: &LastMembers,
         is_retained: bool,
     ) -> Result<bool, ScimError> {
         let (kind, id) = (found.stored.resource.kind, found.stored.resource.id);
@@ -150,11 +150,11 @@ impl Directory {
         loop {
             let mut transaction = self.transaction();
             self.write_deleted(&mut transaction, &found.stored, is_retained)?;
-            self.write_end_of(&mut transaction, found, members)?;
+            self.write_end_of(&mut transaction, found, &last_members.named)?;
             if found.stored.has_intent() {
                 self.end_intent(&mut transaction, kind, id)?;
             }
-            let has_no_members = self.memberships().write_removal(&mut transaction, id, members)?;
+            let has_no_members = self.memberships().write_removal(&mut transaction, id, last_members)?;
             let mut left = self.memberships().fill_leaving(&mut transaction, (kind, id), &groups, 0)?;
             let fits = has_no_members && left == groups.len();
             let leaving = is_retained.then(|| Uuid::new_v4().simple().to_string());
@@ -163,7 +163,7 @@ impl Directory {
                 let update = items::begin_deletion(is_retained, leaving.as_deref());
                 let key = keys::resource(&self.connector.id, kind, id);
                 transaction.update(&key, update, Some(has_no_new_membership(&found.stored)))?;
-                self.write_end_of(&mut transaction, found, members)?;
+                self.write_end_of(&mut transaction, found, &last_members.named)?;
                 self.write_intent(&mut transaction, kind, id, None)?;
                 left = self.memberships().fill_leaving(&mut transaction, (kind, id), &groups, 0)?;
             }
@@ -206,7 +206,7 @@ impl Directory {
         &self,
         transaction: &mut Transaction,
         StoredUser { stored, groups, .. }: &StoredUser,
-        members: &[Member],
+        members: &NamedIds,
     ) -> Result<(), ScimError> {
         let resource = &stored.resource;
         let (kind, id) = (resource.kind, resource.id);
@@ -218,8 +218,7 @@ impl Directory {
         if kind == ResourceKind::Group && stored.intent.is_some() {
             self.nesting().end_intent(transaction, id, &[])?;
         }
-        let removed = members.iter().map(|member| member.id);
-        let changes = Changes::of_deletion(resource).with_removed(removed).with_left(groups);
+        let changes = Changes::of_deletion(resource).with_removed(members.clone()).with_left(groups);
         self.record(transaction, Operation::Delete, kind, id, &changes)
     }
 

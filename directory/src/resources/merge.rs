@@ -13,7 +13,7 @@ use shared::resource::{Member, Origin, ResourceId, ResourceKind};
 
 use super::delete::has_no_new_membership;
 use super::unexpected_refusal;
-use crate::audit::{Changes, Operation};
+use crate::audit::{Changes, NamedIds, Operation};
 use crate::dynamodb::attributes::{Item, get_text};
 use crate::dynamodb::conditions::{Condition, Requirement};
 use crate::dynamodb::items;
@@ -69,7 +69,7 @@ impl Directory {
             let key = keys::resource(&self.connector.id, kind, id);
             let requirement = Some(has_no_new_membership(stored));
             transaction.update(&key, items::begin_merge(other.id), requirement)?;
-            self.write_end_of(&mut transaction, &local, &[])?;
+            self.write_end_of(&mut transaction, &local, &NamedIds::default())?;
             self.write_intent(&mut transaction, kind, id, None)?;
             let key = keys::resource(&self.connector.id, kind, other.id);
             transaction

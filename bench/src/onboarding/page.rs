@@ -357,7 +357,7 @@ fn costs(results: &Results) -> String {
          Dollars for the onboarding, and for all steps together, with the prices of [Cost](operate/cost.md) (us-east-1, no free tiers). DynamoDB \
          is computed from the capacity units that the engine reported. The time of Lambda is the measured time of each request, rounded \
          up to a millisecond, at 256 MB. A function of 256 MB has a smaller share of a processor than the measured process, and a request on \
-         this machine waits for others, so the time in AWS can be longer or shorter. Logs are 1.5 kB a request, an assumption.\n\n\
+         this machine waits for others, so the time in AWS can be longer or shorter. Logs are 1.8 kB a request, of which 1 kB is an assumption.\n\n\
          | | Okta, onboarding | Okta, all steps | Entra, onboarding | Entra, all steps |\n| --- | ---: | ---: | ---: | ---: |\n",
     );
     let [okta, entra] = &results.unlimited;

@@ -104,9 +104,22 @@ impl Directory {
 
     /// Applies a transaction as a whole or not at all, with what the consumers of the feeds have to learn of it.
     pub(crate) async fn commit(&self, transaction: &Transaction) -> Result<Outcome, ScimError> {
+        if let By::Client(_) = self.actor.by {
+            // A request ends by its deadline, before a feed that it does not know is marked.
+            return self.commit_for(&self.connector.record.feeds, &self.table, transaction).await;
+        }
         let known = self.known_feeds().await?;
-        let table = known.limit(&self.table);
-        match feeds::with_outbox(&self.connector, &known.feeds, transaction, self.time())? {
+        self.commit_for(&known.feeds, &known.limit(&self.table), transaction).await
+    }
+
+    /// Applies a transaction with its changes for the consumers of these feeds.
+    async fn commit_for(
+        &self,
+        feeds: &[FeedId],
+        table: &Table,
+        transaction: &Transaction,
+    ) -> Result<Outcome, ScimError> {
+        match feeds::with_outbox(&self.connector, feeds, transaction, self.time())? {
             Some(with_outbox) => table.commit(&with_outbox).await,
             None => table.commit(transaction).await,
         }

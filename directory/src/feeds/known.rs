@@ -1,8 +1,9 @@
 //! The feeds that a writer knows.
 //!
 //! A new feed is marked when every process knows it (`time_until_known`). So a transaction may use what was read of the connector only
-//! for [`CONNECTOR_CACHE_TTL`], and its last attempt may begin [`MAX_REQUEST_TIME`] later. A request ends before that, by its
-//! deadline. A command of an operator and a sweep can take longer, so they read the connector's record again.
+//! for [`CONNECTOR_CACHE_TTL`], and its last attempt may begin [`MAX_REQUEST_TIME`] later. A client's request ends before that, by its
+//! deadline, so it uses the feeds of its connector. A command of an operator and a sweep can take longer, so they read the
+//! connector's record again.
 
 use jiff::Timestamp;
 use shared::error::{ErrorKind, ScimError};

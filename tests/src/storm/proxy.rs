@@ -69,7 +69,7 @@ struct Shared {
     faults: Mutex<BTreeMap<Fault, usize>>,
     writes: Writes,
     running: AtomicUsize,
-    /// How many writes were forwarded, and when the last one was.
+    /// How many writes of the directory were forwarded, and when the last one was.
     written: Mutex<(usize, Instant)>,
 }
 
@@ -124,7 +124,7 @@ impl Proxy {
         lock(&self.shared.written).1.elapsed()
     }
 
-    /// How many writes it has forwarded.
+    /// How many writes of the directory it has forwarded.
     pub fn writes(&self) -> usize {
         lock(&self.shared.written).0
     }
@@ -205,7 +205,7 @@ impl Shared {
             return self.send(request).await;
         }
         let _permit = self.writes.0.read().await;
-        {
+        if !request.is_trail() {
             let mut written = lock(&self.written);
             *written = (written.0 + 1, Instant::now());
         }
@@ -295,6 +295,11 @@ impl Request {
                 | "DescribeTable"
                 | "DescribeTimeToLive"
         )
+    }
+
+    /// Whether the request writes records of the request trail. They are no part of the directory, and each 404 makes one.
+    fn is_trail(&self) -> bool {
+        self.operation == "BatchWriteItem" && self.body.windows(7).any(|part| part == b"\"trail/")
     }
 
     /// The answer if another transaction holds an item. Requests that never conflict are throttled instead.

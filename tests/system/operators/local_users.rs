@@ -125,7 +125,7 @@ async fn client_without_users_lists_none_while_operators_have_some() {
 }
 
 #[tokio::test]
-async fn list_beside_local_users_takes_as_many_round_trips_as_without() {
+async fn list_beside_local_users_takes_at_most_one_round_trip_more_than_without() {
     let connector = service().connector().await;
     let counted = CountedService::new(service(), &connector).await;
     create_users(&connector.local(service()), 20).await;
@@ -144,7 +144,9 @@ async fn list_beside_local_users_takes_as_many_round_trips_as_without() {
     for number in 0..20 {
         create_local_user(&connector, &format!("local{number:02}"));
     }
-    assert_eq!(round_trips().await, without);
+    // A first page that begins without the counts can read too few items to fill it, because half of them are left out.
+    let with = round_trips().await;
+    assert!(with.iter().zip(&without).all(|(with, without)| *with <= without + 1), "{with:?}, {without:?}");
 }
 
 #[tokio::test]

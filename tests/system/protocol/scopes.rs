@@ -173,8 +173,9 @@ async fn operator_creates_rotates_and_retires_the_credentials_of_each_scope() {
     let run = |arguments: &[&str]| scimctl(service, arguments);
     let create = ["credential", "create", &id, "--scope", "directory"];
     let first = run(&create);
-    assert!(first.err.contains("Enter it in the application that reads the directory."), "{first:?}");
+    assert!(first.err.ends_with("Enter it in the application that reads the directory\n"), "{first:?}");
     let second = run(&create);
+    assert!(second.err.contains("the application that reads the directory. When"), "{second:?}");
     // A connector has at most two live credentials of a scheme in each scope. The kit has created two for SCIM.
     assert!(run(&create).failed().starts_with("2 Basic credentials of scope directory are live"));
     let token = run(&[&create[..], &["--bearer"]].concat()).value("Token:");

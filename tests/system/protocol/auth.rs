@@ -125,12 +125,18 @@ async fn throttled_record_of_a_use_does_not_delay_the_request_and_is_repeated() 
     let attempts = faulty.matches();
     assert!((1..30).contains(&attempts), "{attempts} attempts");
     faulty.heal();
-    assert_eq!(read().await, 200);
     let table = service.table();
     let credentials = table.connector(&connector.id).await.unwrap().unwrap().credentials;
     let mut used = Vec::new();
-    for credential in &credentials {
-        used.extend(table.credential_usage(&connector.id).last_used(&credential.id).await.unwrap());
+    // A slow machine can take longer than the time that a request gives the record.
+    for _ in 0..50 {
+        assert_eq!(read().await, 200);
+        for credential in &credentials {
+            used.extend(table.credential_usage(&connector.id).last_used(&credential.id).await.unwrap());
+        }
+        if !used.is_empty() {
+            break;
+        }
     }
     assert_eq!(used.len(), 1);
 }

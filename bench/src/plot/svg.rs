@@ -11,7 +11,7 @@ pub const INK: &str = "#24292f";
 pub const FAINT_INK: &str = "#57606a";
 /// The colour of the lines of a grid.
 pub const GRID: &str = "#d8dee4";
-/// The colour behind everything.
+/// The background colour.
 const PAPER: &str = "#ffffff";
 
 /// Where a text stands: it begins, has its middle, or ends at the given place.

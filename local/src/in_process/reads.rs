@@ -19,7 +19,7 @@ use super::InProcess;
 use super::failures::Failure;
 use super::values::{
     UnknownType, capacities_from_engine, capacity_from_engine, item_from_engine, item_to_engine,
-    items_from_engine, optional_to_engine,
+    items_from_engine, name_of, optional_to_engine,
 };
 
 impl InProcess {
@@ -40,7 +40,7 @@ impl InProcess {
             consistent_read,
             projection_expression,
             expression_attribute_names,
-            return_consumed_capacity: return_consumed_capacity.map(|it| it.as_str().to_owned()),
+            return_consumed_capacity: return_consumed_capacity.map(name_of),
             attributes_to_get,
         })?;
         Ok(GetItemOutput::builder()
@@ -67,7 +67,7 @@ impl InProcess {
                 .into_iter()
                 .map(keys)
                 .collect::<Result<_, _>>()?,
-            return_consumed_capacity: return_consumed_capacity.map(|it| it.as_str().to_owned()),
+            return_consumed_capacity: return_consumed_capacity.map(name_of),
         })?;
         let unprocessed = |(table, keys): (String, Value)| {
             let keys: batch_get_item::KeysAndAttributes = serde_json::from_value(keys)?;
@@ -110,7 +110,7 @@ impl InProcess {
         let items = transact_items.unwrap_or_default().into_iter().map(get);
         let answer = self.database.transact_get_items(transact_get_items::TransactGetItemsRequest {
             transact_items: items.collect::<Result<_, _>>()?,
-            return_consumed_capacity: return_consumed_capacity.map(|it| it.as_str().to_owned()),
+            return_consumed_capacity: return_consumed_capacity.map(name_of),
         })?;
         let responses = answer
             .responses
@@ -150,10 +150,10 @@ impl InProcess {
             scan_index_forward: scan_index_forward.unwrap_or(true),
             limit: page_limit(limit)?,
             exclusive_start_key: optional_to_engine(exclusive_start_key)?,
-            select: select.map(|it| it.as_str().to_owned()),
+            select: select.map(name_of),
             consistent_read,
             index_name,
-            return_consumed_capacity: return_consumed_capacity.map(|it| it.as_str().to_owned()),
+            return_consumed_capacity: return_consumed_capacity.map(name_of),
             attributes_to_get,
             ..query::QueryRequest::default()
         })?;
@@ -192,12 +192,12 @@ impl InProcess {
             expression_attribute_values: optional_to_engine(expression_attribute_values)?,
             limit: page_limit(limit)?,
             exclusive_start_key: optional_to_engine(exclusive_start_key)?,
-            select: select.map(|it| it.as_str().to_owned()),
+            select: select.map(name_of),
             consistent_read,
             index_name,
             segment: segment.map(u32::try_from).transpose().map_err(BuildError::other)?,
             total_segments: total_segments.map(u32::try_from).transpose().map_err(BuildError::other)?,
-            return_consumed_capacity: return_consumed_capacity.map(|it| it.as_str().to_owned()),
+            return_consumed_capacity: return_consumed_capacity.map(name_of),
             attributes_to_get,
             ..scan::ScanRequest::default()
         })?;

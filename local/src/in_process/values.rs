@@ -51,6 +51,11 @@ fn value_to_engine(value: AttributeValue) -> Result<engine::AttributeValue, Unkn
     })
 }
 
+/// The name of a value of an enumeration, as the engine has it.
+pub fn name_of(value: impl AsRef<str>) -> String {
+    value.as_ref().to_owned()
+}
+
 /// Converts an item of the engine.
 pub fn item_from_engine(item: engine::Item) -> Item {
     item.into_iter().map(|(name, value)| (name, value_from_engine(value))).collect()

@@ -15,7 +15,7 @@ use serde_json::Value;
 use super::InProcess;
 use super::failures::Failure;
 use super::values::{
-    UnknownType, capacities_from_engine, capacity_from_engine, item_from_engine, item_to_engine,
+    UnknownType, capacities_from_engine, capacity_from_engine, item_from_engine, item_to_engine, name_of,
     optional_to_engine,
 };
 
@@ -40,10 +40,9 @@ impl InProcess {
             condition_expression,
             expression_attribute_names,
             expression_attribute_values: optional_to_engine(expression_attribute_values)?,
-            return_values: return_values.map(|it| it.as_str().to_owned()),
-            return_consumed_capacity: return_consumed_capacity.map(|it| it.as_str().to_owned()),
-            return_values_on_condition_check_failure: return_values_on_condition_check_failure
-                .map(|it| it.as_str().to_owned()),
+            return_values: return_values.map(name_of),
+            return_consumed_capacity: return_consumed_capacity.map(name_of),
+            return_values_on_condition_check_failure: return_values_on_condition_check_failure.map(name_of),
             ..update_item::UpdateItemRequest::default()
         })?;
         Ok(UpdateItemOutput::builder()
@@ -75,7 +74,7 @@ impl InProcess {
                 .into_iter()
                 .map(writes)
                 .collect::<Result<_, _>>()?,
-            return_consumed_capacity: return_consumed_capacity.map(|it| it.as_str().to_owned()),
+            return_consumed_capacity: return_consumed_capacity.map(name_of),
             ..batch_write_item::BatchWriteItemRequest::default()
         })?;
         let unprocessed = |(table, writes): (String, Value)| {
@@ -107,7 +106,7 @@ impl InProcess {
         let items = transact_items.unwrap_or_default().into_iter().map(write_to_engine);
         let request = transact_write_items::TransactWriteItemsRequest {
             transact_items: items.collect::<Result<_, _>>()?,
-            return_consumed_capacity: return_consumed_capacity.map(|it| it.as_str().to_owned()),
+            return_consumed_capacity: return_consumed_capacity.map(name_of),
             ..transact_write_items::TransactWriteItemsRequest::default()
         };
         let answer = self.database.transact_write_items(request)?;
@@ -127,7 +126,7 @@ fn write_to_engine(write: TransactWriteItem) -> Result<transact_write_items::Tra
             expression_attribute_values: optional_to_engine(put.expression_attribute_values)?,
             return_values_on_condition_check_failure: put
                 .return_values_on_condition_check_failure
-                .map(|it| it.as_str().to_owned()),
+                .map(name_of),
         })
     };
     let update = |update: Update| {
@@ -140,7 +139,7 @@ fn write_to_engine(write: TransactWriteItem) -> Result<transact_write_items::Tra
             expression_attribute_values: optional_to_engine(update.expression_attribute_values)?,
             return_values_on_condition_check_failure: update
                 .return_values_on_condition_check_failure
-                .map(|it| it.as_str().to_owned()),
+                .map(name_of),
         })
     };
     let delete = |delete: Delete| {
@@ -152,7 +151,7 @@ fn write_to_engine(write: TransactWriteItem) -> Result<transact_write_items::Tra
             expression_attribute_values: optional_to_engine(delete.expression_attribute_values)?,
             return_values_on_condition_check_failure: delete
                 .return_values_on_condition_check_failure
-                .map(|it| it.as_str().to_owned()),
+                .map(name_of),
         })
     };
     let check = |check: ConditionCheck| {
@@ -164,7 +163,7 @@ fn write_to_engine(write: TransactWriteItem) -> Result<transact_write_items::Tra
             expression_attribute_values: optional_to_engine(check.expression_attribute_values)?,
             return_values_on_condition_check_failure: check
                 .return_values_on_condition_check_failure
-                .map(|it| it.as_str().to_owned()),
+                .map(name_of),
         })
     };
     Ok(transact_write_items::TransactWriteItem {
